@@ -1,0 +1,7 @@
+//! The brains: what to send when, and what an answer means.
+//!
+//! Everything here is sans-IO. There is no socket, clock, thread or source of
+//! randomness in this crate: the time and the seeds are arguments, datagrams
+//! go in through `handle_*` and come out through `poll_*`.
+
+pub mod io;
