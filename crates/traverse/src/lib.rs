@@ -5,3 +5,5 @@
 //! go in through `handle_*` and come out through `poll_*`.
 
 pub mod io;
+pub mod nat;
+pub mod oracle;
