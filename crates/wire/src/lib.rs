@@ -1,1 +1,52 @@
-//! TODO
+//! Messages ↔ bytes. Every datagram of Pinhole is a STUN message (RFC 8489):
+//! reflexive addresses and behaviour discovery as RFC 5780 has them,
+//! registration, introduction and punch probes as methods of our own.
+//!
+//! The codec is `stun-types`; this crate adds the RFC 5780 attributes, our
+//! methods and attributes (docs/protocol.md lists the code points), and a view
+//! that never panics on bytes from the network.
+//!
+//! Nothing here knows a socket, a clock or a source of randomness.
+
+mod attribute;
+mod build;
+mod describe;
+mod message;
+mod method;
+
+pub use attribute::{Attribute, Change};
+pub use build::Builder;
+pub use describe::describe;
+pub use message::{Message, ParseError};
+pub use method::{Class, Method, code};
+pub use stun_types::message::IntegrityKey;
+
+/// A STUN transaction id (RFC 8489 §5): 96 bits.
+pub type Transaction = [u8; 12];
+
+/// The default UDP port of the rendezvous.
+pub const DEFAULT_PORT: u16 = 8848;
+
+/// The largest datagram that we send or look at, in bytes.
+pub const MAX_DATAGRAM: usize = 1280;
+
+/// The key of MESSAGE-INTEGRITY-SHA256 for 32 secret bytes: a short-term
+/// credential (RFC 8489 §9.1) whose password is their lower-case hex.
+pub fn integrity_key(secret: &[u8; 32]) -> IntegrityKey {
+    use std::fmt::Write;
+    let mut password = String::with_capacity(64);
+    for byte in secret {
+        let _ = write!(password, "{byte:02x}");
+    }
+    stun_types::message::ShortTermCredentials::new(password).make_key()
+}
+
+/// A Binding request (RFC 8489 §3), asking for the answer to come from another
+/// address or port when `change` says so (RFC 5780 §7.2).
+pub fn binding_request(transaction: Transaction, change: Option<Change>) -> Vec<u8> {
+    let builder = Builder::request(Method::Binding, transaction);
+    match change {
+        Some(change) => builder.change_request(change).finish(),
+        None => builder.finish(),
+    }
+}

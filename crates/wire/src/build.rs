@@ -1,0 +1,200 @@
+//! Writing: one message, attribute by attribute.
+
+use std::net::SocketAddr;
+
+use stun_types::attribute::{
+    AttributeType, ErrorCode, MappedSocketAddr, RawAttribute, XorSocketAddr,
+};
+use stun_types::message::{
+    IntegrityAlgorithm, Message as Stun, MessageType, MessageWriteVec, TransactionId,
+};
+use stun_types::prelude::*;
+
+use crate::message::signed_part;
+use crate::{Attribute, Change, Class, IntegrityKey, Message, Method, Transaction, code};
+
+/// A message being written. Attributes appear in the order of the calls.
+#[derive(Debug)]
+pub struct Builder {
+    stun: MessageWriteVec,
+    transaction: TransactionId,
+}
+
+impl Builder {
+    /// A message of any class.
+    pub fn new(class: Class, method: Method, transaction: Transaction) -> Self {
+        let mut number = [0; 16];
+        number[4..].copy_from_slice(&transaction);
+        let transaction = TransactionId::from(u128::from_be_bytes(number));
+        let kind =
+            MessageType::from_class_method(class, stun_types::message::Method::new(method.code()));
+        Builder {
+            stun: Stun::builder(kind, transaction, MessageWriteVec::with_capacity(128)),
+            transaction,
+        }
+    }
+
+    /// A request.
+    pub fn request(method: Method, transaction: Transaction) -> Self {
+        Self::new(Class::Request, method, transaction)
+    }
+
+    /// An indication.
+    pub fn indication(method: Method, transaction: Transaction) -> Self {
+        Self::new(Class::Indication, method, transaction)
+    }
+
+    /// The success answer to a request.
+    pub fn success(request: &Message<'_>) -> Self {
+        Self::new(Class::Success, request.method(), request.transaction())
+    }
+
+    /// The error answer to a request, with the usual reason phrase.
+    pub fn error(request: &Message<'_>, error: u16) -> Self {
+        let mut builder = Self::new(Class::Error, request.method(), request.transaction());
+        let attribute =
+            ErrorCode::new(error, code::reason(error)).expect("a code of ours, 300 to 699");
+        builder.push(&attribute);
+        builder
+    }
+
+    fn push(&mut self, attribute: &dyn AttributeWrite) {
+        // It fails for a duplicate of an integrity attribute alone, which the
+        // types here do not let through.
+        let _ = self.stun.add_attribute(attribute);
+    }
+
+    /// Any attribute, as bytes.
+    pub fn raw(mut self, attribute: Attribute, value: &[u8]) -> Self {
+        self.push(&RawAttribute::new(
+            AttributeType::new(attribute.code()),
+            value,
+        ));
+        self
+    }
+
+    fn plain_address(mut self, attribute: Attribute, address: SocketAddr) -> Self {
+        let address = MappedSocketAddr::new(address);
+        self.push(&address.to_raw(AttributeType::new(attribute.code())));
+        self
+    }
+
+    fn xor_address(mut self, attribute: Attribute, address: SocketAddr) -> Self {
+        let address = XorSocketAddr::new(address, self.transaction);
+        self.push(&address.to_raw(AttributeType::new(attribute.code())));
+        self
+    }
+
+    /// XOR-MAPPED-ADDRESS.
+    pub fn xor_mapped(self, address: SocketAddr) -> Self {
+        self.xor_address(Attribute::XorMappedAddress, address)
+    }
+
+    /// MAPPED-ADDRESS, for readers that know no other.
+    pub fn mapped(self, address: SocketAddr) -> Self {
+        self.plain_address(Attribute::MappedAddress, address)
+    }
+
+    /// RESPONSE-ORIGIN.
+    pub fn response_origin(self, address: SocketAddr) -> Self {
+        self.plain_address(Attribute::ResponseOrigin, address)
+    }
+
+    /// OTHER-ADDRESS.
+    pub fn other_address(self, address: SocketAddr) -> Self {
+        self.plain_address(Attribute::OtherAddress, address)
+    }
+
+    /// CHANGE-REQUEST.
+    pub fn change_request(self, change: Change) -> Self {
+        self.raw(Attribute::ChangeRequest, &change.to_bits().to_be_bytes())
+    }
+
+    /// UNKNOWN-ATTRIBUTES.
+    pub fn unknown_attributes(self, codes: &[u16]) -> Self {
+        let value: Vec<u8> = codes.iter().flat_map(|code| code.to_be_bytes()).collect();
+        self.raw(Attribute::UnknownAttributes, &value)
+    }
+
+    /// NONCE.
+    pub fn nonce(self, nonce: &[u8]) -> Self {
+        self.raw(Attribute::Nonce, nonce)
+    }
+
+    /// LIFETIME, in seconds.
+    pub fn lifetime(self, seconds: u32) -> Self {
+        self.raw(Attribute::Lifetime, &seconds.to_be_bytes())
+    }
+
+    /// NAME.
+    pub fn name(self, name: &str) -> Self {
+        self.raw(Attribute::Name, name.as_bytes())
+    }
+
+    /// PEER-NAME.
+    pub fn peer_name(self, name: &str) -> Self {
+        self.raw(Attribute::PeerName, name.as_bytes())
+    }
+
+    /// PUBLIC-KEY.
+    pub fn public_key(self, key: &[u8; 32]) -> Self {
+        self.raw(Attribute::PublicKey, key)
+    }
+
+    /// SEQUENCE.
+    pub fn sequence(self, sequence: u64) -> Self {
+        self.raw(Attribute::Sequence, &sequence.to_be_bytes())
+    }
+
+    /// PEER-ADDRESS.
+    pub fn peer_address(self, address: SocketAddr) -> Self {
+        self.xor_address(Attribute::PeerAddress, address)
+    }
+
+    /// SEAL.
+    pub fn seal(self, noise: &[u8]) -> Self {
+        self.raw(Attribute::Seal, noise)
+    }
+
+    /// ATTEMPT.
+    pub fn attempt(self, attempt: [u8; 8]) -> Self {
+        self.raw(Attribute::Attempt, &attempt)
+    }
+
+    /// USE-CANDIDATE.
+    pub fn use_candidate(self) -> Self {
+        self.raw(Attribute::UseCandidate, &[])
+    }
+
+    /// SIGNATURE over the message's type and everything from the magic cookie
+    /// up to here.
+    pub fn sign(self, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Self {
+        let so_far = self.stun.data();
+        let signature = sign(&signed_part(so_far, so_far.len()));
+        self.raw(Attribute::Signature, &signature)
+    }
+
+    /// PADDING, so that the message is at least `length` bytes long and the
+    /// answer need not be shorter than it must be.
+    pub fn pad_to(self, length: usize) -> Self {
+        let missing = length.saturating_sub(self.stun.len());
+        if missing == 0 {
+            return self;
+        }
+        let value = missing.saturating_sub(4).next_multiple_of(4);
+        self.raw(Attribute::Padding, &vec![0; value])
+    }
+
+    /// The bytes, without integrity.
+    pub fn finish(self) -> Vec<u8> {
+        self.stun.finish()
+    }
+
+    /// The bytes, with MESSAGE-INTEGRITY-SHA256 under `key`.
+    pub fn finish_authentic(mut self, key: &IntegrityKey) -> Vec<u8> {
+        self.stun
+            .add_message_integrity_with_key(key, IntegrityAlgorithm::Sha256)
+            .expect("the builder adds integrity once, here");
+        self.stun.finish()
+    }
+}

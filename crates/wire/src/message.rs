@@ -1,0 +1,255 @@
+//! Reading: a view of one datagram.
+
+use std::net::SocketAddr;
+
+use stun_types::attribute::{Attribute as _, ErrorCode, MappedSocketAddr, XorSocketAddr};
+use stun_types::message::{IntegrityAlgorithm, Message as Stun};
+use stun_types::prelude::*;
+
+use crate::{Attribute, Change, Class, IntegrityKey, Method, Transaction};
+
+/// Why a datagram is not a message of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// No STUN header, or a length that is not the datagram's.
+    #[error("not a STUN message")]
+    NotStun,
+    /// A header, and then attributes that do not fit.
+    #[error("a malformed STUN message")]
+    Malformed,
+    /// STUN, but of a method that Pinhole does not speak.
+    #[error("STUN method {0:#05x}, which is not spoken here")]
+    UnknownMethod(u16),
+}
+
+/// A STUN message, borrowed from the datagram that held it.
+///
+/// Attributes are looked at when they are asked for; one that is missing,
+/// too short or otherwise senseless is `None`.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    stun: Stun<'a>,
+    bytes: &'a [u8],
+    method: Method,
+}
+
+const HEADER: usize = 20;
+
+impl<'a> Message<'a> {
+    /// Looks at one datagram.
+    ///
+    /// # Errors
+    /// When it is not STUN (RFC 8489 §5: the two zero bits, the magic cookie,
+    /// the length), not well formed, or of a method that is not in [`Method`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        // The length is checked here for equality: a codec that tolerates
+        // trailing bytes would let two readers see two messages.
+        let [_, _, high, low, 0x21, 0x12, 0xa4, 0x42, ..] = *bytes else {
+            return Err(ParseError::NotStun);
+        };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        if bytes[0] & 0xc0 != 0 || length % 4 != 0 || HEADER + length != bytes.len() {
+            return Err(ParseError::NotStun);
+        }
+        let stun = Stun::from_bytes(bytes).map_err(|_| ParseError::Malformed)?;
+        let code = stun.method().value();
+        let method = Method::from_code(code).ok_or(ParseError::UnknownMethod(code))?;
+        Ok(Message {
+            stun,
+            bytes,
+            method,
+        })
+    }
+
+    /// Binding, Register, …
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Request, indication, success or error.
+    pub fn class(&self) -> Class {
+        self.stun.class()
+    }
+
+    /// Whether it is this kind of message.
+    pub fn is(&self, class: Class, method: Method) -> bool {
+        self.class() == class && self.method == method
+    }
+
+    /// The transaction id.
+    pub fn transaction(&self) -> Transaction {
+        let mut transaction = [0; 12];
+        transaction.copy_from_slice(&self.bytes[8..HEADER]);
+        transaction
+    }
+
+    /// The whole datagram.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The first attribute of that type, as it is on the wire.
+    pub fn get(&self, attribute: Attribute) -> Option<&'a [u8]> {
+        self.position(attribute).map(|(_, value)| value)
+    }
+
+    fn position(&self, attribute: Attribute) -> Option<(usize, &'a [u8])> {
+        let (offset, raw) = self
+            .stun
+            .raw_attribute_and_offset(attribute.code().into())?;
+        let value = self
+            .bytes
+            .get(offset + 4..offset + 4 + usize::from(raw.length()))?;
+        Some((offset, value))
+    }
+
+    fn array<const N: usize>(&self, attribute: Attribute) -> Option<[u8; N]> {
+        self.get(attribute)?.try_into().ok()
+    }
+
+    fn text(&self, attribute: Attribute) -> Option<&'a str> {
+        std::str::from_utf8(self.get(attribute)?).ok()
+    }
+
+    fn plain_address(&self, attribute: Attribute) -> Option<SocketAddr> {
+        let raw = self.stun.raw_attribute(attribute.code().into())?;
+        Some(MappedSocketAddr::from_raw(&raw).ok()?.addr())
+    }
+
+    fn xor_address(&self, attribute: Attribute) -> Option<SocketAddr> {
+        let raw = self.stun.raw_attribute(attribute.code().into())?;
+        let address = XorSocketAddr::from_raw(&raw).ok()?;
+        Some(address.addr(self.stun.transaction_id()))
+    }
+
+    /// The reflexive address: XOR-MAPPED-ADDRESS, else MAPPED-ADDRESS.
+    pub fn mapped(&self) -> Option<SocketAddr> {
+        self.xor_address(Attribute::XorMappedAddress)
+            .or_else(|| self.plain_address(Attribute::MappedAddress))
+    }
+
+    /// From where the server says that it sent this.
+    pub fn response_origin(&self) -> Option<SocketAddr> {
+        self.plain_address(Attribute::ResponseOrigin)
+    }
+
+    /// The server's other address, relative to the one that was asked.
+    pub fn other_address(&self) -> Option<SocketAddr> {
+        self.plain_address(Attribute::OtherAddress)
+    }
+
+    /// From where the answer shall come.
+    pub fn change_request(&self) -> Option<Change> {
+        self.array(Attribute::ChangeRequest)
+            .map(|bits| Change::from_bits(u32::from_be_bytes(bits)))
+    }
+
+    /// To which port the answer shall go. coturn writes four bytes where
+    /// RFC 5780 §7.5 has two; both are understood.
+    pub fn response_port(&self) -> Option<u16> {
+        match *self.get(Attribute::ResponsePort)? {
+            [high, low] | [high, low, _, _] => Some(u16::from_be_bytes([high, low])),
+            _ => None,
+        }
+    }
+
+    /// The error code of an error answer.
+    pub fn error(&self) -> Option<u16> {
+        let raw = self
+            .stun
+            .raw_attribute(Attribute::ErrorCode.code().into())?;
+        ErrorCode::from_raw_ref(&raw).ok().map(|error| error.code())
+    }
+
+    /// The stateless cookie.
+    pub fn nonce(&self) -> Option<&'a [u8]> {
+        self.get(Attribute::Nonce)
+    }
+
+    /// Seconds that a registration lives.
+    pub fn lifetime(&self) -> Option<u32> {
+        self.array(Attribute::Lifetime).map(u32::from_be_bytes)
+    }
+
+    /// Who speaks.
+    pub fn name(&self) -> Option<&'a str> {
+        self.text(Attribute::Name)
+    }
+
+    /// Whom it is about.
+    pub fn peer_name(&self) -> Option<&'a str> {
+        self.text(Attribute::PeerName)
+    }
+
+    /// An Ed25519 public key, not yet known to be a point.
+    pub fn public_key(&self) -> Option<[u8; 32]> {
+        self.array(Attribute::PublicKey)
+    }
+
+    /// The counter of signed requests.
+    pub fn sequence(&self) -> Option<u64> {
+        self.array(Attribute::Sequence).map(u64::from_be_bytes)
+    }
+
+    /// Where the rendezvous sees the peer.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.xor_address(Attribute::PeerAddress)
+    }
+
+    /// The Noise message.
+    pub fn seal(&self) -> Option<&'a [u8]> {
+        self.get(Attribute::Seal)
+    }
+
+    /// Which attempt a probe belongs to.
+    pub fn attempt(&self) -> Option<[u8; 8]> {
+        self.array(Attribute::Attempt)
+    }
+
+    /// Whether this probe nominates its path (RFC 8445 §8).
+    pub fn use_candidate(&self) -> bool {
+        self.get(Attribute::UseCandidate).is_some()
+    }
+
+    /// The signature and the bytes that it is over: see [`crate::Builder::sign`].
+    pub fn signed(&self) -> Option<(Vec<u8>, [u8; 64])> {
+        let (offset, value) = self.position(Attribute::Signature)?;
+        let signature = value.try_into().ok()?;
+        Some((signed_part(self.bytes, offset), signature))
+    }
+
+    /// Whether MESSAGE-INTEGRITY-SHA256 is there, whole, and of this key.
+    /// HMAC-SHA1, and a truncated hash, are refused.
+    pub fn authentic(&self, key: &IntegrityKey) -> bool {
+        let whole = self
+            .get(Attribute::MessageIntegritySha256)
+            .is_some_and(|hash| hash.len() == 32);
+        whole
+            && self.get(Attribute::MessageIntegrity).is_none()
+            && matches!(
+                self.stun.validate_integrity_with_key(key),
+                Ok(IntegrityAlgorithm::Sha256)
+            )
+    }
+
+    /// The comprehension-required attributes that nobody here understands
+    /// (RFC 8489 §6.3.1: answer them with 420).
+    pub fn unknown_required(&self) -> Vec<u16> {
+        let known = |code| Attribute::REQUIRED.iter().any(|a| a.code() == code);
+        self.stun
+            .iter_attributes()
+            .map(|(_, raw)| raw.get_type().value())
+            .filter(|&code| code < 0x8000 && !known(code))
+            .take(8)
+            .collect()
+    }
+}
+
+/// What a signature covers: the type and everything from the magic cookie to
+/// the SIGNATURE attribute. The length is left out, since padding may follow.
+pub(crate) fn signed_part(bytes: &[u8], offset: usize) -> Vec<u8> {
+    let mut part = Vec::with_capacity(offset);
+    part.extend_from_slice(&bytes[..2]);
+    part.extend_from_slice(&bytes[4..offset]);
+    part
+}
