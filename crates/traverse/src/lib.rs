@@ -4,6 +4,10 @@
 //! randomness in this crate: the time and the seeds are arguments, datagrams
 //! go in through `handle_*` and come out through `poll_*`.
 
+pub mod identity;
+pub mod introduce;
 pub mod io;
 pub mod nat;
 pub mod oracle;
+pub mod seal;
+pub mod sim;

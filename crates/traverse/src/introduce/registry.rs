@@ -1,0 +1,232 @@
+//! Names, the keys that own them, and where their owners are.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::cookie;
+use crate::identity::PublicKey;
+use crate::io::SocketId;
+
+/// The longest name, in bytes.
+pub const NAME_MAX: usize = 32;
+
+/// A registration lives this long unless it is refreshed.
+pub const LIFETIME: Duration = Duration::from_secs(90);
+
+/// A name stays its key's for this long after its registration has ended, so
+/// that nobody takes it over while its owner restarts.
+pub const HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether it can be a name: 1 to 32 bytes of letters, digits, `-`, `_`, `.`.
+pub fn valid_name(name: &str) -> bool {
+    (1..=NAME_MAX).contains(&name.len())
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// Somebody who can be introduced.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The name's owner.
+    pub key: PublicKey,
+    /// Where the server sees it.
+    pub address: SocketAddr,
+    /// The server's socket that it speaks to, hence the one whose packets
+    /// its NAT lets in.
+    pub socket: SocketId,
+    /// The cookie that it registered with: a notification that shows it is ours.
+    pub cookie: [u8; cookie::LENGTH],
+    expires: Instant,
+    sequence: u64,
+}
+
+/// Why a registration was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another key owns the name.
+    Taken,
+    /// The sequence number does not grow: an old request, sent again.
+    Replayed,
+    /// There is no room, and nothing that may be forgotten.
+    Full,
+}
+
+/// The table of names.
+#[derive(Debug)]
+pub struct Registry {
+    names: HashMap<String, Registration>,
+    most: usize,
+}
+
+impl Registry {
+    /// A table of at most `most` names.
+    pub fn new(most: usize) -> Self {
+        Registry {
+            names: HashMap::new(),
+            most,
+        }
+    }
+
+    /// Registers, or refreshes. The caller has checked cookie and signature.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; the table is as it was.
+    pub fn register(
+        &mut self,
+        now: Instant,
+        name: &str,
+        sequence: u64,
+        lifetime: Duration,
+        registration: Place,
+    ) -> Result<(), Refusal> {
+        match self.names.get(name) {
+            Some(held) if now < held.expires + HOLD => {
+                if held.key != registration.key {
+                    return Err(Refusal::Taken);
+                }
+                if sequence <= held.sequence {
+                    return Err(Refusal::Replayed);
+                }
+            }
+            _ => self.make_room(now)?,
+        }
+        let Place {
+            key,
+            address,
+            socket,
+            cookie,
+        } = registration;
+        let registration = Registration {
+            key,
+            address,
+            socket,
+            cookie,
+            expires: now + lifetime,
+            sequence,
+        };
+        self.names.insert(name.to_owned(), registration);
+        Ok(())
+    }
+
+    /// Whether this signed request is newer than all before it; if so it is
+    /// remembered.
+    pub fn advance(&mut self, name: &str, sequence: u64) -> bool {
+        let Some(held) = self.names.get_mut(name) else {
+            return false;
+        };
+        let newer = sequence > held.sequence;
+        held.sequence = held.sequence.max(sequence);
+        newer
+    }
+
+    /// Who is registered under that name now.
+    pub fn find(&self, now: Instant, name: &str) -> Option<&Registration> {
+        self.names.get(name).filter(|held| now < held.expires)
+    }
+
+    /// How many names are registered now.
+    pub fn alive(&self, now: Instant) -> usize {
+        self.names
+            .values()
+            .filter(|held| now < held.expires)
+            .count()
+    }
+
+    /// When it is full, names whose hold is over are forgotten, then those
+    /// that are merely held; a living registration never.
+    fn make_room(&mut self, now: Instant) -> Result<(), Refusal> {
+        if self.names.len() < self.most {
+            return Ok(());
+        }
+        self.names.retain(|_, held| now < held.expires + HOLD);
+        if self.names.len() >= self.most {
+            self.names.retain(|_, held| now < held.expires);
+        }
+        if self.names.len() >= self.most {
+            return Err(Refusal::Full);
+        }
+        Ok(())
+    }
+}
+
+/// Where an owner is, as its request showed.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its key.
+    pub key: PublicKey,
+    /// Its address.
+    pub address: SocketAddr,
+    /// The socket that it spoke to.
+    pub socket: SocketId,
+    /// The cookie that it brought.
+    pub cookie: [u8; cookie::LENGTH],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(key: u8) -> Place {
+        Place {
+            key: [key; 32],
+            address: "203.0.113.17:40000".parse().unwrap(),
+            socket: 0,
+            cookie: [0; cookie::LENGTH],
+        }
+    }
+
+    #[test]
+    fn a_name_is_its_keys_until_the_hold_is_over() {
+        let mut registry = Registry::new(10);
+        let start = Instant::now();
+        let mut register = |at, name: &str, sequence, key| {
+            registry.register(at, name, sequence, LIFETIME, place(key))
+        };
+        assert_eq!(register(start, "alice", 5, 1), Ok(()));
+        assert_eq!(register(start, "alice", 9, 2), Err(Refusal::Taken));
+        assert_eq!(register(start, "alice", 5, 1), Err(Refusal::Replayed));
+        assert_eq!(register(start, "alice", 6, 1), Ok(()));
+        let expired = start + LIFETIME;
+        assert_eq!(register(expired, "alice", 9, 2), Err(Refusal::Taken));
+        assert_eq!(register(expired + HOLD, "alice", 1, 2), Ok(()));
+        assert_eq!(registry.alive(expired), 1);
+    }
+
+    #[test]
+    fn an_expired_name_is_not_found() {
+        let mut registry = Registry::new(10);
+        let start = Instant::now();
+        registry
+            .register(start, "bob", 1, LIFETIME, place(1))
+            .unwrap();
+        assert!(registry.find(start, "bob").is_some());
+        assert!(registry.find(start + LIFETIME, "bob").is_none());
+    }
+
+    #[test]
+    fn full_of_the_living_refuses_full_of_the_held_forgets() {
+        let mut registry = Registry::new(2);
+        let start = Instant::now();
+        for (name, key) in [("a", 1), ("b", 2)] {
+            registry
+                .register(start, name, 1, LIFETIME, place(key))
+                .unwrap();
+        }
+        let third = |registry: &mut Registry, at| registry.register(at, "c", 1, LIFETIME, place(3));
+        assert_eq!(third(&mut registry, start), Err(Refusal::Full));
+        assert_eq!(third(&mut registry, start + LIFETIME), Ok(()));
+    }
+
+    #[test]
+    fn names() {
+        for good in ["a", "alice-2", "Ænne", "x.y_z"] {
+            assert!(valid_name(good), "{good}");
+        }
+        let long = "a".repeat(33);
+        for bad in ["", "a b", "a\0", "a\n", "../x", &long] {
+            assert!(!valid_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What an operator reads: text, or JSON lines.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use serde_json::json;
+use traverse::introduce::server::{Event, Stats};
+
+/// Where the log goes and how it looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    json: bool,
+}
+
+impl Log {
+    pub fn new(json: bool) -> Self {
+        Log { json }
+    }
+
+    /// The one line on stdout: scripts wait for it.
+    pub fn listening(&self, addresses: &[SocketAddr]) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        if self.json {
+            writeln!(
+                stdout,
+                "{}",
+                json!({"event": "listening", "addresses": addresses})
+            )?;
+        } else {
+            let list: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+            writeln!(stdout, "rendezvous: listening on {}", list.join(", "))?;
+        }
+        stdout.flush()
+    }
+
+    pub fn event(&self, event: &Event) {
+        let (text, value) = match event {
+            Event::Registered { name, address, key } => (
+                format!("{name} registered from {address}, key {key}"),
+                json!({"event": "registered", "name": name, "address": address, "key": key}),
+            ),
+            Event::Unregistered { name } => (
+                format!("{name} left"),
+                json!({"event": "unregistered", "name": name}),
+            ),
+            Event::Introduced { caller, target } => (
+                format!("introduced {caller} to {target}"),
+                json!({"event": "introduced", "caller": caller, "target": target}),
+            ),
+            Event::Silent { caller, target } => (
+                format!("{target} did not acknowledge {caller}"),
+                json!({"event": "silent", "caller": caller, "target": target}),
+            ),
+        };
+        self.line(&text, &value);
+    }
+
+    pub fn trouble(&self, what: &str) {
+        self.line(what, &json!({"event": "trouble", "what": what}));
+    }
+
+    pub fn ended(&self, stats: &Stats) {
+        let text = format!(
+            "ended: {} bindings, {} registrations, {} connects, {} introduced, {} refused; \
+             dropped: {} garbage, {} over the rate, {} too short",
+            stats.bindings,
+            stats.registrations,
+            stats.connects,
+            stats.introduced,
+            stats.refused,
+            stats.garbage,
+            stats.limited,
+            stats.too_short,
+        );
+        self.line(&text, &json!({"event": "ended", "stats": stats}));
+    }
+
+    fn line(&self, text: &str, value: &serde_json::Value) {
+        // Whoever read the log may be gone; the server is not there for it.
+        let _ = if self.json {
+            writeln!(std::io::stderr(), "{value}")
+        } else {
+            writeln!(std::io::stderr(), "rendezvous: {text}")
+        };
+    }
+}

@@ -1,0 +1,116 @@
+//! The hands: sockets and a clock for the brain in `traverse`.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::Context;
+use tokio::net::UdpSocket;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use traverse::introduce::server::Server;
+
+use crate::log::Log;
+
+/// Datagrams that one socket may hand over before the others have their turn.
+const TURN: usize = 64;
+
+struct Shared {
+    server: Mutex<Server>,
+    sockets: Vec<UdpSocket>,
+    log: Log,
+    /// The brain's next timeout may have changed.
+    changed: Notify,
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When a socket cannot be bound.
+pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow::Result<()> {
+    let mut sockets = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let socket = UdpSocket::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address} (UDP)"))?;
+        sockets.push(socket);
+    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    log.listening(addresses)?;
+    let shared = Arc::new(Shared {
+        server: Mutex::new(server),
+        sockets,
+        log,
+        changed: Notify::new(),
+    });
+    for index in 0..shared.sockets.len() {
+        tokio::spawn(receive(Arc::clone(&shared), index));
+    }
+    tokio::select! {
+        () = keep_time(&shared) => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    let server = shared.lock();
+    shared.log.ended(&server.stats());
+    Ok(())
+}
+
+async fn receive(shared: Arc<Shared>, index: usize) {
+    let socket = &shared.sockets[index];
+    // One byte more than we would look at shows what is too long.
+    let mut buffer = [0; wire::MAX_DATAGRAM + 1];
+    loop {
+        if let Err(error) = socket.readable().await {
+            return shared.log.trouble(&format!("socket {index}: {error}"));
+        }
+        for _ in 0..TURN {
+            let Ok((length, from)) = socket.try_recv_from(&mut buffer) else {
+                break;
+            };
+            let mut server = shared.lock();
+            server.handle_input(Instant::now(), index, from, &buffer[..length]);
+            shared.flush(&mut server);
+        }
+        shared.changed.notify_one();
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn keep_time(shared: &Shared) {
+    loop {
+        let next = shared.lock().poll_timeout();
+        match next {
+            Some(at) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(at.into()) => {}
+                    () = shared.changed.notified() => continue,
+                }
+            }
+            None => {
+                shared.changed.notified().await;
+                continue;
+            }
+        }
+        let mut server = shared.lock();
+        server.handle_timeout(Instant::now());
+        shared.flush(&mut server);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flush(&self, server: &mut Server) {
+        while let Some(transmit) = server.poll_transmit() {
+            // A full send buffer loses a datagram, as the network may.
+            let _ = self.sockets[transmit.socket].try_send_to(&transmit.payload, transmit.to);
+        }
+        while let Some(event) = server.poll_event() {
+            self.log.event(&event);
+        }
+    }
+}
