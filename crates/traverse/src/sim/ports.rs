@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
+use rand_chacha::rand_core::RngCore;
 
 /// How a NAT chooses the outer port of a new mapping (RFC 4787 §4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
