@@ -4,10 +4,14 @@
 //! randomness in this crate: the time and the seeds are arguments, datagrams
 //! go in through `handle_*` and come out through `poll_*`.
 
+pub mod candidate;
+pub mod endpoint;
 pub mod identity;
 pub mod introduce;
 pub mod io;
 pub mod nat;
 pub mod oracle;
+pub mod punch;
 pub mod seal;
 pub mod sim;
+pub mod verdict;

@@ -73,7 +73,7 @@ pub enum Event {
     /// The peer has acknowledged.
     Introduced(Introduced),
     /// Somebody asks for us: answer with [`Client::accept`].
-    Invitation(Invitation),
+    Invitation(Box<Invitation>),
 }
 
 /// The two sides know each other.
@@ -242,25 +242,13 @@ impl Client {
         if message.is(Class::Request, Method::Notify) {
             return self.notified(message);
         }
-        let transaction = message.transaction();
-        if self
-            .registering
-            .as_ref()
-            .is_some_and(|e| e.transaction == transaction)
-        {
-            if let Some(exchange) = self.registering.take() {
-                self.hear(now, &exchange);
-                self.registration_answered(now, message);
-            }
-        } else if self
-            .asking
-            .as_ref()
-            .is_some_and(|(e, _)| e.transaction == transaction)
-        {
-            if let Some((exchange, offer)) = self.asking.take() {
-                self.hear(now, &exchange);
-                self.wish_answered(now, message, offer);
-            }
+        let answers = |exchange: &Exchange| exchange.transaction == message.transaction();
+        if let Some(exchange) = self.registering.take_if(|exchange| answers(exchange)) {
+            self.hear(now, &exchange);
+            self.registration_answered(now, message);
+        } else if let Some((exchange, offer)) = self.asking.take_if(|(e, _)| answers(e)) {
+            self.hear(now, &exchange);
+            self.wish_answered(now, message, offer);
         }
     }
 
@@ -293,7 +281,7 @@ impl Client {
         [
             self.registering.as_ref().map(|exchange| exchange.next),
             self.asking.as_ref().map(|(exchange, _)| exchange.next),
-            self.ask_at,
+            self.ask_at.filter(|_| self.may_ask()),
             refresh,
             silent,
         ]
@@ -407,10 +395,19 @@ impl Client {
         }
     }
 
+    fn may_ask(&self) -> bool {
+        let ready = match self.wish {
+            None => false,
+            Some(Wish::Lookup(_)) => self.cookie.is_some(),
+            Some(Wish::Connect { .. }) => self.mapped.is_some(),
+        };
+        ready && self.asking.is_none()
+    }
+
     /// Sends the wish, when it is time and what it needs is there: a cookie
     /// for a lookup, a registration for an introduction.
     fn ask(&mut self, now: Instant) {
-        if self.asking.is_some() || self.cookie.is_none() || self.ask_at.is_none_or(|at| at > now) {
+        if !self.may_ask() || self.ask_at.is_none_or(|at| at > now) {
             return;
         }
         let (transaction, request) = self.request(Method::Connect);
@@ -423,7 +420,6 @@ impl Client {
                 self.ask_at = None;
                 self.asking = Some((exchange, None));
             }
-            Some(Wish::Connect { .. }) if self.mapped.is_none() => {}
             Some(Wish::Connect { peer, key, payload }) => {
                 let names = Names {
                     caller: &self.config.name,
@@ -524,13 +520,14 @@ impl Client {
             Ok(opened) if target == self.config.name => {
                 // Known, and not answered until it is accepted.
                 self.remember(transaction, None);
-                self.events.push_back(Event::Invitation(Invitation {
-                    caller: caller.to_owned(),
-                    key,
-                    address,
-                    transaction,
-                    opened,
-                }));
+                self.events
+                    .push_back(Event::Invitation(Box::new(Invitation {
+                        caller: caller.to_owned(),
+                        key,
+                        address,
+                        transaction,
+                        opened,
+                    })));
             }
             _ => {
                 let answer = Builder::error(message, code::FORBIDDEN).finish();

@@ -1,0 +1,165 @@
+//! Where a peer may be reached, and how that is told to it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Host candidates that are told, and probed, at most.
+pub const MOST_HOSTS: usize = 8;
+
+/// Reflexive addresses that are told at most.
+const MOST_MAPPED: usize = 4;
+
+const VERSION: u8 = 1;
+
+/// What each side seals for the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// Own addresses (RFC 8445 §5.1.1.1: host candidates).
+    pub hosts: Vec<SocketAddr>,
+    /// Addresses that servers saw, the first server's first. More than one
+    /// distinct address says that the mapping depends on the destination.
+    pub mapped: Vec<SocketAddr>,
+}
+
+impl Candidates {
+    /// The mapping towards the first server and a different one towards
+    /// another, if the NAT made two.
+    pub fn remap(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let first = *self.mapped.first()?;
+        let other = *self.mapped.iter().find(|&&address| address != first)?;
+        Some((first, other))
+    }
+
+    /// To bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        for (list, most) in [(&self.hosts, MOST_HOSTS), (&self.mapped, MOST_MAPPED)] {
+            let list = &list[..list.len().min(most)];
+            bytes.push(list.len() as u8);
+            for address in list {
+                match address.ip() {
+                    IpAddr::V4(ip) => {
+                        bytes.push(4);
+                        bytes.extend_from_slice(&ip.octets());
+                    }
+                    IpAddr::V6(ip) => {
+                        bytes.push(6);
+                        bytes.extend_from_slice(&ip.octets());
+                    }
+                }
+                bytes.extend_from_slice(&address.port().to_be_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// From bytes that a peer sealed; `None` if they make no sense. More may
+    /// follow, from versions to come.
+    pub fn decode(bytes: &[u8]) -> Option<Candidates> {
+        let mut rest = bytes.strip_prefix(&[VERSION])?;
+        Some(Candidates {
+            hosts: decode_list(&mut rest, MOST_HOSTS)?,
+            mapped: decode_list(&mut rest, MOST_MAPPED)?,
+        })
+    }
+
+    /// The host candidates that may be probed: those on private networks. A
+    /// public address counts only if the rendezvous has observed it, and then
+    /// it is the reflexive candidate anyway. Else a peer could aim us at
+    /// anybody.
+    pub fn probeable_hosts(&self) -> Vec<SocketAddr> {
+        let mut hosts: Vec<SocketAddr> = self.hosts.clone();
+        hosts.retain(|host| host.port() != 0 && is_private(host.ip()));
+        hosts.dedup();
+        hosts.truncate(MOST_HOSTS);
+        hosts
+    }
+}
+
+fn decode_list(rest: &mut &[u8], most: usize) -> Option<Vec<SocketAddr>> {
+    let count = usize::from(take::<1>(rest)?[0]);
+    if count > most {
+        return None;
+    }
+    (0..count)
+        .map(|_| {
+            let ip = match take::<1>(rest)? {
+                [4] => IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?)),
+                [6] => IpAddr::V6(Ipv6Addr::from(take::<16>(rest)?)),
+                _ => return None,
+            };
+            Some(SocketAddr::new(ip, u16::from_be_bytes(take(rest)?)))
+        })
+        .collect()
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+/// Addresses that mean somebody only on one's own network: RFC 1918, RFC 6598
+/// (carriers), link-local, and RFC 4193 (unique local).
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_private() || ip.is_link_local() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn written_is_read_and_damage_is_refused() {
+        let candidates = Candidates {
+            hosts: addresses(&["192.168.1.2:41000", "[fd00::2]:41000"]),
+            mapped: addresses(&["203.0.113.17:40000"]),
+        };
+        let bytes = candidates.encode();
+        assert_eq!(Candidates::decode(&bytes), Some(candidates));
+        for length in 0..bytes.len() {
+            assert_eq!(Candidates::decode(&bytes[..length]), None);
+        }
+        assert_eq!(Candidates::decode(&[VERSION, 200]), None);
+        assert_eq!(Candidates::decode(&[9, 0, 0]), None);
+    }
+
+    #[test]
+    fn a_peer_cannot_aim_us_at_a_stranger() {
+        let candidates = Candidates {
+            hosts: addresses(&[
+                "192.168.1.2:1",
+                "8.8.8.8:53",
+                "127.0.0.1:22",
+                "100.64.0.2:5",
+                "224.0.0.1:9",
+                "255.255.255.255:9",
+                "10.0.0.1:0",
+                "[2001:db8::1]:5",
+            ]),
+            mapped: vec![],
+        };
+        let expected = addresses(&["192.168.1.2:1", "100.64.0.2:5"]);
+        assert_eq!(candidates.probeable_hosts(), expected);
+    }
+
+    #[test]
+    fn two_mappings_are_a_remap() {
+        let mut candidates = Candidates {
+            hosts: vec![],
+            mapped: addresses(&["203.0.113.17:40000", "203.0.113.17:40000"]),
+        };
+        assert_eq!(candidates.remap(), None);
+        candidates.mapped.extend(addresses(&["203.0.113.17:40001"]));
+        assert!(candidates.remap().is_some());
+    }
+}

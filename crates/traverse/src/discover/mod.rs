@@ -1,0 +1,346 @@
+//! Which NAT stands between this host and a STUN server (RFC 5780), in one
+//! round trip plus, where something stays silent, one wait.
+//!
+//! All tests run at once, each with several sends. The *mapping* socket asks
+//! the server at two addresses and two ports for the source that it sees. Two
+//! *filtering* sockets, which never speak to anything but the server's first
+//! address, ask it to answer from elsewhere; on the mapping socket such a
+//! packet would be solicited, or would spoil the mappings still to be measured.
+//!
+//! A verdict from silence needs a server that has proved to be able to speak
+//! from there, and so many silent sends that loss, as seen on the other tests,
+//! does not explain them; until then more are sent.
+//!
+//! Call order: [`Discover::new`], then [`poll_transmit`](Discover::poll_transmit)
+//! until it is empty and [`poll_timeout`](Discover::poll_timeout) after every
+//! `handle_*`, until [`report`](Discover::report) has something.
+//! Hairpinning, lifetimes and port allocation are not looked at.
+
+mod report;
+mod trial;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use wire::{Change, Class, Message, Method};
+
+use crate::io::{SocketId, Transmit};
+use crate::sim::Host;
+
+pub use report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
+use trial::{Answer, Trial};
+
+/// How many sockets the hands have to open for it: fresh ones, on ports of
+/// the system's choice. The first is the mapping socket.
+pub const SOCKETS: usize = 3;
+
+/// What to ask, and how patiently.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server's first address.
+    pub s1: SocketAddr,
+    /// Its other address, or another server's; without it, what the first
+    /// answer says (RFC 5780 §7.4).
+    pub s2: Option<SocketAddr>,
+    /// Sends per test, at least 2; up to three times as many where loss is seen.
+    pub tries: u32,
+    /// From one send of a test to the next.
+    pub spacing: Duration,
+    /// How long to wait after the last send. Without it, three measured round
+    /// trips and at least [`MIN_WAIT`]; [`BLIND_WAIT`] where none was measured.
+    pub wait: Option<Duration>,
+}
+
+/// The shortest wait for late answers, unless the caller asks for another.
+pub const MIN_WAIT: Duration = Duration::from_millis(150);
+
+/// How long to wait where nothing at all is heard.
+pub const BLIND_WAIT: Duration = Duration::from_millis(1500);
+
+const BATCHES: u32 = 3;
+
+impl Config {
+    /// Five sends 20 ms apart.
+    pub fn new(s1: SocketAddr, s2: Option<SocketAddr>) -> Self {
+        Self {
+            s1,
+            s2,
+            tries: 5,
+            spacing: Duration::from_millis(20),
+            wait: None,
+        }
+    }
+}
+
+/// One measurement.
+#[derive(Debug)]
+pub struct Discover {
+    config: Config,
+    started: Instant,
+    locals: [SocketAddr; SOCKETS],
+    rng: ChaCha20Rng,
+    trials: Vec<Trial>,
+    batches: u32,
+    /// OTHER-ADDRESS of the first answer: it is relative to the address that
+    /// was asked, so a later one may name the address we started from.
+    other: Option<SocketAddr>,
+    /// Round trip to the server's host, by other means than UDP.
+    host_is_up: Option<Duration>,
+    rejected_by: Option<IpAddr>,
+    outbox: VecDeque<Transmit>,
+    report: Option<Report>,
+}
+
+impl Discover {
+    /// Starts at once. `locals` are the sockets' own addresses, with the IP
+    /// address that the system uses towards the server, not the wildcard.
+    pub fn new(
+        now: Instant,
+        config: Config,
+        locals: [SocketAddr; SOCKETS],
+        seed: [u8; 32],
+    ) -> Self {
+        let [s1, s2] = [Some(config.s1), config.s2];
+        let mut discover = Self {
+            started: now,
+            locals,
+            rng: ChaCha20Rng::from_seed(seed),
+            trials: Vec::new(),
+            batches: 1,
+            other: None,
+            host_is_up: None,
+            rejected_by: None,
+            outbox: VecDeque::new(),
+            report: None,
+            config,
+        };
+        for to in [s1, s2].into_iter().flatten() {
+            discover.add(now, 0, to, Asks::Mapping);
+        }
+        let s1 = discover.config.s1;
+        discover.add(now, 1, s1, Asks::OtherAddress);
+        discover.add(now, 2, s1, Asks::OtherPort);
+        discover.handle_timeout(now);
+        discover
+    }
+
+    /// A datagram has come; what is not an answer to a request of ours is ignored.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) {
+        let Ok(message) = Message::parse(datagram) else {
+            return;
+        };
+        if message.method() != Method::Binding
+            || !matches!(message.class(), Class::Success | Class::Error)
+        {
+            return;
+        }
+        let answered = self.trials.iter_mut().find_map(|trial| {
+            (trial.socket == socket)
+                .then(|| trial.accept(now, from, &message))
+                .flatten()
+        });
+        let Some(answer) = answered else { return };
+        self.learn(now, &answer);
+        self.conclude(now);
+    }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for trial in &mut self.trials {
+            while let Some(request) = trial.next_request(now, &mut self.rng) {
+                self.outbox.push_back(request);
+            }
+        }
+        self.conclude(now);
+    }
+
+    /// The server's host has answered something else than UDP (a TCP segment,
+    /// even a reset) after `round_trip`: if UDP stays silent, it is blocked.
+    pub fn handle_reachable(&mut self, now: Instant, round_trip: Duration) {
+        self.host_is_up = Some(round_trip);
+        self.conclude(now);
+    }
+
+    /// An ICMP destination-unreachable for a datagram to `to`. From the server
+    /// itself it means that nothing listens there, from another that a box on
+    /// the way refuses.
+    pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr, offender: IpAddr) {
+        if to == self.config.s1 {
+            self.rejected_by = Some(offender);
+            self.conclude(now);
+        }
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` when done.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.report.is_some() {
+            return None;
+        }
+        let next = self.trials.iter().filter_map(Trial::due).min();
+        Some(next.unwrap_or_else(|| self.deadline()))
+    }
+
+    /// What was found, once it is.
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    fn add(&mut self, now: Instant, socket: SocketId, to: SocketAddr, asks: Asks) {
+        let (tries, spacing) = (self.config.tries.max(2), self.config.spacing);
+        let known = self.trials.iter().any(|t| (t.to, t.asks) == (to, asks));
+        if !known {
+            let mut trial = Trial::new(socket, to, asks);
+            trial.schedule(now, tries, spacing);
+            self.trials.push(trial);
+        }
+    }
+
+    /// The first answer tells the other address and port; then ask there, too.
+    fn learn(&mut self, now: Instant, answer: &Answer) {
+        let s1 = self.config.s1;
+        if self.other.is_some() || answer.asked != s1 {
+            return;
+        }
+        let Some(other) = answer.other else { return };
+        self.other = Some(other);
+        if self.config.s2.is_none() && other.ip() != s1.ip() {
+            let same_port = SocketAddr::new(other.ip(), s1.port());
+            self.add(now, 0, same_port, Asks::Mapping);
+        }
+        if other.port() != s1.port() {
+            let other_port = SocketAddr::new(s1.ip(), other.port());
+            self.add(now, 0, other_port, Asks::Mapping);
+        }
+        for trial in &mut self.trials {
+            while let Some(request) = trial.next_request(now, &mut self.rng) {
+                self.outbox.push_back(request);
+            }
+        }
+    }
+
+    fn conclude(&mut self, now: Instant) {
+        if self.report.is_some() {
+            return;
+        }
+        let heard = self.trials.iter().any(Trial::is_answered);
+        let settled = match heard {
+            true => self.trials.iter().all(|t| self.is_settled(t)),
+            // Somebody has answered for the server: no answer of its own will come.
+            false => self.rejected_by.is_some(),
+        };
+        let sending = self.trials.iter().any(|t| t.due().is_some());
+        if !settled && (sending || now < self.deadline()) {
+            return;
+        }
+        if !settled && heard && self.batches < BATCHES && self.send_more(now) {
+            self.batches += 1;
+            return;
+        }
+        self.report = Some(verdict::judge(self, now));
+        self.outbox.clear();
+    }
+
+    /// Nothing more is to be learnt from this trial by waiting.
+    fn is_settled(&self, trial: &Trial) -> bool {
+        let s1 = self.config.s1;
+        trial.is_answered()
+            || match trial.asks {
+                Asks::Mapping => false,
+                // Without another address or port the server cannot do it.
+                Asks::OtherAddress => self.s1_answered() && self.other.is_none(),
+                Asks::OtherPort => {
+                    let let_in_anyone = |t: &Trial| t.heard_from(|from| from.ip() != s1.ip());
+                    (self.s1_answered() && self.other.is_none())
+                        || self.trials.iter().any(let_in_anyone)
+                }
+            }
+    }
+
+    fn s1_answered(&self) -> bool {
+        let s1 = self.config.s1;
+        self.trials
+            .iter()
+            .any(|t| t.to == s1 && t.asks == Asks::Mapping && t.is_answered())
+    }
+
+    /// Another batch for the silent trials whose silence is not yet telling.
+    fn send_more(&mut self, now: Instant) -> bool {
+        let loss = trial::loss(&self.trials);
+        let (tries, spacing) = (self.config.tries.max(2), self.config.spacing);
+        let open: Vec<usize> = (0..self.trials.len())
+            .filter(|&i| !self.is_settled(&self.trials[i]))
+            .filter(|&i| !self.trials[i].silence_is_telling(loss))
+            .collect();
+        for &i in &open {
+            self.trials[i].schedule(now, tries, spacing);
+        }
+        !open.is_empty()
+    }
+
+    fn deadline(&self) -> Instant {
+        let last = self.trials.iter().filter_map(Trial::last_sent).max();
+        let last = last.unwrap_or(self.started);
+        let measured = self.trials.iter().filter_map(Trial::round_trip).max();
+        match (self.config.wait, measured.or(self.host_is_up)) {
+            (Some(wait), _) => last + wait,
+            (None, Some(round_trip)) => last + MIN_WAIT.max(3 * round_trip),
+            (None, None) => self.started + BLIND_WAIT,
+        }
+    }
+}
+
+impl Host for Discover {
+    fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
+        self.handle_input(now, socket, from, datagram);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.poll_transmit()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}
+
+/// A transaction id that nobody off the path can guess.
+fn transaction(rng: &mut ChaCha20Rng) -> wire::Transaction {
+    let mut id = [0; 12];
+    rng.fill_bytes(&mut id);
+    id
+}
+
+impl Asks {
+    fn change(self) -> Option<Change> {
+        match self {
+            Asks::Mapping => None,
+            Asks::OtherAddress => Some(Change {
+                ip: true,
+                port: true,
+            }),
+            Asks::OtherPort => Some(Change {
+                ip: false,
+                port: true,
+            }),
+        }
+    }
+}

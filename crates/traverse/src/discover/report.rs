@@ -1,0 +1,122 @@
+//! What a measurement found.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+pub use super::trial::Asks;
+use crate::nat::Behaviour;
+
+/// What was found, in the shape of natprobe's JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Did it come to a result?
+    pub verdict: Verdict,
+    /// `class`, `nat`, `mapping` and `filtering`; what is `None` was not
+    /// tested, and the notes say why.
+    #[serde(flatten)]
+    pub behaviour: Behaviour,
+    /// The addresses that the server saw, in the order of the tests.
+    pub mapped: Vec<SocketAddr>,
+    /// The mapping socket's own address.
+    pub local: SocketAddr,
+    /// Does the outer port equal the inner one? `None`: not tested.
+    pub port_preservation: Option<bool>,
+    /// Round trip to the server, in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// How long the measurement took, in milliseconds.
+    pub elapsed_ms: f64,
+    /// The server as asked, and its other address as it tells it.
+    pub server: SocketAddr,
+    /// OTHER-ADDRESS of the first answer (RFC 5780 §7.4).
+    pub other_address: Option<SocketAddr>,
+    /// What was sent and what came back, test by test.
+    pub evidence: Vec<Evidence>,
+    /// What is wrong with the server, and what could not be tested.
+    pub notes: Vec<Note>,
+    /// Why it is not [`Verdict::Measured`].
+    pub cause: Option<Cause>,
+}
+
+/// Did the measurement come to a result?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The server answered; what the report has is measured.
+    Measured,
+    /// The server's host is up, and no UDP comes back.
+    UdpBlocked,
+    /// It is not known whether it is the network or the server.
+    CouldNotTell,
+}
+
+/// The counts behind a verdict.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evidence {
+    /// What was asked.
+    pub test: Asks,
+    /// Where the requests went.
+    pub to: SocketAddr,
+    /// Requests sent.
+    pub sent: usize,
+    /// Requests that were answered.
+    pub received: usize,
+    /// Where the first answer came from.
+    pub from: Option<SocketAddr>,
+    /// Which source it says the server saw.
+    pub mapped: Option<SocketAddr>,
+}
+
+/// A remark on the measurement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// For programs.
+    pub code: NoteCode,
+    /// For people.
+    pub text: String,
+}
+
+/// What a [`Note`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NoteCode {
+    /// The server tells no OTHER-ADDRESS, or its own: nothing to compare with.
+    OneAddress,
+    /// It answers a CHANGE-REQUEST from where it was asked.
+    IgnoresChangeRequest,
+    /// It refuses a request with an error.
+    Refuses,
+    /// It answers from another address than it was asked at, or asked for.
+    WrongSource,
+    /// Its other address or port does not answer.
+    OtherAddressSilent,
+    /// The mapping depends on the address at least; more cannot be told.
+    AtLeast,
+    /// Silence that loss may explain.
+    TooMuchLoss,
+    /// One destination saw more than one mapping of one socket.
+    Unstable,
+}
+
+/// Why there is no measurement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// For programs.
+    pub code: CauseCode,
+    /// For people.
+    pub text: String,
+}
+
+/// What a [`Cause`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CauseCode {
+    /// No UDP comes back from a host that is up, or a box on the way refuses it.
+    UdpBlocked,
+    /// The server's host says that nothing listens there.
+    ServerNotRunning,
+    /// Nothing came back at all, by whatever protocol.
+    Silent,
+    /// The server answers with errors alone.
+    ServerRefuses,
+}

@@ -1,0 +1,320 @@
+//! What the answers, and the silences, mean.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
+use super::trial::{Trial, loss};
+use super::{Discover, SOCKETS};
+use crate::nat::{
+    Behaviour,
+    Dependence::{self, *},
+};
+
+/// The report, from whatever has come by now.
+pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
+    let mut bench = Bench {
+        s1: discover.config.s1,
+        s2: discover.config.s2.map(|s2| s2.ip()),
+        locals: discover.locals,
+        other: discover.other,
+        trials: &discover.trials,
+        loss: loss(&discover.trials),
+        notes: Vec::new(),
+    };
+    let cause = no_measurement(discover);
+    let verdict = match cause.as_ref().map(|cause| cause.code) {
+        None => Verdict::Measured,
+        Some(CauseCode::UdpBlocked) => Verdict::UdpBlocked,
+        Some(_) => Verdict::CouldNotTell,
+    };
+    let behaviour = match verdict {
+        Verdict::Measured => bench.behaviour(),
+        Verdict::UdpBlocked => Behaviour::blocked(),
+        Verdict::CouldNotTell => Behaviour::default(),
+    };
+    let round_trip = discover.trials.iter().filter_map(Trial::round_trip).min();
+    Report {
+        verdict,
+        behaviour,
+        mapped: bench.mapped(),
+        local: discover.locals[0],
+        port_preservation: bench.port_preservation(),
+        rtt_ms: round_trip.map(milliseconds),
+        elapsed_ms: milliseconds(now - discover.started),
+        server: discover.config.s1,
+        other_address: discover.other,
+        evidence: discover.trials.iter().map(evidence).collect(),
+        notes: bench.notes,
+        cause,
+    }
+}
+
+/// Why the first address has told nothing, if so.
+fn no_measurement(discover: &Discover) -> Option<Cause> {
+    let s1 = discover.config.s1;
+    let answers = || discover.trials.iter().flat_map(|t| &t.answers);
+    let cause = |code, text| Some(Cause { code, text });
+    if answers().any(|answer| answer.mapped.is_some()) {
+        return None;
+    }
+    if let Some(answer) = answers().next() {
+        let error = answer.error.map_or_else(
+            || "without any address".to_owned(),
+            |code| format!("with error {code}"),
+        );
+        let text = format!("{} answers a Binding request {error}", answer.from);
+        return cause(CauseCode::ServerRefuses, text);
+    }
+    match (discover.rejected_by, discover.host_is_up) {
+        (Some(by), _) if by == s1.ip() => cause(
+            CauseCode::ServerNotRunning,
+            format!("nothing listens on UDP {s1}: its host says port unreachable"),
+        ),
+        (Some(by), _) => cause(
+            CauseCode::UdpBlocked,
+            format!("{by} refuses UDP to {s1} (ICMP unreachable)"),
+        ),
+        (None, Some(_)) => cause(
+            CauseCode::UdpBlocked,
+            format!("{} answers TCP, but no UDP comes back from {s1}", s1.ip()),
+        ),
+        (None, None) => cause(
+            CauseCode::Silent,
+            format!(
+                "nothing came back from {s1}, neither by UDP nor by TCP: \
+                 the server is down or unreachable, or everything is blocked"
+            ),
+        ),
+    }
+}
+
+/// The evidence, and the remarks made while looking at it.
+struct Bench<'a> {
+    s1: SocketAddr,
+    s2: Option<std::net::IpAddr>,
+    locals: [SocketAddr; SOCKETS],
+    other: Option<SocketAddr>,
+    trials: &'a [Trial],
+    loss: f64,
+    notes: Vec<Note>,
+}
+
+impl Bench<'_> {
+    fn behaviour(&mut self) -> Behaviour {
+        self.check_sources();
+        let nat = self.mapped().first().map(|&mapped| mapped != self.locals[0]);
+        Behaviour {
+            nat,
+            mapping: self.mapping(),
+            filtering: self.filtering(),
+            udp_blocked: false,
+        }
+    }
+
+    /// Each source that the mapping socket was seen from, once.
+    fn mapped(&self) -> Vec<SocketAddr> {
+        let mut seen = Vec::new();
+        let trials = self.trials.iter().filter(|t| t.asks == Asks::Mapping);
+        for answer in trials.flat_map(|t| &t.answers) {
+            if let Some(mapped) = answer.mapped
+                && !seen.contains(&mapped)
+            {
+                seen.push(mapped);
+            }
+        }
+        seen
+    }
+
+    fn port_preservation(&self) -> Option<bool> {
+        let trials = self.trials.iter().filter(|t| t.to == self.s1);
+        trials
+            .filter_map(|t| Some(t.mapped()?.port() == self.locals[t.socket].port()))
+            .reduce(|all, one| all && one)
+    }
+
+    /// RFC 5780 §4.3, with addresses and ports compared together.
+    fn mapping(&mut self) -> Option<Dependence> {
+        let s1 = self.s1;
+        let at = |to: &dyn Fn(SocketAddr) -> bool| {
+            let mut trials = self.trials.iter();
+            trials
+                .find(|t| t.asks == Asks::Mapping && to(t.to))
+                .and_then(Trial::mapped)
+        };
+        let first = at(&|to| to == s1)?;
+        let other_port = at(&|to| to.ip() == s1.ip() && to.port() != s1.port());
+        let other_address = at(&|to| to.ip() != s1.ip());
+        match (
+            other_port.map(|seen| seen == first),
+            other_address.map(|seen| seen == first),
+        ) {
+            (Some(false), _) => Some(AddressAndPortDependent),
+            (_, Some(true)) => Some(EndpointIndependent),
+            (Some(true), Some(false)) => Some(AddressDependent),
+            (None, Some(false)) => {
+                self.note(
+                    NoteCode::AtLeast,
+                    "the mapping depends on the address; whether on the port, too, \
+                     was not tested, for want of a second port"
+                        .to_owned(),
+                );
+                Some(AddressDependent)
+            }
+            // The other address may be mapped otherwise.
+            (_, None) => {
+                self.note_missing_address("mapping");
+                None
+            }
+        }
+    }
+
+    /// RFC 5780 §4.4, judged by where an answer really came from.
+    fn filtering(&mut self) -> Option<Dependence> {
+        let s1 = self.s1;
+        let unasked = || self.trials.iter().filter(|t| t.asks != Asks::Mapping);
+        let other_address = unasked().any(|t| t.heard_from(|from| from.ip() != s1.ip()));
+        let other_port =
+            unasked().any(|t| t.heard_from(|from| from.ip() == s1.ip() && from.port() != s1.port()));
+        if other_address {
+            return Some(EndpointIndependent);
+        }
+        // A port of the known address that is kept out decides it, whether or
+        // not the server has another address to try.
+        if !other_port {
+            let kept_out = self.kept_out(Asks::OtherPort)?;
+            return kept_out.then_some(AddressAndPortDependent);
+        }
+        let kept_out = self.kept_out(Asks::OtherAddress)?;
+        kept_out.then_some(AddressDependent)
+    }
+
+    /// Is it certain that the server's answer to this was sent, and filtered?
+    fn kept_out(&mut self, asks: Asks) -> Option<bool> {
+        let s1 = self.s1;
+        let Some(other) = self.other.filter(|other| match asks {
+            Asks::OtherPort => other.port() != s1.port(),
+            _ => other.ip() != s1.ip(),
+        }) else {
+            self.note_missing_address("filtering");
+            return None;
+        };
+        let trial = self.trials.iter().find(|t| t.asks == asks)?;
+        if trial.is_answered() {
+            // Not from elsewhere, or we would not ask: see `check_sources`.
+            return None;
+        }
+        // It must have spoken from there to somebody who had asked there.
+        let proof = match asks {
+            Asks::OtherPort => SocketAddr::new(s1.ip(), other.port()),
+            _ => SocketAddr::new(self.s2.unwrap_or(other.ip()), s1.port()),
+        };
+        let speaks = |t: &Trial| match asks {
+            Asks::OtherPort => t.to == proof,
+            _ => t.to.ip() == proof.ip(),
+        };
+        let proved = self.trials.iter().any(|t| speaks(t) && t.is_answered());
+        let telling = trial.silence_is_telling(self.loss);
+        match (proved, telling) {
+            (true, true) => Some(true),
+            (false, _) => {
+                let text = format!(
+                    "the server tells {other} as its other address, but {proof} does not answer: \
+                     filtering was not tested"
+                );
+                self.note(NoteCode::OtherAddressSilent, text);
+                None
+            }
+            (true, false) => {
+                let text = format!(
+                    "about {:.0} % of the round trips get lost: {} silent sends do not tell \
+                     filtering from loss",
+                    self.loss * 100.0,
+                    trial.sent()
+                );
+                self.note(NoteCode::TooMuchLoss, text);
+                None
+            }
+        }
+    }
+
+    /// Does the server answer from where it should?
+    fn check_sources(&mut self) {
+        let trials = self.trials;
+        for trial in trials {
+            let Some(first) = trial.answers.first() else {
+                continue;
+            };
+            let (to, from) = (trial.to, first.from);
+            let asked_for = match trial.asks {
+                Asks::Mapping => None,
+                Asks::OtherAddress => Some("its other address and port"),
+                Asks::OtherPort => Some("its other port"),
+            };
+            let moved = match trial.asks {
+                Asks::Mapping => from == to,
+                Asks::OtherAddress => from.ip() != to.ip() && from.port() != to.port(),
+                Asks::OtherPort => from.ip() == to.ip() && from.port() != to.port(),
+            };
+            match (first.error, asked_for) {
+                (Some(error), Some(asked)) => self.note(
+                    NoteCode::Refuses,
+                    format!("{to} answers error {error} when asked to answer from {asked}"),
+                ),
+                (Some(error), None) => {
+                    self.note(NoteCode::Refuses, format!("{to} answers error {error}"));
+                }
+                (None, _) if moved => {}
+                (None, Some(asked)) if from == to => self.note(
+                    NoteCode::IgnoresChangeRequest,
+                    format!("asked to answer from {asked}, {to} answers from itself"),
+                ),
+                (None, Some(asked)) => self.note(
+                    NoteCode::WrongSource,
+                    format!("asked to answer from {asked}, {to} answers from {from}"),
+                ),
+                (None, None) => self.note(
+                    NoteCode::WrongSource,
+                    format!("asked at {to}, the server answers from {from}"),
+                ),
+            }
+            let mapped = |answer: &super::Answer| answer.mapped;
+            let differs = |answer| mapped(answer) != mapped(first);
+            if trial.answers.iter().any(differs) {
+                let text = format!("{to} saw more than one mapping of one socket");
+                self.note(NoteCode::Unstable, text);
+            }
+        }
+    }
+
+    fn note_missing_address(&mut self, axis: &str) {
+        let text = match self.other {
+            None => format!("the server tells no other address: {axis} was not tested"),
+            Some(other) => format!(
+                "{axis} was not tested: of the server's other address {other} nothing was heard, \
+                 or it is not another one"
+            ),
+        };
+        self.note(NoteCode::OneAddress, text);
+    }
+
+    fn note(&mut self, code: NoteCode, text: String) {
+        self.notes.push(Note { code, text });
+    }
+}
+
+fn evidence(trial: &Trial) -> Evidence {
+    Evidence {
+        test: trial.asks,
+        to: trial.to,
+        sent: trial.sent(),
+        received: trial.received(),
+        from: trial.answers.first().map(|answer| answer.from),
+        mapped: trial.mapped(),
+    }
+}
+
+/// To the microsecond: more is noise.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}

@@ -1,0 +1,42 @@
+//! When to send what.
+
+use std::time::Duration;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Probes to one candidate, after the moment that it may be probed: nine in
+/// four seconds. Early ones close together, since both sides start together.
+pub const PROBES: [Duration; 9] = [
+    ms(0),
+    ms(33),
+    ms(66),
+    ms(133),
+    ms(266),
+    ms(533),
+    ms(1000),
+    ms(2000),
+    ms(4000),
+];
+
+/// How long after the last probe an answer is waited for.
+pub const LAST_WAIT: Duration = ms(1000);
+
+/// Nominations, until one is answered.
+pub const NOMINATIONS: [Duration; 9] = PROBES;
+
+/// What the caller repeats once it is connected, so that the target need not
+/// wait for a nomination that may be sent again.
+pub const CONFIRMATIONS: [Duration; 3] = [ms(0), ms(20), ms(60)];
+
+/// How long the target stays to answer nominations if no confirmation comes.
+pub const LINGER: Duration = ms(1000);
+
+/// How long a LAN path is waited for, when the two seem to be on one LAN.
+pub const LAN_HEAD_START: Duration = ms(50);
+
+/// The target holds its full-TTL probes for this and two round trips: by then
+/// the caller's opener has left, and nothing of ours reaches a NAT that has
+/// not seen an outgoing packet (a bare Linux masquerade would remap).
+pub const HOLD: Duration = ms(50);

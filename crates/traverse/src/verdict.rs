@@ -1,0 +1,178 @@
+//! Why it failed: one cause, with the numbers that show it, in words that say
+//! what to do.
+
+use std::net::SocketAddr;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use crate::candidate::Candidates;
+use crate::punch::Observed;
+
+/// Why two peers have no path, as well as one side can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server's host is there, but no UDP comes back from it.
+    UdpBlocked,
+    /// Nobody is registered under that name.
+    PeerOffline {
+        /// The name.
+        peer: String,
+    },
+    /// The peer is registered, but did not acknowledge the introduction.
+    PeerSilent {
+        /// The name.
+        peer: String,
+    },
+    /// The peer would not be introduced: it could not open what was sealed to
+    /// its registered key, or it pinned another key for our name.
+    AuthMismatch {
+        /// The name.
+        peer: String,
+    },
+    /// One NAT gives every destination another port; the other insists on the
+    /// port that it was told.
+    SymmetricRemap {
+        /// Whose NAT remaps.
+        who: String,
+        /// The address that the peer was told.
+        expected: SocketAddr,
+        /// What the same socket got towards another destination.
+        used: SocketAddr,
+    },
+    /// Both NATs do.
+    SymSym {
+        /// Our two mappings.
+        ours: (SocketAddr, SocketAddr),
+        /// The peer's.
+        theirs: (SocketAddr, SocketAddr),
+    },
+    /// Packets of the peer arrive here, ours do not arrive there.
+    OneWay,
+    /// The peer's address says that nobody listens there.
+    IcmpRefused {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Both NATs keep their mappings, and still nothing arrived.
+    NothingHeard,
+}
+
+impl Cause {
+    /// The code, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Cause::UdpBlocked => "UDP_BLOCKED",
+            Cause::PeerOffline { .. } => "PEER_OFFLINE",
+            Cause::PeerSilent { .. } => "PEER_SILENT",
+            Cause::AuthMismatch { .. } => "AUTH_MISMATCH",
+            Cause::SymmetricRemap { .. } => "SYMMETRIC_REMAP",
+            Cause::SymSym { .. } => "SYM_SYM",
+            Cause::OneWay => "ONE_WAY",
+            Cause::IcmpRefused { .. } => "ICMP_REFUSED",
+            Cause::NothingHeard => "NOTHING_HEARD",
+        }
+    }
+
+    /// The cause of an attempt that ended without a path.
+    pub fn of_attempt(
+        peer: &str,
+        ours: &Candidates,
+        theirs: &Candidates,
+        observed: &Observed,
+    ) -> Cause {
+        // The mappings first: they explain the rest.
+        match (ours.remap(), theirs.remap()) {
+            (Some(ours), Some(theirs)) => return Cause::SymSym { ours, theirs },
+            (Some((expected, used)), None) => {
+                return Cause::SymmetricRemap {
+                    who: "your".into(),
+                    expected,
+                    used,
+                };
+            }
+            (None, Some((expected, used))) => {
+                return Cause::SymmetricRemap {
+                    who: format!("{peer}'s"),
+                    expected,
+                    used,
+                };
+            }
+            (None, None) => {}
+        }
+        if observed.heard && !observed.answered {
+            return Cause::OneWay;
+        }
+        match observed.refused {
+            Some(address) => Cause::IcmpRefused { address },
+            None => Cause::NothingHeard,
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Cause::UdpBlocked => write!(
+                f,
+                "UDP is blocked: the server's host answers TCP, but no UDP comes back; \
+                 ask whoever runs this network, or use another"
+            ),
+            Cause::PeerOffline { peer } => write!(
+                f,
+                "{peer} is not registered at this server; start it there with --name {peer}"
+            ),
+            Cause::PeerSilent { peer } => write!(
+                f,
+                "{peer} is registered but did not acknowledge; it has ended or lost its network \
+                 less than 90 s ago"
+            ),
+            Cause::AuthMismatch { peer } => write!(
+                f,
+                "{peer} refused the introduction: its key is not the one that is registered, \
+                 or it knows another key for your name"
+            ),
+            Cause::SymmetricRemap {
+                who,
+                expected,
+                used,
+            } => write!(
+                f,
+                "{who} NAT gives every destination another port (expected {expected}, \
+                 used {used} towards the server's other address), and the other NAT lets in only \
+                 the port that it has sent to"
+            ),
+            Cause::SymSym { ours, theirs } => write!(
+                f,
+                "both NATs give every destination another port (yours {} and {}, the peer's {} \
+                 and {}), so neither is where the other sends to",
+                ours.0, ours.1, theirs.0, theirs.1
+            ),
+            Cause::OneWay => write!(
+                f,
+                "the peer's packets arrive here but ours do not arrive there; \
+                 a firewall on the way lets through one direction"
+            ),
+            Cause::IcmpRefused { address } => write!(
+                f,
+                "{address} answered that nobody listens there; the peer's router rejects \
+                 instead of dropping, or the peer has closed its socket"
+            ),
+            Cause::NothingHeard => write!(
+                f,
+                "both NATs keep their mappings, and still nothing of the peer arrived; \
+                 look for a firewall on the peer's host or network"
+            ),
+        }
+    }
+}
+
+/// `{"code": …, "text": …}`, as docs/json.md has it.
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut cause = serializer.serialize_struct("Cause", 2)?;
+        cause.serialize_field("code", self.code())?;
+        cause.serialize_field("text", &self.to_string())?;
+        cause.end()
+    }
+}
