@@ -1,0 +1,174 @@
+# shellcheck shell=bash
+# The network of netns.sh's drawing: collected as text, then made with as few processes as possible.
+
+declare -A setup=()  # node → commands for ip -batch in that node
+declare -A ruleset=() # router → its rules, behind the parameters that they ask for
+declare -A lifetime=() # router → how long its conntrack remembers UDP
+created=
+nodes=()
+
+node() {
+	local name
+	for name; do
+		nodes+=("$name")
+		created+="netns add $name"$'\n'
+		setup[$name]=$'link set lo up\n'
+	done
+}
+
+# link NODE INTERFACE NODE INTERFACE; no address of its own comes up, so IPv6 costs no time
+link() {
+	created+="link add $2 netns $1 type veth peer name $4 netns $3"$'\n'
+	setup[$1]+="link set $2 addrgenmode none up"$'\n'
+	setup[$3]+="link set $4 addrgenmode none up"$'\n'
+}
+
+# on NODE, WORDS for ip
+on() { setup[$1]+="$2"$'\n'; }
+
+# router NODE INSIDE PUBLIC [PARAMETER…]: carries the rules that read_type left
+router() {
+	local node=$1 parameter
+	ruleset[$node]="define wan = wan
+define lan = lan
+define inside = $2
+define public = $3
+"
+	for parameter in "${@:4}"; do
+		ruleset[$node]+="define ${parameter%=*} = ${parameter#*=}"$'\n'
+	done
+	ruleset[$node]+=$rules
+	lifetime[$node]=
+	[[ ${head[timeout]} != *s ]] || lifetime[$node]=${head[timeout]%s}
+}
+
+# side WHO TYPE FIRST N: the hosts of alice or bob behind their router (and its carrier),
+# which has the public addresses from FIRST on, and 192.168.N.0/24 inside.
+side() {
+	local who=$1 first=$3 lan=192.168.$4 nat=nat-$1 wan=$prefix.$(($3 + 1))
+	local outer=$nat carried=100.64.$4 public=$wan host interface=lan i=2
+	local hosts=("$who") mask=24
+	[[ $who == bob ]] || hosts+=("${who}2")
+	[[ $same_lan ]] && lan=192.168.1
+	read_type "$2"
+	local home=${head[home]} timeout=${head[said timeout]:+,timeout=${head[timeout]}}
+
+	node "$nat" "${hosts[@]}"
+	if [[ $home ]]; then
+		outer=isp-$who
+		node "$outer"
+		router "$outer" "$carried.0/24" "$wan"
+		link "$outer" lan "$nat" wan
+		on "$outer" "addr add $carried.1 peer $carried.2 dev lan"
+		on "$nat" "addr add $carried.2 peer $carried.1 dev wan"
+		on "$nat" "route add default via $carried.1"
+		read_type "$home$timeout"
+		public=$carried.2
+	fi
+	link core "$who" "$outer" wan
+	on core "addr add $core peer $wan dev $who"
+	on core "route add $prefix.$first/28 via $wan dev $who"
+	on "$outer" "addr add $wan peer $core dev wan"
+	on "$outer" "route add default via $core"
+
+	local gateway=$lan.1 inside=$lan.0/24
+	if [[ ${head[hosts]} == public ]]; then
+		lan=$prefix mask=28 i=$((first + 2)) gateway=$wan inside=$prefix.$first/28
+	fi
+	on "$nat" "addr add $gateway/$mask dev lan"
+	router "$nat" "$inside" "$public" \
+		"host1=$lan.2" "public1=$prefix.$((first + 2))" "host2=$lan.3" "public2=$prefix.$((first + 3))"
+
+	((${#hosts[@]} == 1)) || setup[$nat]="link add lan type bridge
+link set lan addrgenmode none up
+${setup[$nat]}"
+	[[ $same_lan && $who == bob ]] && i=3
+	for host in "${hosts[@]}"; do
+		((${#hosts[@]} == 1)) || interface=$host
+		link "$host" eth0 "$nat" "$interface"
+		[[ $interface == lan ]] || on "$nat" "link set $interface master lan"
+		on "$host" "addr add $lan.$i/$mask dev eth0"
+		on "$host" "route add default via $gateway"
+		((i++))
+	done
+}
+
+# network A B: all of it, as text
+network() {
+	node core server
+	side alice "$1" 16 1
+	side bob "$2" 32 2
+	link server eth0 core server
+	on server "addr add $s1 peer $core dev eth0"
+	on server "addr add $s2 peer $core dev eth0"
+	on server "route add default via $core"
+	on core "addr add $core peer $s1 dev server"
+	on core "route add $s2 dev server"
+}
+
+# raise: make what has been collected, each node in a process of its own, and the rendezvous
+raise() {
+	local node jobs=()
+	mount -t tmpfs -o mode=755 pinhole /run 2>/dev/null ||
+		die "no right to mount inside a namespace of our own; \"$0 doctor\" says why"
+	ip -batch - <<<"$created" || die "cannot make the namespaces and their links"
+	for node in "${nodes[@]}"; do
+		case $node in
+		server) continue ;;
+		core | nat-* | isp-*) forward "$node" & ;;
+		*) ip -n "$node" -batch - <<<"${setup[$node]}" & ;;
+		esac
+		jobs+=($!)
+	done
+	serve
+	for node in "${jobs[@]}"; do
+		wait "$node" || die "the network did not come up"
+	done
+	[[ ! $delay ]] || slow
+}
+
+# forward ROUTER: its addresses, its rules, and how long its conntrack remembers UDP (the file
+# exists only once a rule has asked for conntrack)
+forward() {
+	nsenter --net="/run/netns/$1" sh -c '
+		cd /proc/sys/net
+		echo 1 >ipv4/ip_forward && echo 0 >ipv4/icmp_ratelimit || exit
+		[ -z "$2" ] || printf %s "$2" | nft -f - || exit
+		for timer in udp_timeout udp_timeout_stream; do
+			[ -z "$3" ] || echo "$3" >netfilter/nf_conntrack_$timer || exit
+		done &
+		printf %s "$1" | ip -batch - && wait $!
+	' sh "${setup[$1]}" "${ruleset[$1]}" "${lifetime[$1]}"
+}
+
+# serve: the rendezvous on both public addresses; it says on one line that it is ready
+serve() {
+	local ready log=/run/pinhole/rendezvous.log
+	exec {ready}< <(
+		mkdir -p /run/pinhole && ip -n server -batch - <<<"${setup[server]}" &&
+			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" </dev/null 2>"$log"
+	)
+	read -rt 10 -u "$ready" || die "the rendezvous did not come up: $(<"$log")"
+	exec {ready}<&-
+}
+
+# lossy PERCENT: core drops this part of what it forwards
+lossy() {
+	local hundredths
+	printf -v hundredths %.0f "${1}e2"
+	ruleset[core]="table ip loss {
+	chain forward {
+		type filter hook forward priority 0
+		numgen random mod 10000 < $hundredths counter drop
+	}
+}"
+}
+
+# slow: what leaves core has waited
+slow() {
+	local interface
+	for interface in alice bob server; do
+		ip netns exec core tc qdisc add dev "$interface" root netem delay "${delay}ms" limit 100000 2>/dev/null ||
+			die "--delay needs netem, which this kernel has not (CONFIG_NET_SCH_NETEM; on Debian: modprobe sch_netem)"
+	done
+}

@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# NAT types: each is a file in nat/ whose head says, in RFC 4787's words, what its rules do.
+
+types=(open firewall basic full-cone restricted port-restricted symmetric symmetric-sequential
+	symmetric-block address-dependent masquerade cgnat udp-blocked)
+
+declare -A head # what the type says of itself, overrides applied: ${head[mapping]} …
+rules=          # its rules, overrides applied, everything included
+
+# read_type "NAME[,KEY=VALUE…]": read it into $head and $rules, or say why it makes no sense.
+read_type() {
+	local spec=$1 name=${1%%,*} key value line override
+	[[ $name =~ ^[a-z-]+$ && " ${types[*]} " == *" $name "* ]] ||
+		usage "there is no NAT type \"$name\"; there are ${types[*]}"
+	head=([name]=$name [spec]=$spec)
+	read -rd '' rules <"$lab/nat/$name.nft"
+	while IFS= read -r line && [[ $line == '#'* ]]; do
+		if [[ $line =~ ^'# '([a-z ]+):\ +(.*) ]]; then
+			head[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
+		else
+			head[is]+=${line#'#'}
+		fi
+	done <<<"$rules"
+	while [[ $spec == *,* ]]; do
+		spec=${spec#*,} override=${spec%%,*}
+		override "$1" "${override%%=*}" "${override#*=}"
+	done
+	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
+		read -rd '' line <"$lab/nat/${BASH_REMATCH[1]}"
+		rules=${rules/"${BASH_REMATCH[0]}"/"$line"}
+	done
+	[[ ${head[timeout]} != *s ]] || rules=${rules//timeout 120s/timeout ${head[timeout]}}
+}
+
+# override SPEC KEY VALUE: another piece in place of the type's own, or another lifetime.
+override() {
+	local spec=$1 key=$2 value=$3
+	case $key=$value in
+	ports=preserve | ports=random | ports=sequential | ports=block | hairpin=on | hairpin=off) ;;
+	ports=*) usage "$spec: ports is preserve, random, sequential or block, not \"$value\"" ;;
+	hairpin=*) usage "$spec: hairpin is on or off, not \"$value\"" ;;
+	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
+		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout and hairpin" ;;
+	esac
+	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
+	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"
+	head[said $key]=yes head[$key]=$value
+	rules=${rules/"\"$key/"+([a-z])".nft\""/"\"$key/$value.nft\""}
+}
+
+# list: one line for each type, from its head
+list() {
+	local name format='%-21s %-27s %-27s %-11s %-8s %-8s %s\n'
+	if [[ $json ]]; then
+		local comma='['
+		for name in "${types[@]}"; do
+			read_type "$name"
+			printf '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","seen_on":"%s"}' \
+				"$comma" "$name" "${head[class]}" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
+				"${head[timeout]}" "${head[hairpin]}" "${head[seen on]//\"/\\\"}"
+			comma=$',\n'
+		done
+		echo ']'
+		return
+	fi
+	# shellcheck disable=SC2059 # one format for the heading and the lines
+	printf "$format" TYPE MAPPING FILTERING PORTS TIMEOUT HAIRPIN 'SEEN ON'
+	for name in "${types[@]}"; do
+		read_type "$name"
+		# shellcheck disable=SC2059
+		printf "$format" "$name" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
+			"${head[timeout]}" "${head[hairpin]}" "${head[seen on]}"
+	done
+}

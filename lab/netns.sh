@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+#
+# A NAT laboratory in network namespaces.
+#
+#   alice            alice2              server                               bob
+#   192.168.1.2      192.168.1.3         203.0.113.1, 203.0.113.2             192.168.2.2
+#     │                │                   │                                    │
+#   ┌─┴────────────────┴─┐               ┌─┴────────────┐               ┌───────┴────────┐
+#   │ lan    192.168.1.1 │               │              │               │ lan 192.168.2.1│
+#   │ nat-alice          ├───────────────┤     core     ├───────────────┤ nat-bob        │
+#   │ wan   203.0.113.17 │               │ 203.0.113.254│               │ wan 203.0.113.33
+#   └────────────────────┘               └──────────────┘               └────────────────┘
+#
+# alice's side owns 203.0.113.16/28: with public addresses of their own (open, firewall, basic)
+# alice has .18 and alice2 .19. bob's side owns 203.0.113.32/28, and bob has .34.
+# With a carrier (cgnat) isp-alice is in between: wan 203.0.113.17, lan 100.64.1.1, and nat-alice's
+# wan is 100.64.1.2; isp-bob likewise with .33 and 100.64.2.x. core is a router: TTLs die there.
+#
+# Everything stands in private mount, pid and network namespaces (and a user namespace unless root),
+# so the names are plain, labs do not meet, and nothing is left when the script dies.
+
+set -o pipefail
+shopt -s extglob
+
+self=${BASH_SOURCE[0]}
+lab=${self%/*}
+[[ $lab == /* ]] || lab=$PWD/${lab#./}
+self=$lab/${self##*/}
+
+die() { echo "netns.sh: $*" >&2; exit 2; }
+usage() { die "$* (--help says more)"; }
+
+json= loss= delay= install= verify=1 watch= same_lan= name=default all=
+prefix=203.0.113 port=8848
+
+help() {
+	cat <<'HELP'
+A NAT laboratory in network namespaces.
+
+  lab/netns.sh A B               alice behind NAT type A, bob behind B: measure both NATs,
+                                 introduce the two, punch, show the packets, say what happened
+  lab/netns.sh A B -- CMD…       the same network and rendezvous for a command of yours; inside,
+                                 "ip netns exec NODE …" reaches the nodes; exits as CMD does
+  lab/netns.sh up A B            a lab that stays
+  lab/netns.sh exec NODE -- CMD… run a command in a node of it
+  lab/netns.sh shell NODE        a shell in a node of it
+  lab/netns.sh nat NODE          what that router's NAT holds now (--watch: and from now on)
+  lab/netns.sh status            the labs that stay
+  lab/netns.sh down              end one (--all: all of yours)
+  lab/netns.sh matrix [TYPE…]    every ordered pair: expected, got, how, how long
+  lab/netns.sh list              the NAT types
+  lab/netns.sh doctor            what this machine can do
+
+Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
+Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
+  ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off
+
+  --json          for programs; matrix wants a file name after it (- for stdout)
+  --name NAME     which lab that stays (default: default)
+  --loss PERCENT  core drops this part of the packets that it forwards: once for each packet
+                  between alice, bob and server, in either direction; a LAN loses nothing
+  --delay MS      each packet that leaves core has waited so long, so a round trip takes twice
+                  that; needs netem in the kernel
+  --prefix CIDR   the public addresses, a /24 (default: 203.0.113.0/24)
+  --same-lan      bob's LAN has alice's prefix, and bob has alice2's address
+  --no-verify     do not measure the NATs first
+  --install       install the Debian packages that are missing
+
+A command finds PINHOLE_S1 and PINHOLE_S2 (the server's addresses), PINHOLE_PORT,
+PINHOLE_SERVER (S1:PORT), PINHOLE_BIN (the tools, also first in PATH), PINHOLE_HOME (a folder in
+RAM) and, with exec and shell, PINHOLE_NAME (the node). PINHOLE_BIN from outside is honoured.
+
+Exit: 0 as asked and as expected; 1 a NAT is not what was asked, or an outcome is not what
+was expected; 2 usage or environment; with CMD, what CMD exits with.
+HELP
+}
+
+# parse WORD…: into the variables above, $words and $command
+words=() command=()
+parse() {
+	while (($#)); do
+		case $1 in
+		--) shift; command=("$@"); (($#)) || usage "no command after --"; return ;;
+		-h | --help | help) help; exit 0 ;;
+		--json) json=1; [[ ${words[0]-} != matrix ]] || { json=${2-}; [[ $json ]] || usage "--json wants a file name with matrix"; shift; } ;;
+		--json=*) json=${1#*=} ;;
+		--install) install=1 ;;
+		--no-verify) verify= ;;
+		--watch) watch=1 ;;
+		--same-lan) same_lan=1 ;;
+		--all) all=1 ;;
+		--loss | --delay | --prefix | --name) (($# > 1)) || usage "$1 wants a value"; value "$1" "$2"; shift ;;
+		--loss=* | --delay=* | --prefix=* | --name=*) value "${1%%=*}" "${1#*=}" ;;
+		-*) usage "there is no option $1" ;;
+		*) words+=("$1") ;;
+		esac
+		shift
+	done
+}
+
+value() {
+	local octet='(0|[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5])'
+	case $1 in
+	--loss)
+		[[ $2 =~ ^(100|[0-9]{1,2})(\.[0-9]{1,2})?$ ]] || usage "--loss is a percentage from 0 to 100, not \"$2\""
+		loss=$2 ;;
+	--delay)
+		[[ $2 =~ ^[0-9]{1,5}(\.[0-9]{1,3})?$ ]] || usage "--delay is in milliseconds, not \"$2\""
+		delay=$2 ;;
+	--prefix)
+		[[ $2 =~ ^($octet\.$octet\.$octet)\.0/24$ ]] || usage "--prefix is a /24 such as 198.51.100.0/24, not \"$2\""
+		prefix=${BASH_REMATCH[1]}
+		[[ $prefix != @(192.168.[12]|100.64.[12]|127.*|0.*) && ${prefix%%.*} -lt 224 ]] ||
+			usage "--prefix $2 is taken: the lab uses 192.168.1-2.0/24 and 100.64.1-2.0/24 itself, 0, 127 and 224 up are no unicast" ;;
+	--name)
+		[[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$ ]] || usage "--name is made of letters, digits, _ . and -, not \"$2\""
+		name=$2 ;;
+	esac
+}
+
+run() {
+	parse "$@"
+	s1=$prefix.1 s2=$prefix.2 core=$prefix.254
+	source "$lab/lib/types.sh"
+	source "$lab/lib/topology.sh"
+	case ${PINHOLE_STAGE-} in
+	lab) unset PINHOLE_STAGE; inside ;;
+	esac
+	set -- "${words[@]}"
+	case ${1-} in
+	'') help; exit 2 ;;
+	list) list ;;
+	*) (($# == 2)) || usage "two NAT types are wanted, alice's and bob's"
+		read_type "$1"; read_type "$2"
+		PINHOLE_STAGE=lab private "$self" "${args[@]}" ;;
+	esac
+}
+
+# private CMD…: run it as the first process of namespaces that die with us. No exec: unshare holds
+# back the signals that end us, and setpriv turns our end into its own.
+private() {
+	local flags=(--mount --pid --net --fork --kill-child --mount-proc)
+	((EUID == 0)) || flags+=(--user --map-root-user)
+	setpriv --pdeathsig KILL unshare "${flags[@]}" "$@"
+}
+
+inside() {
+	network "${words[@]}"
+	[[ ! $loss ]] || lossy "$loss"
+	raise
+	export PINHOLE_S1=$s1 PINHOLE_S2=$s2 PINHOLE_PORT=$port PINHOLE_SERVER=$s1:$port PINHOLE_BIN=$bin PINHOLE_HOME=/run/pinhole
+	PATH=$bin:$PATH
+	"${command[@]}"
+	exit
+}
+
+bin=${PINHOLE_BIN:-}
+args=("$@")
+run "$@"
