@@ -1,0 +1,190 @@
+//! Connection tracking, from ctnetlink's own bytes (linux/netfilter/nfnetlink_conntrack.h).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use super::Netfilter;
+
+/// A tracked UDP flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Flow {
+    /// As the first packet came in.
+    pub(crate) original: Tuple,
+    /// As an answer is expected; differs from the original turned around where NAT is at work.
+    pub(crate) reply: Tuple,
+    /// Seconds until the kernel forgets it.
+    pub(crate) remaining_s: u32,
+    /// Packets went both ways.
+    pub(crate) seen_reply: bool,
+    /// Both ways for a while: the longer timeout holds, and it is not dropped early.
+    pub(crate) assured: bool,
+}
+
+/// One direction of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tuple {
+    pub(crate) src: SocketAddr,
+    pub(crate) dst: SocketAddr,
+}
+
+const GET_CONNTRACK: u16 = (1 << 8) | 1; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
+/// `struct nlmsghdr` and `struct nfgenmsg`.
+const HEADERS: usize = 20;
+
+const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_TUPLE_REPLY: u16 = 2;
+const CTA_STATUS: u16 = 3;
+const CTA_TIMEOUT: u16 = 7;
+
+const CTA_TUPLE_IP: u16 = 1;
+const CTA_TUPLE_PROTO: u16 = 2;
+const CTA_IP_V4_SRC: u16 = 1;
+const CTA_IP_V4_DST: u16 = 2;
+const CTA_IP_V6_SRC: u16 = 3;
+const CTA_IP_V6_DST: u16 = 4;
+const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_SRC_PORT: u16 = 2;
+const CTA_PROTO_DST_PORT: u16 = 3;
+
+// linux/netfilter/nf_conntrack_common.h
+const IPS_SEEN_REPLY: u32 = 1 << 1;
+const IPS_ASSURED: u32 = 1 << 2;
+
+/// All UDP flows of both address families, in order.
+pub(crate) fn udp_flows(kernel: &mut Netfilter) -> io::Result<Vec<Flow>> {
+    let flows = kernel.dump(GET_CONNTRACK, libc::AF_UNSPEC as u8, &[], |message| {
+        Ok(message.get(HEADERS..).and_then(udp_flow))
+    })?;
+    let mut flows: Vec<_> = flows.into_iter().flatten().collect();
+    flows.sort_unstable();
+    Ok(flows)
+}
+
+/// `None` for another protocol, or where something is missing.
+fn udp_flow(attributes: &[u8]) -> Option<Flow> {
+    let status = u32::from_be_bytes(value(attributes, CTA_STATUS)?.try_into().ok()?);
+    Some(Flow {
+        original: udp_tuple(value(attributes, CTA_TUPLE_ORIG)?)?,
+        reply: udp_tuple(value(attributes, CTA_TUPLE_REPLY)?)?,
+        // An entry that is just being torn down has none.
+        remaining_s: value(attributes, CTA_TIMEOUT)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u32::from_be_bytes),
+        seen_reply: status & IPS_SEEN_REPLY != 0,
+        assured: status & IPS_ASSURED != 0,
+    })
+}
+
+fn udp_tuple(attributes: &[u8]) -> Option<Tuple> {
+    let proto = value(attributes, CTA_TUPLE_PROTO)?;
+    if value(proto, CTA_PROTO_NUM)? != [libc::IPPROTO_UDP as u8] {
+        return None;
+    }
+    let ip = value(attributes, CTA_TUPLE_IP)?;
+    let end = |v4, v6, port| {
+        let v4 = value(ip, v4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+        let v6 = || value(ip, v6).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+        let address = v4.map(IpAddr::from).or_else(|| v6().map(IpAddr::from))?;
+        let port = u16::from_be_bytes(value(proto, port)?.try_into().ok()?);
+        Some(SocketAddr::new(address, port))
+    };
+    Some(Tuple {
+        src: end(CTA_IP_V4_SRC, CTA_IP_V6_SRC, CTA_PROTO_SRC_PORT)?,
+        dst: end(CTA_IP_V4_DST, CTA_IP_V6_DST, CTA_PROTO_DST_PORT)?,
+    })
+}
+
+/// The value of the first attribute of this kind. An attribute is its length with the header of 4
+/// (u16), its kind (u16, the two highest bits are flags), its value, and padding to 4.
+fn value(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    while let [l0, l1, k0, k1, ..] = *attributes {
+        let length = usize::from(u16::from_ne_bytes([l0, l1]));
+        let content = attributes.get(4..length)?;
+        if u16::from_ne_bytes([k0, k1]) & 0x3fff == wanted {
+            return Some(content);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NESTED: u16 = 1 << 15;
+
+    fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend((4 + content.len() as u16).to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn tuple(kind: u16, protocol: u8, ends: [([u8; 4], u16); 2]) -> Vec<u8> {
+        let [(src, sport), (dst, dport)] = ends;
+        let ip = [
+            attribute(CTA_IP_V4_SRC, &src),
+            attribute(CTA_IP_V4_DST, &dst),
+        ]
+        .concat();
+        let proto = [
+            attribute(CTA_PROTO_NUM, &[protocol]),
+            attribute(CTA_PROTO_SRC_PORT, &sport.to_be_bytes()),
+            attribute(CTA_PROTO_DST_PORT, &dport.to_be_bytes()),
+        ];
+        let tuple = [
+            attribute(NESTED | CTA_TUPLE_IP, &ip),
+            attribute(NESTED | CTA_TUPLE_PROTO, &proto.concat()),
+        ];
+        attribute(NESTED | kind, &tuple.concat())
+    }
+
+    fn flow(protocol: u8) -> Vec<u8> {
+        let (inside, outside) = (([192, 168, 1, 2], 40000), ([203, 0, 113, 17], 1043));
+        let remote = ([203, 0, 113, 1], 8848);
+        [
+            tuple(CTA_TUPLE_ORIG, protocol, [inside, remote]),
+            tuple(CTA_TUPLE_REPLY, protocol, [remote, outside]),
+            attribute(CTA_STATUS, &(IPS_SEEN_REPLY | 8).to_be_bytes()),
+            attribute(CTA_TIMEOUT, &29_u32.to_be_bytes()),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_translated_flow() {
+        let flow = udp_flow(&flow(17)).unwrap();
+        assert_eq!(flow.original.src, "192.168.1.2:40000".parse().unwrap());
+        assert_eq!(flow.reply.dst, "203.0.113.17:1043".parse().unwrap());
+        assert_eq!(
+            (flow.remaining_s, flow.seen_reply, flow.assured),
+            (29, true, false)
+        );
+    }
+
+    #[test]
+    fn other_protocols_are_left_out() {
+        assert_eq!(udp_flow(&flow(6)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn broken_attributes_do_not_panic(
+            random in proptest::collection::vec(any::<u8>(), 0..64),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            udp_flow(&random);
+            let mut bent = flow(17);
+            let at = at.index(bent.len());
+            bent[at] = byte;
+            udp_flow(&bent);
+            udp_flow(&bent[..at]);
+        }
+    }
+}

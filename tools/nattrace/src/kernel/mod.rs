@@ -1,0 +1,10 @@
+//! What the kernel holds, read over netlink.
+
+mod conntrack;
+mod netlink;
+mod nft;
+mod nftnl_ffi;
+
+pub(crate) use conntrack::{Flow, Tuple, udp_flows};
+pub(crate) use netlink::Netfilter;
+pub(crate) use nft::{Counter, Element, Set, TableId, counters, elements, sets, table_names};

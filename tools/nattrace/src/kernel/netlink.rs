@@ -1,0 +1,158 @@
+//! A netfilter netlink socket, and dumps over it.
+
+use std::io;
+
+use mnl::{Bus, Socket};
+
+/// A connection to the kernel's netfilter subsystems in the current network namespace.
+pub(crate) struct Netfilter {
+    socket: Socket,
+    buffer: Box<Buffer>,
+    sequence: u32,
+}
+
+/// As large as a part of a dump can be, and aligned as a message header.
+#[repr(align(8))]
+struct Buffer([u8; 64 * 1024]);
+
+/// A dump is started again when the ruleset changed in the middle of it, at most this often.
+const ATTEMPTS: usize = 20;
+
+// linux/netlink.h
+const NLM_F_REQUEST: u16 = libc::NLM_F_REQUEST as u16;
+const NLM_F_DUMP: u16 = libc::NLM_F_DUMP as u16;
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLMSG_ERROR: u16 = libc::NLMSG_ERROR as u16;
+const NLMSG_DONE: u16 = libc::NLMSG_DONE as u16;
+/// `struct nlmsghdr`: length u32, type u16, flags u16, sequence u32, port u32.
+const HEADER: usize = 16;
+
+impl Netfilter {
+    /// Opens the socket, which anyone may; it is the first dump that needs CAP_NET_ADMIN.
+    pub(crate) fn open() -> io::Result<Self> {
+        let socket = Socket::new(Bus::Netfilter)?;
+        Ok(Netfilter {
+            socket,
+            buffer: Box::new(Buffer([0; 64 * 1024])),
+            sequence: 0,
+        })
+    }
+
+    /// Asks for everything of one kind and turns each message (header included) into something.
+    /// `kind` is the subsystem and its message, `strings` are attributes of the request.
+    pub(crate) fn dump<T>(
+        &mut self,
+        kind: u16,
+        family: u8,
+        strings: &[(u16, &str)],
+        mut read: impl FnMut(&[u8]) -> io::Result<T>,
+    ) -> io::Result<Vec<T>> {
+        for _ in 0..ATTEMPTS {
+            self.sequence += 1;
+            self.socket
+                .send(&request(kind, family, self.sequence, strings))?;
+            if let Some(answer) = self.collect(&mut read)? {
+                return Ok(answer);
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Interrupted,
+            "the ruleset keeps changing",
+        ))
+    }
+
+    /// `None` when the answer is not of one piece.
+    fn collect<T>(
+        &mut self,
+        read: &mut impl FnMut(&[u8]) -> io::Result<T>,
+    ) -> io::Result<Option<Vec<T>>> {
+        let mut answer = Vec::new();
+        let mut whole = true;
+        loop {
+            for message in self.socket.recv(&mut self.buffer.0)? {
+                let message = message?;
+                let header = Header::of(message)?;
+                if header.sequence != self.sequence {
+                    continue;
+                }
+                whole &= header.flags & NLM_F_DUMP_INTR == 0;
+                match header.kind {
+                    NLMSG_DONE => return Ok(whole.then_some(answer)),
+                    NLMSG_ERROR => return Err(refusal(message)),
+                    _ => answer.push(read(message)?),
+                }
+            }
+        }
+    }
+}
+
+struct Header {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+}
+
+impl Header {
+    fn of(message: &[u8]) -> io::Result<Self> {
+        let short = || io::Error::new(io::ErrorKind::InvalidData, "netlink message cut short");
+        let header = message.first_chunk::<HEADER>().ok_or_else(short)?;
+        let [_, _, _, _, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
+        Ok(Header {
+            kind: u16::from_ne_bytes([k0, k1]),
+            flags: u16::from_ne_bytes([f0, f1]),
+            sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
+        })
+    }
+}
+
+/// `struct nlmsgerr` begins with a negative errno.
+fn refusal(message: &[u8]) -> io::Error {
+    match message.get(HEADER..).and_then(|body| body.first_chunk()) {
+        Some(&errno) => io::Error::from_raw_os_error(-i32::from_ne_bytes(errno)),
+        None => io::Error::new(io::ErrorKind::InvalidData, "netlink error without a number"),
+    }
+}
+
+/// A dump request: header, `struct nfgenmsg` (family, version, resource id), string attributes.
+fn request(kind: u16, family: u8, sequence: u32, strings: &[(u16, &str)]) -> Vec<u8> {
+    let mut message = vec![0; HEADER];
+    message.extend([family, 0, 0, 0]);
+    for (attribute, text) in strings {
+        let length = 4 + text.len() + 1;
+        message.extend((length as u16).to_ne_bytes());
+        message.extend(attribute.to_ne_bytes());
+        message.extend(text.as_bytes());
+        message.resize(message.len() + 1 + (length.next_multiple_of(4) - length), 0);
+    }
+    let length = message.len() as u32;
+    message[..4].copy_from_slice(&length.to_ne_bytes());
+    message[4..6].copy_from_slice(&kind.to_ne_bytes());
+    message[6..8].copy_from_slice(&(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    message[8..12].copy_from_slice(&sequence.to_ne_bytes());
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_padded_and_counted() {
+        let message = request(0x0a0a, 2, 7, &[(1, "pinhole"), (2, "m_out")]);
+        assert_eq!(message.len(), 16 + 4 + 12 + 12);
+        assert_eq!(message[..4], 44_u32.to_ne_bytes());
+        assert_eq!(message[20..22], 12_u16.to_ne_bytes());
+        assert_eq!(&message[24..32], b"pinhole\0");
+        assert_eq!(message[32..34], 10_u16.to_ne_bytes());
+        assert_eq!(&message[36..], b"m_out\0\0\0");
+    }
+
+    #[test]
+    fn an_error_is_the_kernels_own() {
+        let mut message = request(0, 0, 1, &[]);
+        message.truncate(HEADER);
+        assert_eq!(refusal(&message).kind(), io::ErrorKind::InvalidData);
+        message.extend((-libc::EPERM).to_ne_bytes());
+        assert_eq!(refusal(&message).kind(), io::ErrorKind::PermissionDenied);
+    }
+}

@@ -1,0 +1,276 @@
+//! Which sets and maps are a NAT's mappings and permits, by their shape.
+
+use std::io;
+
+use super::concat::{Field, fields, outline};
+use super::reading::{Endpoint, Keeps, Life, Mapping, Permit};
+use crate::kernel::{self, Element, Netfilter, Set, TableId};
+
+/// The one map that its shape does not give away when it has addresses on both sides.
+const INWARD: &str = "m_in";
+
+/// What a table keeps, and its mappings and permits, each in order.
+pub(super) fn read(
+    kernel: &mut Netfilter,
+    table: &TableId,
+) -> io::Result<(Keeps, Vec<Mapping>, Vec<Permit>)> {
+    let mut found = Found::default();
+    for set in kernel::sets(kernel, table)?
+        .iter()
+        .filter(|set| !set.anonymous)
+    {
+        let Some(role) = role(set) else { continue };
+        found.keep(role);
+        for element in kernel::elements(kernel, table, &set.name)? {
+            found.take(role, set, &element);
+        }
+    }
+    Ok(found.sorted())
+}
+
+/// What a set or map is to a NAT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// From a private endpoint to a public one.
+    Outward,
+    /// From a public endpoint to a private one.
+    Inward,
+    /// A public port and who may send to it.
+    Permit,
+}
+
+/// A map from an endpoint to an endpoint is a mapping, a set of a port and a remote is a permit;
+/// everything else is none of our business.
+fn role(set: &Set) -> Option<Role> {
+    let (first, second) = endpoints(&outline(set.key_type)?)?;
+    if set.data_type == 0 {
+        return (first.address.is_none() && second.is_some()).then_some(Role::Permit);
+    }
+    match endpoints(&outline(set.data_type)?)? {
+        (_, None) if first.address.is_none() || set.name == INWARD => Some(Role::Inward),
+        (_, None) => Some(Role::Outward),
+        _ => None,
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    keeps: Keeps,
+    outward: Vec<Mapping>,
+    inward: Vec<Mapping>,
+    permits: Vec<Permit>,
+}
+
+impl Found {
+    fn keep(&mut self, role: Role) {
+        match role {
+            Role::Outward | Role::Inward => self.keeps.mappings = true,
+            Role::Permit => self.keeps.permits = true,
+        }
+    }
+
+    fn take(&mut self, role: Role, set: &Set, element: &Element) {
+        let Some((first, second)) = endpoints(&fields(set.key_type, &element.key)) else {
+            return;
+        };
+        let data = endpoints(&fields(set.data_type, &element.data)).map(|(endpoint, _)| endpoint);
+        let life = Life::new(element.timeout_ms.or(set.timeout_ms), element.remaining_ms);
+        let mapping = |inside, outside| Mapping {
+            inside,
+            outside,
+            toward: second,
+            life,
+        };
+        match (role, data, second) {
+            (Role::Outward, Some(public), _) => self.outward.push(mapping(first, public)),
+            (Role::Inward, Some(private), _) => self.inward.push(mapping(private, first)),
+            (Role::Permit, _, Some(from)) => {
+                self.permits.push(Permit {
+                    outside: first,
+                    from,
+                    life,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// A NAT keeps each mapping once for either direction: shown once, and from inside to outside
+    /// where there is a choice.
+    fn sorted(mut self) -> (Keeps, Vec<Mapping>, Vec<Permit>) {
+        self.inward
+            .retain(|inward| !self.outward.iter().any(|outward| same(inward, outward)));
+        self.outward.append(&mut self.inward);
+        self.outward.sort();
+        self.permits.sort();
+        (self.keeps, self.outward, self.permits)
+    }
+}
+
+fn same(inward: &Mapping, outward: &Mapping) -> bool {
+    inward.inside == outward.inside && inward.outside.port == outward.outside.port
+}
+
+/// One or two endpoints, each an address, a port, or an address and its port.
+fn endpoints(fields: &[Field]) -> Option<(Endpoint, Option<Endpoint>)> {
+    let (first, rest) = endpoint(fields)?;
+    if rest.is_empty() {
+        return Some((first, None));
+    }
+    match endpoint(rest)? {
+        (second, []) => Some((first, Some(second))),
+        _ => None,
+    }
+}
+
+fn endpoint(fields: &[Field]) -> Option<(Endpoint, &[Field])> {
+    match fields {
+        [Field::Address(address), Field::Port(port), rest @ ..] => Some((
+            Endpoint {
+                address: Some(*address),
+                port: Some(*port),
+            },
+            rest,
+        )),
+        [Field::Address(address), rest @ ..] => Some((
+            Endpoint {
+                address: Some(*address),
+                port: None,
+            },
+            rest,
+        )),
+        [Field::Port(port), rest @ ..] => Some((
+            Endpoint {
+                address: None,
+                port: Some(*port),
+            },
+            rest,
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: u32 = 7;
+    const PORT: u32 = 13;
+    const ADDRESS_PORT: u32 = ADDRESS << 6 | PORT;
+    const PORT_ADDRESS: u32 = PORT << 6 | ADDRESS;
+
+    fn set(name: &str, key_type: u32, data_type: u32) -> Set {
+        Set {
+            name: name.into(),
+            key_type,
+            data_type,
+            timeout_ms: Some(30_000),
+            anonymous: false,
+        }
+    }
+
+    fn element(key: &[u8], data: &[u8]) -> Element {
+        Element {
+            key: key.into(),
+            data: data.into(),
+            timeout_ms: None,
+            remaining_ms: Some(20_000),
+        }
+    }
+
+    fn alice(last: u8) -> [u8; 8] {
+        [192, 168, 1, last, 0x9c, 0x40, 0, 0]
+    }
+
+    const PUBLIC: [u8; 8] = [203, 0, 113, 17, 0x9c, 0x40, 0, 0];
+
+    /// As a table with these sets, each with one element.
+    fn found(sets: &[(Set, Element)]) -> (Keeps, Vec<Mapping>, Vec<Permit>) {
+        let mut found = Found::default();
+        for (set, element) in sets {
+            if let Some(role) = role(set) {
+                found.keep(role);
+                found.take(role, set, element);
+            }
+        }
+        found.sorted()
+    }
+
+    #[test]
+    fn both_directions_of_a_mapping_are_one() {
+        let (keeps, mappings, _) = found(&[
+            (
+                set("m_in", PORT, ADDRESS_PORT),
+                element(&[0x9c, 0x40], &alice(2)),
+            ),
+            (
+                set("m_out", ADDRESS_PORT, ADDRESS_PORT),
+                element(&alice(2), &PUBLIC),
+            ),
+        ]);
+        assert_eq!(
+            keeps,
+            Keeps {
+                mappings: true,
+                permits: false
+            }
+        );
+        assert_eq!(mappings.len(), 1);
+        assert_eq!(mappings[0].inside.to_string(), "192.168.1.2:40000");
+        assert_eq!(mappings[0].outside.to_string(), "203.0.113.17:40000");
+        assert_eq!(mappings[0].life, Life::new(Some(30_000), Some(20_000)));
+    }
+
+    #[test]
+    fn an_inward_mapping_alone_is_shown() {
+        let (_, mappings, _) = found(&[(
+            set("m_in", PORT, ADDRESS_PORT),
+            element(&[0x9c, 0x40], &alice(3)),
+        )]);
+        assert_eq!(mappings[0].inside.to_string(), "192.168.1.3:40000");
+        assert_eq!(mappings[0].outside.to_string(), "*:40000");
+    }
+
+    #[test]
+    fn a_mapping_toward_one_remote_says_so() {
+        let key = [alice(2), [203, 0, 113, 33, 0x9c, 0x41, 0, 0]].concat();
+        let map = set("m_out", ADDRESS_PORT << 12 | ADDRESS_PORT, ADDRESS_PORT);
+        let (_, mappings, _) = found(&[(map, element(&key, &PUBLIC))]);
+        assert_eq!(
+            mappings[0].toward.unwrap().to_string(),
+            "203.0.113.33:40001"
+        );
+    }
+
+    #[test]
+    fn one_to_one_addresses_are_mappings_too() {
+        let (inside, outside) = ([192, 168, 1, 2], [203, 0, 113, 18]);
+        let (_, mappings, _) = found(&[
+            (set("m_out", ADDRESS, ADDRESS), element(&inside, &outside)),
+            (set("m_in", ADDRESS, ADDRESS), element(&outside, &inside)),
+        ]);
+        assert_eq!(mappings.len(), 1);
+        assert_eq!(mappings[0].outside.to_string(), "203.0.113.18");
+    }
+
+    #[test]
+    fn a_permit_is_a_port_and_a_remote() {
+        let key = [0x9c, 0x40, 0, 0, 203, 0, 113, 33];
+        let (keeps, mappings, permits) = found(&[
+            (set("permit", PORT_ADDRESS, 0), element(&key, &[])),
+            // Neither the ports in use nor a set of inside endpoints lets anyone in.
+            (set("taken", PORT, 0), element(&[0x9c, 0x40], &[])),
+            (set("known", ADDRESS_PORT, 0), element(&alice(2), &[])),
+        ]);
+        assert_eq!(
+            keeps,
+            Keeps {
+                mappings: false,
+                permits: true
+            }
+        );
+        assert!(mappings.is_empty());
+        assert_eq!(permits.len(), 1);
+        assert_eq!(permits[0].from.to_string(), "203.0.113.33");
+    }
+}

@@ -1,0 +1,152 @@
+//! `nattrace table`: what the NAT holds now.
+
+mod concat;
+mod holdings;
+mod reading;
+mod text;
+
+use std::io::{self, IsTerminal, Write};
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::kernel::{self, Netfilter, TableId};
+use reading::Reading;
+
+/// What to show, and how.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sudo ip netns exec nat-alice nattrace table
+  nattrace table --watch            once a second, until interrupted
+  nattrace table --json | jq .mappings
+  nattrace table --table 'inet fw'  another table, whatever its maps are called
+
+Maps and sets are recognised by their types: address . port : address . port is a mapping,
+port . address is a permit; a third and fourth part of the key are the remote end.")]
+pub(crate) struct Args {
+    /// One JSON object (with --watch, one a line), described in docs/json.md.
+    #[arg(long)]
+    json: bool,
+    /// Again and again, until interrupted.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
+          value_parser = seconds)]
+    watch: Option<Duration>,
+    /// The nft table to read, "[FAMILY] NAME".
+    #[arg(long, value_name = "NAME", default_value = "ip pinhole")]
+    table: TableId,
+    /// Show tracked connections next to the mappings as well (JSON always has them).
+    #[arg(long)]
+    connections: bool,
+    /// Name of this router, to be put into the output.
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+}
+
+/// Reads and prints. False when there is no such table; the connections are printed all the same.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let mut kernel = Netfilter::open().context("cannot open a netfilter socket")?;
+    let mut out = io::stdout().lock();
+    let redraw = args.watch.is_some() && !args.json && out.is_terminal();
+    loop {
+        let (reading, known) = read(&mut kernel, args)?;
+        if redraw {
+            write!(out, "\x1b[H\x1b[J")?; // home, and clear to the end of the screen
+        }
+        if args.json {
+            serde_json::to_writer(&mut out, &reading).map_err(io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            write!(
+                out,
+                "{}",
+                text::page(&reading, &args.table, known.as_deref(), args.connections)
+            )?;
+        }
+        out.flush()?;
+        match args.watch {
+            Some(pause) => thread::sleep(pause),
+            None => {
+                if let (Some(known), true) = (&known, args.json) {
+                    eprintln!("nattrace: {}", text::no_table(&args.table, known));
+                }
+                return Ok(known.is_none());
+            }
+        }
+    }
+}
+
+/// What is there; when the table is not, the names of those that are.
+fn read(kernel: &mut Netfilter, args: &Args) -> Result<(Reading, Option<Vec<String>>)> {
+    let table = &args.table;
+    let mut reading = Reading {
+        node: args.node.clone(),
+        ..Reading::default()
+    };
+    let names = kernel::table_names(kernel, table.family).context("cannot list the nft tables")?;
+    let known = if names.contains(&table.name) {
+        reading.table = Some(table.name.clone());
+        let holdings =
+            holdings::read(kernel, table).with_context(|| format!("cannot read table {table}"))?;
+        (reading.keeps, reading.mappings, reading.permits) = holdings;
+        reading.counters = kernel::counters(kernel, table)
+            .with_context(|| format!("cannot read the counters of table {table}"))?
+            .into_iter()
+            .map(Into::into)
+            .collect();
+        None
+    } else {
+        Some(names)
+    };
+    let flows = kernel::udp_flows(kernel).context("cannot read the tracked connections")?;
+    reading.connections = flows.iter().map(Into::into).collect();
+    Ok((reading, known))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|e| e.to_string())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(pause) if !pause.is_zero() => Ok(pause),
+        _ => Err("not a positive number of seconds".into()),
+    }
+}
+
+/// nft's words for the families, and linux/netfilter.h's numbers.
+const FAMILIES: [(&str, u8); 6] = [
+    ("inet", 1),
+    ("ip", 2),
+    ("arp", 3),
+    ("netdev", 5),
+    ("bridge", 7),
+    ("ip6", 10),
+];
+
+impl FromStr for TableId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (family, name) = match *text.split_whitespace().collect::<Vec<_>>() {
+            [name] => ("ip", name),
+            [family, name] => (family, name),
+            _ => return Err("expected NAME or \"FAMILY NAME\"".into()),
+        };
+        let number = FAMILIES
+            .iter()
+            .find(|(word, _)| *word == family)
+            .map(|(_, number)| *number);
+        let family = number.ok_or_else(|| format!("{family} is not a family of nft"))?;
+        Ok(TableId {
+            family,
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for TableId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = FAMILIES.iter().find(|(_, number)| *number == self.family);
+        write!(f, "{} {}", word.map_or("?", |(word, _)| word), self.name)
+    }
+}

@@ -1,0 +1,183 @@
+//! One reading of a NAT, as `--json` prints it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Serialize, Serializer};
+
+use crate::kernel;
+
+/// What a router's NAT holds at one moment. All times are in seconds; `null` means that an element
+/// has no timeout.
+///
+/// ```json
+/// {"node": "nat-alice", "table": "pinhole",
+///  "mappings": [{"inside": "192.168.1.2:40000", "outside": "203.0.113.17:40000", "toward": null,
+///                "idle_s": 1.2, "remaining_s": 118.8, "timeout_s": 120.0}],
+///  "permits": [{"outside": "*:40000", "from": "203.0.113.33",
+///               "idle_s": 1.2, "remaining_s": 118.8, "timeout_s": 120.0}],
+///  "counters": [{"name": "filtered", "packets": 3, "bytes": 120}],
+///  "connections": [{"original": {"src": "192.168.1.2:40000", "dst": "203.0.113.33:40001"},
+///                   "reply": {"src": "203.0.113.33:40001", "dst": "203.0.113.17:40000"},
+///                   "remaining_s": 29, "seen_reply": true, "assured": false}]}
+/// ```
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Reading {
+    /// The router's name, where it was given; left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<String>,
+    /// The nft table's name, or `null` when there is none of that name.
+    pub(super) table: Option<String>,
+    /// Tells "holds none now" from "keeps no such thing"; not in the JSON.
+    #[serde(skip)]
+    pub(super) keeps: Keeps,
+    pub(super) mappings: Vec<Mapping>,
+    pub(super) permits: Vec<Permit>,
+    pub(super) counters: Vec<Counter>,
+    /// What the kernel's connection tracking holds for UDP.
+    pub(super) connections: Vec<Connection>,
+}
+
+/// What a table has sets and maps for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Keeps {
+    pub(super) mappings: bool,
+    pub(super) permits: bool,
+}
+
+/// A private endpoint and the public one that stands for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Mapping {
+    pub(super) inside: Endpoint,
+    pub(super) outside: Endpoint,
+    /// For whom alone it holds, where the mapping depends on the remote end; else `null`.
+    pub(super) toward: Option<Endpoint>,
+    #[serde(flatten)]
+    pub(super) life: Life,
+}
+
+/// Who may send to a public port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Permit {
+    pub(super) outside: Endpoint,
+    pub(super) from: Endpoint,
+    #[serde(flatten)]
+    pub(super) life: Life,
+}
+
+/// How long ago an element was refreshed, and how long it has left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Life {
+    /// Since it was written or last refreshed.
+    pub(super) idle_s: Option<Seconds>,
+    pub(super) remaining_s: Option<Seconds>,
+    pub(super) timeout_s: Option<Seconds>,
+}
+
+/// Milliseconds, in JSON seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Seconds(pub(super) u64);
+
+/// An address, a port, or both: `203.0.113.17:40000`, `203.0.113.17`, `*:40000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Endpoint {
+    pub(super) address: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+}
+
+/// A named counter, or a rule's: then the name is its comment, or its chain and handle.
+#[derive(Debug, Serialize)]
+pub(super) struct Counter {
+    pub(super) name: String,
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
+/// A tracked UDP flow.
+#[derive(Debug, Serialize)]
+pub(super) struct Connection {
+    /// As the first packet came in.
+    pub(super) original: Ends,
+    /// As an answer is expected.
+    pub(super) reply: Ends,
+    /// Until the kernel forgets it.
+    pub(super) remaining_s: u32,
+    /// Packets went both ways.
+    pub(super) seen_reply: bool,
+    /// Both ways for a while, so that the longer timeout holds.
+    pub(super) assured: bool,
+}
+
+/// One direction of a flow.
+#[derive(Debug, Serialize)]
+pub(super) struct Ends {
+    pub(super) src: SocketAddr,
+    pub(super) dst: SocketAddr,
+}
+
+impl Life {
+    /// From what the kernel says of an element and, as the default, of its set.
+    pub(super) fn new(timeout_ms: Option<u64>, remaining_ms: Option<u64>) -> Self {
+        let timeout_ms = timeout_ms.filter(|&ms| ms != 0);
+        let idle_ms = timeout_ms
+            .zip(remaining_ms)
+            .map(|(all, left)| all.saturating_sub(left));
+        Life {
+            idle_s: idle_ms.map(Seconds),
+            remaining_s: remaining_ms.map(Seconds),
+            timeout_s: timeout_ms.map(Seconds),
+        }
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / 1000.0)
+    }
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.address, self.port) {
+            (Some(address), Some(port)) => write!(f, "{}", SocketAddr::new(address, port)),
+            (Some(address), None) => write!(f, "{address}"),
+            (None, Some(port)) => write!(f, "*:{port}"),
+            (None, None) => write!(f, "*"),
+        }
+    }
+}
+
+impl From<kernel::Counter> for Counter {
+    fn from(
+        kernel::Counter {
+            name,
+            packets,
+            bytes,
+        }: kernel::Counter,
+    ) -> Self {
+        Counter {
+            name,
+            packets,
+            bytes,
+        }
+    }
+}
+
+impl From<&kernel::Flow> for Connection {
+    fn from(flow: &kernel::Flow) -> Self {
+        let ends = |kernel::Tuple { src, dst }| Ends { src, dst };
+        Connection {
+            original: ends(flow.original),
+            reply: ends(flow.reply),
+            remaining_s: flow.remaining_s,
+            seen_reply: flow.seen_reply,
+            assured: flow.assured,
+        }
+    }
+}
