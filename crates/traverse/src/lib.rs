@@ -5,6 +5,7 @@
 //! go in through `handle_*` and come out through `poll_*`.
 
 pub mod candidate;
+pub mod discover;
 pub mod endpoint;
 pub mod identity;
 pub mod introduce;

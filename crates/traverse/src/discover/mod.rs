@@ -49,7 +49,7 @@ pub struct Config {
     /// Its other address, or another server's; without it, what the first
     /// answer says (RFC 5780 §7.4).
     pub s2: Option<SocketAddr>,
-    /// Sends per test, at least 2; up to three times as many where loss is seen.
+    /// Sends per test, at least 2; up to five times as many where loss is seen.
     pub tries: u32,
     /// From one send of a test to the next.
     pub spacing: Duration,
@@ -64,7 +64,8 @@ pub const MIN_WAIT: Duration = Duration::from_millis(150);
 /// How long to wait where nothing at all is heard.
 pub const BLIND_WAIT: Duration = Duration::from_millis(1500);
 
-const BATCHES: u32 = 3;
+/// Enough to tell filtering from the loss of every second round trip.
+const BATCHES: u32 = 5;
 
 impl Config {
     /// Five sends 20 ms apart.
@@ -267,7 +268,9 @@ impl Discover {
                 // Without another address or port the server cannot do it.
                 Asks::OtherAddress => self.s1_answered() && self.other.is_none(),
                 Asks::OtherPort => {
-                    let let_in_anyone = |t: &Trial| t.heard_from(|from| from.ip() != s1.ip());
+                    let let_in_anyone = |t: &Trial| {
+                        t.asks != Asks::Mapping && t.heard_from(|from| from.ip() != s1.ip())
+                    };
                     (self.s1_answered() && self.other.is_none())
                         || self.trials.iter().any(let_in_anyone)
                 }
@@ -281,18 +284,19 @@ impl Discover {
             .any(|t| t.to == s1 && t.asks == Asks::Mapping && t.is_answered())
     }
 
-    /// Another batch for the silent trials whose silence is not yet telling.
+    /// Another batch for the silent trials whose silence is not yet telling,
+    /// and for those that get answers: they measure the loss meanwhile.
     fn send_more(&mut self, now: Instant) -> bool {
         let loss = trial::loss(&self.trials);
         let (tries, spacing) = (self.config.tries.max(2), self.config.spacing);
-        let open: Vec<usize> = (0..self.trials.len())
-            .filter(|&i| !self.is_settled(&self.trials[i]))
-            .filter(|&i| !self.trials[i].silence_is_telling(loss))
-            .collect();
-        for &i in &open {
-            self.trials[i].schedule(now, tries, spacing);
+        let is_open = |t: &&Trial| !self.is_settled(t) && !t.silence_is_telling(loss);
+        let open = self.trials.iter().filter(is_open).count();
+        if open > 0 {
+            for trial in &mut self.trials {
+                trial.schedule(now, tries, spacing);
+            }
         }
-        !open.is_empty()
+        open > 0
     }
 
     fn deadline(&self) -> Instant {

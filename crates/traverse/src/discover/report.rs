@@ -88,6 +88,9 @@ pub enum NoteCode {
     Refuses,
     /// It answers from another address than it was asked at, or asked for.
     WrongSource,
+    /// RESPONSE-ORIGIN is not where the answer came from (RFC 5780 §7.3): the
+    /// server is translated itself, or wrong about its addresses.
+    OriginDiffers,
     /// Its other address or port does not answer.
     OtherAddressSilent,
     /// The mapping depends on the address at least; more cannot be told.

@@ -1,0 +1,364 @@
+//! The prober against every type of NAT, under loss, and against bad servers.
+
+use std::collections::VecDeque;
+
+use super::*;
+use crate::introduce;
+use crate::nat::{Behaviour, Dependence::*};
+use crate::sim::{Network, Profile};
+
+const S1: &str = "203.0.113.1";
+const S2: &str = "203.0.113.2";
+const PORTS: [u16; 2] = [8848, 8849];
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// How the server misbehaves.
+#[derive(Clone, Copy, PartialEq)]
+enum Server {
+    Good,
+    /// Two ports, one address, hence no OTHER-ADDRESS.
+    OneAddress,
+    /// Answers a CHANGE-REQUEST from where it was asked.
+    IgnoresChange,
+    /// Answers everything from its other address and port.
+    WrongSource,
+    /// Tells another address that is cut off.
+    OtherIsDead,
+    /// Tells no OTHER-ADDRESS on either of its addresses.
+    Untold,
+    Dead,
+}
+
+struct TestServer {
+    fault: Server,
+    brain: introduce::server::Server,
+    outbox: VecDeque<Transmit>,
+}
+
+impl TestServer {
+    fn new(now: Instant, fault: Server) -> Self {
+        let ips: &[&str] = match fault {
+            Server::OneAddress => &[S1],
+            _ => &[S1, S2],
+        };
+        let config = introduce::server::Config {
+            addresses: sockets(ips),
+            secret: [7; 32],
+            rate: 10_000,
+            most_names: 10,
+        };
+        Self {
+            fault,
+            brain: introduce::server::Server::new(config, now),
+            outbox: VecDeque::new(),
+        }
+    }
+}
+
+fn sockets(ips: &[&str]) -> Vec<SocketAddr> {
+    let with_ports = |text: &&str| PORTS.map(|port| SocketAddr::new(ip(text), port));
+    ips.iter().flat_map(with_ports).collect()
+}
+
+impl Host for TestServer {
+    fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
+        if self.fault == Server::Dead || (self.fault == Server::OtherIsDead && socket > 1) {
+            return;
+        }
+        self.brain.handle_input(now, socket, from, datagram);
+        while let Some(mut transmit) = self.brain.poll_transmit() {
+            match self.fault {
+                Server::IgnoresChange => transmit.socket = socket,
+                Server::WrongSource => transmit.socket = 3,
+                Server::OtherIsDead if transmit.socket > 1 => continue,
+                Server::Untold => {
+                    let request = Message::parse(datagram).unwrap();
+                    let answer = wire::Builder::success(&request).xor_mapped(from);
+                    (transmit.socket, transmit.payload) = (socket, answer.finish());
+                }
+                _ => {}
+            }
+            self.outbox.push_back(transmit);
+        }
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.brain.handle_timeout(now);
+    }
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.pop_front()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.brain.poll_timeout()
+    }
+}
+
+struct Scene {
+    routers: Vec<Profile>,
+    server: Server,
+    s2: bool,
+    loss: f64,
+    seed: u64,
+    hop: Duration,
+    /// TCP tells that the server's host is up.
+    tcp: bool,
+}
+
+impl Scene {
+    fn behind(routers: &[Profile]) -> Self {
+        Self {
+            routers: routers.to_vec(),
+            server: Server::Good,
+            s2: false,
+            loss: 0.0,
+            seed: 1,
+            hop: Duration::from_micros(100),
+            tcp: true,
+        }
+    }
+
+    fn named(name: &str) -> Self {
+        Self::behind(&[Profile::named(name).unwrap()])
+    }
+
+    fn server(mut self, server: Server) -> Self {
+        self.server = server;
+        self
+    }
+
+    fn run(&self) -> Report {
+        let start = Instant::now();
+        let mut network = Network::new(start, self.seed);
+        network.set_loss(self.loss);
+        network.set_latency(Network::CORE, self.hop);
+        let server = network.add_host(Network::CORE, &[ip(S1), ip(S2)]);
+        for address in sockets(&[S1, S2]) {
+            network.bind(server, address);
+        }
+        let (mut place, mut address) = (Network::CORE, ip("198.51.100.1"));
+        for (depth, profile) in self.routers.iter().enumerate() {
+            place = network.add_router(place, address, profile.clone());
+            address = match profile.translates {
+                true => ip(&format!("10.{depth}.0.2")),
+                false => ip("198.51.100.130"),
+            };
+        }
+        let host = network.add_host(place, &[address]);
+        let locals = [40000, 40001, 40002].map(|port| SocketAddr::new(address, port));
+        for local in locals {
+            network.bind(host, local);
+        }
+        let s1 = SocketAddr::new(ip(S1), PORTS[0]);
+        let s2 = self.s2.then_some(SocketAddr::new(ip(S2), PORTS[0]));
+        let mut seed = [3; 32];
+        seed[..8].copy_from_slice(&self.seed.to_be_bytes());
+        let mut server = TestServer::new(start, self.server);
+        let mut prober = Discover::new(start, Config::new(s1, s2), locals, seed);
+        let deadline = start + Duration::from_secs(60);
+        let mut told = !self.tcp;
+        while prober.report().is_none() {
+            assert!(network.step(&mut [&mut server, &mut prober], deadline));
+            if !told && network.now() > start + self.hop * 8 {
+                told = true;
+                prober.handle_reachable(network.now(), self.hop * 8);
+            }
+        }
+        assert_eq!(prober.poll_timeout(), None);
+        prober.report().unwrap().clone()
+    }
+
+    fn notes(&self) -> Vec<NoteCode> {
+        self.run().notes.iter().map(|note| note.code).collect()
+    }
+}
+
+#[test]
+fn every_type_is_measured_as_what_it_is_and_fast() {
+    for name in Profile::NAMES {
+        let profile = Profile::named(name).unwrap();
+        for s2 in [false, true] {
+            let mut scene = Scene::named(name);
+            scene.s2 = s2;
+            let report = scene.run();
+            assert_eq!(report.behaviour, profile.behaviour(), "{name}: {report:#?}");
+            assert!(report.elapsed_ms < 240.0, "{name}: {}", report.elapsed_ms);
+            assert_eq!(report.notes, [], "{name}");
+        }
+    }
+}
+
+#[test]
+fn where_all_answers_come_it_takes_two_round_trips() {
+    for name in ["open", "full-cone"] {
+        let report = Scene::named(name).run();
+        assert!(report.elapsed_ms < 2.0, "{name}: {}", report.elapsed_ms);
+    }
+}
+
+#[test]
+fn every_pair_of_axes_is_told_apart() {
+    for mapping in crate::nat::Dependence::ALL {
+        for filtering in crate::nat::Dependence::ALL {
+            let profile = Profile::new(mapping, filtering);
+            let report = Scene::behind(std::slice::from_ref(&profile)).run();
+            assert_eq!(report.behaviour, profile.behaviour());
+        }
+    }
+}
+
+#[test]
+fn a_tenth_lost_each_way_changes_no_verdict() {
+    for name in Profile::NAMES {
+        let expected = Profile::named(name).unwrap().behaviour();
+        for seed in 0..100 {
+            let mut scene = Scene::named(name);
+            (scene.loss, scene.seed) = (10.0, seed);
+            let report = scene.run();
+            assert_eq!(report.behaviour, expected, "{name}, {seed}: {report:#?}");
+        }
+    }
+}
+
+#[test]
+fn heavy_loss_makes_it_silent_about_an_axis_but_not_wrong() {
+    let expected = Profile::named("full-cone").unwrap().behaviour();
+    for seed in 0..200 {
+        let mut scene = Scene::named("full-cone");
+        (scene.loss, scene.seed) = (50.0, seed);
+        let got = scene.run().behaviour;
+        assert!(got.udp_blocked || got.mapping.is_none() || got.mapping == expected.mapping);
+        assert!(
+            got.filtering.is_none() || got.filtering == expected.filtering,
+            "{seed}"
+        );
+    }
+}
+
+#[test]
+fn a_slow_link_is_waited_for() {
+    for name in ["full-cone", "restricted", "port-restricted", "symmetric"] {
+        let mut scene = Scene::named(name);
+        scene.hop = Duration::from_millis(75);
+        let report = scene.run();
+        assert_eq!(report.behaviour, Profile::named(name).unwrap().behaviour());
+        assert!(report.elapsed_ms < 3000.0, "{name}: {}", report.elapsed_ms);
+    }
+}
+
+#[test]
+fn two_nats_in_series_measure_as_the_stricter_of_each_axis() {
+    let series = ["restricted", "symmetric-block"].map(|n| Profile::named(n).unwrap());
+    let report = Scene::behind(&series).run();
+    let expected = Behaviour::translated(AddressAndPortDependent, AddressAndPortDependent);
+    assert_eq!(report.behaviour, expected);
+}
+
+#[test]
+fn a_bare_masquerade_is_not_taken_for_symmetric() {
+    let report = Scene::named("masquerade").run();
+    assert_eq!(report.behaviour.mapping, Some(EndpointIndependent));
+    assert_eq!(report.port_preservation, Some(true));
+    let random = Scene::named("symmetric").run();
+    assert_eq!(random.port_preservation, Some(false));
+    assert_eq!(random.mapped.len(), 3);
+}
+
+#[test]
+fn what_one_address_cannot_show_is_not_tested() {
+    for name in ["full-cone", "port-restricted", "symmetric"] {
+        let scene = Scene::named(name).server(Server::OneAddress);
+        let report = scene.run();
+        assert_eq!(report.verdict, Verdict::Measured);
+        assert_eq!(report.behaviour.nat, Some(true));
+        assert_eq!(report.behaviour.mapping, None);
+        assert_eq!(report.behaviour.filtering, None);
+        assert!(scene.notes().contains(&NoteCode::OneAddress));
+        assert!(report.elapsed_ms < 2.0, "nothing to wait for");
+    }
+}
+
+#[test]
+fn two_plain_servers_tell_the_mapping_and_no_filtering() {
+    for (name, mapping) in [
+        ("full-cone", EndpointIndependent),
+        ("symmetric", AddressDependent),
+    ] {
+        let mut scene = Scene::named(name).server(Server::Untold);
+        scene.s2 = true;
+        let report = scene.run();
+        assert_eq!(report.behaviour.mapping, Some(mapping), "at least");
+        assert_eq!(report.behaviour.filtering, None);
+        let at_least = scene.notes().contains(&NoteCode::AtLeast);
+        assert_eq!(at_least, name == "symmetric");
+    }
+}
+
+#[test]
+fn a_server_that_ignores_change_request_is_no_proof_of_a_cone() {
+    for name in ["open", "full-cone", "port-restricted"] {
+        let scene = Scene::named(name).server(Server::IgnoresChange);
+        let report = scene.run();
+        assert_eq!(report.behaviour.mapping, Some(EndpointIndependent));
+        assert_eq!(report.behaviour.filtering, None, "{name}");
+        assert!(scene.notes().contains(&NoteCode::IgnoresChangeRequest));
+    }
+}
+
+#[test]
+fn a_server_that_answers_from_elsewhere_is_named() {
+    let scene = Scene::named("full-cone").server(Server::WrongSource);
+    assert!(scene.notes().contains(&NoteCode::WrongSource));
+    // Behind a filtering NAT nothing of it gets in, which must not be called a
+    // blocked network where it is known that the server runs.
+    let report = Scene::named("port-restricted")
+        .server(Server::WrongSource)
+        .run();
+    assert_ne!(report.verdict, Verdict::Measured);
+}
+
+#[test]
+fn a_dead_other_address_is_not_a_filter() {
+    let scene = Scene::named("full-cone").server(Server::OtherIsDead);
+    let report = scene.run();
+    // The other port of the first address is alive, and it is let in.
+    assert_eq!(report.behaviour.filtering, None, "{report:#?}");
+    assert!(scene.notes().contains(&NoteCode::OtherAddressSilent));
+    let strict = Scene::named("port-restricted").server(Server::OtherIsDead);
+    let filtering = strict.run().behaviour.filtering;
+    assert_eq!(filtering, Some(AddressAndPortDependent));
+}
+
+#[test]
+fn silence_is_blocked_only_where_the_host_is_known_to_be_up() {
+    let up = Scene::named("full-cone").server(Server::Dead).run();
+    assert_eq!(up.verdict, Verdict::UdpBlocked);
+    assert!(up.elapsed_ms < 240.0, "{}", up.elapsed_ms);
+    let mut scene = Scene::named("full-cone").server(Server::Dead);
+    scene.tcp = false;
+    let unknown = scene.run();
+    assert_eq!(unknown.verdict, Verdict::CouldNotTell);
+    assert_eq!(unknown.behaviour, Behaviour::default());
+    assert_eq!(unknown.cause.unwrap().code, CauseCode::Silent);
+    assert_eq!(unknown.elapsed_ms, BLIND_WAIT.as_millis() as f64);
+}
+
+#[test]
+fn icmp_is_believed_after_who_sent_it() {
+    let (now, s1) = (Instant::now(), SocketAddr::new(ip(S1), PORTS[0]));
+    for (offender, code, verdict) in [
+        (S1, CauseCode::ServerNotRunning, Verdict::CouldNotTell),
+        ("192.0.2.1", CauseCode::UdpBlocked, Verdict::UdpBlocked),
+    ] {
+        let locals = [1, 2, 3].map(|port| SocketAddr::new(ip("10.0.0.2"), port));
+        let mut prober = Discover::new(now, Config::new(s1, None), locals, [0; 32]);
+        prober.handle_input(now, 0, s1, b"garbage");
+        prober.handle_unreachable(now, "203.0.113.1:9".parse().unwrap(), ip(offender));
+        assert!(prober.report().is_none());
+        prober.handle_unreachable(now, s1, ip(offender));
+        let report = prober.report().unwrap();
+        assert_eq!(report.verdict, verdict);
+        assert_eq!(report.cause.as_ref().unwrap().code, code);
+    }
+}

@@ -95,11 +95,7 @@ impl Trial {
     }
 
     /// The request to send if one is due.
-    pub(super) fn next_request(
-        &mut self,
-        now: Instant,
-        rng: &mut ChaCha20Rng,
-    ) -> Option<Transmit> {
+    pub(super) fn next_request(&mut self, now: Instant, rng: &mut ChaCha20Rng) -> Option<Transmit> {
         let due = self.due.filter(|&due| due <= now)?;
         self.left = self.left.saturating_sub(1);
         self.due = (self.left > 0).then_some(due + self.spacing);

@@ -103,7 +103,10 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn behaviour(&mut self) -> Behaviour {
         self.check_sources();
-        let nat = self.mapped().first().map(|&mapped| mapped != self.locals[0]);
+        let nat = self
+            .mapped()
+            .first()
+            .map(|&mapped| mapped != self.locals[0]);
         Behaviour {
             nat,
             mapping: self.mapping(),
@@ -174,8 +177,8 @@ impl Bench<'_> {
         let s1 = self.s1;
         let unasked = || self.trials.iter().filter(|t| t.asks != Asks::Mapping);
         let other_address = unasked().any(|t| t.heard_from(|from| from.ip() != s1.ip()));
-        let other_port =
-            unasked().any(|t| t.heard_from(|from| from.ip() == s1.ip() && from.port() != s1.port()));
+        let other_port = unasked()
+            .any(|t| t.heard_from(|from| from.ip() == s1.ip() && from.port() != s1.port()));
         if other_address {
             return Some(EndpointIndependent);
         }
@@ -278,9 +281,11 @@ impl Bench<'_> {
                     format!("asked at {to}, the server answers from {from}"),
                 ),
             }
-            let mapped = |answer: &super::Answer| answer.mapped;
-            let differs = |answer| mapped(answer) != mapped(first);
-            if trial.answers.iter().any(differs) {
+            if let Some(origin) = first.origin.filter(|&origin| origin != from) {
+                let text = format!("what came from {from} says that it was sent from {origin}");
+                self.note(NoteCode::OriginDiffers, text);
+            }
+            if trial.answers.iter().any(|a| a.mapped != first.mapped) {
                 let text = format!("{to} saw more than one mapping of one socket");
                 self.note(NoteCode::Unstable, text);
             }
