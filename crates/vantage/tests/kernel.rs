@@ -119,6 +119,21 @@ fn ports_can_join_and_leave() {
 }
 
 #[test]
+fn a_burst_is_seen_whole() {
+    in_namespace("a_burst_is_seen_whole", &["--map-root-user"], || {
+        let _bob = Wire::up();
+        let alice = socket(ALICE);
+        let (capture, seen) = Capture::open(Ports::of([port(&alice)]), Instant::now()).unwrap();
+        // As many as a spray opens sockets.
+        for _ in 0..300 {
+            alice.send_to(&[0; 100], (BOB, 40001)).unwrap();
+        }
+        drop(capture);
+        assert_eq!(seen.iter().count(), 300);
+    });
+}
+
+#[test]
 fn opening_and_stopping_are_fast() {
     in_namespace(
         "opening_and_stopping_are_fast",

@@ -79,12 +79,13 @@ fn holdings(page: &mut String, reading: &Reading) {
             left,
         ]
     });
-    section(
-        page,
-        "permits",
-        "none",
-        rows(["to", "", "from", "idle", "left"], permits),
-    );
+    let none = if reading.keeps.permits {
+        "none"
+    } else {
+        "this table keeps none"
+    };
+    let head = ["to", "", "from", "idle", "left"];
+    section(page, "permits", none, rows(head, permits));
 
     let counters = reading.counters.iter().map(|counter| {
         [
