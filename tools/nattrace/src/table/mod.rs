@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
           value_parser = seconds)]
     watch: Option<Duration>,
-    /// The nft table to read, "[FAMILY] NAME".
+    /// The nft table to read: NAME, or "FAMILY NAME".
     #[arg(long, value_name = "NAME", default_value = "ip pinhole")]
     table: TableId,
     /// Show tracked connections next to the mappings as well (JSON always has them).
@@ -100,8 +100,11 @@ fn read(kernel: &mut Netfilter, args: &Args) -> Result<(Reading, Option<Vec<Stri
     } else {
         Some(names)
     };
-    let flows = kernel::udp_flows(kernel).context("cannot read the tracked connections")?;
-    reading.connections = flows.iter().map(Into::into).collect();
+    // A kernel without connection tracking over netlink can still tell the rest.
+    match kernel::udp_flows(kernel) {
+        Ok(flows) => reading.connections = Some(flows.iter().map(Into::into).collect()),
+        Err(error) => eprintln!("nattrace: cannot read the tracked connections: {error}"),
+    }
     Ok((reading, known))
 }
 

@@ -34,8 +34,8 @@ pub(super) struct Reading {
     pub(super) mappings: Vec<Mapping>,
     pub(super) permits: Vec<Permit>,
     pub(super) counters: Vec<Counter>,
-    /// What the kernel's connection tracking holds for UDP.
-    pub(super) connections: Vec<Connection>,
+    /// What the kernel's connection tracking holds for UDP; `null` where it could not be read.
+    pub(super) connections: Option<Vec<Connection>>,
 }
 
 /// What a table has sets and maps for.

@@ -27,12 +27,11 @@ pub(super) fn page(
         None => holdings(&mut page, reading),
     }
     if connections || !reading.keeps.mappings {
-        section(
-            &mut page,
-            "connections",
-            "none tracked",
-            connection_rows(reading),
-        );
+        let none = reading
+            .connections
+            .as_ref()
+            .map_or("could not be read", |_| "none tracked");
+        section(&mut page, "connections", none, connection_rows(reading));
     }
     page
 }
@@ -103,7 +102,7 @@ fn holdings(page: &mut String, reading: &Reading) {
 }
 
 fn connection_rows(reading: &Reading) -> Vec<Vec<String>> {
-    let connections = reading.connections.iter().map(|connection| {
+    let connections = reading.connections.iter().flatten().map(|connection| {
         [
             connection.original.src.to_string(),
             "→".to_owned(),
