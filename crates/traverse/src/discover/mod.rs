@@ -199,6 +199,12 @@ impl Discover {
         Some(next.unwrap_or_else(|| self.deadline()))
     }
 
+    /// Has anything answered yet? Until then the hands do well to find out
+    /// whether the server's host is up: see [`handle_reachable`](Self::handle_reachable).
+    pub fn is_answered(&self) -> bool {
+        self.trials.iter().any(Trial::is_answered)
+    }
+
     /// What was found, once it is.
     pub fn report(&self) -> Option<&Report> {
         self.report.as_ref()
@@ -241,7 +247,7 @@ impl Discover {
         if self.report.is_some() {
             return;
         }
-        let heard = self.trials.iter().any(Trial::is_answered);
+        let heard = self.is_answered();
         let settled = match heard {
             true => self.trials.iter().all(|t| self.is_settled(t)),
             // Somebody has answered for the server: no answer of its own will come.

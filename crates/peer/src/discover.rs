@@ -1,0 +1,131 @@
+//! The hands of [`traverse::discover`]: its sockets, clock and randomness.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use traverse::discover::{BLIND_WAIT, Config, Discover, Report, SOCKETS};
+use traverse::io::SocketId;
+
+use crate::reach::tcp_rtt;
+use crate::udp::{Received, Udp};
+
+/// Why no measurement could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No socket.
+    #[error("opening a UDP socket: {0}")]
+    Bind(io::Error),
+    /// No address of our own towards the server.
+    #[error("no route to {0}: {1}")]
+    Route(SocketAddr, io::Error),
+    /// The system refuses to send.
+    #[error("sending to {0}: {1}")]
+    Send(SocketAddr, io::Error),
+    /// The system refuses to receive.
+    #[error("receiving: {0}")]
+    Receive(io::Error),
+    /// The system has no randomness.
+    #[error("asking the system for randomness: {0}")]
+    Random(getrandom::Error),
+}
+
+/// How long UDP may be silent before TCP is asked whether the host is up.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+/// Measures the NAT between here and a server.
+///
+/// # Errors
+/// When this host cannot send to the server's first address at all. That
+/// nothing comes back is not an error but a [`Report`].
+pub async fn discover(config: Config) -> Result<Report, Error> {
+    let s1 = config.s1;
+    let local = address_towards(s1).map_err(|error| Error::Route(s1, error))?;
+    let sockets = open(s1).map_err(Error::Bind)?;
+    let locals = sockets
+        .each_ref()
+        .map(|socket| SocketAddr::new(local, socket.local_addr().port()));
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(Error::Random)?;
+
+    let mut brain = Discover::new(Instant::now(), config, locals, seed);
+    let mut tcp = std::pin::pin!(async {
+        tokio::time::sleep(PATIENCE).await;
+        tcp_rtt(s1, BLIND_WAIT).await
+    });
+    let mut knocking = true;
+    let mut buffers = [[0; wire::MAX_DATAGRAM]; SOCKETS];
+    loop {
+        while let Some(transmit) = brain.poll_transmit() {
+            let sent = sockets[transmit.socket].send_to(&transmit.payload, transmit.to, None);
+            sent.map_err(|error| Error::Send(transmit.to, error))?;
+        }
+        if let Some(report) = brain.report() {
+            return Ok(report.clone());
+        }
+        let timeout = brain.poll_timeout().unwrap_or_else(Instant::now);
+        tokio::select! {
+            (socket, received) = receive(&sockets, &mut buffers) => {
+                let now = Instant::now();
+                match received.map_err(Error::Receive)? {
+                    Received::Datagram { length, from, .. } => {
+                        brain.handle_input(now, socket, from, &buffers[socket][..length]);
+                    }
+                    Received::Bounced { to, offender, icmp_type, code, .. } => {
+                        if is_refusal(to, icmp_type, code) {
+                            brain.handle_unreachable(now, to, offender);
+                        }
+                    }
+                }
+            }
+            reach = &mut tcp, if knocking && !brain.is_answered() => {
+                knocking = false;
+                if let Some(reach) = reach {
+                    brain.handle_reachable(Instant::now(), reach.round_trip());
+                }
+            }
+            () = tokio::time::sleep_until(timeout.into()) => {
+                brain.handle_timeout(Instant::now());
+            }
+        }
+    }
+}
+
+/// The address that the system would send from: what a throw-away connected
+/// socket says. One that is bound to the wildcard does not know it.
+fn address_towards(server: SocketAddr) -> io::Result<IpAddr> {
+    let scout = std::net::UdpSocket::bind(match server {
+        SocketAddr::V4(_) => "0.0.0.0:0",
+        SocketAddr::V6(_) => "[::]:0",
+    })?;
+    scout.connect(server)?;
+    Ok(scout.local_addr()?.ip())
+}
+
+fn open(server: SocketAddr) -> io::Result<[Udp; SOCKETS]> {
+    let socket = || Udp::bind_for(server);
+    Ok([socket()?, socket()?, socket()?])
+}
+
+async fn receive(
+    sockets: &[Udp; SOCKETS],
+    buffers: &mut [[u8; wire::MAX_DATAGRAM]; SOCKETS],
+) -> (SocketId, io::Result<Received>) {
+    let [first, second, third] = buffers;
+    tokio::select! {
+        received = sockets[0].recv(first) => (0, received),
+        received = sockets[1].recv(second) => (1, received),
+        received = sockets[2].recv(third) => (2, received),
+    }
+}
+
+/// Did somebody refuse the datagram, rather than fail to find the way? The
+/// latter may pass: RFC 1122 §3.2.2.1 calls it a hint.
+fn is_refusal(to: SocketAddr, icmp_type: u8, code: u8) -> bool {
+    match to {
+        // Port unreachable, or prohibited by an administrator (RFC 1812 §5.2.7.1).
+        SocketAddr::V4(_) => icmp_type == 3 && matches!(code, 3 | 9 | 10 | 13),
+        // The same (RFC 4443 §3.1).
+        SocketAddr::V6(_) => icmp_type == 1 && matches!(code, 1 | 4),
+    }
+}

@@ -1,0 +1,56 @@
+//! Is that host up, and how far away? Asked by TCP, for when UDP is silent.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+/// How a host answered a TCP SYN; each carries the round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Something listens there.
+    Open(Duration),
+    /// The host (or a firewall in its name) refused: it is up all the same.
+    Refused(Duration),
+}
+
+impl Reach {
+    /// The round trip.
+    pub fn round_trip(self) -> Duration {
+        match self {
+            Reach::Open(time) | Reach::Refused(time) => time,
+        }
+    }
+}
+
+/// Knocks at a TCP port, which need not be open. `None`: nothing came back
+/// within `timeout`, or there is no way there.
+pub async fn tcp_rtt(address: SocketAddr, timeout: Duration) -> Option<Reach> {
+    let start = Instant::now();
+    let knock = tokio::time::timeout(timeout, TcpStream::connect(address)).await;
+    match knock.ok()? {
+        Ok(_) => Some(Reach::Open(start.elapsed())),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            Some(Reach::Refused(start.elapsed()))
+        }
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_port_is_a_sign_of_life() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let timeout = Duration::from_secs(5);
+        let open = tcp_rtt(address, timeout).await;
+        assert!(matches!(open, Some(Reach::Open(_))), "{open:?}");
+        drop(listener);
+        let closed = tcp_rtt(address, timeout).await;
+        assert!(matches!(closed, Some(Reach::Refused(_))), "{closed:?}");
+    }
+}
