@@ -1,1 +1,8 @@
-//! TODO
+//! tokio hands for the brains in `traverse`: sockets, addresses, keys on disk.
+
+pub mod discover;
+pub mod home;
+pub mod host;
+pub mod reach;
+pub mod session;
+pub mod udp;

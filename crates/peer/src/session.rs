@@ -1,0 +1,153 @@
+//! A socket and a clock for [`traverse::endpoint::Endpoint`].
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use traverse::endpoint::{Endpoint, Event};
+
+use crate::udp::{Received, Udp};
+
+/// A packet at the socket, for those who want to see them.
+#[derive(Clone, Copy, Debug)]
+pub enum Traffic<'a> {
+    /// Sent.
+    Sent {
+        /// Where to.
+        to: SocketAddr,
+        /// With which TTL, if not the system's.
+        ttl: Option<u8>,
+        /// The datagram.
+        payload: &'a [u8],
+    },
+    /// Received.
+    Received {
+        /// Where from.
+        from: SocketAddr,
+        /// The TTL that was left.
+        ttl: Option<u8>,
+        /// The datagram.
+        payload: &'a [u8],
+    },
+    /// An ICMP error about something sent.
+    Bounced {
+        /// Where it was going.
+        to: SocketAddr,
+        /// Who says so.
+        offender: IpAddr,
+        /// ICMP type and code.
+        error: (u8, u8),
+        /// What was sent, as far as quoted.
+        payload: &'a [u8],
+    },
+}
+
+/// ICMP destination unreachable, port unreachable (RFC 792).
+const PORT_UNREACHABLE: (u8, u8) = (3, 3);
+
+/// An endpoint on a socket.
+pub struct Session<W> {
+    udp: Udp,
+    endpoint: Endpoint,
+    server: SocketAddr,
+    server_refused: bool,
+    witness: W,
+}
+
+impl<W: FnMut(Traffic<'_>)> Session<W> {
+    /// `witness` is shown every packet.
+    pub fn new(udp: Udp, endpoint: Endpoint, server: SocketAddr, witness: W) -> Self {
+        Session {
+            udp,
+            endpoint,
+            server,
+            server_refused: false,
+            witness,
+        }
+    }
+
+    /// The next event, while packets and time pass.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub async fn next(&mut self) -> io::Result<Event> {
+        let mut buffer = [0; wire::MAX_DATAGRAM];
+        loop {
+            self.flush()?;
+            if let Some(event) = self.endpoint.poll_event() {
+                return Ok(event);
+            }
+            let timeout = async {
+                match self.endpoint.poll_timeout() {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                received = self.udp.recv(&mut buffer) => {
+                    let received = received?;
+                    self.take(received, &buffer);
+                }
+                () = timeout => self.endpoint.handle_timeout(Instant::now()),
+            }
+        }
+    }
+
+    /// Gives the name back. Nobody waits for an answer.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn leave(&mut self) -> io::Result<()> {
+        self.endpoint.leave(Instant::now());
+        self.flush()
+    }
+
+    /// The brain.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Whether the server's host says that nobody listens there.
+    pub fn server_refused(&self) -> bool {
+        self.server_refused
+    }
+
+    fn take(&mut self, received: Received, buffer: &[u8]) {
+        match received {
+            Received::Datagram { length, from, ttl } => {
+                let payload = &buffer[..length];
+                (self.witness)(Traffic::Received { from, ttl, payload });
+                self.server_refused &= from != self.server;
+                self.endpoint.handle_input(Instant::now(), from, payload);
+            }
+            Received::Bounced {
+                length,
+                to,
+                offender,
+                icmp_type,
+                code,
+            } => {
+                let (error, payload) = ((icmp_type, code), &buffer[..length]);
+                (self.witness)(Traffic::Bounced {
+                    to,
+                    offender,
+                    error,
+                    payload,
+                });
+                if error == PORT_UNREACHABLE {
+                    self.server_refused |= to == self.server;
+                    self.endpoint.handle_refused(to);
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            let (to, ttl, payload) = (transmit.to, transmit.ttl, &transmit.payload);
+            (self.witness)(Traffic::Sent { to, ttl, payload });
+            self.udp.send_to(payload, to, ttl)?;
+        }
+        Ok(())
+    }
+}
