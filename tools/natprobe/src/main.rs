@@ -1,1 +1,9 @@
-fn main() {}
+//! Which NAT am I behind? Measured against a STUN server (RFC 5780).
+
+mod cli;
+mod run;
+mod text;
+
+fn main() -> std::process::ExitCode {
+    run::main()
+}

@@ -1,0 +1,213 @@
+//! A report for people: a table, remarks, and what it means.
+
+use std::fmt::{Display, Write};
+
+use tabled::builder::Builder;
+use tabled::settings::Style;
+use traverse::discover::{Asks, Report, Verdict};
+use traverse::nat::{Class, Dependence};
+
+/// The whole page.
+pub(crate) fn render(report: &Report) -> String {
+    let mut page = match report.verdict {
+        Verdict::Measured => table(report),
+        Verdict::UdpBlocked | Verdict::CouldNotTell => String::new(),
+    };
+    for note in &report.notes {
+        let _ = writeln!(page, "note: {}", note.text);
+    }
+    page + &sentence(report)
+}
+
+fn table(report: &Report) -> String {
+    let behaviour = &report.behaviour;
+    let mut table = Builder::new();
+    let mut row = |what: &str, found: String, evidence: String| {
+        table.push_record([what.to_owned(), found, evidence]);
+    };
+    let took = format!("in {:.0} ms", report.elapsed_ms.ceil());
+    row("class", tested(behaviour.class()), took);
+    row(
+        "NAT",
+        tested(behaviour.nat.map(yes)),
+        format!("from {}", report.local),
+    );
+    row("mapping", tested(behaviour.mapping), seen_from(report));
+    row("filtering", tested(behaviour.filtering), let_in(report));
+    let preserved = tested(report.port_preservation.map(yes));
+    row("port preservation", preserved, String::new());
+    let round_trip = report.rtt_ms.map(|ms| format!("{ms:.1} ms away"));
+    row(
+        "server",
+        report.server.to_string(),
+        round_trip.unwrap_or_default(),
+    );
+    let mut text = table.build().with(Style::blank()).to_string();
+    text.push('\n');
+    text
+}
+
+fn tested(found: Option<impl Display>) -> String {
+    found.map_or_else(|| "not tested".to_owned(), |found| found.to_string())
+}
+
+fn yes(yes: bool) -> &'static str {
+    match yes {
+        true => "yes",
+        false => "no",
+    }
+}
+
+/// "seen as 198.51.100.1:40000 from 3 places"
+fn seen_from(report: &Report) -> String {
+    let tests = report.evidence.iter();
+    let places = tests
+        .filter(|e| e.test == Asks::Mapping && e.mapped.is_some())
+        .count();
+    let mapped: Vec<_> = report.mapped.iter().map(ToString::to_string).collect();
+    let plural = if places == 1 { "" } else { "s" };
+    format!("seen as {} from {places} place{plural}", mapped.join(", "))
+}
+
+/// "from the other address: 0 of 5; from the other port: 5 of 5"
+fn let_in(report: &Report) -> String {
+    let tests = report.evidence.iter().filter_map(|e| {
+        let what = match e.test {
+            Asks::Mapping => return None,
+            Asks::OtherAddress => "other address",
+            Asks::OtherPort => "other port",
+        };
+        Some(format!("{what} {} of {}", e.received, e.sent))
+    });
+    let tests: Vec<_> = tests.collect();
+    format!("let in: {}", tests.join(", "))
+}
+
+fn sentence(report: &Report) -> String {
+    if let Some(cause) = &report.cause {
+        let verdict = match report.verdict {
+            Verdict::UdpBlocked => "UDP is blocked",
+            _ => "Could not tell",
+        };
+        return format!("{verdict}: {}.", cause.text);
+    }
+    let behaviour = &report.behaviour;
+    let meaning = match behaviour.class() {
+        Some(Class::Open) => "No NAT and no firewall: anybody can reach you.",
+        Some(Class::Firewall) => {
+            "No NAT, but a firewall that lets in only those that you have sent to: \
+             punching works as behind a cone."
+        }
+        Some(Class::FullCone) => {
+            "A NAT with one mapping for all, open to anybody: every peer with UDP can reach you."
+        }
+        Some(Class::Restricted) => {
+            "A NAT with one mapping for all, open to the addresses that you have sent to: \
+             punching works with nearly every peer."
+        }
+        Some(Class::PortRestricted) => {
+            "A NAT with one mapping for all, open to the addresses and ports that you have \
+             sent to: punching works unless the peer is behind a symmetric NAT."
+        }
+        Some(Class::Symmetric) => match behaviour.filtering {
+            Some(Dependence::EndpointIndependent) => {
+                "A NAT with another mapping for every destination, but open to anybody."
+            }
+            _ => {
+                "A NAT with another mapping for every destination: punching works with peers \
+                 whose NAT does not filter by port."
+            }
+        },
+        Some(Class::UdpBlocked) | None => match behaviour.nat {
+            Some(true) => "There is a NAT; what it does could not be tested in full.",
+            _ => "There is no NAT; whether there is a firewall was not tested.",
+        },
+    };
+    meaning.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use traverse::discover::{Cause, CauseCode, Evidence, Report};
+    use traverse::nat::Behaviour;
+
+    use super::*;
+
+    fn report(behaviour: Behaviour) -> Report {
+        let mapped = vec!["198.51.100.1:40000".parse().unwrap()];
+        let server = "203.0.113.1:8848".parse().unwrap();
+        let evidence = |test, received| Evidence {
+            test,
+            to: server,
+            sent: 5,
+            received,
+            from: None,
+            mapped: mapped.first().copied().filter(|_| received > 0),
+        };
+        Report {
+            verdict: Verdict::Measured,
+            behaviour,
+            local: "10.0.0.2:40000".parse().unwrap(),
+            port_preservation: Some(true),
+            rtt_ms: Some(0.3),
+            elapsed_ms: 230.4,
+            server,
+            other_address: None,
+            evidence: vec![evidence(Asks::Mapping, 5), evidence(Asks::OtherAddress, 0)],
+            notes: vec![],
+            cause: None,
+            mapped,
+        }
+    }
+
+    #[test]
+    fn a_page_has_the_axes_and_the_evidence() {
+        use Dependence::*;
+        let restricted = Behaviour::translated(EndpointIndependent, AddressDependent);
+        let page = render(&report(restricted));
+        for part in [
+            "restricted",
+            "endpoint-independent",
+            "address-dependent",
+            "seen as 198.51.100.1:40000 from 1 place",
+            "other address 0 of 5",
+            "punching works",
+        ] {
+            assert!(page.contains(part), "{part} in\n{page}");
+        }
+    }
+
+    #[test]
+    fn not_tested_is_not_no() {
+        let mut unknown = Behaviour::translated(
+            Dependence::EndpointIndependent,
+            Dependence::EndpointIndependent,
+        );
+        unknown.filtering = None;
+        assert!(render(&report(unknown)).contains("not tested"));
+    }
+
+    #[test]
+    fn the_json_reads_back_as_a_behaviour() {
+        use Dependence::*;
+        for behaviour in [
+            Behaviour::translated(EndpointIndependent, AddressDependent),
+            Behaviour::untranslated(EndpointIndependent),
+            Behaviour::blocked(),
+        ] {
+            let json = serde_json::to_string(&report(behaviour)).unwrap();
+            let read: Behaviour = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, behaviour, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_one_sentence() {
+        let mut failed = report(Behaviour::blocked());
+        failed.verdict = Verdict::UdpBlocked;
+        let text = "203.0.113.1 answers TCP".to_owned();
+        let code = CauseCode::UdpBlocked;
+        failed.cause = Some(Cause { code, text });
+        assert_eq!(render(&failed), "UDP is blocked: 203.0.113.1 answers TCP.");
+    }
+}
