@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// How a host answered a TCP SYN; each carries the round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +25,37 @@ impl Reach {
     }
 }
 
-/// Knocks at a TCP port, which need not be open. `None`: nothing came back
-/// within `timeout`, or there is no way there.
+/// Knocks at a TCP port, which need not be open, until there is an answer.
+/// `None`: nothing came back within `timeout`, or there is no way there.
+///
+/// It knocks several times, with connections of their own: the system repeats
+/// a lost SYN only after a second (RFC 6298 §2.1), which would be told as the
+/// round trip.
 pub async fn tcp_rtt(address: SocketAddr, timeout: Duration) -> Option<Reach> {
+    let mut knocks = JoinSet::new();
+    for number in 0..KNOCKS {
+        knocks.spawn(async move {
+            tokio::time::sleep(SPACING * number).await;
+            knock(address).await
+        });
+    }
+    let first = async {
+        while let Some(knock) = knocks.join_next().await {
+            if let Ok(Some(reach)) = knock {
+                return Some(reach);
+            }
+        }
+        None
+    };
+    tokio::time::timeout(timeout, first).await.ok().flatten()
+}
+
+const KNOCKS: u32 = 5;
+const SPACING: Duration = Duration::from_millis(30);
+
+async fn knock(address: SocketAddr) -> Option<Reach> {
     let start = Instant::now();
-    let knock = tokio::time::timeout(timeout, TcpStream::connect(address)).await;
-    match knock.ok()? {
+    match TcpStream::connect(address).await {
         Ok(_) => Some(Reach::Open(start.elapsed())),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             Some(Reach::Refused(start.elapsed()))

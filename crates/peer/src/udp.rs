@@ -125,31 +125,29 @@ impl Udp {
     /// # Errors
     /// Those of the socket itself.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        let interest = Interest::READABLE | Interest::ERROR;
+        // tokio forgets a readiness only for one interest at a time, hence two
+        // reads; the error queue first, since an error that waits there also
+        // fails the next ordinary call.
+        let reads = [
+            (Interest::ERROR, MsgFlags::MSG_ERRQUEUE),
+            (Interest::READABLE, MsgFlags::empty()),
+        ];
         loop {
-            self.socket.ready(interest).await?;
-            match self
-                .socket
-                .try_io(interest, || self.try_recv_either(buffer))
-            {
-                Ok(Some(received)) => return Ok(received),
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            self.socket
+                .ready(Interest::READABLE | Interest::ERROR)
+                .await?;
+            for (interest, flags) in reads {
+                match self
+                    .socket
+                    .try_io(interest, || self.try_recv(buffer, flags))
+                {
+                    Ok(Some(received)) => return Ok(received),
+                    Ok(None) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) if is_told_twice(&error) => {}
+                    Err(error) => return Err(error),
+                }
             }
-        }
-    }
-
-    /// The error queue first: an error that waits there also fails the next
-    /// ordinary call.
-    fn try_recv_either(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        match self.try_recv(buffer, MsgFlags::MSG_ERRQUEUE) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-        match self.try_recv(buffer, MsgFlags::empty()) {
-            Err(error) if is_told_twice(&error) => Ok(None),
-            result => result,
         }
     }
 
