@@ -1,6 +1,6 @@
 //! A socket and a clock for [`traverse::endpoint::Endpoint`].
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -50,7 +50,6 @@ pub struct Session<W> {
     udp: Udp,
     endpoint: Endpoint,
     server: SocketAddr,
-    server_refused: bool,
     witness: W,
 }
 
@@ -61,7 +60,6 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
             udp,
             endpoint,
             server,
-            server_refused: false,
             witness,
         }
     }
@@ -69,7 +67,9 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
     /// The next event, while packets and time pass.
     ///
     /// # Errors
-    /// Those of the socket.
+    /// Those of the socket, and `ConnectionRefused` when the server's host says
+    /// that nobody listens there, unless we are registered: then it may only
+    /// be starting anew.
     pub async fn next(&mut self) -> io::Result<Event> {
         let mut buffer = [0; wire::MAX_DATAGRAM];
         loop {
@@ -86,7 +86,7 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
             tokio::select! {
                 received = self.udp.recv(&mut buffer) => {
                     let received = received?;
-                    self.take(received, &buffer);
+                    self.take(received, &buffer)?;
                 }
                 () = timeout => self.endpoint.handle_timeout(Instant::now()),
             }
@@ -107,17 +107,11 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
         &self.endpoint
     }
 
-    /// Whether the server's host says that nobody listens there.
-    pub fn server_refused(&self) -> bool {
-        self.server_refused
-    }
-
-    fn take(&mut self, received: Received, buffer: &[u8]) {
+    fn take(&mut self, received: Received, buffer: &[u8]) -> io::Result<()> {
         match received {
             Received::Datagram { length, from, ttl } => {
                 let payload = &buffer[..length];
                 (self.witness)(Traffic::Received { from, ttl, payload });
-                self.server_refused &= from != self.server;
                 self.endpoint.handle_input(Instant::now(), from, payload);
             }
             Received::Bounced {
@@ -135,11 +129,15 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
                     payload,
                 });
                 if error == PORT_UNREACHABLE {
-                    self.server_refused |= to == self.server;
                     self.endpoint.handle_refused(to);
+                    if to == self.server && self.endpoint.mapped().is_empty() {
+                        let problem = format!("nobody listens at {to} (UDP)");
+                        return Err(io::Error::new(ErrorKind::ConnectionRefused, problem));
+                    }
                 }
             }
         }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,1 +1,24 @@
-fn main() {}
+//! `punch`: reach a peer through both NATs, or say why not.
+
+mod attempt;
+mod cli;
+mod plan;
+mod report;
+mod settings;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = cli::Args::parse();
+    let result = match &args.plan {
+        Some(reports) => plan::run(&reports[0], &reports[1], args.json),
+        None => attempt::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("punch: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,244 @@
+//! Register, be introduced, punch.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use peer::session::{Session, Traffic};
+use peer::udp::Udp;
+use peer::{host, reach};
+use traverse::endpoint::{self, Endpoint, Event};
+use traverse::identity::fingerprint;
+use traverse::introduce::client;
+use traverse::punch::{Path, Role};
+use traverse::verdict::Cause;
+use wire::code;
+
+use crate::cli::Args;
+use crate::report::{Outcome, Report};
+use crate::settings::Settings;
+use crate::trace::{Trace, local_address};
+
+/// How long to wait for the peer, and for the path, unless told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the server's host has to answer a knock by TCP.
+const KNOCK: Duration = Duration::from_millis(500);
+
+/// Runs one attempt.
+///
+/// # Errors
+/// When it cannot even be tried: no server, no name, a name that is taken.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(attempt(args))
+}
+
+async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    let settings = Settings::gather(args).await?;
+    let any = match settings.server {
+        SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
+        SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
+    };
+    let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
+    let local = local_address(settings.server, udp.local_addr().port());
+    let trace = args
+        .trace
+        .then(|| Trace::start(local, start, !args.json))
+        .transpose()
+        .context("cannot capture")?;
+    let endpoint = Endpoint::new(config(args, &settings, local.port())?, Instant::now());
+    let witness = |traffic: Traffic<'_>| {
+        if let Some(trace) = &trace {
+            trace.witness(traffic);
+        }
+    };
+    let session = Session::new(udp, endpoint, settings.server, witness);
+    let mut attempt = Attempt {
+        settings: &settings,
+        args,
+        session,
+        start,
+        introduced: None,
+        peer: args.peer.clone(),
+    };
+    let outcome = attempt.run().await;
+    let left = attempt.session.leave();
+    let (outcome, ended) = outcome?;
+    left?;
+    let since = attempt.introduced.unwrap_or(start);
+    let report = Report {
+        name: settings.name.clone(),
+        peer: attempt.peer.clone(),
+        local: match outcome {
+            Outcome::Connected(path) => local_address(path.remote, local.port()),
+            Outcome::Failed(_) => local,
+        },
+        mapped: attempt.session.endpoint().mapped(),
+        elapsed: ended.duration_since(since),
+        total: ended.duration_since(start),
+        probes_sent: attempt.session.endpoint().probes_sent(),
+        outcome,
+    };
+    drop(attempt);
+    let kept = trace.map(Trace::end);
+    Ok(report.print(args.json, kept))
+}
+
+fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoint::Config> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).context("cannot read the system's randomness")?;
+    let hosts = match args.no_host_candidates {
+        true => Vec::new(),
+        false => host::addresses().context("cannot list this host's addresses")?,
+    };
+    // It has to grow from one start to the next, and a clock mostly does.
+    let sequence = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64);
+    Ok(endpoint::Config {
+        client: client::Config {
+            server: settings.server,
+            name: settings.name.clone(),
+            identity: settings.identity.clone(),
+            sequence,
+            seed,
+        },
+        hosts: hosts
+            .into_iter()
+            .filter(|ip| ip.is_ipv4() == settings.server.is_ipv4())
+            .map(|ip| SocketAddr::new(ip, port))
+            .collect(),
+        peer: args.peer.clone(),
+        known: settings.known.clone(),
+        opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
+        attempt: args.timeout.unwrap_or(TIMEOUT),
+    })
+}
+
+struct Attempt<'a, W> {
+    settings: &'a Settings,
+    args: &'a Args,
+    session: Session<W>,
+    start: Instant,
+    introduced: Option<Instant>,
+    peer: Option<String>,
+}
+
+impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
+    /// Until there is a path, or none; and when that was.
+    async fn run(&mut self) -> anyhow::Result<(Outcome, Instant)> {
+        let patience = match (self.args.timeout, &self.args.peer) {
+            (None, None) => None,
+            (timeout, _) => Some(timeout.unwrap_or(TIMEOUT)),
+        };
+        let give_up = patience.map(|patience| self.start + patience);
+        let mut connected: Option<(Path, Instant)> = None;
+        loop {
+            let waiting = self.introduced.is_none();
+            let expired = async {
+                match give_up.filter(|_| waiting) {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                event = self.session.next() => event,
+                () = expired => return self.nobody().await,
+                _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+            };
+            let event = match event {
+                Ok(event) => event,
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => anyhow::bail!(
+                    "no rendezvous: {error}; start one there with: rendezvous --ip {}",
+                    self.settings.server.ip()
+                ),
+                Err(error) => return Err(error).context("the socket failed"),
+            };
+            match event {
+                Event::Connected(path) => connected = Some((path, Instant::now())),
+                Event::Finished => {
+                    if let Some((path, at)) = connected {
+                        return Ok((Outcome::Connected(path), at));
+                    }
+                }
+                Event::Failed(cause) => return Ok((Outcome::Failed(cause), Instant::now())),
+                event => self.note(event).await?,
+            }
+        }
+    }
+
+    /// What happens on the way, on stderr.
+    async fn note(&mut self, event: Event) -> anyhow::Result<()> {
+        let name = &self.settings.name;
+        match event {
+            Event::Registered(mapped) => {
+                eprintln!("punch: registered as {name}, seen at {mapped}");
+                if self.args.peer.is_none() {
+                    eprintln!("punch: waiting for a peer: punch --name THEM --peer {name}");
+                }
+            }
+            Event::Refused(code::NAME_TAKEN) => anyhow::bail!(
+                "the name {name} is taken: it belongs to another key at {}; use another --name",
+                self.settings.server
+            ),
+            Event::Refused(code) => anyhow::bail!(
+                "the server refused the registration of {name}: {code} {}",
+                code::reason(code)
+            ),
+            Event::KeyChanged { peer, known, now } => anyhow::bail!(
+                "{peer} has another key than before (known {}, now {}): either {peer} has lost \
+                 the old one, or somebody else uses the name; if you trust the new one, remove \
+                 the line of {peer} from {}",
+                fingerprint(&known),
+                fingerprint(&now),
+                self.settings.home.known_peers_path().display()
+            ),
+            Event::ServerSilent => eprintln!("punch: no answer from {} yet", self.settings.server),
+            Event::Introduced {
+                peer,
+                key,
+                address,
+                role,
+            } => {
+                self.introduced = Some(Instant::now());
+                let how = match role {
+                    Role::Caller => "introduced to",
+                    Role::Target => "called by",
+                };
+                eprintln!("punch: {how} {peer}, seen at {address}");
+                if !self.settings.known.contains_key(&peer) {
+                    self.settings.home.remember_peer(&peer, &key)?;
+                }
+                self.peer = Some(peer);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Nobody was introduced in time: why?
+    async fn nobody(&self) -> anyhow::Result<(Outcome, Instant)> {
+        let failed = |cause| Ok((Outcome::Failed(cause), Instant::now()));
+        let server = self.settings.server;
+        if self.session.endpoint().mapped().is_empty() {
+            return match reach::tcp_rtt(server, KNOCK).await {
+                Some(_) => failed(Cause::UdpBlocked),
+                None => anyhow::bail!(
+                    "no answer from {server}, neither by UDP nor by TCP: \
+                     is it the right address, and is the rendezvous running?"
+                ),
+            };
+        }
+        match self.session.endpoint().cause_so_far() {
+            Some(cause) => failed(cause),
+            None if self.peer.is_some() => anyhow::bail!("{server} did not introduce us in time"),
+            None => anyhow::bail!("nobody asked for {} in time", self.settings.name),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Reaches a peer through both NATs: registers at a rendezvous, is introduced,
+/// and makes the hole. Without --peer it waits for whoever asks.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:
+  punch --server 203.0.113.1 --name bob                 wait as bob
+  punch --server 203.0.113.1 --name alice --peer bob    reach bob
+  punch --peer bob --trace                              with PINHOLE_SERVER and PINHOLE_NAME
+                                                        or ~/.config/pinhole/config.toml
+  punch --plan alice.json bob.json                      what to expect of two natprobe reports
+
+Exit codes: 0 there is a path (lan or direct), 1 there is none, 2 could not tell."
+)]
+pub struct Args {
+    /// The rendezvous (port 8848 unless given)
+    #[arg(long, env = "PINHOLE_SERVER", value_name = "HOST[:PORT]")]
+    pub server: Option<String>,
+    /// Our name there
+    #[arg(long, env = "PINHOLE_NAME")]
+    pub name: Option<String>,
+    /// Whom to reach
+    #[arg(long)]
+    pub peer: Option<String>,
+    /// Print every packet that this host sends and receives for it
+    #[arg(long)]
+    pub trace: bool,
+    /// One JSON object (docs/json.md)
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds to wait for the peer, and then again for the path
+    /// [default: 10; without --peer the wait has no end]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Local UDP port [default: any free one]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
+    /// TTL of the packets that open our own NAT and must not reach the
+    /// peer's; 0 sends none
+    #[arg(long, default_value_t = 2)]
+    pub opener_ttl: u8,
+    /// Do not tell peers our own addresses: no LAN path, more privacy
+    #[arg(long)]
+    pub no_host_candidates: bool,
+    /// Send nothing: say what a punch between these two natprobe reports gives
+    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["peer", "trace"])]
+    pub plan: Option<Vec<PathBuf>>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
+    if !(0.1..=86_400.0).contains(&seconds) {
+        return Err("between 0.1 and 86400 seconds".into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}

@@ -1,0 +1,109 @@
+//! What came of it: one sentence, or one JSON object.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use traverse::punch::Path;
+use traverse::verdict::Cause;
+use vantage::Seen;
+
+/// How an attempt ended.
+pub enum Outcome {
+    Connected(Path),
+    Failed(Cause),
+}
+
+/// Everything that is told of an attempt.
+pub struct Report {
+    pub name: String,
+    pub peer: Option<String>,
+    pub local: SocketAddr,
+    pub mapped: Vec<SocketAddr>,
+    /// Since the introduction; without one, since the start.
+    pub elapsed: Duration,
+    pub total: Duration,
+    pub probes_sent: u32,
+    pub outcome: Outcome,
+}
+
+impl Report {
+    /// Prints it and says with what to exit.
+    pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> ExitCode {
+        if json {
+            println!("{}", self.to_json(trace));
+        } else {
+            println!("{}", self.sentence());
+        }
+        match self.outcome {
+            Outcome::Connected(_) => ExitCode::SUCCESS,
+            Outcome::Failed(_) => ExitCode::from(1),
+        }
+    }
+
+    fn to_json(&self, trace: Option<Vec<Seen>>) -> Value {
+        let mut report = json!({
+            "result": self.result(),
+            "strategy": null,
+            "name": self.name,
+            "peer": self.peer,
+            "local": self.local,
+            "mapped": self.mapped,
+            "remote": null,
+            "elapsed_ms": ms(self.elapsed),
+            "total_ms": ms(self.total),
+            "rtt_ms": null,
+            "probes_sent": self.probes_sent,
+            "cause": null,
+        });
+        match &self.outcome {
+            Outcome::Connected(path) => {
+                report["strategy"] = json!(if path.lan { "lan" } else { "plain" });
+                report["remote"] = json!(path.remote);
+                report["rtt_ms"] = json!(path.rtt.map(ms));
+            }
+            Outcome::Failed(cause) => report["cause"] = json!(cause),
+        }
+        if let Some(trace) = trace {
+            report["trace"] = json!(trace);
+        }
+        report
+    }
+
+    fn result(&self) -> &'static str {
+        match &self.outcome {
+            Outcome::Connected(path) if path.lan => "lan",
+            Outcome::Connected(_) => "direct",
+            Outcome::Failed(_) => "failed",
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let peer = self.peer.as_deref().unwrap_or("anybody");
+        match &self.outcome {
+            Outcome::Connected(path) => format!(
+                "{}: {} at {} reaches {peer} at {}, {} ms after the introduction, \
+                 with {} probes.",
+                self.result(),
+                self.name,
+                self.local,
+                path.remote,
+                ms(self.elapsed),
+                self.probes_sent,
+            ),
+            Outcome::Failed(cause) => format!(
+                "failed: {} does not reach {peer}, after {} ms and {} probes: {}: {cause}.",
+                self.name,
+                ms(self.elapsed),
+                self.probes_sent,
+                cause.code(),
+            ),
+        }
+    }
+}
+
+/// Milliseconds, to a tenth.
+fn ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}

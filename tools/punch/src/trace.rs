@@ -1,0 +1,108 @@
+//! Every packet of ours, as this host sees it: captured where that is
+//! permitted, else from the socket.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use peer::session::Traffic;
+use vantage::{Capture, CaptureError, Ports, Seen, tell};
+
+/// A trace under way.
+pub struct Trace {
+    local: SocketAddr,
+    since: Instant,
+    kept: Arc<Mutex<Vec<Seen>>>,
+    print: bool,
+    capture: Option<(Capture, JoinHandle<()>)>,
+}
+
+impl Trace {
+    /// Starts to look at the packets of one local port. With `print` they
+    /// appear on stdout as they pass, else they are kept.
+    ///
+    /// # Errors
+    /// When capturing is permitted and fails.
+    pub fn start(local: SocketAddr, since: Instant, print: bool) -> Result<Trace, CaptureError> {
+        let mut trace = Trace {
+            local,
+            since,
+            kept: Arc::default(),
+            print,
+            capture: None,
+        };
+        match Capture::open(Ports::of([local.port()]), since) {
+            Ok((capture, packets)) => {
+                let kept = Arc::clone(&trace.kept);
+                let reader = std::thread::spawn(move || {
+                    packets
+                        .into_iter()
+                        .for_each(|seen| show(&kept, print, seen));
+                });
+                trace.capture = Some((capture, reader));
+            }
+            Err(CaptureError::NotPermitted) => eprintln!(
+                "punch: capturing is not permitted (it takes root or CAP_NET_RAW): \
+                 packets are shown as the socket sees them"
+            ),
+            Err(error) => return Err(error),
+        }
+        Ok(trace)
+    }
+
+    /// A packet at the socket; ignored where packets are captured.
+    pub fn witness(&self, traffic: Traffic<'_>) {
+        if self.capture.is_some() {
+            return;
+        }
+        let at = self.since.elapsed();
+        let seen = match traffic {
+            Traffic::Sent { to, ttl, payload } => Seen::sent(at, self.local, to, ttl, payload),
+            Traffic::Received { from, ttl, payload } => {
+                Seen::received(at, self.local, from, ttl, payload)
+            }
+            Traffic::Bounced {
+                to,
+                offender,
+                error,
+                payload,
+            } => Seen::bounced(at, self.local, to, offender, error, payload),
+        };
+        show(&self.kept, self.print, seen);
+    }
+
+    /// Ends it, once what the kernel has seen is shown; returns what was kept.
+    pub fn end(self) -> Vec<Seen> {
+        if let Some((capture, reader)) = self.capture {
+            drop(capture);
+            let _ = reader.join();
+        }
+        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn show(kept: &Mutex<Vec<Seen>>, print: bool, seen: Seen) {
+    if print {
+        println!("{}", tell(&seen));
+    } else {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(seen);
+    }
+}
+
+/// The address that packets to `remote` leave from.
+pub fn local_address(remote: SocketAddr, port: u16) -> SocketAddr {
+    let any: IpAddr = match remote {
+        SocketAddr::V4(_) => [0; 4].into(),
+        SocketAddr::V6(_) => [0; 16].into(),
+    };
+    // Connecting a UDP socket sends nothing; it asks the routing table.
+    let ip = std::net::UdpSocket::bind((any, 0))
+        .and_then(|socket| {
+            socket.connect(remote)?;
+            socket.local_addr()
+        })
+        .map_or(any, |address| address.ip());
+    SocketAddr::new(ip, port)
+}
