@@ -30,7 +30,7 @@ self=$lab/${self##*/}
 die() { echo "netns.sh: $*" >&2; exit 2; }
 usage() { die "$* (--help says more)"; }
 
-json= loss= delay= install= verify=1 watch= same_lan= name=default all=
+json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
 
 help() {
@@ -75,8 +75,9 @@ was expected; 2 usage or environment; with CMD, what CMD exits with.
 HELP
 }
 
-# parse WORD…: into the variables above, $words and $command
-words=() command=()
+# parse WORD…: into the variables above, $words and $command; $options are what a cell of the
+# matrix takes over
+words=() command=() options=()
 parse() {
 	while (($#)); do
 		case $1 in
@@ -85,9 +86,9 @@ parse() {
 		--json) json=1; [[ ${words[0]-} != matrix ]] || { json=${2-}; [[ $json ]] || usage "--json wants a file name with matrix"; shift; } ;;
 		--json=*) json=${1#*=} ;;
 		--install) install=1 ;;
-		--no-verify) verify= ;;
+		--no-verify) verify='' options+=("$1") ;;
 		--watch) watch=1 ;;
-		--same-lan) same_lan=1 ;;
+		--same-lan) same_lan=1 options+=("$1") ;;
 		--all) all=1 ;;
 		--loss | --delay | --prefix | --name) (($# > 1)) || usage "$1 wants a value"; value "$1" "$2"; shift ;;
 		--loss=* | --delay=* | --prefix=* | --name=*) value "${1%%=*}" "${1#*=}" ;;
@@ -99,6 +100,7 @@ parse() {
 }
 
 value() {
+	options+=("$1" "$2")
 	local octet='(0|[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5])'
 	case $1 in
 	--loss)
@@ -118,42 +120,88 @@ value() {
 	esac
 }
 
-run() {
-	parse "$@"
-	s1=$prefix.1 s2=$prefix.2 core=$prefix.254
-	source "$lab/lib/types.sh"
-	source "$lab/lib/topology.sh"
-	case ${PINHOLE_STAGE-} in
-	lab) unset PINHOLE_STAGE; inside ;;
-	esac
-	set -- "${words[@]}"
-	case ${1-} in
-	'') help; exit 2 ;;
-	list) list ;;
-	*) (($# == 2)) || usage "two NAT types are wanted, alice's and bob's"
-		read_type "$1"; read_type "$2"
-		PINHOLE_STAGE=lab private "$self" "${args[@]}" ;;
-	esac
+# build_network: for the two types that were asked
+build_network() {
+	network "${words[@]}"
+	[[ ! $loss ]] || lossy "$loss"
+	raise
 }
 
 # private CMD…: run it as the first process of namespaces that die with us. No exec: unshare holds
 # back the signals that end us, and setpriv turns our end into its own.
-private() {
-	local flags=(--mount --pid --net --fork --kill-child --mount-proc)
-	((EUID == 0)) || flags+=(--user --map-root-user)
-	setpriv --pdeathsig KILL unshare "${flags[@]}" "$@"
-}
+apart=(--mount --pid --net --fork --kill-child --mount-proc)
+((EUID == 0)) || apart+=(--user --map-root-user)
+private() { setpriv --pdeathsig KILL unshare "${apart[@]}" "$@"; }
 
+# inside: the second run of this script, in the namespaces that the first has made
 inside() {
-	network "${words[@]}"
-	[[ ! $loss ]] || lossy "$loss"
-	raise
-	export PINHOLE_S1=$s1 PINHOLE_S2=$s2 PINHOLE_PORT=$port PINHOLE_SERVER=$s1:$port PINHOLE_BIN=$bin PINHOLE_HOME=/run/pinhole
-	PATH=$bin:$PATH
-	"${command[@]}"
+	local stage=$PINHOLE_STAGE
+	unset PINHOLE_STAGE
+	[[ ${words[0]} != up ]] || words=("${words[@]:1}")
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	bin=$PINHOLE_BIN PATH=$PINHOLE_BIN:$PATH
+	export PINHOLE_S1=$s1 PINHOLE_S2=$s2 PINHOLE_PORT=$port PINHOLE_SERVER=$s1:$port PINHOLE_HOME=/run/pinhole
+	case $stage in
+	command)
+		build_network
+		[[ ! $verify ]] || measure "${words[@]}" >&2 || exit 1
+		"${command[@]}" ;;
+	demonstrate) build_network; demonstrate "${words[@]}" ;;
+	cell) cell "${words[@]}" ;;
+	hold) hold ;;
+	verify) measure "${words[@]}" ;;
+	esac
 	exit
 }
 
-bin=${PINHOLE_BIN:-}
+run() {
+	PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+	parse "$@"
+	s1=$prefix.1 s2=$prefix.2 core=$prefix.254
+	source "$lab/lib/types.sh"
+	source "$lab/lib/topology.sh"
+	if [[ ${PINHOLE_STAGE-} ]]; then
+		source "$lab/lib/verify.sh"
+		source "$lab/lib/matrix.sh"
+		source "$lab/lib/keep.sh"
+		inside
+	fi
+	source "$lab/lib/needs.sh"
+	set -- "${words[@]}"
+	local verb=${1-}
+	case $verb in
+	up | exec | shell | nat | status | down)
+		source "$lab/lib/keep.sh"
+		[[ $name == default ]] || suffix=" --name $name" ;;
+	esac
+	case $verb in
+	'') help >&2; exit 2 ;;
+	list) wants 1 $# 'list takes nothing'; list ;;
+	doctor) wants 1 $# 'doctor takes nothing'; doctor ;;
+	status) wants 1 $# 'status takes nothing'; status ;;
+	down) wants 1 $# 'down takes --name or --all'; down ;;
+	matrix) ready; source "$lab/lib/verify.sh"; source "$lab/lib/matrix.sh"; matrix "${@:2}" ;;
+	up) wants 3 $# 'up wants two NAT types'; read_type "$2"; read_type "$3"; ready; up "$2" "$3" ;;
+	exec)
+		wants 2 $# 'exec wants a node, then -- and a command'
+		((${#command[@]})) || usage 'exec wants a command after --'
+		at "$2" "${command[@]}" ;;
+	shell) wants 2 $# 'shell wants a node'; at "$2" "${SHELL:-bash}" ;;
+	nat) wants 2 $# 'nat wants a router'; at "$2" nattrace table ${json:+--json} ${watch:+--watch} ;;
+	*)
+		wants 2 $# "two NAT types are wanted, alice's and bob's"
+		read_type "$1"
+		read_type "$2"
+		ready
+		local stage=demonstrate
+		((${#command[@]} == 0)) || stage='command'
+		PINHOLE_STAGE=$stage PINHOLE_BIN=$bin private "$self" "${args[@]}" ;;
+	esac
+}
+
+wants() { (($1 == $2)) || usage "$3"; }
+
+bin='' suffix=''
 args=("$@")
 run "$@"

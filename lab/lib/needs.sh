@@ -1,0 +1,116 @@
+# shellcheck shell=bash
+# What must be there before a lab can be: Debian packages and the tools, built.
+
+tools=(rendezvous natprobe punch nattrace)
+
+# ready: everything that a lab needs, installed or built where that is possible
+ready() {
+	if [[ $PINHOLE_BIN ]]; then
+		bin=$PINHOLE_BIN
+		[[ $bin == /* ]] || bin=$PWD/$bin
+		[[ -x $bin/rendezvous ]] || die "there is no rendezvous in PINHOLE_BIN=$bin"
+		packages
+		return
+	fi
+	bin=${lab%/*}/target/release
+	local tool stale=
+	for tool in "${tools[@]}"; do
+		[[ -x $bin/$tool ]] || stale=missing
+	done
+	[[ $stale ]] || stale=$(find "${lab%/*}"/{crates,tools,Cargo.toml,Cargo.lock} -newer "$bin/.for-the-lab" -print -quit 2>&1)
+	packages "$stale"
+	[[ ! $stale ]] || build "$stale"
+}
+
+# packages BUILDING: the Debian packages behind the commands that are missing
+packages() {
+	local missing=()
+	has ip || missing+=(iproute2)
+	has nft || missing+=(nftables)
+	has unshare && has nsenter && has setpriv || missing+=(util-linux)
+	has mount || missing+=(mount)
+	if [[ $1 ]]; then
+		has cc || missing+=(gcc libc6-dev)
+		has pkg-config || missing+=(pkg-config)
+		has pkg-config && pkg-config --exists libnftnl || missing+=(libnftnl-dev)
+		has pkg-config && pkg-config --exists libmnl || missing+=(libmnl-dev)
+	fi
+	install "${missing[@]}"
+}
+
+has() { command -v "$1" >/dev/null; }
+
+# install PACKAGE…: as root, or with --install by sudo; else say what to type
+install() {
+	(($#)) || return 0
+	local command=(apt-get install -y --no-install-recommends "$@") sudo=()
+	has apt-get || die "missing: $* (these are Debian's names; there is no apt-get here)"
+	if ((EUID)); then
+		[[ $install ]] && has sudo || die "missing packages; type: sudo ${command[*]}"
+		sudo=(sudo)
+	fi
+	echo "netns.sh: installing $*" >&2
+	"${sudo[@]}" apt-get update -qq >&2 && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}" -qq >&2 ||
+		die "could not install $*"
+}
+
+# build WHY: as the user behind sudo, so that target/ stays theirs
+build() {
+	local user=${SUDO_USER:-} home=$HOME cargo as=()
+	if ((EUID == 0)) && [[ $user && $user != root ]]; then
+		home=$(getent passwd "$user" | cut -d: -f6)
+		as=(runuser -u "$user" -- env "HOME=$home" "PATH=$home/.cargo/bin:$PATH")
+	fi
+	cargo=$(command -v cargo || command -v "$home/.cargo/bin/cargo") ||
+		die "the tools are not built and there is no cargo: install Rust (https://rustup.rs), or set PINHOLE_BIN"
+	if [[ -x $bin/rendezvous && ! -w $bin ]]; then
+		echo "netns.sh: $1 is newer than the tools, and $bin is not yours to write: using them as they are" >&2
+		return
+	fi
+	echo "netns.sh: building the tools" >&2
+	(cd "${lab%/*}" && "${as[@]}" "$cargo" build --release --quiet "${tools[@]/#/--package=}" >&2) || die "the tools do not build"
+	"${as[@]}" touch "$bin/.for-the-lab"
+}
+
+# doctor: what this kernel and machine can do, and what a lack of it costs
+doctor() {
+	local lacks=0 comma='['
+	PATH=$PATH:${SUDO_USER:+$(getent passwd "$SUDO_USER" | cut -d: -f6)/.cargo/bin:}$HOME/.cargo/bin
+	can vital 'private namespaces' 'no lab; on Ubuntu 24.04 an ordinary user needs: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' \
+		private sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
+	can vital 'NAT in nft' 'no lab; install nftables, or load nf_tables and nft_chain_nat' \
+		private nft -f - <<<'table ip t { map m { type inet_service : ipv4_addr . inet_service; flags dynamic, timeout; timeout 1s; }; chain c { type nat hook prerouting priority -100; meta l4proto udp dnat ip to udp dport map @m; }; }'
+	can vital 'veth and bridge' 'no lab; load veth and bridge' \
+		private sh -c 'ip link add v0 type veth peer name v1 && ip link add b0 type bridge'
+	can wish 'conntrack timers of a namespace' 'no timeout=…: conntrack remembers longer than the NAT' \
+		private sh -c 'nft add table t && nft "add chain t c { type nat hook prerouting priority -100; }" && echo 9 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout'
+	can wish 'copies of dropped packets (NFLOG)' 'no reason for a drop; load nfnetlink_log' \
+		private nft -f - <<<'table ip t { chain c { log prefix "A " group 1; }; }'
+	can wish 'random numbers in nft' 'no --loss' \
+		private nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
+	can wish 'netem' 'no --delay; load sch_netem' \
+		private sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
+	can wish 'cargo' 'the tools cannot be built here: set PINHOLE_BIN' has cargo
+	can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
+		pkg-config --exists libnftnl libmnl
+	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"
+	can wish 'conntrack table for 8 labs at once' 'sprays of several labs may fill it: sysctl net.netfilter.nf_conntrack_max' \
+		sh -c '[ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" -ge 65536 ]'
+	[[ ! $json ]] || echo ']'
+	return $((lacks ? 2 : 0))
+}
+
+# can vital|wish WHAT COST CMD…
+can() {
+	local weight=$1 what=$2 cost=$3 yes=true
+	"${@:4}" >/dev/null 2>&1 || yes=false
+	[[ $yes == true || $weight == wish ]] || lacks=1
+	if [[ $json ]]; then
+		printf '%s{"what":"%s","can":%s,"vital":%s,"without":"%s"}' "$comma" "$what" $yes "$([[ $weight == vital ]] && echo true || echo false)" "$cost"
+		comma=$',\n'
+	elif [[ $yes == true ]]; then
+		printf 'yes  %s\n' "$what"
+	else
+		printf 'no   %-34s %s\n' "$what" "$cost"
+	fi
+}

@@ -1,0 +1,93 @@
+"""Sockets in the lab's nodes, held by one process, and what can be asked of them.
+
+A socket stays in the network namespace that it was made in, so a test reads as one story:
+who sends, who hears. "Not heard" is never a pause: a packet that must arrive is sent after the
+one that must not, on the same way.
+"""
+
+import ctypes
+import itertools
+import os
+import socket
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+S1, S2 = os.environ["PINHOLE_S1"], os.environ["PINHOLE_S2"]
+DEADLINE = 3.0
+serial = itertools.count()
+
+
+def enter(node):
+    with open(f"/run/netns/{node}") as namespace:
+        if libc.setns(namespace.fileno(), 0x40000000):
+            raise OSError(ctypes.get_errno(), f"setns {node}")
+
+
+class Udp:
+    """A UDP socket in a node."""
+
+    def __init__(self, node, ip="0.0.0.0", port=0):
+        enter(node)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((ip, port))
+        self.node = node
+        self.port = self.socket.getsockname()[1]
+
+    def send(self, to, ttl=64):
+        """Send one packet that nobody has sent before, and return what it says."""
+        said = f"{self.node} {next(serial)}".encode()
+        self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        self.socket.sendto(said, to)
+        return said
+
+    def hear(self, said, deadline=DEADLINE):
+        """Wait for these words; the address that they came from, or None. Others are lost."""
+        end = time.monotonic() + deadline
+        while (left := end - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                heard, sender = self.socket.recvfrom(100)
+            except TimeoutError:
+                break
+            if heard == said:
+                return sender
+        return None
+
+    def hears(self, said, last):
+        """Whether these words come before the last ones, which must come."""
+        end = time.monotonic() + DEADLINE
+        found = False
+        while (left := end - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                heard, _ = self.socket.recvfrom(100)
+            except TimeoutError:
+                break
+            found |= heard == said
+            if heard == last:
+                return found
+        raise AssertionError(f"{self.node} did not hear the last words {last}")
+
+
+def learn(inside, outside, ip=None, port=None):
+    """What outside sees when inside sends to it."""
+    seen = outside.hear(inside.send((ip or outside.socket.getsockname()[0], port or outside.port)))
+    assert seen, f"nothing of {inside.node} came to {outside.node}"
+    return seen
+
+
+passed = failed = 0
+
+
+def check(what, good, why=""):
+    """One line for each thing checked; the shell around counts them."""
+    global passed, failed
+    if good:
+        passed += 1
+    else:
+        failed += 1
+    print(f"{'ok' if good else 'FAIL'}  {what}{'' if good or why == '' else f': {why}'}", flush=True)
+
+
+def done():
+    raise SystemExit(1 if failed else 0)
