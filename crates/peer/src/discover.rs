@@ -58,7 +58,11 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
     loop {
         while let Some(transmit) = brain.poll_transmit() {
             let sent = sockets[transmit.socket].send_to(&transmit.payload, transmit.to, None);
-            sent.map_err(|error| Error::Send(transmit.to, error))?;
+            match sent {
+                // The other address is what a server tells: it may be nonsense.
+                Err(error) if transmit.to == s1 => return Err(Error::Send(s1, error)),
+                _ => {}
+            }
         }
         if let Some(report) = brain.report() {
             return Ok(report.clone());

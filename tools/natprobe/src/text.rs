@@ -42,9 +42,12 @@ fn table(report: &Report) -> String {
         report.server.to_string(),
         round_trip.unwrap_or_default(),
     );
-    let mut text = table.build().with(Style::blank()).to_string();
-    text.push('\n');
-    text
+    let table = table.build().with(Style::blank()).to_string();
+    // It pads the last column, too, which only shows when it is copied.
+    table
+        .lines()
+        .map(|line| format!("{}\n", line.trim()))
+        .collect()
 }
 
 fn tested(found: Option<impl Display>) -> String {

@@ -28,8 +28,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
-use wire::{Change, Class, Message, Method};
+use rand_chacha::rand_core::SeedableRng;
+use wire::{Class, Message, Method};
 
 use crate::io::{SocketId, Transmit};
 use crate::sim::Host;
@@ -226,7 +226,11 @@ impl Discover {
         if self.other.is_some() || answer.asked != s1 {
             return;
         }
-        let Some(other) = answer.other else { return };
+        // Our sockets are of one family, and port 0 is nowhere.
+        let usable = |other: &SocketAddr| other.is_ipv4() == s1.is_ipv4() && other.port() != 0;
+        let Some(other) = answer.other.filter(usable) else {
+            return;
+        };
         self.other = Some(other);
         if self.config.s2.is_none() && other.ip() != s1.ip() {
             let same_port = SocketAddr::new(other.ip(), s1.port());
@@ -329,28 +333,5 @@ impl Host for Discover {
     }
     fn poll_timeout(&self) -> Option<Instant> {
         self.poll_timeout()
-    }
-}
-
-/// A transaction id that nobody off the path can guess.
-fn transaction(rng: &mut ChaCha20Rng) -> wire::Transaction {
-    let mut id = [0; 12];
-    rng.fill_bytes(&mut id);
-    id
-}
-
-impl Asks {
-    fn change(self) -> Option<Change> {
-        match self {
-            Asks::Mapping => None,
-            Asks::OtherAddress => Some(Change {
-                ip: true,
-                port: true,
-            }),
-            Asks::OtherPort => Some(Change {
-                ip: false,
-                port: true,
-            }),
-        }
     }
 }

@@ -310,12 +310,28 @@ fn a_server_that_ignores_change_request_is_no_proof_of_a_cone() {
 fn a_server_that_answers_from_elsewhere_is_named() {
     let scene = Scene::named("full-cone").server(Server::WrongSource);
     assert!(scene.notes().contains(&NoteCode::WrongSource));
-    // Behind a filtering NAT nothing of it gets in, which must not be called a
-    // blocked network where it is known that the server runs.
+    // Behind a filtering NAT nothing of it gets in: that is no measurement.
     let report = Scene::named("port-restricted")
         .server(Server::WrongSource)
         .run();
     assert_ne!(report.verdict, Verdict::Measured);
+}
+
+#[test]
+fn nonsense_for_an_other_address_is_none() {
+    let (now, s1) = (Instant::now(), SocketAddr::new(ip(S1), PORTS[0]));
+    for nonsense in ["[2001:db8::1]:8849", "203.0.113.2:0"] {
+        let locals = [1, 2, 3].map(|port| SocketAddr::new(ip("10.0.0.2"), port));
+        let mut prober = Discover::new(now, Config::new(s1, None), locals, [0; 32]);
+        let request = prober.poll_transmit().unwrap();
+        let request = Message::parse(&request.payload).unwrap();
+        let answer = wire::Builder::success(&request)
+            .xor_mapped("198.51.100.1:40000".parse().unwrap())
+            .other_address(nonsense.parse().unwrap());
+        prober.handle_input(now, 0, s1, &answer.finish());
+        let sent = std::iter::from_fn(|| prober.poll_transmit());
+        assert!(sent.into_iter().all(|t| t.to == s1), "{nonsense}");
+    }
 }
 
 #[test]
