@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: Option<u64>,
 
-    /// Packets per test, at first; more follow where packets get lost
+    /// Packets per test, at first; more follow until silence cannot be loss
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=50))]
     tries: u32,
 }

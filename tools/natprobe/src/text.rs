@@ -74,6 +74,9 @@ fn seen_from(report: &Report) -> String {
 
 /// "from the other address: 0 of 5; from the other port: 5 of 5"
 fn let_in(report: &Report) -> String {
+    if report.behaviour.filtering.is_none() {
+        return String::new();
+    }
     let tests = report.evidence.iter().filter_map(|e| {
         let what = match e.test {
             Asks::Mapping => return None,
