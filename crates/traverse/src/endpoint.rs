@@ -104,6 +104,7 @@ struct Attempt {
     agent: Agent,
     peer: String,
     theirs: Candidates,
+    connected: bool,
 }
 
 /// A peer.
@@ -337,10 +338,17 @@ impl Endpoint {
             .known
             .get(&caller)
             .is_none_or(|key| *key == invitation.key);
-        let theirs = Candidates::decode(invitation.payload());
-        let (Some(theirs), true, None) = (theirs, wanted && !ours_stands, &self.attempt) else {
+        // Whoever asks again has not learned of our answer: that attempt is void.
+        let free = self
+            .attempt
+            .as_ref()
+            .is_none_or(|attempt| attempt.peer == caller && !attempt.connected);
+        let Some(theirs) = Candidates::decode(invitation.payload()) else {
             return;
         };
+        if !wanted || ours_stands || !free {
+            return;
+        }
         if !trusted {
             return self.events.push_back(Event::KeyChanged {
                 peer: caller.clone(),
@@ -388,12 +396,13 @@ impl Endpoint {
             Role::Target => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());
+        let hosts = theirs.probeable_hosts();
         let config = punch::Config {
             role,
             keys,
             reflexive: address,
-            hosts: theirs.probeable_hosts(),
-            lan_likely: own == Some(address.ip()),
+            lan_likely: own == Some(address.ip()) && !hosts.is_empty(),
+            hosts,
             opener_ttl: self.opener_ttl,
             hold,
             deadline: now + self.patience,
@@ -409,12 +418,18 @@ impl Endpoint {
             agent: Agent::new(config, now),
             peer,
             theirs,
+            connected: false,
         });
     }
 
     fn agent_event(&mut self, event: punch::Event) {
         let event = match event {
-            punch::Event::Connected(path) => Event::Connected(path),
+            punch::Event::Connected(path) => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.connected = true;
+                }
+                Event::Connected(path)
+            }
             punch::Event::Finished => Event::Finished,
             punch::Event::Failed(observed) => {
                 let ours = self.candidates();

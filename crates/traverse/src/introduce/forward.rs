@@ -47,6 +47,7 @@ pub(super) struct Introduction {
     pub(super) notification: Vec<u8>,
     started: Instant,
     sent: usize,
+    given_up: bool,
     answer: Option<Vec<u8>>,
 }
 
@@ -106,6 +107,7 @@ impl Introductions {
             notification,
             started: now,
             sent: 0,
+            given_up: false,
             answer: None,
         };
         self.by_notification.insert(transaction, introduction);
@@ -150,7 +152,7 @@ impl Introductions {
                 self.by_notification.remove(&transaction);
                 continue;
             }
-            if introduction.answer.is_none() {
+            if introduction.answer.is_none() && !introduction.given_up {
                 due.push(introduction.act(transaction));
             }
             self.schedule.insert((introduction.next(), transaction));
@@ -167,6 +169,7 @@ impl Introductions {
 impl Introduction {
     fn act(&mut self, transaction: Transaction) -> Due {
         if self.sent == NOTIFY_AT.len() {
+            self.given_up = true;
             return Due::Silent(transaction);
         }
         self.sent += 1;
@@ -177,10 +180,11 @@ impl Introduction {
     }
 
     fn next(&self) -> Instant {
-        let after = match (&self.answer, NOTIFY_AT.get(self.sent)) {
-            (None, Some(&at)) => at,
-            (None, None) => GIVE_UP,
-            (Some(_), _) => GIVE_UP + REMEMBER,
+        let over = self.given_up || self.answer.is_some();
+        let after = match NOTIFY_AT.get(self.sent) {
+            _ if over => GIVE_UP + REMEMBER,
+            Some(&at) => at,
+            None => GIVE_UP,
         };
         self.started + after
     }

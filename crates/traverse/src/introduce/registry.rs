@@ -39,7 +39,10 @@ pub struct Registration {
     /// The cookie that it registered with: a notification that shows it is ours.
     pub cookie: [u8; cookie::LENGTH],
     expires: Instant,
+    /// The last registration's number, and the last introduction's. They are
+    /// kept apart, since the two kinds may overtake each other on the way.
     sequence: u64,
+    asked: u64,
 }
 
 /// Why a registration was refused.
@@ -86,12 +89,16 @@ impl Registry {
                 if held.key != registration.key {
                     return Err(Refusal::Taken);
                 }
+                if sequence == held.sequence && registration.address == held.address {
+                    return Ok(()); // Its answer was lost: once more, and nothing changes.
+                }
                 if sequence <= held.sequence {
                     return Err(Refusal::Replayed);
                 }
             }
             _ => self.make_room(now)?,
         }
+        let asked = self.names.get(name).map_or(0, |held| held.asked);
         let Place {
             key,
             address,
@@ -105,19 +112,20 @@ impl Registry {
             cookie,
             expires: now + lifetime,
             sequence,
+            asked,
         };
         self.names.insert(name.to_owned(), registration);
         Ok(())
     }
 
-    /// Whether this signed request is newer than all before it; if so it is
-    /// remembered.
+    /// Whether this request for an introduction is newer than all before it;
+    /// if so it is remembered.
     pub fn advance(&mut self, name: &str, sequence: u64) -> bool {
         let Some(held) = self.names.get_mut(name) else {
             return false;
         };
-        let newer = sequence > held.sequence;
-        held.sequence = held.sequence.max(sequence);
+        let newer = sequence > held.asked;
+        held.asked = held.asked.max(sequence);
         newer
     }
 
@@ -186,7 +194,12 @@ mod tests {
         };
         assert_eq!(register(start, "alice", 5, 1), Ok(()));
         assert_eq!(register(start, "alice", 9, 2), Err(Refusal::Taken));
-        assert_eq!(register(start, "alice", 5, 1), Err(Refusal::Replayed));
+        assert_eq!(register(start, "alice", 4, 1), Err(Refusal::Replayed));
+        assert_eq!(
+            register(start + HOLD, "alice", 5, 1),
+            Ok(()),
+            "the same again"
+        );
         assert_eq!(register(start, "alice", 6, 1), Ok(()));
         let expired = start + LIFETIME;
         assert_eq!(register(expired, "alice", 9, 2), Err(Refusal::Taken));

@@ -13,6 +13,7 @@
 //! It models what decides whether peers connect, and nothing else: there is no
 //! ICMP, no fragmentation, no bandwidth and no queue.
 
+mod brains;
 mod nat;
 mod network;
 mod ports;

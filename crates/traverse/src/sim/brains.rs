@@ -1,0 +1,46 @@
+//! The real brains, plugged in.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Host;
+use crate::endpoint::Endpoint;
+use crate::introduce::server::Server;
+use crate::io::{SocketId, Transmit};
+
+impl Host for Server {
+    fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
+        self.handle_input(now, socket, from, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.poll_transmit()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}
+
+/// An endpoint has one socket.
+impl Host for Endpoint {
+    fn handle_input(&mut self, now: Instant, _: SocketId, from: SocketAddr, datagram: &[u8]) {
+        self.handle_input(now, from, datagram);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.poll_transmit()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}

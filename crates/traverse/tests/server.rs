@@ -1,0 +1,335 @@
+//! The rendezvous against those who mean it no good.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use traverse::identity::Identity;
+use traverse::introduce::server::{Config, RATE, Server};
+use traverse::io::Transmit;
+use wire::{Attribute, Builder, Change, Class, Message, Method, code};
+
+const ALICE: &str = "203.0.113.17:40000";
+const BOB: &str = "203.0.113.33:40000";
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn server(now: Instant, addresses: &[&str]) -> Server {
+    let config = Config {
+        addresses: addresses.iter().map(|text| at(text)).collect(),
+        secret: [9; 32],
+        rate: RATE,
+        most_names: 100,
+    };
+    Server::new(config, now)
+}
+
+fn whole_server(now: Instant) -> Server {
+    let four = [
+        "203.0.113.1:8848",
+        "203.0.113.1:8849",
+        "203.0.113.2:8848",
+        "203.0.113.2:8849",
+    ];
+    server(now, &four)
+}
+
+fn drain(server: &mut Server) -> Vec<Transmit> {
+    std::iter::from_fn(|| server.poll_transmit()).collect()
+}
+
+/// One request, one answer.
+fn ask(server: &mut Server, now: Instant, from: &str, request: &[u8]) -> Transmit {
+    server.handle_input(now, 0, at(from), request);
+    let mut answers = drain(server);
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    answers.remove(0)
+}
+
+fn error_of(answer: &Transmit) -> Option<u16> {
+    Message::parse(&answer.payload).unwrap().error()
+}
+
+struct Someone {
+    name: &'static str,
+    from: &'static str,
+    key: Identity,
+    sequence: u64,
+    cookie: Vec<u8>,
+}
+
+impl Someone {
+    fn new(server: &mut Server, now: Instant, name: &'static str, from: &'static str) -> Self {
+        let hello = Builder::request(Method::Register, [1; 12])
+            .pad_to(300)
+            .finish();
+        let answer = ask(server, now, from, &hello);
+        let answer = Message::parse(&answer.payload).unwrap();
+        assert_eq!(answer.error(), Some(code::UNAUTHENTICATED));
+        Someone {
+            name,
+            from,
+            key: Identity::from_secret(&[name.len() as u8; 32]),
+            sequence: 0,
+            cookie: answer.nonce().unwrap().to_vec(),
+        }
+    }
+
+    fn signed(&mut self, method: Method, fill: impl FnOnce(Builder) -> Builder) -> Vec<u8> {
+        self.sequence += 1;
+        let request = Builder::request(method, [self.sequence as u8; 12])
+            .nonce(&self.cookie)
+            .name(self.name)
+            .public_key(&self.key.public())
+            .sequence(self.sequence);
+        fill(request)
+            .sign(|part| self.key.sign(part))
+            .pad_to(640)
+            .finish()
+    }
+
+    fn register(&mut self, server: &mut Server, now: Instant) -> Option<u16> {
+        let request = self.signed(Method::Register, |request| request.lifetime(90));
+        error_of(&ask(server, now, self.from, &request))
+    }
+}
+
+#[test]
+fn no_cookie_no_state() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    assert_eq!(server.registered(now), 0);
+    // The same bytes from another address: the cookie is not of that one.
+    let request = alice.signed(Method::Register, |request| request);
+    let answer = ask(&mut server, now, BOB, &request);
+    assert_eq!(error_of(&answer), Some(code::STALE_NONCE));
+    assert_eq!(server.registered(now), 0);
+    let answer = ask(&mut server, now, ALICE, &request);
+    assert_eq!(error_of(&answer), None);
+    assert_eq!(server.registered(now), 1);
+}
+
+#[test]
+fn a_name_is_bound_to_its_key_and_requests_are_not_replayed() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    let request = alice.signed(Method::Register, |request| request);
+    assert_eq!(error_of(&ask(&mut server, now, ALICE, &request)), None);
+    // Its answer may have been lost: the same once more changes nothing.
+    assert_eq!(error_of(&ask(&mut server, now, ALICE, &request)), None);
+    alice.register(&mut server, now);
+    let replayed = ask(&mut server, now, ALICE, &request);
+    assert_eq!(error_of(&replayed), Some(code::FORBIDDEN));
+
+    let mut thief = Someone::new(&mut server, now, "alice", BOB);
+    thief.key = Identity::from_secret(&[66; 32]);
+    assert_eq!(thief.register(&mut server, now), Some(code::NAME_TAKEN));
+    // Nor can it log her off, nor speak for her with her public key.
+    let request = thief.signed(Method::Register, |request| request.lifetime(0));
+    assert_eq!(
+        error_of(&ask(&mut server, now, BOB, &request)),
+        Some(code::NAME_TAKEN)
+    );
+    let forged = Builder::request(Method::Register, [5; 12])
+        .nonce(&thief.cookie)
+        .name("alice")
+        .public_key(&alice.key.public())
+        .sequence(99)
+        .sign(|part| thief.key.sign(part))
+        .pad_to(640)
+        .finish();
+    assert_eq!(
+        error_of(&ask(&mut server, now, BOB, &forged)),
+        Some(code::FORBIDDEN)
+    );
+    assert_eq!(server.registered(now), 1);
+}
+
+#[test]
+fn only_the_registered_are_introduced_and_only_to_the_registered() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    let connect = |request: Builder| request.peer_name("bob").seal(&[1; 100]);
+    let request = alice.signed(Method::Connect, connect);
+    let answer = ask(&mut server, now, ALICE, &request);
+    assert_eq!(error_of(&answer), Some(code::NOT_REGISTERED));
+    alice.register(&mut server, now);
+    let request = alice.signed(Method::Connect, connect);
+    let answer = ask(&mut server, now, ALICE, &request);
+    assert_eq!(error_of(&answer), Some(code::NOT_REGISTERED));
+
+    let mut bob = Someone::new(&mut server, now, "bob", BOB);
+    bob.register(&mut server, now);
+    let request = alice.signed(Method::Connect, connect);
+    let notification = ask(&mut server, now, ALICE, &request);
+    assert_eq!(notification.to, at(BOB));
+    let message = Message::parse(&notification.payload).unwrap();
+    assert!(message.is(Class::Request, Method::Notify));
+    assert_eq!(message.nonce(), Some(&bob.cookie[..]));
+    // Asked again before the answer: no second introduction.
+    server.handle_input(now, 0, at(ALICE), &request);
+    assert!(drain(&mut server).is_empty());
+    // Only bob can answer for bob.
+    let acknowledgement = Builder::success(&message).seal(&[2; 80]).finish();
+    server.handle_input(now, 0, at("198.51.100.9:40000"), &acknowledgement);
+    assert!(drain(&mut server).is_empty());
+    let answer = ask(&mut server, now, BOB, &acknowledgement);
+    assert_eq!(answer.to, at(ALICE));
+    assert_eq!(server.stats().introduced, 1);
+    // A lost answer is repeated, and a second acknowledgement changes nothing.
+    server.handle_input(now, 0, at(BOB), &acknowledgement);
+    assert!(drain(&mut server).is_empty());
+    assert_eq!(ask(&mut server, now, ALICE, &request), answer);
+}
+
+#[test]
+fn a_silent_target_is_asked_again_and_then_given_up() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    alice.register(&mut server, now);
+    let mut bob = Someone::new(&mut server, now, "bob", BOB);
+    bob.register(&mut server, now);
+    let request = alice.signed(Method::Connect, |r| r.peer_name("bob").seal(&[1; 100]));
+    server.handle_input(now, 0, at(ALICE), &request);
+    let mut to_bob = drain(&mut server).len();
+    let mut told = None;
+    for step in 1..=400 {
+        let now = now + Duration::from_millis(step * 10);
+        server.handle_timeout(now);
+        for transmit in drain(&mut server) {
+            if transmit.to == at(BOB) {
+                to_bob += 1;
+            } else {
+                told = Some((step * 10, error_of(&transmit)));
+            }
+        }
+    }
+    assert_eq!((to_bob, told), (5, Some((3000, Some(code::PEER_SILENT)))));
+    // Everything about it is forgotten in the end.
+    server.handle_timeout(now + Duration::from_secs(60));
+    assert_eq!(server.poll_timeout(), None);
+}
+
+#[test]
+fn behaviour_discovery_answers_from_where_it_was_asked_to() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    for (ip, port, via) in [
+        (false, false, 0),
+        (false, true, 1),
+        (true, false, 2),
+        (true, true, 3),
+    ] {
+        let request = wire::binding_request([3; 12], Some(Change { ip, port }));
+        let answer = ask(&mut server, now, ALICE, &request);
+        assert_eq!(answer.socket, via);
+        let message = Message::parse(&answer.payload).unwrap();
+        assert_eq!(message.mapped(), Some(at(ALICE)));
+        assert_eq!(message.other_address(), Some(at("203.0.113.2:8849")));
+        assert_eq!(
+            message.response_origin().is_some_and(|o| o.port() == 8849),
+            port
+        );
+    }
+}
+
+#[test]
+fn with_one_address_the_server_says_what_it_cannot() {
+    let now = Instant::now();
+    let mut server = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
+    let change = |ip, port| wire::binding_request([3; 12], Some(Change { ip, port }));
+    let answer = ask(&mut server, now, ALICE, &change(true, true));
+    assert_eq!(error_of(&answer), Some(code::UNKNOWN_ATTRIBUTE));
+    let answer = ask(&mut server, now, ALICE, &change(false, true));
+    assert_eq!(answer.socket, 1);
+    let message = Message::parse(&answer.payload).unwrap();
+    assert_eq!(message.other_address(), None);
+}
+
+#[test]
+fn a_flood_from_one_neighbourhood_does_not_drown_another() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let request = wire::binding_request([3; 12], None);
+    for _ in 0..2 * RATE {
+        server.handle_input(now, 0, at(ALICE), &request);
+    }
+    assert_eq!(drain(&mut server).len(), RATE as usize);
+    assert_eq!(server.stats().limited, u64::from(RATE));
+    server.handle_input(now, 0, at("198.51.100.1:5"), &request);
+    assert_eq!(drain(&mut server).len(), 1);
+}
+
+fn any_request() -> impl Strategy<Value = Vec<u8>> {
+    let method = proptest::sample::select(Method::ALL.to_vec());
+    let class = proptest::sample::select(vec![
+        Class::Request,
+        Class::Indication,
+        Class::Success,
+        Class::Error,
+    ]);
+    let attribute = proptest::sample::select(vec![
+        Attribute::Name,
+        Attribute::PeerName,
+        Attribute::PublicKey,
+        Attribute::Sequence,
+        Attribute::Nonce,
+        Attribute::Seal,
+        Attribute::Signature,
+        Attribute::Lifetime,
+        Attribute::ChangeRequest,
+        Attribute::ResponsePort,
+    ]);
+    let value = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40),
+        Just(b"alice".to_vec()),
+        Just(vec![0; 64]),
+        Just(vec![0; 32]),
+    ];
+    let attributes = proptest::collection::vec((attribute, value), 0..8);
+    (method, class, attributes).prop_map(|(method, class, attributes)| {
+        let mut message = Builder::new(class, method, [4; 12]);
+        for (attribute, value) in attributes {
+            message = message.raw(attribute, &value);
+        }
+        message.finish()
+    })
+}
+
+proptest! {
+    /// Whatever a stranger sends: no panic, no state, no packet to anybody
+    /// else's address, and no answer longer than the request, but for the
+    /// minimal answers of plain STUN.
+    #[test]
+    fn strangers_get_little(requests in proptest::collection::vec(any_request(), 1..6)) {
+        let now = Instant::now();
+        let mut server = whole_server(now);
+        for request in requests {
+            let binding = Message::parse(&request).is_ok_and(|m| m.method() == Method::Binding);
+            server.handle_input(now, 0, at(ALICE), &request);
+            for answer in drain(&mut server) {
+                prop_assert_eq!(answer.to.ip(), at(ALICE).ip());
+                prop_assert!(binding || answer.payload.len() <= request.len());
+                prop_assert!(answer.payload.len() <= 96);
+            }
+        }
+        prop_assert_eq!(server.registered(now), 0);
+        prop_assert_eq!(server.poll_timeout(), None);
+    }
+
+    #[test]
+    fn garbage_is_counted(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assume!(Message::parse(&bytes).is_err());
+        let now = Instant::now();
+        let mut server = whole_server(now);
+        server.handle_input(now, 0, at(ALICE), &bytes);
+        prop_assert!(server.poll_transmit().is_none());
+        prop_assert_eq!(server.stats().garbage, 1);
+    }
+}

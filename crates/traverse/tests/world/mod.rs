@@ -1,0 +1,189 @@
+//! Two homes, a core and a rendezvous, in memory, with the real brains.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use traverse::endpoint::{Config, Endpoint, Event};
+use traverse::identity::Identity;
+use traverse::introduce::client;
+use traverse::introduce::server::{self, Server};
+use traverse::punch::Path;
+use traverse::sim::{Host, Network, Place, Profile};
+use traverse::verdict::Cause;
+
+pub const SERVER: &str = "203.0.113.1:8848";
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// One peer and what it has told.
+pub struct Peer {
+    pub endpoint: Endpoint,
+    pub events: Vec<(Instant, Event)>,
+}
+
+pub struct World {
+    pub network: Network,
+    pub server: Server,
+    pub peers: Vec<Peer>,
+}
+
+/// How a peer is set up.
+pub struct Setup<'a> {
+    pub name: &'a str,
+    pub address: &'a str,
+    pub peer: Option<&'a str>,
+    pub opener_ttl: Option<u8>,
+    pub known: HashMap<String, [u8; 32]>,
+}
+
+impl<'a> Setup<'a> {
+    pub fn new(name: &'a str, address: &'a str, peer: Option<&'a str>) -> Self {
+        Setup {
+            name,
+            address,
+            peer,
+            opener_ttl: Some(2),
+            known: HashMap::new(),
+        }
+    }
+}
+
+/// The key of a name in these tests.
+pub fn identity(name: &str) -> Identity {
+    let mut secret = [7; 32];
+    secret[..name.len()].copy_from_slice(name.as_bytes());
+    Identity::from_secret(&secret)
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let start = Instant::now();
+        let mut network = Network::new(start, seed);
+        let (s1, s2) = (ip("203.0.113.1"), ip("203.0.113.2"));
+        let host = network.add_host(Network::CORE, &[s1, s2]);
+        let addresses: Vec<SocketAddr> = [s1, s2]
+            .into_iter()
+            .flat_map(|ip| [8848, 8849].map(|port| SocketAddr::new(ip, port)))
+            .collect();
+        for &address in &addresses {
+            network.bind(host, address);
+        }
+        let config = server::Config {
+            addresses,
+            secret: [42; 32],
+            rate: server::RATE,
+            most_names: 100,
+        };
+        World {
+            network,
+            server: Server::new(config, start),
+            peers: Vec::new(),
+        }
+    }
+
+    /// A router of that type at the core.
+    pub fn router(&mut self, outer: &str, profile: Profile) -> Place {
+        self.network.add_router(Network::CORE, ip(outer), profile)
+    }
+
+    /// A peer in that place; they are numbered from 0.
+    pub fn peer(&mut self, place: Place, seed: u8, setup: Setup<'_>) {
+        let local = at(setup.address);
+        let host = self.network.add_host(place, &[local.ip()]);
+        self.network.bind(host, local);
+        let config = Config {
+            client: client::Config {
+                server: at(SERVER),
+                name: setup.name.into(),
+                identity: identity(setup.name),
+                sequence: 1000,
+                seed: [seed; 32],
+            },
+            hosts: vec![local],
+            peer: setup.peer.map(str::to_owned),
+            known: setup.known,
+            opener_ttl: setup.opener_ttl,
+            attempt: Duration::from_secs(10),
+        };
+        self.peers.push(Peer {
+            endpoint: Endpoint::new(config, self.network.now()),
+            events: Vec::new(),
+        });
+    }
+
+    /// Until every peer has ended its attempt, or the time is over.
+    pub fn run(&mut self, limit: Duration) {
+        let deadline = self.network.now() + limit;
+        loop {
+            let mut brains: Vec<&mut dyn Host> = vec![&mut self.server];
+            for peer in &mut self.peers {
+                brains.push(&mut peer.endpoint);
+            }
+            let more = self.network.step(&mut brains, deadline);
+            let now = self.network.now();
+            for peer in &mut self.peers {
+                while let Some(event) = peer.endpoint.poll_event() {
+                    peer.events.push((now, event));
+                }
+            }
+            if !more || self.peers.iter().all(Peer::has_ended) {
+                return;
+            }
+        }
+    }
+}
+
+impl Peer {
+    fn has_ended(&self) -> bool {
+        let ends = |e: &Event| matches!(e, Event::Finished | Event::Failed(_));
+        self.events.iter().any(|(_, event)| ends(event))
+    }
+
+    pub fn path(&self) -> Option<Path> {
+        self.events.iter().find_map(|(_, event)| match event {
+            Event::Connected(path) => Some(*path),
+            _ => None,
+        })
+    }
+
+    pub fn cause(&self) -> Option<&Cause> {
+        self.events.iter().find_map(|(_, event)| match event {
+            Event::Failed(cause) => Some(cause),
+            _ => None,
+        })
+    }
+
+    /// From the introduction to the path.
+    pub fn took(&self) -> Option<Duration> {
+        let time = |wanted: fn(&Event) -> bool| {
+            self.events
+                .iter()
+                .find(|(_, event)| wanted(event))
+                .map(|(at, _)| *at)
+        };
+        let introduced = time(|event| matches!(event, Event::Introduced { .. }))?;
+        Some(time(|event| matches!(event, Event::Connected(_)))? - introduced)
+    }
+}
+
+/// alice behind a router of type `a` calls bob behind one of type `b`.
+pub fn two_homes(seed: u64, a: Profile, b: Profile) -> World {
+    let mut world = World::new(seed);
+    let behind = |profile: &Profile, private: &'static str, public: &'static str| {
+        if profile.translates { private } else { public }
+    };
+    let alice = behind(&a, "192.168.1.2:41000", "203.0.113.18:41000");
+    let bob = behind(&b, "192.168.2.2:42000", "203.0.113.34:42000");
+    let home = world.router("203.0.113.17", a);
+    world.peer(home, 1, Setup::new("alice", alice, Some("bob")));
+    let home = world.router("203.0.113.33", b);
+    world.peer(home, 2, Setup::new("bob", bob, None));
+    world
+}
