@@ -91,11 +91,12 @@ impl Udp {
     /// # Errors
     /// Those that do not mean that this one datagram is lost.
     pub fn send_to(&self, payload: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<()> {
-        // An error that waits from an earlier datagram is reported here first.
-        for _ in 0..2 {
+        // An ICMP error about an earlier datagram is reported here, once, and
+        // this one is not sent: an opener that died would take the next probe
+        // with it.
+        for _ in 0..3 {
             match self.try_send(payload, to, ttl) {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
-                Err(error) if is_loss(&error) => return Ok(()),
+                Err(error) if is_loss(&error) || is_told_twice(&error) => {}
                 result => return result,
             }
         }
@@ -261,6 +262,22 @@ mod tests {
         };
         assert_eq!(received, expected);
         assert_eq!(&buffer[..5], b"hello");
+    }
+
+    #[tokio::test]
+    async fn an_error_about_one_datagram_does_not_lose_the_next() {
+        let (a, b) = (
+            Udp::bind(loopback()).unwrap(),
+            Udp::bind(loopback()).unwrap(),
+        );
+        let gone = Udp::bind(loopback()).unwrap().local_addr();
+        a.send_to(b"anybody?", gone, None).unwrap();
+        // On loopback the error is there before the call returns.
+        a.send_to(b"hello", b.local_addr(), None).unwrap();
+        let mut buffer = [0; 64];
+        let hello = tokio::time::timeout(std::time::Duration::from_secs(5), b.recv(&mut buffer));
+        let received = hello.await.expect("the second datagram was lost").unwrap();
+        assert!(matches!(received, Received::Datagram { length: 5, .. }));
     }
 
     #[tokio::test]

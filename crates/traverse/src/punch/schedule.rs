@@ -28,7 +28,7 @@ pub const NOMINATIONS: [Duration; 9] = PROBES;
 
 /// What the caller repeats once it is connected, so that the target need not
 /// wait for a nomination that may be sent again.
-pub const CONFIRMATIONS: [Duration; 3] = [ms(0), ms(20), ms(60)];
+pub const CONFIRMATIONS: [Duration; 3] = [ms(0), ms(15), ms(40)];
 
 /// How long the target stays to answer nominations if no confirmation comes.
 pub const LINGER: Duration = ms(1000);
