@@ -22,10 +22,10 @@
 set -o pipefail
 shopt -s extglob
 
-self=${BASH_SOURCE[0]}
-lab=${self%/*}
-[[ $lab == /* ]] || lab=$PWD/${lab#./}
-self=$lab/${self##*/}
+here=$PWD self=${BASH_SOURCE[0]##*/}
+[[ ${BASH_SOURCE[0]} != */* ]] || cd "${BASH_SOURCE[0]%/*}" || exit 2
+lab=$PWD self=$PWD/$self
+cd "$here" || exit 2
 
 die() { echo "netns.sh: $*" >&2; exit 2; }
 usage() { die "$* (--help says more)"; }

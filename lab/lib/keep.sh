@@ -92,7 +92,7 @@ status() {
 	[[ ! $json ]] || { [[ $comma == '[' ]] && echo '[]' || echo ']'; }
 }
 
-# down: the holder's end is the end of everything inside; wait for it
+# down: the first process's end is the end of everything inside, and its holder buries it
 down() {
 	local names=("$name") file
 	where
@@ -102,7 +102,7 @@ down() {
 	fi
 	for name in "${names[@]}"; do
 		found "$name" || { [[ $all ]] && continue; die "no lab \"$name\" is up"; }
-		kill -KILL "$holder"
+		kill -KILL "$first"
 		until [[ ! -e /proc/$first ]]; do sleep 0.01; done
 		rm -f "$labs/$name"
 	done

@@ -34,7 +34,7 @@ matrix() {
 
 # cell A B: inside; both types measured where they meet themselves, then the call
 cell() {
-	local expected why got how from to elapsed cause object measured=
+	local expected why got how elapsed cause object lines measured=
 	build_network
 	if [[ $verify && $1 == "$2" ]]; then
 		measured=',"as_asked":true'
@@ -43,24 +43,9 @@ cell() {
 		measured+=",\"measured\":[${lines[0]},${lines[1]}]"
 	fi
 	foretold "$1" "$2"
-	meet 2
+	meet 2 --json
 	outcome "$1" "$2"
 	echo "${object%\}}$measured}"
-}
-
-# outcome A B: what alice's punch says, into the variables of the caller and as $object
-outcome() {
-	local said
-	said=$(<"$room/alice.json")
-	field result "$said" && got=${field:-failed}
-	field strategy "$said" && how=$field
-	field local "$said" && from=$field
-	field remote "$said" && to=$field
-	field elapsed_ms "$said" && elapsed=${field:-0}
-	cause=
-	[[ $said =~ \"cause\":\ *(\{[^}]*\}) ]] && field code "${BASH_REMATCH[1]}" && cause=$field
-	printf -v object '{"a":"%s","b":"%s","expected":"%s","got":"%s","how":"%s","elapsed_ms":%s,"cause":%s,"punch":%s}' \
-		"$1" "$2" "$expected" "$got" "$how" "$elapsed" "${cause:+\"}${cause:-null}${cause:+\"}" "${said:-null}"
 }
 
 # written: all cells as one object
@@ -74,51 +59,57 @@ written() {
 	printf '\n]}\n'
 }
 
-# drawn TYPE…: alice's types down, bob's across; a surprise shows what was expected
+# drawn TYPE…: alice's types down, bob's across, by number if there are many; "!" marks a surprise
 drawn() {
-	local a b i=0 got how width=12 text
-	for a; do ((${#a} + 2 > width)) && width=$((${#a} + 2)); done
-	printf "%-${width}s" 'alice ╲ bob'
-	printf "%-${width}s" "$@"
+	local a b i=0 n=0 got width=8 across=("$@")
+	(($# > 6)) && across=("${!across[@]}")
+	for b in "${across[@]}"; do ((${#b} + 2 <= width)) || width=$((${#b} + 2)); done
+	printf '%-26s' 'alice ╲ bob'
+	printf "%-${width}s" "${across[@]}"
 	echo
 	for a; do
-		printf "%-${width}s" "$a"
+		printf '%2d %-21s' $((n++)) "$a"
 		for b; do
-			field got "${cells[i]}" && got=${field:-no lab}
-			field expected "${cells[i]}"
-			text=$got
-			[[ $got == "$field" ]] || text="$got!"
-			printf "%-${width}s" "$text"
-			((++i))
+			field got "${cells[i]}"
+			got=${field:-no lab}
+			field expected "${cells[i++]}"
+			[[ $got == "$field" ]] || got+='!'
+			printf "%-${width}s" "$got"
 		done
 		echo
 	done
 	echo
 }
 
-# judged: every cell that failed or surprised, on a line, and the sum
+# judged: a line for every surprise and for every cause of failure, and the sum
 judged() {
-	local cell got expected how a b wrong=0 connected=0 text
+	local cell got expected a b cause key wrong=0 connected=0 lost=0
+	local -A failed=()
 	for cell in "${cells[@]}"; do
-		for text in a b got expected how; do
-			field $text "$cell" && printf -v $text %s "$field"
+		for key in a b got expected; do
+			field $key "$cell"
+			printf -v $key %s "$field"
 		done
-		text=$(sed -n 's/.*"cause":"\([A-Z_]*\)".*/\1/p' <<<"$cell")
-		[[ $got == failed ]] || ((++connected))
-		if [[ -z $cell ]]; then
-			echo "a lab did not come up"
-			((++wrong))
+		field code "$cell"
+		cause=${field:-no cause}
+		[[ $got != @(lan|direct|relay) ]] || ((++connected))
+		if [[ ! $got ]]; then
+			((++lost, ++wrong))
 		elif [[ $got != "$expected" ]]; then
-			echo "SURPRISE: $a × $b: $got${text:+ ($text)}, expected was $expected"
+			echo "SURPRISE: $a × $b: $got, expected was $expected ($cause)"
 			((++wrong))
 		elif [[ $got == failed ]]; then
-			echo "$a × $b: failed as expected${text:+ ($text)}"
+			failed[$cause]+=", $a × $b"
 		fi
 		if [[ $cell == *'"as_asked":false'* ]]; then
 			echo "NOT AS ASKED: $a measures otherwise; see: $0 $a $a"
 			((++wrong))
 		fi
 	done
+	for cause in "${!failed[@]}"; do
+		echo "$cause, as expected: ${failed[$cause]#, }"
+	done
+	((lost == 0)) || echo "$lost labs did not come up"
 	echo "$connected of ${#cells[@]} pairs connect; $wrong not as expected"
 	((wrong == 0))
 }

@@ -154,12 +154,13 @@ serve() {
 
 # lossy PERCENT: core drops this part of what it forwards
 lossy() {
-	local hundredths
+	local hundredths some=
 	printf -v hundredths %.0f "${1}e2"
+	((hundredths == 10000)) || some="numgen random mod 10000 < $hundredths "
 	ruleset[core]="table ip loss {
 	chain forward {
 		type filter hook forward priority 0
-		numgen random mod 10000 < $hundredths counter drop
+		${some}counter drop
 	}
 }"
 }

@@ -35,7 +35,7 @@ measured() {
 	for axis in class mapping filtering; do
 		wanted=${head[$axis]}
 		field "$axis" "$json_of"
-		got+=("${field:--}")
+		got+=("${field:-unknown}")
 		[[ $wanted == none || $field == "$wanted" ]] || good=no
 	done
 	if [[ $json ]]; then
@@ -63,50 +63,67 @@ asked() {
 # foretold TYPE TYPE: what the oracle expects, into $expected and $why
 foretold() {
 	local plan
-	plan=$("$bin/punch" --plan <(asked "$1") <(asked "$2") --json) || die "the oracle does not answer"
-	field expected "$plan" && expected=$field
-	field why "$plan" && why=$field
+	plan=$("$bin/punch" --plan <(asked "$1") <(asked "$2") --json) # its exit code is the outcome's
+	field expected "$plan"
+	expected=${field:?"the oracle does not answer: $plan"}
+	field text "$plan"
+	why=$field
 }
 
-# meet SECONDS: bob waits, alice calls; their words go to $room/{alice,bob}.{json,trace}
+# meet SECONDS OPTION…: bob waits, alice calls; what they say goes to $room/{alice,bob}.{out,log}
 meet() {
-	local trace=() bob
-	[[ ! $2 ]] || trace=(--trace)
-	PINHOLE_NAME=bob within bob "$bin/punch" --server "$s1:$port" --name bob --json --timeout "$1" "${trace[@]}" >"$room/bob.json" 2>"$room/bob.trace" &
+	local bob
+	PINHOLE_NAME=bob within bob "$bin/punch" --timeout "$@" >"$room/bob.out" 2>"$room/bob.log" &
 	bob=$!
 	until [[ $(<"$room/rendezvous.log") == *"bob registered"* ]] || ! kill -0 $bob 2>/dev/null; do sleep 0.01; done
-	PINHOLE_NAME=alice within alice "$bin/punch" --server "$s1:$port" --name alice --peer bob --json --timeout "$1" "${trace[@]}" >"$room/alice.json" 2>"$room/alice.trace"
+	PINHOLE_NAME=alice within alice "$bin/punch" --peer bob --timeout "$@" >"$room/alice.out" 2>"$room/alice.log"
 	wait $bob
+}
+
+# outcome A B: what alice's punch says, into the caller's variables and, for programs, $object
+outcome() {
+	local said
+	said=$(<"$room/alice.out")
+	field result "$said"
+	got=${field:-failed}
+	field strategy "$said"
+	how=$field
+	field elapsed_ms "$said"
+	elapsed=${field:-0}
+	field code "$said"
+	cause=$field
+	printf -v object '{"a":"%s","b":"%s","expected":"%s","got":"%s","how":"%s","elapsed_ms":%s,"cause":%s,"punch":%s}' \
+		"$1" "$2" "$expected" "$got" "$how" "$elapsed" "${cause:+\"}${cause:-null}${cause:+\"}" "${said:-null}"
 }
 
 # demonstrate TYPE TYPE: the main job
 demonstrate() {
-	local expected why got how cause verdict=0
-	say "alice ── nat-alice ($1) ── core ── nat-bob ($2) ── bob; the rendezvous is at $s1:$port"
-	if [[ $verify ]]; then
-		measure "$1" "$2" || verdict=1
+	local expected why got how elapsed cause object who as_asked=true
+	if [[ $json ]]; then
+		measure "$1" "$2" >"$room/measured" || as_asked=false
+		foretold "$1" "$2"
+		meet 4 --trace --json
+		outcome "$1" "$2"
+		mapfile -t who <"$room/measured"
+		printf '%s,"as_asked":%s,"measured":[%s,%s],"nat_alice":%s,"nat_bob":%s}\n' "${object%\}}" $as_asked "${who[@]}" \
+			"$(within nat-alice "$bin/nattrace" table --json)" "$(within nat-bob "$bin/nattrace" table --json)"
+		[[ $got == "$expected" && $as_asked == true ]]
+		return
 	fi
+	echo "alice ── $1 ── core ── $2 ── bob, and a rendezvous at $s1:$port"
+	[[ ! $verify ]] || measure "$1" "$2" || as_asked=false
 	foretold "$1" "$2"
-	say "Expected: $expected, $why"
-	meet 10 trace
+	meet 4 --trace
 	for who in alice bob; do
-		say "What $who saw"
-		cat "$room/$who.trace"
+		printf '\n%s: punch%s --trace\n' "$who" "$([[ $who == bob ]] || echo ' --peer bob')"
+		cat "$room/$who.log" "$room/$who.out"
 	done
 	for who in alice bob; do
-		say "What nat-$who holds"
+		printf '\nnat-%s: nattrace table\n' "$who"
 		within "nat-$who" "$bin/nattrace" table
 	done
-	outcome
-	if [[ $json ]]; then
-		echo "$cell"
-	elif [[ $got == failed ]]; then
-		say "alice did not reach bob${cause:+: $cause}; expected was $expected."
-	else
-		say "alice reached bob: $got by $how, $local ↔ $remote, in $elapsed ms; expected was $expected."
-	fi
-	[[ $got == "$expected" ]] || verdict=1
-	return $verdict
+	mapfile -t who <"$room/alice.out"
+	got=${who[-1]%%:*}
+	printf '\n%s Expected was %s: %s.\n' "${who[-1]:-failed: alice has said nothing.}" "$expected" "$why"
+	[[ $got == "$expected" && $as_asked == true ]]
 }
-
-say() { printf '\n%s\n' "$*"; }

@@ -168,6 +168,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     }
                 }
                 Event::Failed(cause) => return Ok((Outcome::Failed(cause), Instant::now())),
+                Event::ServerSilent if self.is_blocked().await => {
+                    return Ok((Outcome::Failed(Cause::UdpBlocked), Instant::now()));
+                }
                 event => self.note(event).await?,
             }
         }
@@ -222,19 +225,24 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         Ok(())
     }
 
+    /// Never an answer by UDP, but one by TCP.
+    async fn is_blocked(&self) -> bool {
+        let unheard = self.session.endpoint().mapped().is_empty();
+        unheard && reach::tcp_rtt(self.settings.server, KNOCK).await.is_some()
+    }
+
     /// Nobody was introduced in time: why?
     async fn nobody(&self) -> anyhow::Result<(Outcome, Instant)> {
         let failed = |cause| Ok((Outcome::Failed(cause), Instant::now()));
         let server = self.settings.server;
-        if self.session.endpoint().mapped().is_empty() {
-            return match reach::tcp_rtt(server, KNOCK).await {
-                Some(_) => failed(Cause::UdpBlocked),
-                None => anyhow::bail!(
-                    "no answer from {server}, neither by UDP nor by TCP: \
-                     is it the right address, and is the rendezvous running?"
-                ),
-            };
+        if self.is_blocked().await {
+            return failed(Cause::UdpBlocked);
         }
+        anyhow::ensure!(
+            !self.session.endpoint().mapped().is_empty(),
+            "no answer from {server}, neither by UDP nor by TCP: \
+             is it the right address, and is the rendezvous running?"
+        );
         match self.session.endpoint().cause_so_far() {
             Some(cause) => failed(cause),
             None if self.peer.is_some() => anyhow::bail!("{server} did not introduce us in time"),

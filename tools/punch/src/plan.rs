@@ -1,5 +1,6 @@
 //! What to expect of two NATs, before a packet is sent.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,19 +15,20 @@ use traverse::oracle::{Outcome, expected};
 /// When a report cannot be read.
 pub fn run(a: &Path, b: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let expected = expected(&read(a)?, &read(b)?);
+    let mut stdout = std::io::stdout();
     if json {
         let report = json!({
             "expected": expected.outcome,
             "why": {"code": expected.why, "text": expected.why.to_string()},
         });
-        println!("{report}");
+        writeln!(stdout, "{report}")?;
     } else {
         let outcome = match expected.outcome {
             Outcome::Direct => "direct",
             Outcome::Failed => "no path",
             Outcome::Unknown => "cannot tell",
         };
-        println!("{outcome}: {}", expected.why);
+        writeln!(stdout, "{outcome}: {}", expected.why)?;
     }
     Ok(match expected.outcome {
         Outcome::Direct => ExitCode::SUCCESS,

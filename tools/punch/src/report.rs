@@ -1,5 +1,6 @@
 //! What came of it: one sentence, or one JSON object.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,11 +32,12 @@ pub struct Report {
 impl Report {
     /// Prints it and says with what to exit.
     pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> ExitCode {
-        if json {
-            println!("{}", self.to_json(trace));
-        } else {
-            println!("{}", self.sentence());
-        }
+        let text = match json {
+            true => self.to_json(trace).to_string(),
+            false => self.sentence(),
+        };
+        // A broken pipe does not change the outcome.
+        let _ = writeln!(std::io::stdout(), "{text}");
         match self.outcome {
             Outcome::Connected(_) => ExitCode::SUCCESS,
             Outcome::Failed(_) => ExitCode::from(1),

@@ -1,6 +1,7 @@
 //! Every packet of ours, as this host sees it: captured where that is
 //! permitted, else from the socket.
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -84,7 +85,8 @@ impl Trace {
 
 fn show(kept: &Mutex<Vec<Seen>>, print: bool, seen: Seen) {
     if print {
-        println!("{}", tell(&seen));
+        // Whoever reads may have read enough: that is no reason to stop punching.
+        let _ = writeln!(std::io::stdout(), "{}", tell(&seen));
     } else {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push(seen);

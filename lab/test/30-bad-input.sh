@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Nonsense is refused with the reason, before anything is started.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+refused 'an unknown type' 'no NAT type "donut"' donut open
+refused 'an unknown type on the other side' 'no NAT type "donut"' open donut
+refused 'a path for a type' 'no NAT type' ../nat/open open
+refused 'a piece for a type' 'no NAT type "napt"' napt open
+refused 'one type' 'two NAT types' open
+refused 'three types' 'two NAT types' open open open
+refused 'nothing at all' 'NAT laboratory'
+refused 'an unknown override' 'no override "speed"' full-cone,speed=9 open
+refused 'an empty override' 'no override ""' full-cone, open
+refused 'an override without a value' 'ports is' full-cone,ports open
+refused 'an unknown port policy' 'ports is preserve' full-cone,ports=odd open
+refused 'a policy twice' 'said twice' full-cone,ports=random,ports=block open
+refused 'hairpin=maybe' 'hairpin is on or off' full-cone,hairpin=maybe open
+refused 'a timeout without a unit' 'timeout is in seconds' full-cone,timeout=20 open
+refused 'a timeout of nothing' 'timeout is in seconds' full-cone,timeout=0s open
+refused 'ports without a NAT' 'there is no NAT' open,ports=random open
+refused 'ports behind a firewall' 'there is no NAT' firewall,ports=random open
+refused 'ports with basic NAT' 'keeps every port by definition' basic,ports=random open
+refused 'ports with masquerade' "the kernel's own" masquerade,ports=random open
+refused 'a hairpin without UDP' 'no UDP gets through' udp-blocked,hairpin=on open
+refused 'an unknown option' 'no option --fast' open open --fast
+refused 'an option without its value' '--loss wants a value' open open --loss
+refused 'a loss of 101' 'percentage' open open --loss 101
+refused 'a negative loss' 'percentage' open open --loss -1
+refused 'a delay in words' 'milliseconds' open open --delay long
+refused 'a prefix that is no /24' 'a /24' open open --prefix 203.0.113.0/25
+refused 'a prefix with a host part' 'a /24' open open --prefix 203.0.113.7/24
+refused 'a prefix out of range' 'a /24' open open --prefix 203.0.300.0/24
+refused "the LANs' own prefix" 'is taken' open open --prefix 192.168.1.0/24
+refused 'a name with a slash' '--name is' up open open --name ../x
+refused 'no command after --' 'no command' open open --
+refused 'a node of no lab' 'no lab' exec alice --name never-was -- true
+refused 'exec without a command' 'exec wants a command' exec alice
+refused 'a type in the matrix' 'no NAT type "donut"' matrix donut
+PINHOLE_BIN=/nowhere refused 'a PINHOLE_BIN without tools' 'no rendezvous' open open --no-verify -- true

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# A lab is private, leaves nothing, and hands on what its command says.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+chmod 755 "$tmp"
+
+exits 7 "the command's exit code is the lab's" open open --no-verify -- sh -c 'exit 7'
+exits 0 'the environment tells where things are' open open --no-verify -- \
+	sh -c 'test "$PINHOLE_S1" = 203.0.113.1 && test "$PINHOLE_S2" = 203.0.113.2 && test "$PINHOLE_PORT" = 8848 &&
+		test "$PINHOLE_SERVER" = 203.0.113.1:8848 && test -x "$PINHOLE_BIN/rendezvous" && test -d "$PINHOLE_HOME" &&
+		test "$(command -v rendezvous)" = "$PINHOLE_BIN/rendezvous"'
+said=$(echo word | "$netns" open open --no-verify -- cat)
+check 'stdin and stdout are those of the command' test "$said" = word
+check 'a folder with a space, and from elsewhere' env -C "$tmp" "$netns" open open --no-verify -- sh -c "test \$PWD = '$tmp'"
+exits 0 'the server has both addresses, under any prefix' open open --prefix 198.18.7.0/24 --no-verify -- \
+	sh -c 'ip netns exec alice ping -qc1 -W2 198.18.7.1 && ip netns exec bob ping -qc1 -W2 198.18.7.2'
+exits 0 'a packet with TTL 2 dies in core, and its sender is told' full-cone cgnat --no-verify -- \
+	sh -c 'ip netns exec alice ping -c1 -W2 -t2 203.0.113.1 | grep -q "From 203.0.113.254.*Time to live exceeded"'
+exits 0 'with a carrier it takes a TTL of 3' full-cone cgnat --no-verify -- \
+	sh -c 'ip netns exec bob ping -c1 -W2 -t3 203.0.113.1 | grep -q "From 203.0.113.254.*Time to live exceeded"'
+
+story full-cone full-cone same-lan.py apart
+said=$("$netns" full-cone full-cone --same-lan --no-verify -- python3 "$test/same-lan.py" same 2>&1) || bad "same-lan did not succeed"
+echo "$said"
+for percent in 0 30 100; do
+	said=$("$netns" open full-cone --loss $percent --no-verify -- python3 "$test/loss.py" $percent 2>&1) || bad "loss did not succeed"
+	echo "$said"
+done
+if "$netns" open open --no-verify -- ip netns exec core tc qdisc add dev alice root netem delay 1ms 2>/dev/null; then
+	exits 0 '--delay 30: a round trip takes twice that' open open --delay 30 --no-verify -- \
+		sh -c 'ip netns exec alice ping -qc1 203.0.113.1 | grep -q "= 6[0-9]"'
+else
+	refused '--delay without netem in the kernel is an error' 'netem' open open --delay 30 --no-verify -- true
+fi
+
+# two at once, with the same names inside
+mkfifo "$tmp/hold"
+"$netns" open open --no-verify -- sh -c 'echo up; read -r _; true' <"$tmp/hold" >"$tmp/said" 2>&1 &
+exec {hold}>"$tmp/hold"
+check 'one lab is up' until_it grep -qs up "$tmp/said"
+exits 0 'another comes up beside it, with the same names' open open --no-verify -- ip netns exec alice true
+exec {hold}>&-
+wait $!
+check 'and the first ends well' test $? = 0
+
+# killed in the middle
+mounts=$(sort </proc/self/mountinfo) names=$(ls /run/netns 2>/dev/null)
+for signal in KILL TERM HUP; do
+	for whom in script 'first process inside'; do
+		[[ $signal == KILL || $whom == script ]] || continue
+		: >"$tmp/said"
+		TMPDIR=$tmp "$netns" full-cone restricted --no-verify -- sh -c 'echo up; exec sleep 1000' >"$tmp/said" 2>/dev/null &
+		script=$!
+		until_it grep -qs up "$tmp/said" || bad 'the lab to kill did not come up'
+		family=$(family "$script") victim=$script
+		[[ $whom == script ]] || victim=$(for pid in $family; do grep -q '^NSpid:.*\s1$' "/proc/$pid/status" && echo "$pid"; done)
+		kill -$signal "$victim"
+		wait "$script" 2>/dev/null
+		check "kill -$signal of the $whom: all $(wc -w <<<"$family") processes are gone" until_it gone $family
+	done
+done
+check 'no mount is left' test "$mounts" = "$(sort </proc/self/mountinfo)"
+check 'no named namespace is left' test "$names" = "$(ls /run/netns 2>/dev/null)"
+check 'no file is left' test "$(ls "$tmp")" = "hold
+said"
+
+# as an ordinary user, from a copy that they may read
+bin=${PINHOLE_BIN:-${test%/*/*}/target/release}
+mkdir "$tmp/bin" && cp "$bin"/{rendezvous,natprobe,punch,nattrace} "$tmp/bin" 2>/dev/null
+cp -r "${netns%/*}" "$tmp/lab" && chmod -R a+rX "$tmp"
+nobody=()
+((EUID)) || nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+user() { "${nobody[@]}" env PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR= "$tmp/lab/netns.sh" "$@"; }
+check 'an ordinary user has a lab' user full-cone restricted,timeout=7s --no-verify -- \
+	sh -c 'test $(ip netns exec nat-bob cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout) = 7 && ip netns exec alice ping -qc1 -W2 203.0.113.1'
+check 'an ordinary user has a lab that stays' user up full-cone open --name by-nobody --no-verify
+check 'and a shell in it' user exec alice --name by-nobody -- ping -qc1 -W2 203.0.113.1
+check 'and its end' user down --name by-nobody

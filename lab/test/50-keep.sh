@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# A lab that stays: up, exec, shell, nat, status, down; several by name.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+one=test-$$-one two=test-$$-two
+trap '"$netns" down --name $one 2>/dev/null; "$netns" down --name $two 2>/dev/null' EXIT
+
+exits 0 'a lab comes up' up full-cone cgnat --name $one --no-verify
+exits 0 'and another' up open symmetric --name $two --no-verify --prefix 198.18.9.0/24
+refused 'not twice under one name' 'is up (full-cone, cgnat)' up open open --name $one --no-verify
+exits 0 'a node reaches the server' exec alice --name $one -- ping -qc1 -W2 203.0.113.1
+exits 0 'in each lab by its own addresses' exec bob --name $two -- ping -qc1 -W2 198.18.9.2
+exits 0 'a node knows its name and the server' exec alice2 --name $one -- sh -c 'test $PINHOLE_NAME = alice2 && test $PINHOLE_SERVER = 203.0.113.1:8848'
+exits 9 "exec exits as its command does" exec bob --name $one -- sh -c 'exit 9'
+refused 'an unknown node, with those that there are' 'alice alice2 bob core isp-bob nat-alice nat-bob server' exec carol --name $one -- true
+check 'exec keeps the folder' env -C /usr "$netns" exec bob --name $one -- sh -c 'test $PWD = /usr'
+said=$(echo 'echo in $PINHOLE_NAME' | SHELL=/bin/sh "$netns" shell bob --name $one)
+check 'shell is a shell in the node' test "$said" = 'in bob'
+said=$("$netns" status)
+check 'status shows both' grep -q "$one .*full-cone .*cgnat" <<<"$said"
+check 'and with --json' grep -q "\"name\":\"$two\",\"a\":\"open\",\"b\":\"symmetric\",\"prefix\":\"198.18.9.0/24\"" <<<"$("$netns" status --json)"
+exits 0 'down ends one' down --name $one
+check 'and the other stays' "$netns" exec bob --name $two -- true
+refused 'what is down is not there' 'no lab' exec alice --name $one -- true
+
+holder=$("$netns" status --json | sed -n "s/.*\"name\":\"$two\".*\"pid\":\([0-9]*\).*/\1/p")
+kill -KILL "$holder"
+until_it gone "$holder"
+check 'a lab whose holder was killed is not there, and its file goes' sh -c "! '$netns' status | grep -q $two"
+exits 0 'and its name is free' up open open --name $two --no-verify
+exits 0 'down again' down --name $two

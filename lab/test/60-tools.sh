@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The lab with the tools: measured before use, the demonstration, the matrix.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+[[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+
+said=$("$netns" full-cone restricted 2>&1)
+code=$?
+if [[ $code == 0 ]]; then ok 'the main job: full-cone × restricted connect as expected'; else bad "the main job: exit $code: ${said//$'\n'/; }"; fi
+for part in 'asked full-cone' 'asked restricted' 'Expected: direct' 'What alice saw' 'What bob saw' 'What nat-alice holds' 'alice reached bob: direct'; do
+	check "it says: $part" grep -q "$part" <<<"$said"
+done
+
+cp -r "${netns%/*}" "$tmp/lab"
+sed -i 's/filtering\/endpoint-independent/filtering\/address-dependent/' "$tmp/lab/nat/full-cone.nft"
+said=$("$tmp/lab/netns.sh" full-cone open -- true 2>&1)
+code=$?
+if [[ $code == 1 && $said == *'NOT AS ASKED'* ]]; then ok 'control: a NAT that is not what was asked is exit 1'; else bad "control: a false cone: exit $code: ${said//$'\n'/; }"; fi
+
+said=$("$netns" matrix full-cone restricted port-restricted symmetric --json "$tmp/matrix.json" 2>&1)
+code=$?
+if [[ $code == 0 ]]; then ok 'the 4 × 4 matrix is as expected'; else bad "the matrix: exit $code: ${said//$'\n'/; }"; fi
+check 'and its file is JSON with 16 cells' python3 - "$tmp/matrix.json" <<'P'
+import json, sys
+cells = json.load(open(sys.argv[1]))["cells"]
+assert len(cells) == 16, len(cells)
+assert all(c["got"] in ("lan", "direct", "relay", "failed") for c in cells), cells
+assert all(c["as_asked"] for c in cells if c["a"] == c["b"]), cells
+P
+P=$tmp/lab/nat/port-restricted.nft
+sed -i 's/endpoint-independent/address-and-port-dependent/; s/preserve/random/' "$P"
+if "$tmp/lab/netns.sh" matrix port-restricted --json "$tmp/false.json" >/dev/null 2>&1; then bad 'control: a false matrix is not seen'; else ok 'control: a matrix of a false NAT is exit 1'; fi
