@@ -4,11 +4,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use traverse::discover::{BLIND_WAIT, Config, Discover, Report, SOCKETS};
-use traverse::io::SocketId;
+use traverse::discover::{BLIND_WAIT, Config, Discover, Report};
 
 use crate::reach::tcp_rtt;
-use crate::udp::{Received, Udp};
+use crate::sockets::Sockets;
+use crate::udp::Received;
 
 /// Why no measurement could be made.
 #[derive(Debug, thiserror::Error)]
@@ -41,24 +41,24 @@ const PATIENCE: Duration = Duration::from_millis(60);
 pub async fn discover(config: Config) -> Result<Report, Error> {
     let s1 = config.s1;
     let local = address_towards(s1).map_err(|error| Error::Route(s1, error))?;
-    let sockets = open(s1).map_err(Error::Bind)?;
-    let locals = sockets
-        .each_ref()
-        .map(|socket| SocketAddr::new(local, socket.local_addr().port()));
+    let mut sockets = Sockets::new(s1, local);
+    let first = sockets.open().map_err(Error::Bind)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(Error::Random)?;
 
-    let mut brain = Discover::new(Instant::now(), config, locals, seed);
+    let mut brain = Discover::new(Instant::now(), config, first, seed);
     let mut tcp = std::pin::pin!(async {
         tokio::time::sleep(PATIENCE).await;
         tcp_rtt(s1, BLIND_WAIT).await
     });
     let mut knocking = true;
-    let mut buffers = [[0; wire::MAX_DATAGRAM]; SOCKETS];
     loop {
         while let Some(transmit) = brain.poll_transmit() {
-            let sent = sockets[transmit.socket].send_to(&transmit.payload, transmit.to, None);
-            match sent {
+            while sockets.len() <= transmit.socket {
+                let opened = sockets.open().map_err(Error::Bind)?;
+                brain.handle_opened(sockets.len() - 1, opened);
+            }
+            match sockets.send(&transmit) {
                 // The other address is what a server tells: it may be nonsense.
                 Err(error) if transmit.to == s1 => return Err(Error::Send(s1, error)),
                 _ => {}
@@ -69,15 +69,15 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
         }
         let timeout = brain.poll_timeout().unwrap_or_else(Instant::now);
         tokio::select! {
-            (socket, received) = receive(&sockets, &mut buffers) => {
-                let now = Instant::now();
-                match received.map_err(Error::Receive)? {
-                    Received::Datagram { length, from, .. } => {
-                        brain.handle_input(now, socket, from, &buffers[socket][..length]);
+            arrival = sockets.recv() => {
+                let arrival = arrival.map_err(Error::Receive)?;
+                match arrival.received {
+                    Received::Datagram { from, .. } => {
+                        brain.handle_input(arrival.at, arrival.socket, from, &arrival.payload);
                     }
                     Received::Bounced { to, offender, icmp_type, code, .. } => {
                         if is_refusal(to, icmp_type, code) {
-                            brain.handle_unreachable(now, to, offender);
+                            brain.handle_unreachable(arrival.at, to, offender);
                         }
                     }
                 }
@@ -104,23 +104,6 @@ fn address_towards(server: SocketAddr) -> io::Result<IpAddr> {
     })?;
     scout.connect(server)?;
     Ok(scout.local_addr()?.ip())
-}
-
-fn open(server: SocketAddr) -> io::Result<[Udp; SOCKETS]> {
-    let socket = || Udp::bind_for(server);
-    Ok([socket()?, socket()?, socket()?])
-}
-
-async fn receive(
-    sockets: &[Udp; SOCKETS],
-    buffers: &mut [[u8; wire::MAX_DATAGRAM]; SOCKETS],
-) -> (SocketId, io::Result<Received>) {
-    let [first, second, third] = buffers;
-    tokio::select! {
-        received = sockets[0].recv(first) => (0, received),
-        received = sockets[1].recv(second) => (1, received),
-        received = sockets[2].recv(third) => (2, received),
-    }
 }
 
 /// Did somebody refuse the datagram, rather than fail to find the way? The

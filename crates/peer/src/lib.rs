@@ -5,4 +5,5 @@ pub mod home;
 pub mod host;
 pub mod reach;
 pub mod session;
+pub mod sockets;
 pub mod udp;

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use traverse::discover::{Asks, Report, Verdict};
+use traverse::discover::{Asks, Policy, Report, Verdict};
 use traverse::nat::{Class, Dependence};
 
 /// The whole page.
@@ -34,8 +34,15 @@ fn table(report: &Report) -> String {
     );
     row("mapping", tested(behaviour.mapping), seen_from(report));
     row("filtering", tested(behaviour.filtering), let_in(report));
-    let preserved = tested(report.port_preservation.map(yes));
-    row("port preservation", preserved, String::new());
+    if behaviour.nat == Some(true) {
+        let (policy, more) = ports(report);
+        row("ports", policy, more);
+        row("public addresses", addresses(report), String::new());
+        let remaps = report.remaps_after_early_inbound;
+        let more = remaps.filter(|&yes| yes).map(|_| EARLY.to_owned());
+        let word = remaps.map(|remaps| if remaps { "remapped" } else { "harmless" });
+        row("early packets", tested(word), more.unwrap_or_default());
+    }
     let round_trip = report.rtt_ms.map(|ms| format!("{ms:.1} ms away"));
     row(
         "server",
@@ -61,6 +68,42 @@ fn yes(yes: bool) -> &'static str {
     }
 }
 
+const EARLY: &str = "if the peer's packet comes first, ours leaves from another port; \
+     openers with a low TTL cure it";
+
+/// The policy, and what it means to somebody who has to guess.
+fn ports(report: &Report) -> (String, String) {
+    let Some(found) = &report.allocation else {
+        return ("not tested".to_owned(), String::new());
+    };
+    let [low, high] = found.range;
+    let word = match found.policy {
+        None => "not tested",
+        Some(Policy::Preserving) => "preserved",
+        Some(Policy::Sequential) => "sequential",
+        Some(Policy::Block) => "block",
+        Some(Policy::Random) => "random",
+    };
+    let step = found.step.unwrap_or_default();
+    let next = found.next_port.map(|port| format!(", the next is {port}"));
+    let more = match (found.policy, found.spray, found.pool) {
+        (Some(Policy::Sequential), ..) => format!("step {step}{}", next.unwrap_or_default()),
+        (Some(_), Some(spray), Some(pool)) => format!(
+            "{low} to {high} seen, about {pool} in all; {} sockets and {} probes meet in {:.1} %",
+            spray.sockets,
+            spray.probes,
+            spray.odds * 100.0
+        ),
+        _ => String::new(),
+    };
+    (word.to_owned(), more)
+}
+
+fn addresses(report: &Report) -> String {
+    let all = report.public_addresses.iter().map(ToString::to_string);
+    all.collect::<Vec<_>>().join(", ")
+}
+
 /// "seen as 198.51.100.1:40000 from 3 places"
 fn seen_from(report: &Report) -> String {
     let tests = report.evidence.iter();
@@ -79,9 +122,11 @@ fn let_in(report: &Report) -> String {
     }
     let tests = report.evidence.iter().filter_map(|e| {
         let what = match e.test {
-            Asks::Mapping => return None,
             Asks::OtherAddress => "other address",
             Asks::OtherPort => "other port",
+            Asks::Mapping | Asks::Allocation | Asks::EarlyInbound | Asks::AfterEarly => {
+                return None;
+            }
         };
         Some(format!("{what} {} of {}", e.received, e.sent))
     });
@@ -155,6 +200,9 @@ mod tests {
             behaviour,
             local: "10.0.0.2:40000".parse().unwrap(),
             port_preservation: Some(true),
+            allocation: None,
+            public_addresses: vec![],
+            remaps_after_early_inbound: Some(true),
             rtt_ms: Some(0.3),
             elapsed_ms: 230.4,
             server,
@@ -178,6 +226,7 @@ mod tests {
             "seen as 198.51.100.1:40000 from 1 place",
             "other address 0 of 5",
             "punching works",
+            "low TTL",
         ] {
             assert!(page.contains(part), "{part} in\n{page}");
         }

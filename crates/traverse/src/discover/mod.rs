@@ -2,10 +2,14 @@
 //! round trip plus, where something stays silent, one wait.
 //!
 //! All tests run at once, each with several sends. The *mapping* socket asks
-//! the server at two addresses and two ports for the source that it sees. Two
+//! the server at two addresses and two ports for the source that it sees. The
 //! *filtering* sockets, which never speak to anything but the server's first
 //! address, ask it to answer from elsewhere; on the mapping socket such a
 //! packet would be solicited, or would spoil the mappings still to be measured.
+//!
+//! In the same wait, the *early* socket lets the server's other address send to
+//! it first and only then sends there, and if ports are not kept, a dozen more
+//! sockets show how they are chosen.
 //!
 //! A verdict from silence needs a server that has proved to be able to speak
 //! from there, and so many silent sends that loss, as seen on the other tests,
@@ -14,8 +18,11 @@
 //! Call order: [`Discover::new`], then [`poll_transmit`](Discover::poll_transmit)
 //! until it is empty and [`poll_timeout`](Discover::poll_timeout) after every
 //! `handle_*`, until [`report`](Discover::report) has something.
-//! Hairpinning, lifetimes and port allocation are not looked at.
+//! Hairpinning and lifetimes are not looked at.
 
+mod allocation;
+mod config;
+mod early;
 mod report;
 mod trial;
 mod verdict;
@@ -25,6 +32,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
@@ -34,58 +42,38 @@ use wire::{Class, Message, Method};
 use crate::io::{SocketId, Transmit};
 use crate::sim::Host;
 
+pub use allocation::{Allocation, Policy, Sample, Spray, spray_odds};
+pub use config::{BLIND_WAIT, Config, MIN_WAIT};
 pub use report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
 use trial::{Answer, Trial};
 
-/// How many sockets the hands have to open for it: fresh ones, on ports of
-/// the system's choice. The first is the mapping socket.
-pub const SOCKETS: usize = 3;
+/// The mapping socket.
+const MAPPING: SocketId = 0;
+/// Asks for an answer from the other address and port.
+const FILTERING_ADDRESS: SocketId = 1;
+/// Ask for an answer from the other port. Two sockets, because one may have got
+/// a port that another program has just spoken to the server from.
+const FILTERING_PORT: [SocketId; 2] = [2, 3];
+/// Lets the other address send first, and then sends there; until then it is
+/// the second witness of [`FILTERING_ADDRESS`].
+const EARLY: SocketId = 4;
+/// Show how the NAT chooses ports, where it does not just keep ours.
+const ALLOCATION: Range<SocketId> = 5..17;
 
-/// What to ask, and how patiently.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The server's first address.
-    pub s1: SocketAddr,
-    /// Its other address, or another server's; without it, what the first
-    /// answer says (RFC 5780 §7.4).
-    pub s2: Option<SocketAddr>,
-    /// Sends per test, at least 2; up to five times as many where loss is seen.
-    pub tries: u32,
-    /// From one send of a test to the next.
-    pub spacing: Duration,
-    /// How long to wait after the last send. Without it, three measured round
-    /// trips and at least [`MIN_WAIT`]; [`BLIND_WAIT`] where none was measured.
-    pub wait: Option<Duration>,
-}
-
-/// The shortest wait for late answers, unless the caller asks for another.
-pub const MIN_WAIT: Duration = Duration::from_millis(150);
-
-/// How long to wait where nothing at all is heard.
-pub const BLIND_WAIT: Duration = Duration::from_millis(1500);
+/// How many sockets it may want, numbered from 0. The hands open each before
+/// the first datagram on it is sent: fresh, on a port of the system's choice.
+pub const SOCKETS: usize = ALLOCATION.end;
 
 /// Enough to tell filtering from the loss of every second round trip.
 const BATCHES: u32 = 5;
-
-impl Config {
-    /// Five sends 20 ms apart.
-    pub fn new(s1: SocketAddr, s2: Option<SocketAddr>) -> Self {
-        Self {
-            s1,
-            s2,
-            tries: 5,
-            spacing: Duration::from_millis(20),
-            wait: None,
-        }
-    }
-}
 
 /// One measurement.
 #[derive(Debug)]
 pub struct Discover {
     config: Config,
     started: Instant,
-    locals: [SocketAddr; SOCKETS],
+    /// By socket; an unspecified address until it is opened.
+    locals: Vec<SocketAddr>,
     rng: ChaCha20Rng,
     trials: Vec<Trial>,
     batches: u32,
@@ -100,18 +88,13 @@ pub struct Discover {
 }
 
 impl Discover {
-    /// Starts at once. `locals` are the sockets' own addresses, with the IP
+    /// Starts at once. `local` is the first socket's own address, with the IP
     /// address that the system uses towards the server, not the wildcard.
-    pub fn new(
-        now: Instant,
-        config: Config,
-        locals: [SocketAddr; SOCKETS],
-        seed: [u8; 32],
-    ) -> Self {
+    pub fn new(now: Instant, config: Config, local: SocketAddr, seed: [u8; 32]) -> Self {
         let [s1, s2] = [Some(config.s1), config.s2];
         let mut discover = Self {
             started: now,
-            locals,
+            locals: vec![local],
             rng: ChaCha20Rng::from_seed(seed),
             trials: Vec::new(),
             batches: 1,
@@ -123,13 +106,27 @@ impl Discover {
             config,
         };
         for to in [s1, s2].into_iter().flatten() {
-            discover.add(now, 0, to, Asks::Mapping);
+            discover.add(now, MAPPING, to, Asks::Mapping);
         }
         let s1 = discover.config.s1;
-        discover.add(now, 1, s1, Asks::OtherAddress);
-        discover.add(now, 2, s1, Asks::OtherPort);
+        discover.add(now, FILTERING_ADDRESS, s1, Asks::OtherAddress);
+        for socket in FILTERING_PORT {
+            discover.add(now, socket, s1, Asks::OtherPort);
+        }
+        discover.add(now, EARLY, s1, Asks::Allocation);
+        discover.add(now, EARLY, s1, Asks::EarlyInbound);
         discover.handle_timeout(now);
         discover
+    }
+
+    /// A socket has been opened at this address (its IP address as for
+    /// [`new`](Self::new)).
+    pub fn handle_opened(&mut self, socket: SocketId, local: SocketAddr) {
+        let unknown = SocketAddr::new(local.ip(), 0);
+        if self.locals.len() <= socket {
+            self.locals.resize(socket + 1, unknown);
+        }
+        self.locals[socket] = local;
     }
 
     /// A datagram has come; what is not an answer to a request of ours is ignored.
@@ -155,16 +152,15 @@ impl Discover {
         });
         let Some(answer) = answered else { return };
         self.learn(now, &answer);
+        self.sample_ports(now);
+        self.send_due(now);
         self.conclude(now);
     }
 
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for trial in &mut self.trials {
-            while let Some(request) = trial.next_request(now, &mut self.rng) {
-                self.outbox.push_back(request);
-            }
-        }
+        self.let_early_in(now);
+        self.send_due(now);
         self.conclude(now);
     }
 
@@ -195,7 +191,8 @@ impl Discover {
         if self.report.is_some() {
             return None;
         }
-        let next = self.trials.iter().filter_map(Trial::due).min();
+        let sends = self.trials.iter().filter_map(Trial::due);
+        let next = sends.chain(self.early_at()).min();
         Some(next.unwrap_or_else(|| self.deadline()))
     }
 
@@ -211,9 +208,12 @@ impl Discover {
     }
 
     fn add(&mut self, now: Instant, socket: SocketId, to: SocketAddr, asks: Asks) {
-        let (tries, spacing) = (self.config.tries.max(2), self.config.spacing);
-        let known = self.trials.iter().any(|t| (t.to, t.asks) == (to, asks));
-        if !known {
+        let (tries, spacing) = match asks {
+            Asks::EarlyInbound => (early::SENDS, early::SPACING),
+            _ => (self.config.tries.max(2), self.config.spacing),
+        };
+        let same = |t: &Trial| (t.socket, t.to, t.asks) == (socket, to, asks);
+        if !self.trials.iter().any(same) {
             let mut trial = Trial::new(socket, to, asks);
             trial.schedule(now, tries, spacing);
             self.trials.push(trial);
@@ -234,12 +234,38 @@ impl Discover {
         self.other = Some(other);
         if self.config.s2.is_none() && other.ip() != s1.ip() {
             let same_port = SocketAddr::new(other.ip(), s1.port());
-            self.add(now, 0, same_port, Asks::Mapping);
+            self.add(now, MAPPING, same_port, Asks::Mapping);
         }
         if other.port() != s1.port() {
             let other_port = SocketAddr::new(s1.ip(), other.port());
-            self.add(now, 0, other_port, Asks::Mapping);
+            self.add(now, MAPPING, other_port, Asks::Mapping);
         }
+    }
+
+    /// Where ports are not kept, how they are chosen takes more mappings to see.
+    fn sample_ports(&mut self, now: Instant) {
+        let s1 = self.config.s1;
+        let local = |t: &Trial| self.locals[t.socket].port();
+        let moved = |t: &Trial| t.mapped().is_some_and(|mapped| mapped.port() != local(t));
+        if self
+            .trials
+            .iter()
+            .any(|t| t.asks.is_plain() && t.asks != Asks::AfterEarly && moved(t))
+        {
+            for socket in ALLOCATION {
+                self.add(now, socket, s1, Asks::Allocation);
+            }
+            // In a small block two destinations draw the same port now and then.
+            if let Some(other) = self.other.filter(|other| other.port() != s1.port()) {
+                let other_port = SocketAddr::new(s1.ip(), other.port());
+                for socket in ALLOCATION.take(2) {
+                    self.add(now, socket, other_port, Asks::Allocation);
+                }
+            }
+        }
+    }
+
+    fn send_due(&mut self, now: Instant) {
         for trial in &mut self.trials {
             while let Some(request) = trial.next_request(now, &mut self.rng) {
                 self.outbox.push_back(request);
@@ -253,11 +279,12 @@ impl Discover {
         }
         let heard = self.is_answered();
         let settled = match heard {
-            true => self.trials.iter().all(|t| self.is_settled(t)),
+            true => self.trials.iter().all(|t| self.is_settled(t)) && self.early_at().is_none(),
             // Somebody has answered for the server: no answer of its own will come.
             false => self.rejected_by.is_some(),
         };
         let sending = self.trials.iter().any(|t| t.due().is_some());
+        let sending = sending || self.early_at().is_some();
         if !settled && (sending || now < self.deadline()) {
             return;
         }
@@ -271,20 +298,21 @@ impl Discover {
 
     /// Nothing more is to be learnt from this trial by waiting.
     fn is_settled(&self, trial: &Trial) -> bool {
-        let s1 = self.config.s1;
         trial.is_answered()
             || match trial.asks {
-                Asks::Mapping => false,
+                Asks::Mapping | Asks::Allocation | Asks::AfterEarly => false,
+                Asks::EarlyInbound => true,
                 // Without another address or port the server cannot do it.
                 Asks::OtherAddress => self.s1_answered() && self.other.is_none(),
                 Asks::OtherPort => {
-                    let let_in_anyone = |t: &Trial| {
-                        t.asks != Asks::Mapping && t.heard_from(|from| from.ip() != s1.ip())
-                    };
-                    (self.s1_answered() && self.other.is_none())
-                        || self.trials.iter().any(let_in_anyone)
+                    (self.s1_answered() && self.other.is_none()) || self.lets_anyone_in()
                 }
             }
+    }
+
+    /// Both witnesses have heard from an address that they have not sent to.
+    fn lets_anyone_in(&self) -> bool {
+        trial::let_in(&self.trials, Asks::OtherAddress)
     }
 
     fn s1_answered(&self) -> bool {
@@ -302,7 +330,10 @@ impl Discover {
         let is_open = |t: &&Trial| !self.is_settled(t) && !t.silence_is_telling(loss);
         let open = self.trials.iter().filter(is_open).count();
         if open > 0 {
-            for trial in &mut self.trials {
+            let again = |t: &&mut Trial| !t.asks.is_enough_once() || !t.is_answered();
+            // Nothing is early any more once it has been sent to.
+            let again = |t: &&mut Trial| again(t) && t.asks != Asks::EarlyInbound;
+            for trial in self.trials.iter_mut().filter(again) {
                 trial.schedule(now, tries, spacing);
             }
         }

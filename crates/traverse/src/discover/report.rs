@@ -1,9 +1,10 @@
 //! What a measurement found.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use super::allocation::Allocation;
 pub use super::trial::Asks;
 use crate::nat::Behaviour;
 
@@ -22,6 +23,13 @@ pub struct Report {
     pub local: SocketAddr,
     /// Does the outer port equal the inner one? `None`: not tested.
     pub port_preservation: Option<bool>,
+    /// How the NAT chooses its outer ports. `None`: no NAT, or not tested.
+    pub allocation: Option<Allocation>,
+    /// The NAT's outer addresses, as far as they were seen; more than one is a pool.
+    pub public_addresses: Vec<IpAddr>,
+    /// Does a packet that comes before our own has gone out make the NAT give
+    /// ours another port? Openers with a low TTL cure it. `None`: not tested.
+    pub remaps_after_early_inbound: Option<bool>,
     /// Round trip to the server, in milliseconds.
     pub rtt_ms: Option<f64>,
     /// How long the measurement took, in milliseconds.

@@ -146,8 +146,9 @@ impl Scene {
             };
         }
         let host = network.add_host(place, &[address]);
-        let locals = [40000, 40001, 40002].map(|port| SocketAddr::new(address, port));
-        for local in locals {
+        let locals = (33000..).map(|port| SocketAddr::new(address, port));
+        let locals: Vec<_> = locals.take(SOCKETS).collect();
+        for &local in &locals {
             network.bind(host, local);
         }
         let s1 = SocketAddr::new(ip(S1), PORTS[0]);
@@ -155,7 +156,10 @@ impl Scene {
         let mut seed = [3; 32];
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
         let mut server = TestServer::new(start, self.server);
-        let mut prober = Discover::new(start, Config::new(s1, s2), locals, seed);
+        let mut prober = Discover::new(start, Config::new(s1, s2), locals[0], seed);
+        for (socket, &local) in locals.iter().enumerate() {
+            prober.handle_opened(socket, local);
+        }
         let deadline = start + Duration::from_secs(60);
         let mut told = !self.tcp;
         while prober.report().is_none() {
@@ -321,8 +325,8 @@ fn a_server_that_answers_from_elsewhere_is_named() {
 fn nonsense_for_an_other_address_is_none() {
     let (now, s1) = (Instant::now(), SocketAddr::new(ip(S1), PORTS[0]));
     for nonsense in ["[2001:db8::1]:8849", "203.0.113.2:0"] {
-        let locals = [1, 2, 3].map(|port| SocketAddr::new(ip("10.0.0.2"), port));
-        let mut prober = Discover::new(now, Config::new(s1, None), locals, [0; 32]);
+        let local = SocketAddr::new(ip("10.0.0.2"), 1);
+        let mut prober = Discover::new(now, Config::new(s1, None), local, [0; 32]);
         let request = prober.poll_transmit().unwrap();
         let request = Message::parse(&request.payload).unwrap();
         let answer = wire::Builder::success(&request)
@@ -367,8 +371,8 @@ fn icmp_is_believed_after_who_sent_it() {
         (S1, CauseCode::ServerNotRunning, Verdict::CouldNotTell),
         ("192.0.2.1", CauseCode::UdpBlocked, Verdict::UdpBlocked),
     ] {
-        let locals = [1, 2, 3].map(|port| SocketAddr::new(ip("10.0.0.2"), port));
-        let mut prober = Discover::new(now, Config::new(s1, None), locals, [0; 32]);
+        let local = SocketAddr::new(ip("10.0.0.2"), 1);
+        let mut prober = Discover::new(now, Config::new(s1, None), local, [0; 32]);
         prober.handle_input(now, 0, s1, b"garbage");
         prober.handle_unreachable(now, "203.0.113.1:9".parse().unwrap(), ip(offender));
         assert!(prober.report().is_none());
@@ -376,5 +380,81 @@ fn icmp_is_believed_after_who_sent_it() {
         let report = prober.report().unwrap();
         assert_eq!(report.verdict, verdict);
         assert_eq!(report.cause.as_ref().unwrap().code, code);
+    }
+}
+
+#[test]
+fn the_choice_of_ports_is_seen() {
+    let expected = [
+        ("full-cone", Policy::Preserving),
+        ("masquerade", Policy::Preserving),
+        ("symmetric", Policy::Random),
+        ("symmetric-sequential", Policy::Sequential),
+        ("symmetric-block", Policy::Block),
+        ("address-dependent", Policy::Random),
+    ];
+    for (name, policy) in expected {
+        for seed in 0..20 {
+            let mut scene = Scene::named(name);
+            (scene.seed, scene.loss) = (seed, if seed < 10 { 0.0 } else { 10.0 });
+            let report = scene.run();
+            let found = report.allocation.as_ref().unwrap();
+            assert_eq!(found.policy, Some(policy), "{name} {seed}: {report:#?}");
+            assert_eq!(
+                found.parity,
+                Some(policy == Policy::Preserving),
+                "{name} {seed}"
+            );
+        }
+        let report = Scene::named(name).run();
+        assert_eq!(report.public_addresses, [ip("198.51.100.1")]);
+        let found = report.allocation.unwrap();
+        if policy == Policy::Sequential {
+            // 3 of the mapping socket, 3 of the filtering ones, 2 of the early one, 14 more.
+            assert_eq!(
+                (found.step, found.next_port),
+                (Some(1), Some(40022)),
+                "{found:#?}"
+            );
+        }
+    }
+    assert_eq!(Scene::named("open").run().allocation, None);
+}
+
+#[test]
+fn a_cone_with_other_ports_takes_one_round_trip_more() {
+    for ports in [
+        crate::sim::Ports::Random,
+        crate::sim::Ports::Sequential {
+            first: 40000,
+            step: 2,
+        },
+    ] {
+        let mut profile = Profile::named("full-cone").unwrap();
+        profile.ports = ports;
+        let report = Scene::behind(&[profile]).run();
+        assert!(report.elapsed_ms < 3.0, "{}", report.elapsed_ms);
+        assert_eq!(report.port_preservation, Some(false));
+        assert_ne!(report.allocation.unwrap().policy, Some(Policy::Preserving));
+    }
+}
+
+#[test]
+fn early_packets_remap_behind_a_bare_masquerade_alone() {
+    for name in Profile::NAMES {
+        let profile = Profile::named(name).unwrap();
+        let stable = profile.behaviour().mapping == Some(EndpointIndependent);
+        let expected = stable.then_some(profile.remaps_after_early_inbound);
+        for seed in 0..20 {
+            let mut scene = Scene::named(name);
+            (scene.seed, scene.loss) = (seed, if seed < 10 { 0.0 } else { 10.0 });
+            let report = scene.run();
+            let got = report.remaps_after_early_inbound;
+            // Under loss it may remain untested, but never be wrong.
+            assert!(
+                got == expected || (scene.loss > 0.0 && got.is_none()),
+                "{name}: {report:#?}"
+            );
+        }
     }
 }

@@ -20,6 +20,12 @@ pub enum Asks {
     OtherAddress,
     /// Answer from your other port.
     OtherPort,
+    /// From where do you see me, one of many sockets?
+    Allocation,
+    /// Send to me from your other address and port, before I have sent there.
+    EarlyInbound,
+    /// And now that I send there: from where do you see me?
+    AfterEarly,
 }
 
 /// The same question from one socket to one address, and what came of it.
@@ -53,6 +59,7 @@ pub(super) struct Answer {
     pub(super) origin: Option<SocketAddr>,
     pub(super) other: Option<SocketAddr>,
     pub(super) error: Option<u16>,
+    pub(super) sent: Instant,
     pub(super) round_trip: Duration,
 }
 
@@ -60,11 +67,36 @@ pub(super) struct Answer {
 /// answers at all. One lost send more than seen (Laplace's rule of succession):
 /// "none of 15" is not "never".
 pub(super) fn loss(trials: &[Trial]) -> f64 {
-    let answered = trials.iter().filter(|t| t.is_answered());
+    let repeated = trials.iter().filter(|t| !t.asks.is_enough_once());
+    let answered = repeated.filter(|t| t.is_answered());
     let (sent, received) = answered.fold((0, 0), |(sent, received), t| {
         (sent + t.sent(), received + t.received())
     });
     (sent - received + 1) as f64 / (sent + 2) as f64
+}
+
+/// All trials that ask for this.
+pub(super) fn witnesses(trials: &[Trial], asks: Asks) -> impl Iterator<Item = &Trial> {
+    let asked = move |t: &&Trial| asks.witnesses().contains(&t.asks);
+    trials.iter().filter(asked)
+}
+
+/// Has every witness heard something that came from elsewhere? One that has
+/// not may be the only one on a port without a past.
+pub(super) fn let_in(trials: &[Trial], asks: Asks) -> bool {
+    // From then on the early socket's packets are awaited.
+    let after = trials.iter().find(|t| t.asks == Asks::AfterEarly);
+    let since = after.and_then(|t| t.sends.first()).map(|send| send.at);
+    let heard = |t: &Trial| {
+        let from_elsewhere = |a: &Answer| match asks {
+            Asks::OtherPort => a.from.ip() == t.to.ip() && a.from.port() != t.to.port(),
+            _ => a.from.ip() != t.to.ip(),
+        };
+        let early = |a: &Answer| since.is_none_or(|since| a.sent + a.round_trip < since);
+        let mut answers = t.answers.iter();
+        answers.any(|a| from_elsewhere(a) && (t.asks != Asks::EarlyInbound || early(a)))
+    };
+    witnesses(trials, asks).all(heard)
 }
 
 /// How probable it may be that all sends of a trial just got lost.
@@ -133,18 +165,18 @@ impl Trial {
             origin: message.response_origin(),
             other: message.other_address(),
             error: message.error(),
+            sent: send.at,
             round_trip: now - send.at,
         };
         self.answers.push(answer.clone());
+        if self.asks.is_enough_once() {
+            self.due = None;
+        }
         Some(answer)
     }
 
     pub(super) fn is_answered(&self) -> bool {
         !self.answers.is_empty()
-    }
-
-    pub(super) fn heard_from(&self, source: impl Fn(SocketAddr) -> bool) -> bool {
-        self.answers.iter().any(|answer| source(answer.from))
     }
 
     /// The reflexive address that the first answer tells.
@@ -154,6 +186,10 @@ impl Trial {
 
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.answers.iter().map(|answer| answer.round_trip).min()
+    }
+
+    pub(super) fn first_sent(&self) -> Option<Instant> {
+        self.sends.first().map(|send| send.at)
     }
 
     pub(super) fn last_sent(&self) -> Option<Instant> {
@@ -182,10 +218,30 @@ fn transaction(rng: &mut ChaCha20Rng) -> Transaction {
 }
 
 impl Asks {
+    /// The answer comes from where it was asked.
+    pub(super) fn is_plain(self) -> bool {
+        self.change().is_none()
+    }
+
+    /// The tests that show the same as this one, by the packets that they
+    /// provoke from where their socket has not sent to.
+    fn witnesses(self) -> &'static [Asks] {
+        match self {
+            Asks::OtherAddress | Asks::EarlyInbound => &[Asks::OtherAddress, Asks::EarlyInbound],
+            Asks::OtherPort => &[Asks::OtherPort],
+            Asks::Mapping | Asks::Allocation | Asks::AfterEarly => &[],
+        }
+    }
+
+    /// One answer says it all; the others also measure the loss.
+    pub(super) fn is_enough_once(self) -> bool {
+        matches!(self, Asks::Allocation | Asks::AfterEarly)
+    }
+
     fn change(self) -> Option<Change> {
         match self {
-            Asks::Mapping => None,
-            Asks::OtherAddress => Some(Change {
+            Asks::Mapping | Asks::Allocation | Asks::AfterEarly => None,
+            Asks::OtherAddress | Asks::EarlyInbound => Some(Change {
                 ip: true,
                 port: true,
             }),

@@ -1,11 +1,12 @@
 //! What the answers, and the silences, mean.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::allocation::{Allocation, Policy, Sample};
 use super::report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
-use super::trial::{Trial, loss};
-use super::{Discover, SOCKETS};
+use super::trial::{Trial, let_in, loss, witnesses};
+use super::{Discover, MAPPING, early};
 use crate::nat::{
     Behaviour,
     Dependence::{self, *},
@@ -16,7 +17,7 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
     let mut bench = Bench {
         s1: discover.config.s1,
         s2: discover.config.s2.map(|s2| s2.ip()),
-        locals: discover.locals,
+        locals: &discover.locals,
         other: discover.other,
         trials: &discover.trials,
         loss: loss(&discover.trials),
@@ -38,8 +39,11 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         verdict,
         behaviour,
         mapped: bench.mapped(),
-        local: discover.locals[0],
+        local: discover.locals[MAPPING],
         port_preservation: bench.port_preservation(),
+        allocation: bench.allocation(&behaviour),
+        public_addresses: bench.public_addresses(&behaviour),
+        remaps_after_early_inbound: early::judge(&discover.trials, bench.loss, &behaviour),
         rtt_ms: round_trip.map(milliseconds),
         elapsed_ms: milliseconds(now - discover.started),
         server: discover.config.s1,
@@ -92,8 +96,8 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
 /// The evidence, and the remarks made while looking at it.
 struct Bench<'a> {
     s1: SocketAddr,
-    s2: Option<std::net::IpAddr>,
-    locals: [SocketAddr; SOCKETS],
+    s2: Option<IpAddr>,
+    locals: &'a [SocketAddr],
     other: Option<SocketAddr>,
     trials: &'a [Trial],
     loss: f64,
@@ -106,7 +110,7 @@ impl Bench<'_> {
         let nat = self
             .mapped()
             .first()
-            .map(|&mapped| mapped != self.locals[0]);
+            .map(|&mapped| mapped != self.locals[MAPPING]);
         Behaviour {
             nat,
             mapping: self.mapping(),
@@ -136,6 +140,53 @@ impl Bench<'_> {
             .reduce(|all, one| all && one)
     }
 
+    /// Every mapping that was seen, in the order of their birth: a mapping of
+    /// one socket for several destinations counts once.
+    fn allocation(&self, behaviour: &Behaviour) -> Option<Allocation> {
+        if behaviour.nat != Some(true) {
+            return None;
+        }
+        // A cone gives the early socket another port only because it must.
+        let cone = behaviour.mapping == Some(EndpointIndependent);
+        let usual = |t: &&Trial| t.asks.is_plain() && !(cone && t.asks == Asks::AfterEarly);
+        let plain = self.trials.iter().filter(usual);
+        let births: Vec<_> = plain
+            .filter_map(|t| {
+                let answer = t.answers.iter().find(|a| a.mapped.is_some())?;
+                let inner = self.locals[t.socket].port();
+                let outer = answer.mapped?.port();
+                Some((t.first_sent()?, answer.sent, Sample { inner, outer }))
+            })
+            .collect();
+        // A packet may be lost before the NAT or after it: the first send has
+        // made the mapping, or the one that was answered.
+        let ordered = |by: fn(&(Instant, Instant, Sample)) -> Instant| {
+            let mut births = births.clone();
+            births.sort_by_key(by);
+            let mut samples: Vec<Sample> = Vec::new();
+            for (.., sample) in births {
+                if !samples.contains(&sample) {
+                    samples.push(sample);
+                }
+            }
+            Allocation::of(samples)
+        };
+        let [first, answered] = [ordered(|b| b.0), ordered(|b| b.1)];
+        let is_sequential = |a: &Allocation| a.policy == Some(Policy::Sequential);
+        answered.filter(is_sequential).or(first)
+    }
+
+    fn public_addresses(&self, behaviour: &Behaviour) -> Vec<IpAddr> {
+        let answers = self.trials.iter().flat_map(|t| &t.answers);
+        let mut seen: Vec<_> = answers.filter_map(|a| Some(a.mapped?.ip())).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        match behaviour.nat {
+            Some(true) => seen,
+            _ => Vec::new(),
+        }
+    }
+
     /// RFC 5780 §4.3, with addresses and ports compared together.
     fn mapping(&mut self) -> Option<Dependence> {
         let s1 = self.s1;
@@ -146,10 +197,9 @@ impl Bench<'_> {
                 .and_then(Trial::mapped)
         };
         let first = at(&|to| to == s1)?;
-        let other_port = at(&|to| to.ip() == s1.ip() && to.port() != s1.port());
         let other_address = at(&|to| to.ip() != s1.ip());
         match (
-            other_port.map(|seen| seen == first),
+            self.same_for_other_port(),
             other_address.map(|seen| seen == first),
         ) {
             (Some(false), _) => Some(AddressAndPortDependent),
@@ -172,13 +222,23 @@ impl Bench<'_> {
         }
     }
 
+    /// Does every socket that asked at two ports of the first address look the
+    /// same there?
+    fn same_for_other_port(&self) -> Option<bool> {
+        let s1 = self.s1;
+        let plain = || self.trials.iter().filter(|t| t.asks.is_plain());
+        let other_port = plain().filter(|t| t.to.ip() == s1.ip() && t.to != s1);
+        let same = other_port.filter_map(|t| {
+            let mut at_first = plain().filter(|first| first.socket == t.socket && first.to == s1);
+            Some(at_first.find_map(Trial::mapped)? == t.mapped()?)
+        });
+        same.reduce(|all, one| all && one)
+    }
+
     /// RFC 5780 §4.4, judged by where an answer really came from.
     fn filtering(&mut self) -> Option<Dependence> {
-        let s1 = self.s1;
-        let unasked = || self.trials.iter().filter(|t| t.asks != Asks::Mapping);
-        let other_address = unasked().any(|t| t.heard_from(|from| from.ip() != s1.ip()));
-        let other_port = unasked()
-            .any(|t| t.heard_from(|from| from.ip() == s1.ip() && from.port() != s1.port()));
+        let other_address = let_in(self.trials, Asks::OtherAddress);
+        let other_port = let_in(self.trials, Asks::OtherPort);
         if other_address {
             return Some(EndpointIndependent);
         }
@@ -202,11 +262,9 @@ impl Bench<'_> {
             self.note_missing_address("filtering");
             return None;
         };
-        let trial = self.trials.iter().find(|t| t.asks == asks)?;
-        if trial.is_answered() {
-            // Not from elsewhere, or we would not ask: see `check_sources`.
-            return None;
-        }
+        // Where all are answered, it is not from elsewhere: see `check_sources`.
+        let silent = witnesses(self.trials, asks).filter(|t| !t.is_answered());
+        let trial = silent.max_by_key(|t| t.sent())?;
         // It must have spoken from there to somebody who had asked there.
         let proof = match asks {
             Asks::OtherPort => SocketAddr::new(s1.ip(), other.port()),
@@ -244,19 +302,22 @@ impl Bench<'_> {
     /// Does the server answer from where it should?
     fn check_sources(&mut self) {
         let trials = self.trials;
-        for trial in trials {
+        // The early tests ask the same questions as the filtering tests do.
+        for trial in trials.iter().filter(|t| t.asks != Asks::EarlyInbound) {
             let Some(first) = trial.answers.first() else {
                 continue;
             };
             let (to, from) = (trial.to, first.from);
             let asked_for = match trial.asks {
-                Asks::Mapping => None,
-                Asks::OtherAddress => Some("its other address and port"),
+                Asks::OtherAddress | Asks::EarlyInbound => Some("its other address and port"),
                 Asks::OtherPort => Some("its other port"),
+                Asks::Mapping | Asks::Allocation | Asks::AfterEarly => None,
             };
             let moved = match trial.asks {
-                Asks::Mapping => from == to,
-                Asks::OtherAddress => from.ip() != to.ip() && from.port() != to.port(),
+                Asks::Mapping | Asks::Allocation | Asks::AfterEarly => from == to,
+                Asks::OtherAddress | Asks::EarlyInbound => {
+                    from.ip() != to.ip() && from.port() != to.port()
+                }
                 Asks::OtherPort => from.ip() == to.ip() && from.port() != to.port(),
             };
             match (first.error, asked_for) {

@@ -1,0 +1,117 @@
+//! Several UDP sockets with one inbox.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use traverse::io::{SocketId, Transmit};
+
+use crate::udp::{Received, Udp};
+
+/// Sockets that are numbered from 0 and closed together.
+#[derive(Debug)]
+pub struct Sockets {
+    /// What the others bind for: the family and the interface's address.
+    remote: SocketAddr,
+    local: IpAddr,
+    sockets: Vec<Arc<Udp>>,
+    readers: JoinSet<()>,
+    inbox: mpsc::Receiver<io::Result<Arrival>>,
+    outbox: mpsc::Sender<io::Result<Arrival>>,
+}
+
+/// What came out of one of them.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Which one.
+    pub socket: SocketId,
+    /// When.
+    pub at: Instant,
+    /// A datagram, or an error about one.
+    pub received: Received,
+    /// The datagram, or what the error quotes of it.
+    pub payload: Vec<u8>,
+}
+
+/// More than this waits in the sockets' own buffers.
+const WAITING: usize = 256;
+
+impl Sockets {
+    /// None yet; they will speak to hosts of the family of `remote`, for which
+    /// the system uses `local`.
+    pub fn new(remote: SocketAddr, local: IpAddr) -> Self {
+        let (outbox, inbox) = mpsc::channel(WAITING);
+        Self {
+            remote,
+            local,
+            sockets: Vec::new(),
+            readers: JoinSet::new(),
+            inbox,
+            outbox,
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    /// One more, on a free port; where it is.
+    ///
+    /// # Errors
+    /// What `bind(2)` says.
+    pub fn open(&mut self) -> io::Result<SocketAddr> {
+        let socket = Arc::new(Udp::bind_for(self.remote)?);
+        let local = SocketAddr::new(self.local, socket.local_addr().port());
+        let (id, outbox) = (self.sockets.len(), self.outbox.clone());
+        self.sockets.push(Arc::clone(&socket));
+        self.readers.spawn(async move {
+            let mut buffer = [0; wire::MAX_DATAGRAM];
+            loop {
+                let arrival = socket.recv(&mut buffer).await.map(|received| {
+                    let (Received::Datagram { length, .. } | Received::Bounced { length, .. }) =
+                        received;
+                    Arrival {
+                        socket: id,
+                        at: Instant::now(),
+                        received,
+                        payload: buffer[..length].to_vec(),
+                    }
+                });
+                let failed = arrival.is_err();
+                if outbox.send(arrival).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Ok(local)
+    }
+
+    /// Sends from the socket that it names, which must be open.
+    ///
+    /// # Errors
+    /// As [`Udp::send_to`].
+    pub fn send(&self, transmit: &Transmit) -> io::Result<()> {
+        self.sockets[transmit.socket].send_to(&transmit.payload, transmit.to, transmit.ttl)
+    }
+
+    /// The next arrival on any of them.
+    ///
+    /// # Errors
+    /// Those of a socket itself.
+    pub async fn recv(&mut self) -> io::Result<Arrival> {
+        match self.inbox.recv().await {
+            Some(arrival) => arrival,
+            // We hold a sender ourselves.
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+"""natprobe, many times at once, behind a known NAT; argv: runs, then FIELD=VALUE as the report must have.
+
+A field may be a path (allocation.policy) and a value anything of JSON; what is no JSON is a string.
+LOSSY=1: a field may also be null, but never another value, except for the two axes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+from nodes import check, done
+
+runs, wanted = int(sys.argv[1]), dict(word.split("=", 1) for word in sys.argv[2:])
+spec, lossy = os.environ["SPEC"], os.environ.get("LOSSY")
+firm = ("class", "nat", "mapping", "filtering")
+command = ["ip", "netns", "exec", "alice", f"{os.environ['PINHOLE_BIN']}/natprobe", "--json"]
+
+
+def find(report, path):
+    for key in path.split("."):
+        report = report[key] if report is not None else None
+    return report
+
+
+def literal(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def start():
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+# A few at a time, so that a run does not wait for the machine; where they would take turns in
+# drawing ports and lose packets as well, one by one.
+reports, abreast = [], 1 if lossy and wanted.get("allocation.policy") == "sequential" else 5
+for _ in range(0, runs, abreast):
+    batch = [start() for _ in range(abreast)]
+    reports += [json.loads(process.communicate()[0]) for process in batch]
+for path, value in wanted.items():
+    got = [find(report, path) for report in reports]
+    good = [g == literal(value) or (lossy and path not in firm and g is None) for g in got]
+    known = sum(g is not None for g in got)
+    enough = not lossy or literal(value) is None or 2 * known > runs
+    check(f"natprobe{' under loss' if lossy else ''}: {spec}: {path} is {value} in {runs} runs", all(good) and enough, got)
+
+if not lossy:
+    slowest = max(report["elapsed_ms"] for report in reports)
+    check(f"natprobe: {spec}: in under 350 ms", slowest < 350, slowest)
+if wanted.get("allocation.policy") == "sequential":
+    foretold = find(json.loads(subprocess.check_output(command)), "allocation.next_port")
+    got = json.loads(subprocess.check_output(command))["mapped"][0]
+    check(f"natprobe: {spec}: it foretells the next port", got.endswith(f":{foretold}"), f"{got}, not {foretold}")
+done()
