@@ -34,9 +34,9 @@ def start():
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
-# A few at a time, so that a run does not wait for the machine; where they would take turns in
-# drawing ports and lose packets as well, one by one.
-reports, abreast = [], 1 if lossy and wanted.get("allocation.policy") == "sequential" else 5
+# A few at a time, so that a run does not wait for the machine; one by one where they would take
+# turns in drawing ports.
+reports, abreast = [], 1 if wanted.get("allocation.policy") == "sequential" else 5
 for _ in range(0, runs, abreast):
     batch = [start() for _ in range(abreast)]
     reports += [json.loads(process.communicate()[0]) for process in batch]

@@ -4,10 +4,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use traverse::discover::{BLIND_WAIT, Config, Discover, Report};
+use traverse::discover::{BLIND_WAIT, Bounce, Config, Discover, Measurement, Report};
 
 use crate::reach::tcp_rtt;
-use crate::sockets::Sockets;
+use crate::sockets::{Arrival, Sockets};
 use crate::udp::Received;
 
 /// Why no measurement could be made.
@@ -43,8 +43,7 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
     let local = address_towards(s1).map_err(|error| Error::Route(s1, error))?;
     let mut sockets = Sockets::new(s1, local);
     let first = sockets.open().map_err(Error::Bind)?;
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(Error::Random)?;
+    let seed = seed()?;
 
     let mut brain = Discover::new(Instant::now(), config, first, seed);
     let mut tcp = std::pin::pin!(async {
@@ -93,6 +92,55 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
             }
         }
     }
+}
+
+/// Carries out a further measurement against the server, until it is done.
+///
+/// # Errors
+/// When this host cannot send at all.
+pub async fn measure(server: SocketAddr, brain: &mut impl Measurement) -> Result<(), Error> {
+    let local = address_towards(server).map_err(|error| Error::Route(server, error))?;
+    let mut sockets = Sockets::new(server, local);
+    loop {
+        while let Some(transmit) = brain.poll_transmit() {
+            while sockets.len() <= transmit.socket {
+                let opened = sockets.open().map_err(Error::Bind)?;
+                brain.handle_opened(sockets.len() - 1, opened);
+            }
+            let sent = sockets.send(&transmit);
+            sent.map_err(|error| Error::Send(transmit.to, error))?;
+        }
+        let Some(timeout) = brain.poll_timeout() else {
+            return Ok(());
+        };
+        tokio::select! {
+            arrival = sockets.recv() => {
+                let Arrival { socket, at, received, payload } = arrival.map_err(Error::Receive)?;
+                match received {
+                    Received::Datagram { from, .. } => {
+                        brain.handle_input(at, socket, from, &payload);
+                    }
+                    Received::Bounced { to, offender, icmp_type, .. } => {
+                        let expired = icmp_type == if to.is_ipv4() { 11 } else { 3 };
+                        brain.handle_bounce(at, socket, Bounce { to, offender, expired });
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(timeout.into()) => {
+                brain.handle_timeout(Instant::now());
+            }
+        }
+    }
+}
+
+/// 32 bytes that nobody can guess, for a brain.
+///
+/// # Errors
+/// When the system has none.
+pub fn seed() -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(Error::Random)?;
+    Ok(seed)
 }
 
 /// The address that the system would send from: what a throw-away connected

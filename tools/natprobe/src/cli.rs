@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -26,6 +27,20 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
+    /// Also: does the NAT's own outer address lead back in?
+    #[arg(long)]
+    hairpin: bool,
+
+    /// Also: how long does a mapping live, and what refreshes it? Tries silences
+    /// of up to so many seconds, all in one pass, until two in a row end it
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "130",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    lifetime: Option<u64>,
+
+    /// Then say what a punch between here and the host of that report comes to
+    #[arg(long, value_name = "REPORT.json")]
+    against: Option<PathBuf>,
+
     /// Wait for so long after the last packet [default: three round trips, at least 150]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: Option<u64>,
@@ -38,7 +53,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   natprobe --s1 203.0.113.1 --s2 203.0.113.2
-  natprobe --s1 stun.example.org:3478 --json
+  natprobe --s1 stun.example.org:3478 --json >here.json
+  natprobe --s1 stun.example.org:3478 --against there.json
   PINHOLE_SERVER=rendezvous.example.org natprobe
 
 Exit status:
@@ -54,6 +70,9 @@ pub(crate) struct Job {
     pub(crate) json: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) tries: u32,
+    pub(crate) hairpin: bool,
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) against: Option<PathBuf>,
 }
 
 impl Args {
@@ -79,6 +98,9 @@ impl Args {
             json: self.json,
             timeout: self.timeout.map(Duration::from_millis),
             tries: self.tries,
+            hairpin: self.hairpin,
+            lifetime: self.lifetime.map(Duration::from_secs),
+            against: self.against,
         })
     }
 }

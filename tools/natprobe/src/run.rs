@@ -1,11 +1,17 @@
 //! From what was typed to what is printed.
 
 use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
-use traverse::discover::{Config, Report, Verdict};
+use peer::discover::{measure, seed};
+use traverse::discover::{Config, Hairpin, Lifetime, Report, Verdict};
+use traverse::nat::{Behaviour, Dependence};
+use traverse::oracle::expected;
 
 use crate::cli::{Args, Job};
 use crate::text;
@@ -19,7 +25,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(job) => job,
         Err(error) => error.exit(),
     };
-    let result = measure(&job).and_then(|report| {
+    let result = probe(&job).and_then(|report| {
         print(&job, &report)?;
         Ok(report.verdict)
     });
@@ -35,7 +41,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn measure(job: &Job) -> anyhow::Result<Report> {
+async fn probe(job: &Job) -> anyhow::Result<Report> {
     let resolve = async |server: &str| {
         let address = peer::host::resolve(server, DEFAULT_PORT).await;
         address.with_context(|| format!("looking up {server}"))
@@ -59,13 +65,53 @@ async fn measure(job: &Job) -> anyhow::Result<Report> {
     let mut config = Config::new(s1, s2);
     config.tries = job.tries;
     config.wait = job.timeout;
-    Ok(peer::discover::discover(config).await?)
+    let mut report = peer::discover::discover(config).await?;
+    further(job, s1, &mut report).await?;
+    Ok(report)
+}
+
+/// What was asked for beyond the axes; what cannot disturb the others first.
+async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Result<()> {
+    if report.behaviour.nat != Some(true) {
+        return Ok(());
+    }
+    let start = Instant::now();
+    if let Some(longest) = job.lifetime {
+        let mut lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
+        measure(s1, &mut lifetime).await?;
+        report.lifetime = lifetime.report();
+    }
+    // A NAT that maps anew for every destination does so for itself, too.
+    if job.hairpin && report.behaviour.mapping == Some(Dependence::EndpointIndependent) {
+        let mut hairpin = Hairpin::new(Instant::now(), s1, seed()?);
+        measure(s1, &mut hairpin).await?;
+        report.hairpin = hairpin.report();
+    }
+    report.elapsed_ms += start.elapsed().as_micros() as f64 / 1000.0;
+    Ok(())
+}
+
+/// Another host's report.
+fn read(path: &Path) -> anyhow::Result<Behaviour> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading the report {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no report", path.display()))
 }
 
 fn print(job: &Job, report: &Report) -> anyhow::Result<()> {
+    let against = match &job.against {
+        Some(other) => Some(expected(&report.behaviour, &read(other)?)),
+        None => None,
+    };
     let text = match job.json {
-        true => serde_json::to_string(report)?,
-        false => text::render(report),
+        true => {
+            let mut object = serde_json::to_value(report)?;
+            if let (Some(against), Some(object)) = (against, object.as_object_mut()) {
+                object.insert("against".to_owned(), text::against_json(&against));
+            }
+            object.to_string()
+        }
+        false => text::render(report, against.as_ref()),
     };
     match writeln!(std::io::stdout(), "{text}") {
         // Whoever read has read enough.

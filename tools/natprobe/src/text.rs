@@ -4,11 +4,12 @@ use std::fmt::{Display, Write};
 
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use traverse::discover::{Asks, Policy, Report, Verdict};
+use traverse::discover::{Asks, LifetimeReport, Policy, Report, Source, Verdict};
 use traverse::nat::{Class, Dependence};
+use traverse::oracle::{Expected, Outcome};
 
 /// The whole page.
-pub(crate) fn render(report: &Report) -> String {
+pub(crate) fn render(report: &Report, against: Option<&Expected>) -> String {
     let mut page = match report.verdict {
         Verdict::Measured => table(report),
         Verdict::UdpBlocked | Verdict::CouldNotTell => String::new(),
@@ -16,7 +17,29 @@ pub(crate) fn render(report: &Report) -> String {
     for note in &report.notes {
         let _ = writeln!(page, "note: {}", note.text);
     }
-    page + &sentence(report)
+    page += &sentence(report);
+    if let Some(expected) = against {
+        let outcome = match expected.outcome {
+            Outcome::Direct => "connects directly",
+            Outcome::Failed => "does not connect by plain punching",
+            Outcome::Unknown => "may or may not connect",
+        };
+        let _ = write!(
+            page,
+            "\nA punch to the other host {outcome}: {}.",
+            expected.why
+        );
+    }
+    page
+}
+
+/// The same for programs.
+pub(crate) fn against_json(expected: &Expected) -> serde_json::Value {
+    serde_json::json!({
+        "outcome": expected.outcome,
+        "why": expected.why,
+        "text": expected.why.to_string(),
+    })
 }
 
 fn table(report: &Report) -> String {
@@ -42,6 +65,20 @@ fn table(report: &Report) -> String {
         let more = remaps.filter(|&yes| yes).map(|_| EARLY.to_owned());
         let word = remaps.map(|remaps| if remaps { "remapped" } else { "harmless" });
         row("early packets", tested(word), more.unwrap_or_default());
+    }
+    if let Some(found) = report.hairpin {
+        let counts = format!("{} of {} came back", found.received, found.sent);
+        let source = match found.source {
+            Some(Source::External) => ", from the outer address",
+            Some(Source::Internal) => ", from the inner address",
+            Some(Source::Other) => ", from a third address",
+            None => "",
+        };
+        row("hairpin", yes(found.works).to_owned(), counts + source);
+    }
+    if let Some(found) = report.lifetime {
+        let (found, more) = lives(found);
+        row("lifetime", found, more);
     }
     let round_trip = report.rtt_ms.map(|ms| format!("{ms:.1} ms away"));
     row(
@@ -97,6 +134,25 @@ fn ports(report: &Report) -> (String, String) {
         _ => String::new(),
     };
     (word.to_owned(), more)
+}
+
+/// "20 to 25 s", and what refreshes it
+fn lives(found: LifetimeReport) -> (String, String) {
+    let refreshed = match (found.refreshed_by_outbound, found.refreshed_by_inbound) {
+        (Some(true), Some(true)) => "refreshed by packets in either direction",
+        (Some(true), Some(false)) => "refreshed by packets from inside alone",
+        (Some(false), Some(true)) => "refreshed by packets from outside alone",
+        (Some(false), Some(false)) => "never refreshed",
+        _ if !found.response_port => "the server does not answer to another port",
+        _ => "",
+    };
+    let word = match (found.alive_s, found.dead_s) {
+        (Some(alive), Some(dead)) => format!("{alive} to {dead} s"),
+        (Some(alive), None) => format!("at least {alive} s"),
+        (None, Some(dead)) => format!("less than {dead} s"),
+        (None, None) => "not tested".to_owned(),
+    };
+    (word, refreshed.to_owned())
 }
 
 fn addresses(report: &Report) -> String {
@@ -203,6 +259,8 @@ mod tests {
             allocation: None,
             public_addresses: vec![],
             remaps_after_early_inbound: Some(true),
+            hairpin: None,
+            lifetime: None,
             rtt_ms: Some(0.3),
             elapsed_ms: 230.4,
             server,
@@ -218,7 +276,7 @@ mod tests {
     fn a_page_has_the_axes_and_the_evidence() {
         use Dependence::*;
         let restricted = Behaviour::translated(EndpointIndependent, AddressDependent);
-        let page = render(&report(restricted));
+        let page = render(&report(restricted), None);
         for part in [
             "restricted",
             "endpoint-independent",
@@ -239,7 +297,7 @@ mod tests {
             Dependence::EndpointIndependent,
         );
         unknown.filtering = None;
-        assert!(render(&report(unknown)).contains("not tested"));
+        assert!(render(&report(unknown), None).contains("not tested"));
     }
 
     #[test]
@@ -263,6 +321,9 @@ mod tests {
         let text = "203.0.113.1 answers TCP".to_owned();
         let code = CauseCode::UdpBlocked;
         failed.cause = Some(Cause { code, text });
-        assert_eq!(render(&failed), "UDP is blocked: 203.0.113.1 answers TCP.");
+        assert_eq!(
+            render(&failed, None),
+            "UDP is blocked: 203.0.113.1 answers TCP."
+        );
     }
 }

@@ -23,10 +23,15 @@
 mod allocation;
 mod config;
 mod early;
+mod hairpin;
+mod lifetime;
+mod measurement;
 mod report;
 mod trial;
 mod verdict;
 
+#[cfg(test)]
+mod further_tests;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +49,9 @@ use crate::sim::Host;
 
 pub use allocation::{Allocation, Policy, Sample, Spray, spray_odds};
 pub use config::{BLIND_WAIT, Config, MIN_WAIT};
+pub use hairpin::{Hairpin, HairpinReport, Source};
+pub use lifetime::{Lifetime, LifetimeReport};
+pub use measurement::{Bounce, Measurement};
 pub use report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
 use trial::{Answer, Trial};
 

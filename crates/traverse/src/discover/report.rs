@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 
 use super::allocation::Allocation;
+use super::hairpin::HairpinReport;
+use super::lifetime::LifetimeReport;
 pub use super::trial::Asks;
 use crate::nat::Behaviour;
 
@@ -30,6 +32,11 @@ pub struct Report {
     /// Does a packet that comes before our own has gone out make the NAT give
     /// ours another port? Openers with a low TTL cure it. `None`: not tested.
     pub remaps_after_early_inbound: Option<bool>,
+    /// Does the outer address lead back in? `None`: not tested, which is how
+    /// [`Discover`](super::Discover) leaves it; [`Hairpin`](super::Hairpin) tests it.
+    pub hairpin: Option<HairpinReport>,
+    /// How long a mapping lives; [`Lifetime`](super::Lifetime) tests it.
+    pub lifetime: Option<LifetimeReport>,
     /// Round trip to the server, in milliseconds.
     pub rtt_ms: Option<f64>,
     /// How long the measurement took, in milliseconds.

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::RngCore;
 use serde::Serialize;
 use wire::{Change, Message, Transaction};
 
+use super::measurement::transaction;
 use crate::io::{SocketId, Transmit};
 
 /// What a trial asks the server.
@@ -208,13 +208,6 @@ impl Trial {
     pub(super) fn silence_is_telling(&self, loss: f64) -> bool {
         !self.is_answered() && loss.powf(self.sent() as f64) <= FOOLED
     }
-}
-
-/// A transaction id that nobody off the path can guess.
-fn transaction(rng: &mut ChaCha20Rng) -> Transaction {
-    let mut id = [0; 12];
-    rng.fill_bytes(&mut id);
-    id
 }
 
 impl Asks {

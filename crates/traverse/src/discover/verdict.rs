@@ -44,6 +44,8 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         allocation: bench.allocation(&behaviour),
         public_addresses: bench.public_addresses(&behaviour),
         remaps_after_early_inbound: early::judge(&discover.trials, bench.loss, &behaviour),
+        hairpin: None,
+        lifetime: None,
         rtt_ms: round_trip.map(milliseconds),
         elapsed_ms: milliseconds(now - discover.started),
         server: discover.config.s1,
