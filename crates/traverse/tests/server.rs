@@ -333,3 +333,47 @@ proptest! {
         prop_assert_eq!(server.stats().garbage, 1);
     }
 }
+
+/// A Binding request as RFC 3489 has it, with a CHANGE-REQUEST.
+fn classic(change: u8) -> Vec<u8> {
+    let mut request = vec![0, 1, 0, 8];
+    request.extend(*b"no cookie inside");
+    request.extend([0, 3, 0, 4, 0, 0, 0, change]);
+    request
+}
+
+#[test]
+fn the_old_dialect_is_answered_from_where_it_asks() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    for (change, socket) in [(0, 0), (2, 1), (4, 2), (6, 3)] {
+        let answer = ask(&mut server, now, ALICE, &classic(change));
+        assert_eq!((answer.socket, answer.to), (socket, at(ALICE)));
+        assert_eq!(answer.payload[..2], [1, 1]);
+        // SOURCE-ADDRESS is where it is sent from, CHANGED-ADDRESS where the
+        // request did not go, whatever was asked for.
+        let (source, changed) = (&answer.payload[32..44], &answer.payload[44..56]);
+        assert_eq!(source[11], 1 + u8::from(change & 4 != 0));
+        assert_eq!(changed[..2], [0, 5]);
+        assert_eq!(changed[11], 2);
+    }
+    assert_eq!(server.stats().bindings, 4);
+}
+
+#[test]
+fn one_address_refuses_in_the_old_dialect_too_and_never_reflects() {
+    let now = Instant::now();
+    let mut lonely = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
+    for (change, kind) in [(0, [1, 1]), (2, [1, 1]), (4, [1, 0x11])] {
+        let answer = ask(&mut lonely, now, ALICE, &classic(change));
+        assert_eq!((answer.to, &answer.payload[..2]), (at(ALICE), &kind[..]));
+    }
+    let mut reflect = vec![0, 1, 0, 12];
+    reflect.extend(*b"no cookie inside");
+    reflect.extend([0, 2, 0, 8, 0, 1, 0, 9, 192, 0, 2, 9]);
+    let answer = ask(&mut lonely, now, ALICE, &reflect);
+    assert_eq!(
+        (answer.to, &answer.payload[..2]),
+        (at(ALICE), &[1, 0x11][..])
+    );
+}

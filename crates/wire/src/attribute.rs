@@ -8,6 +8,10 @@ pub enum Attribute {
     MappedAddress = 0x0001,
     /// RFC 5780 §7.2.
     ChangeRequest = 0x0003,
+    /// RFC 3489 §11.2.5: from where an answer was sent; today RESPONSE-ORIGIN.
+    SourceAddress = 0x0004,
+    /// RFC 3489 §11.2.3: the server's other address; today OTHER-ADDRESS.
+    ChangedAddress = 0x0005,
     /// RFC 8489 §14.5: HMAC-SHA1, which we neither write nor trust.
     MessageIntegrity = 0x0008,
     /// RFC 8489 §14.8.

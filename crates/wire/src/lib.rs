@@ -2,6 +2,8 @@
 //! reflexive addresses and behaviour discovery as RFC 5780 has them,
 //! registration, introduction and punch probes as methods of our own.
 //!
+//! The clients that speak RFC 3489 alone are answered by [`ClassicRequest`].
+//!
 //! The codec is `stun-types`; this crate adds the RFC 5780 attributes, our
 //! methods and attributes (docs/protocol.md lists the code points), and a view
 //! that never panics on bytes from the network.
@@ -10,12 +12,14 @@
 
 mod attribute;
 mod build;
+mod classic;
 mod describe;
 mod message;
 mod method;
 
 pub use attribute::{Attribute, Change};
 pub use build::Builder;
+pub use classic::ClassicRequest;
 pub use describe::describe;
 pub use message::{Message, ParseError};
 pub use method::{Class, Method, code};

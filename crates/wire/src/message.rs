@@ -128,14 +128,18 @@ impl<'a> Message<'a> {
             .or_else(|| self.plain_address(Attribute::MappedAddress))
     }
 
-    /// From where the server says that it sent this.
+    /// From where the server says that it sent this: RESPONSE-ORIGIN, or what
+    /// RFC 3489 called SOURCE-ADDRESS.
     pub fn response_origin(&self) -> Option<SocketAddr> {
         self.plain_address(Attribute::ResponseOrigin)
+            .or_else(|| self.plain_address(Attribute::SourceAddress))
     }
 
-    /// The server's other address, relative to the one that was asked.
+    /// The server's other address, relative to the one that was asked:
+    /// OTHER-ADDRESS, or what RFC 3489 called CHANGED-ADDRESS.
     pub fn other_address(&self) -> Option<SocketAddr> {
         self.plain_address(Attribute::OtherAddress)
+            .or_else(|| self.plain_address(Attribute::ChangedAddress))
     }
 
     /// From where the answer shall come.

@@ -8,6 +8,8 @@
 //! It does not relay: no payload of a client reaches another but the sealed
 //! offer and its answer, and those only to a client that has registered.
 
+mod classic;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::Serialize;
-use wire::{Builder, Class, Message, Method, ParseError, Transaction, code};
+use wire::{Builder, Change, Class, Message, Method, ParseError, Transaction, code};
 
 use super::cookie::Cookies;
 use super::forward::{Asker, Due, Introductions};
@@ -142,7 +144,8 @@ impl Server {
     pub fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, bytes: &[u8]) {
         let message = match Message::parse(bytes) {
             Ok(message) => message,
-            Err(ParseError::NotStun | ParseError::Malformed | ParseError::UnknownMethod(_)) => {
+            Err(ParseError::NotStun) => return self.classic(now, socket, from, bytes),
+            Err(ParseError::Malformed | ParseError::UnknownMethod(_)) => {
                 self.stats.garbage += 1;
                 return;
             }
@@ -255,15 +258,14 @@ impl Server {
 
     fn binding(&mut self, inbound: &Inbound<'_>) -> Result<(), u16> {
         let change = inbound.message.change_request().unwrap_or_default();
-        let via = inbound.socket ^ (usize::from(change.ip) << 1) ^ usize::from(change.port);
-        if via >= self.addresses.len() {
+        let Some(via) = self.via(inbound.socket, change) else {
             // One address alone: RFC 5780 §6.1 has the attribute unknown then.
             let answer = Builder::error(&inbound.message, code::UNKNOWN_ATTRIBUTE)
                 .unknown_attributes(&[0x0003]);
             self.stats.refused += 1;
             self.push(inbound.socket, inbound.from, answer.finish());
             return Ok(());
-        }
+        };
         let mut to = inbound.from;
         if let Some(port) = inbound.message.response_port() {
             to.set_port(port);
@@ -280,6 +282,12 @@ impl Server {
         self.stats.bindings += 1;
         self.push(via, to, answer.finish());
         Ok(())
+    }
+
+    /// The socket that a change leads to, if there is one.
+    fn via(&self, socket: SocketId, change: Change) -> Option<SocketId> {
+        let via = socket ^ (usize::from(change.ip) << 1) ^ usize::from(change.port);
+        (via < self.addresses.len()).then_some(via)
     }
 
     /// The address that differs in both from that of `socket`.
