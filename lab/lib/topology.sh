@@ -135,11 +135,13 @@ raise() {
 }
 
 # forward ROUTER: its addresses, its rules, and how long its conntrack remembers UDP (the file
-# exists only once a rule has asked for conntrack)
+# exists only once a rule has asked for conntrack). What stays on the LAN is no business of the NAT:
+# with br_netfilter its rules would see that, too.
 forward() {
 	nsenter --net="/run/netns/$1" sh -c '
 		cd /proc/sys/net
 		echo 1 >ipv4/ip_forward && echo 0 >ipv4/icmp_ratelimit || exit
+		[ ! -e bridge ] || echo 0 >bridge/bridge-nf-call-iptables || exit
 		printf %s "$1" | ip -batch - &
 		[ -z "$2" ] || printf %s "$2" | nft -f - || exit
 		for timer in udp_timeout udp_timeout_stream; do

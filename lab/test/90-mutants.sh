@@ -35,3 +35,4 @@ mutant 'a hairpin without a filter' nat/filtering/address-and-port-dependent.nft
 mutant 'a hairpin with the private source' nat/mapping/endpoint-independent.nft 's/^add rule ip pinhole tx ip saddr \$inside/& oifname $wan/' full-cone,hairpin=on open hairpin.py on yes
 mutant 'no hairpin where there should be' nat/hairpin/on.nft '/rx/d' full-cone,hairpin=on open hairpin.py on yes
 mutant 'loss that is not lost' lib/topology.sh 's/counter drop/counter accept/' open full-cone loss.py 30
+mutant 'a router that filters its own LAN' lib/topology.sh '/bridge-nf-call/d' port-restricted open peers.py lan
