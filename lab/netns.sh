@@ -142,14 +142,15 @@ inside() {
 	trap 'exit 143' TERM HUP
 	bin=$PINHOLE_BIN PATH=$PINHOLE_BIN:$PATH
 	export PINHOLE_S1=$s1 PINHOLE_S2=$s2 PINHOLE_PORT=$port PINHOLE_SERVER=$s1:$port PINHOLE_HOME=/run/pinhole
+	[[ $stage == command && ! $verify ]] || source "$lab/lib/verify.sh"
 	case $stage in
 	command)
 		build_network
 		[[ ! $verify ]] || measure "${words[@]}" >&2 || exit 1
 		"${command[@]}" ;;
 	demonstrate) build_network; demonstrate "${words[@]}" ;;
-	cell) cell "${words[@]}" ;;
-	hold) hold ;;
+	cell) source "$lab/lib/matrix.sh"; cell "${words[@]}" ;;
+	hold) source "$lab/lib/keep.sh"; hold ;;
 	verify) measure "${words[@]}" ;;
 	esac
 	exit
@@ -162,9 +163,6 @@ run() {
 	source "$lab/lib/types.sh"
 	source "$lab/lib/topology.sh"
 	if [[ ${PINHOLE_STAGE-} ]]; then
-		source "$lab/lib/verify.sh"
-		source "$lab/lib/matrix.sh"
-		source "$lab/lib/keep.sh"
 		inside
 	fi
 	source "$lab/lib/needs.sh"

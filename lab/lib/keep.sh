@@ -51,8 +51,8 @@ up() {
 hold() {
 	build_network
 	echo ready
-	mkfifo /run/pinhole/never
-	exec >/dev/null 2>&1 <>/run/pinhole/never
+	mkfifo /run/never
+	exec >/dev/null 2>&1 <>/run/never
 	trap : TERM INT HUP
 	while :; do read -r; done
 }

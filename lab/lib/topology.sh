@@ -5,12 +5,11 @@ declare -A setup=()  # node → commands for ip -batch in that node
 declare -A ruleset=() # router → its rules, behind the parameters that they ask for
 declare -A lifetime=() # router → how long its conntrack remembers UDP
 created=
-nodes=()
+log=/run/rendezvous.log
 
 node() {
 	local name
 	for name; do
-		nodes+=("$name")
 		created+="netns add $name"$'\n'
 		setup[$name]=$'link set lo up\n'
 	done
@@ -26,9 +25,10 @@ link() {
 # on NODE, WORDS for ip
 on() { setup[$1]+="$2"$'\n'; }
 
-# router NODE INSIDE PUBLIC [PARAMETER…]: carries the rules that read_type left
+# router NODE INSIDE PUBLIC [PARAMETER…]: of the type that was read last
 router() {
 	local node=$1 parameter
+	read_rules
 	ruleset[$node]="define wan = wan
 define lan = lan
 define inside = $2
@@ -109,18 +109,25 @@ network() {
 # raise: make what has been collected, each node in a process of its own, and the rendezvous
 raise() {
 	local node jobs=()
+	local routers=(core nat-alice nat-bob) # first, because they take longest
+	[[ ! ${setup[isp-alice]} ]] || routers+=(isp-alice)
+	[[ ! ${setup[isp-bob]} ]] || routers+=(isp-bob)
 	mount -t tmpfs -o mode=755 pinhole /run 2>/dev/null ||
 		die "no right to mount inside a namespace of our own; \"$0 doctor\" says why"
 	ip -batch - <<<"$created" || die "cannot make the namespaces and their links"
-	for node in "${nodes[@]}"; do
-		case $node in
-		server) continue ;;
-		core | nat-* | isp-*) forward "$node" & ;;
-		*) ip -n "$node" -batch - <<<"${setup[$node]}" & ;;
-		esac
+	for node in "${routers[@]}"; do
+		forward "$node" &
 		jobs+=($!)
 	done
+	mkdir /run/pinhole &
+	jobs+=($!)
 	serve
+	for node in alice alice2 bob; do
+		ip -n "$node" -batch - <<<"${setup[$node]}" &
+		jobs+=($!)
+	done
+	read -rt 10 -u "$ready" || die "the rendezvous did not come up: $(<$log)"
+	exec {ready}<&-
 	for node in "${jobs[@]}"; do
 		wait "$node" || die "the network did not come up"
 	done
@@ -128,28 +135,28 @@ raise() {
 }
 
 # forward ROUTER: its addresses, its rules, and how long its conntrack remembers UDP (the file
-# exists only once a rule has asked for conntrack)
+# exists only once a rule has asked for conntrack). What stays on the LAN is no business of the NAT:
+# with br_netfilter its rules would see that, too.
 forward() {
 	nsenter --net="/run/netns/$1" sh -c '
 		cd /proc/sys/net
 		echo 1 >ipv4/ip_forward && echo 0 >ipv4/icmp_ratelimit || exit
+		[ ! -e bridge ] || echo 0 >bridge/bridge-nf-call-iptables || exit
+		printf %s "$1" | ip -batch - &
 		[ -z "$2" ] || printf %s "$2" | nft -f - || exit
 		for timer in udp_timeout udp_timeout_stream; do
 			[ -z "$3" ] || echo "$3" >netfilter/nf_conntrack_$timer || exit
-		done &
-		printf %s "$1" | ip -batch - && wait $!
+		done
+		wait $!
 	' sh "${setup[$1]}" "${ruleset[$1]}" "${lifetime[$1]}"
 }
 
-# serve: the rendezvous on both public addresses; it says on one line that it is ready
+# serve: the rendezvous on both public addresses; it says on one line, through $ready, that it is up
 serve() {
-	local ready log=/run/pinhole/rendezvous.log
 	exec {ready}< <(
-		mkdir -p /run/pinhole && ip -n server -batch - <<<"${setup[server]}" &&
-			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" </dev/null 2>"$log"
+		ip -n server -batch - <<<"${setup[server]}" &&
+			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" </dev/null 2>$log
 	)
-	read -rt 10 -u "$ready" || die "the rendezvous did not come up: $(<"$log")"
-	exec {ready}<&-
 }
 
 # lossy PERCENT: core drops this part of what it forwards

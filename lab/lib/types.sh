@@ -5,29 +5,33 @@ types=(open firewall basic full-cone restricted port-restricted symmetric symmet
 	symmetric-block address-dependent masquerade cgnat udp-blocked)
 
 declare -A head # what the type says of itself, overrides applied: ${head[mapping]} …
-rules=          # its rules, overrides applied, everything included
+rules=          # its rules, with everything that they include
 
-# read_type "NAME[,KEY=VALUE…]": read it into $head and $rules, or say why it makes no sense.
+# read_type "NAME[,KEY=VALUE…]": read its head, or say why it makes no sense.
 read_type() {
-	local spec=$1 name=${1%%,*} key value line override
-	[[ $name =~ ^[a-z-]+$ && " ${types[*]} " == *" $name "* ]] ||
-		usage "there is no NAT type \"$name\"; there are ${types[*]}"
+	local LC_ALL=C spec=$1 name=${1%%,*} line lines override
+	[[ " ${types[*]} " == *" $name "* && $name ]] || usage "there is no NAT type \"$name\"; there are ${types[*]}"
 	head=([name]=$name [spec]=$spec)
-	read -rd '' rules <"$lab/nat/$name.nft"
-	while IFS= read -r line && [[ $line == '#'* ]]; do
-		if [[ $line =~ ^'# '([a-z ]+):\ +(.*) ]]; then
-			head[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
-		else
-			head[is]+=${line#'#'}
-		fi
-	done <<<"$rules"
+	mapfile -t lines <"$lab/nat/$name.nft"
+	for line in "${lines[@]}"; do
+		[[ $line == '#'* ]] || break
+		[[ ! $line =~ ^'# '([a-z ]+):\ +(.*) ]] || head[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
+	done
 	while [[ $spec == *,* ]]; do
 		spec=${spec#*,} override=${spec%%,*}
 		override "$1" "${override%%=*}" "${override#*=}"
 	done
+}
+
+# read_rules: of the type that $head is about
+read_rules() {
+	local LC_ALL=C piece
+	read -rd '' rules <"$lab/nat/${head[name]}.nft"
+	rules=${rules/"ports/"+([a-z])/"ports/${head[ports]}"}
+	rules=${rules/"hairpin/"+([a-z])/"hairpin/${head[hairpin]}"}
 	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
-		read -rd '' line <"$lab/nat/${BASH_REMATCH[1]}"
-		rules=${rules/"${BASH_REMATCH[0]}"/"$line"}
+		read -rd '' piece <"$lab/nat/${BASH_REMATCH[1]}"
+		rules=${rules/"${BASH_REMATCH[0]}"/"$piece"}
 	done
 	[[ ${head[timeout]} != *s ]] || rules=${rules//timeout 120s/timeout ${head[timeout]}}
 }
@@ -46,7 +50,6 @@ override() {
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"
 	head[said $key]=yes head[$key]=$value
-	rules=${rules/"\"$key/"+([a-z])".nft\""/"\"$key/$value.nft\""}
 }
 
 # list: one line for each type, from its head

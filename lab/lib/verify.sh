@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Inside a lab: are the NATs what was asked, and do the two reach each other as they should?
 
-room=/run/pinhole
+room=/run
 
 # field KEY JSON: a string, number or boolean of a flat object, into $field; empty for null
 field() {
@@ -29,20 +29,19 @@ measure() {
 
 # measured WHO SPEC: one line, asked and measured side by side
 measured() {
-	local who=$1 json_of axis got=() wanted good=yes
-	json_of=$(<"$room/$who.nat")
+	local who=$1 said axis shown=() good=yes
+	said=$(<"$room/$who.nat")
 	read_type "$2"
 	for axis in class mapping filtering; do
-		wanted=${head[$axis]}
-		field "$axis" "$json_of"
-		got+=("${field:-unknown}")
-		[[ $wanted == none || $field == "$wanted" ]] || good=no
+		field "$axis" "$said"
+		shown+=("${field:-unknown}")
+		[[ ${head[$axis]} == @(none|"$field") ]] || good=no
 	done
 	if [[ $json ]]; then
-		printf '{"node":"%s","asked":%s,"measured":%s,"as_asked":%s}\n' "$who" "$(asked "$2")" "${json_of:-null}" \
+		printf '{"node":"%s","asked":%s,"measured":%s,"as_asked":%s}\n' "$who" "$(asked "$2")" "${said:-null}" \
 			"$([[ $good == yes ]] && echo true || echo false)"
 	else
-		printf '%-6s asked %-22s measured %-16s %s mapping, %s filtering%s\n' "$who" "$2" "${got[@]}" \
+		printf '%-6s asked %-22s measured %-16s %s mapping, %s filtering%s\n' "$who" "$2" "${shown[@]}" \
 			"$([[ $good == yes ]] || echo '   NOT AS ASKED')"
 		[[ $good == yes ]] || sed 's/^/       /' "$room/$who.err"
 	fi
@@ -75,7 +74,7 @@ meet() {
 	local bob
 	PINHOLE_NAME=bob within bob "$bin/punch" --timeout "$@" >"$room/bob.out" 2>"$room/bob.log" &
 	bob=$!
-	until [[ $(<"$room/rendezvous.log") == *"bob registered"* ]] || ! kill -0 $bob 2>/dev/null; do sleep 0.01; done
+	until [[ $(<$log) == *"bob registered"* ]] || ! kill -0 $bob 2>/dev/null; do sleep 0.01; done
 	PINHOLE_NAME=alice within alice "$bin/punch" --peer bob --timeout "$@" >"$room/alice.out" 2>"$room/alice.log"
 	wait $bob
 }
@@ -98,14 +97,14 @@ outcome() {
 
 # demonstrate TYPE TYPE: the main job
 demonstrate() {
-	local expected why got how elapsed cause object who as_asked=true
+	local expected why got how elapsed cause object who lines as_asked=true
 	if [[ $json ]]; then
 		measure "$1" "$2" >"$room/measured" || as_asked=false
 		foretold "$1" "$2"
 		meet 4 --trace --json
 		outcome "$1" "$2"
-		mapfile -t who <"$room/measured"
-		printf '%s,"as_asked":%s,"measured":[%s,%s],"nat_alice":%s,"nat_bob":%s}\n' "${object%\}}" $as_asked "${who[@]}" \
+		mapfile -t lines <"$room/measured"
+		printf '%s,"as_asked":%s,"measured":[%s,%s],"nat_alice":%s,"nat_bob":%s}\n' "${object%\}}" $as_asked "${lines[@]}" \
 			"$(within nat-alice "$bin/nattrace" table --json)" "$(within nat-bob "$bin/nattrace" table --json)"
 		[[ $got == "$expected" && $as_asked == true ]]
 		return
@@ -122,8 +121,8 @@ demonstrate() {
 		printf '\nnat-%s: nattrace table\n' "$who"
 		within "nat-$who" "$bin/nattrace" table
 	done
-	mapfile -t who <"$room/alice.out"
-	got=${who[-1]%%:*}
-	printf '\n%s Expected was %s: %s.\n' "${who[-1]:-failed: alice has said nothing.}" "$expected" "$why"
+	mapfile -t lines <"$room/alice.out"
+	got=${lines[-1]%%:*}
+	printf '\n%s Expected was %s: %s.\n' "${lines[-1]:-failed: alice has said nothing.}" "$expected" "$why"
 	[[ $got == "$expected" && $as_asked == true ]]
 }

@@ -12,7 +12,9 @@ exits 0 'the environment tells where things are' open open --no-verify -- \
 		test "$(command -v rendezvous)" = "$PINHOLE_BIN/rendezvous"'
 said=$(echo word | "$netns" open open --no-verify -- cat)
 check 'stdin and stdout are those of the command' test "$said" = word
-check 'a folder with a space, and from elsewhere' env -C "$tmp" "$netns" open open --no-verify -- sh -c "test \$PWD = '$tmp'"
+mkdir "$tmp/a folder"
+check 'it runs in the folder that it is called from' env -C "$tmp/a folder" "$netns" open open --no-verify -- sh -c "test \"\$(pwd)\" = '$tmp/a folder'"
+rmdir "$tmp/a folder"
 exits 0 'the server has both addresses, under any prefix' open open --prefix 198.18.7.0/24 --no-verify -- \
 	sh -c 'ip netns exec alice ping -qc1 -W2 198.18.7.1 && ip netns exec bob ping -qc1 -W2 198.18.7.2'
 exits 0 'a packet with TTL 2 dies in core, and its sender is told' full-cone cgnat --no-verify -- \

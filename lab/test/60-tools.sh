@@ -8,9 +8,16 @@ tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 said=$("$netns" full-cone restricted 2>&1)
 code=$?
 if [[ $code == 0 ]]; then ok 'the main job: full-cone × restricted connect as expected'; else bad "the main job: exit $code: ${said//$'\n'/; }"; fi
-for part in 'asked full-cone' 'asked restricted' 'Expected: direct' 'What alice saw' 'What bob saw' 'What nat-alice holds' 'alice reached bob: direct'; do
+for part in 'asked full-cone' 'asked restricted' 'alice: punch --peer bob --trace' 'bob: punch --trace' \
+	'register request of alice' 'nat-alice: nattrace table' '^direct: alice at 192.168.1.2:.* Expected was direct: '; do
 	check "it says: $part" grep -q "$part" <<<"$said"
 done
+
+said=$("$netns" port-restricted symmetric 2>&1)
+code=$?
+if [[ $code == 0 && $said == *SYMMETRIC_REMAP*'Expected was failed'* ]]; then ok 'a failure that is expected is exit 0, with its cause'; else bad "port-restricted × symmetric: exit $code: ${said//$'\n'/; }"; fi
+said=$("$netns" --json full-cone cgnat 2>&1)
+check 'the demonstration as JSON' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == o["expected"] == "direct" and o["as_asked"] and o["punch"]["trace"] and o["nat_alice"]' "$said"
 
 cp -r "${netns%/*}" "$tmp/lab"
 sed -i 's/filtering\/endpoint-independent/filtering\/address-dependent/' "$tmp/lab/nat/full-cone.nft"

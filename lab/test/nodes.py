@@ -86,7 +86,7 @@ def check(what, good, why=""):
         passed += 1
     else:
         failed += 1
-    print(f"{'ok' if good else 'FAIL'}  {what}{'' if good or why == '' else f': {why}'}", flush=True)
+    print(f"{'ok   ' if good else 'FAIL '} {what}{'' if good or why == '' else f': {why}'}", flush=True)
 
 
 def done():

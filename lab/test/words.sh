@@ -33,9 +33,11 @@ exits() {
 	if [[ $code == "$1" ]]; then ok "$2"; else bad "$2: exit $code, ${said//$'\n'/; }"; fi
 }
 
+options=() # of the labs that stories are told in
+
 # story A B FILE ARGUMENT…: a Python test, alone in a lab without measurement
 story() {
-	"$netns" "$1" "$2" --no-verify -- python3 "$test/$3" "${@:4}" 2>&1 || bad "$3 with $1 and $2 did not succeed"
+	"$netns" "$1" "$2" "${options[@]}" --no-verify -- python3 "$test/$3" "${@:4}" 2>&1 || bad "$3 with $1 and $2 did not succeed"
 }
 
 # until_it CMD…: poll, for five seconds

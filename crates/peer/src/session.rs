@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use traverse::endpoint::{Endpoint, Event};
 
@@ -44,6 +44,9 @@ pub enum Traffic<'a> {
 
 /// ICMP destination unreachable, port unreachable (RFC 792).
 const PORT_UNREACHABLE: (u8, u8) = (3, 3);
+
+/// How long the server has to answer that we leave.
+const LEAVE: Duration = Duration::from_millis(100);
 
 /// An endpoint on a socket.
 pub struct Session<W> {
@@ -93,13 +96,25 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
         }
     }
 
-    /// Gives the name back. Nobody waits for an answer.
+    /// Gives the name back, and waits a moment for the server to say so: a
+    /// socket that is closed before bounces the answer.
     ///
     /// # Errors
     /// Those of the socket.
-    pub fn leave(&mut self) -> io::Result<()> {
+    pub async fn leave(&mut self) -> io::Result<()> {
         self.endpoint.leave(Instant::now());
-        self.flush()
+        self.flush()?;
+        let mut buffer = [0; wire::MAX_DATAGRAM];
+        let answer = async {
+            loop {
+                let received = self.udp.recv(&mut buffer).await?;
+                self.take(received, &buffer)?;
+                if matches!(received, Received::Datagram { from, .. } if from == self.server) {
+                    return Ok(());
+                }
+            }
+        };
+        tokio::time::timeout(LEAVE, answer).await.unwrap_or(Ok(()))
     }
 
     /// The brain.

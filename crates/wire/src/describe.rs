@@ -25,7 +25,10 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
         let [a, b, c, ..] = message.transaction();
         let _ = write!(text, " {a:02x}{b:02x}{c:02x}");
         if message.use_candidate() {
-            text.push_str(", nominates");
+            text.push_str(match message.class() {
+                Class::Indication => ", confirms",
+                _ => ", nominates",
+            });
         }
     }
     if let Some(change) = message.change_request() {
@@ -38,6 +41,9 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
     }
     if let Some(name) = message.name() {
         let _ = write!(text, " of {}", printable(name));
+    }
+    if message.is(Class::Request, Method::Register) && message.lifetime() == Some(0) {
+        text.push_str(", who leaves");
     }
     if let Some(name) = message.peer_name() {
         let _ = write!(text, " for {}", printable(name));

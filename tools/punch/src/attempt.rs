@@ -68,7 +68,11 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         peer: args.peer.clone(),
     };
     let outcome = attempt.run().await;
-    let left = attempt.session.leave();
+    let registered = !attempt.session.endpoint().mapped().is_empty();
+    let left = match registered {
+        true => attempt.session.leave().await,
+        false => Ok(()),
+    };
     let (outcome, ended) = outcome?;
     left?;
     let since = attempt.introduced.unwrap_or(start);

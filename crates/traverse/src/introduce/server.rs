@@ -9,21 +9,22 @@
 //! offer and its answer, and those only to a client that has registered.
 
 mod classic;
+mod introducer;
+mod registration;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
-use wire::{Builder, Change, Class, Message, Method, ParseError, Transaction, code};
+use wire::{Builder, Change, Class, Message, Method, ParseError, code};
 
 use super::cookie::Cookies;
-use super::forward::{Asker, Due, Introductions};
+use super::forward::{Due, Introductions};
 use super::limit::Limiter;
-use super::registry::{LIFETIME, Place, Refusal, Registry, valid_name};
-use crate::identity::{PublicKey, fingerprint, verify};
+use super::registry::Registry;
 use crate::io::{SocketId, Transmit};
 
 /// What the server is told when it starts.
@@ -115,13 +116,6 @@ struct Inbound<'a> {
     socket: SocketId,
     from: SocketAddr,
     message: Message<'a>,
-}
-
-/// A request whose cookie and signature are right.
-struct Signed<'a> {
-    name: &'a str,
-    sequence: u64,
-    cookie: [u8; super::cookie::LENGTH],
 }
 
 impl Server {
@@ -296,217 +290,6 @@ impl Server {
             .get(socket ^ 3)
             .filter(|other| !other.ip().is_unspecified())
             .copied()
-    }
-
-    // ---- The registry ----
-
-    /// Cookie first, and only for those who brought it back the signature's cost.
-    fn signed<'a>(&self, inbound: &Inbound<'a>, key: Option<PublicKey>) -> Result<Signed<'a>, u16> {
-        let cookie = self.cookie(inbound)?;
-        let message = &inbound.message;
-        let name = message.name().ok_or(code::BAD_REQUEST)?;
-        let sequence = message.sequence().ok_or(code::BAD_REQUEST)?;
-        let (part, signature) = message.signed().ok_or(code::BAD_REQUEST)?;
-        let key = key.ok_or(code::NOT_REGISTERED)?;
-        if !valid_name(name) {
-            return Err(code::BAD_REQUEST);
-        }
-        if !verify(&key, &part, &signature) {
-            return Err(code::FORBIDDEN);
-        }
-        Ok(Signed {
-            name,
-            sequence,
-            cookie,
-        })
-    }
-
-    fn cookie(&self, inbound: &Inbound<'_>) -> Result<[u8; super::cookie::LENGTH], u16> {
-        let nonce = inbound.message.nonce().ok_or(code::UNAUTHENTICATED)?;
-        if !self.cookies.check(inbound.now, inbound.from, nonce) {
-            return Err(code::STALE_NONCE);
-        }
-        nonce.try_into().map_err(|_| code::STALE_NONCE)
-    }
-
-    fn register(&mut self, inbound: &Inbound<'_>) -> Result<(), u16> {
-        let key = match inbound.message.public_key() {
-            Some(key) => key,
-            None => return Err(self.cookie(inbound).err().unwrap_or(code::BAD_REQUEST)),
-        };
-        let signed = self.signed(inbound, Some(key))?;
-        let asked = inbound.message.lifetime();
-        let lifetime = match asked {
-            Some(0) => Duration::ZERO,
-            _ => LIFETIME,
-        };
-        let known = self.registry.find(inbound.now, signed.name).is_some();
-        let place = Place {
-            key,
-            address: inbound.from,
-            socket: inbound.socket,
-            cookie: signed.cookie,
-        };
-        self.registry
-            .register(inbound.now, signed.name, signed.sequence, lifetime, place)
-            .map_err(|refusal| match refusal {
-                Refusal::Taken => code::NAME_TAKEN,
-                Refusal::Replayed => code::FORBIDDEN,
-                Refusal::Full => code::INSUFFICIENT_CAPACITY,
-            })?;
-        self.stats.registrations += 1;
-        let name = signed.name.to_owned();
-        if lifetime.is_zero() {
-            self.events.push_back(Event::Unregistered { name });
-        } else if !known {
-            self.events.push_back(Event::Registered {
-                name,
-                address: inbound.from,
-                key: fingerprint(&key),
-            });
-        }
-        let mut answer = Builder::success(&inbound.message)
-            .xor_mapped(inbound.from)
-            .lifetime(lifetime.as_secs() as u32);
-        if let Some(other) = self.other(inbound.socket) {
-            answer = answer.other_address(other);
-        }
-        self.answer(inbound, answer);
-        Ok(())
-    }
-
-    fn lookup(&mut self, inbound: &Inbound<'_>) -> Result<(), u16> {
-        self.cookie(inbound)?;
-        let name = inbound.message.peer_name().ok_or(code::BAD_REQUEST)?;
-        let held = self
-            .registry
-            .find(inbound.now, name)
-            .ok_or(code::NOT_REGISTERED)?;
-        let answer = Builder::success(&inbound.message).public_key(&held.key);
-        self.answer(inbound, answer);
-        Ok(())
-    }
-
-    // ---- The introducer ----
-
-    fn connect(&mut self, inbound: &Inbound<'_>) -> Result<(), u16> {
-        let asker = Asker {
-            socket: inbound.socket,
-            address: inbound.from,
-            transaction: inbound.message.transaction(),
-        };
-        if let Some(known) = self.introductions.seen(&asker) {
-            if let Some(answer) = known.map(<[u8]>::to_vec) {
-                self.push(inbound.socket, inbound.from, answer);
-            }
-            return Ok(());
-        }
-        let (now, message) = (inbound.now, &inbound.message);
-        let caller = message
-            .name()
-            .and_then(|name| self.registry.find(now, name))
-            .filter(|caller| caller.address == inbound.from)
-            .map(|caller| caller.key);
-        let signed = self.signed(inbound, caller)?;
-        let caller = caller.ok_or(code::NOT_REGISTERED)?;
-        if !self.registry.advance(signed.name, signed.sequence) {
-            return Err(code::FORBIDDEN);
-        }
-        let target = message.peer_name().ok_or(code::BAD_REQUEST)?;
-        let offer = message.seal().ok_or(code::BAD_REQUEST)?;
-        let held = self
-            .registry
-            .find(now, target)
-            .ok_or(code::NOT_REGISTERED)?;
-        if !self.introductions.room_for(target) {
-            return Err(code::INSUFFICIENT_CAPACITY);
-        }
-        let mut transaction: Transaction = [0; 12];
-        self.rng.fill_bytes(&mut transaction);
-        let notification = Builder::request(Method::Notify, transaction)
-            .nonce(&held.cookie)
-            .name(signed.name)
-            .peer_name(target)
-            .public_key(&caller)
-            .peer_address(inbound.from)
-            .seal(offer)
-            .finish();
-        if notification.len() > message.as_bytes().len() {
-            self.stats.too_short += 1;
-            return Ok(());
-        }
-        self.stats.connects += 1;
-        self.introductions.start(
-            now,
-            transaction,
-            asker,
-            message.as_bytes(),
-            (signed.name, target),
-            (held.socket, held.address),
-            notification,
-        );
-        self.handle_timeout(now);
-        Ok(())
-    }
-
-    fn notify_answered(&mut self, inbound: &Inbound<'_>) {
-        let transaction = inbound.message.transaction();
-        let Some(introduction) = self.introductions.pending(&transaction, inbound.from) else {
-            return;
-        };
-        let Ok(request) = Message::parse(&introduction.request) else {
-            return;
-        };
-        let target = self.registry.find(inbound.now, &introduction.target);
-        let answer = match (inbound.message.class(), inbound.message.seal(), target) {
-            (Class::Success, Some(seal), Some(held)) => Builder::success(&request)
-                .public_key(&held.key)
-                .peer_address(held.address)
-                .seal(seal),
-            (Class::Error, _, _) => {
-                let code = inbound.message.error().unwrap_or(code::FORBIDDEN);
-                Builder::error(&request, code)
-            }
-            _ => return,
-        };
-        let introduced = inbound.message.class() == Class::Success;
-        let answer = answer.finish();
-        if answer.len() > introduction.request.len() {
-            self.stats.too_short += 1;
-            return;
-        }
-        if introduced {
-            self.stats.introduced += 1;
-            self.events.push_back(Event::Introduced {
-                caller: introduction.caller.clone(),
-                target: introduction.target.clone(),
-            });
-        }
-        self.tell_caller(transaction, answer);
-    }
-
-    fn target_silent(&mut self, transaction: Transaction) {
-        let Some(introduction) = self.introductions.get(&transaction) else {
-            return;
-        };
-        let Ok(request) = Message::parse(&introduction.request) else {
-            return;
-        };
-        self.events.push_back(Event::Silent {
-            caller: introduction.caller.clone(),
-            target: introduction.target.clone(),
-        });
-        let answer = Builder::error(&request, code::PEER_SILENT).finish();
-        self.tell_caller(transaction, answer);
-    }
-
-    fn tell_caller(&mut self, transaction: Transaction, answer: Vec<u8>) {
-        let Some(introduction) = self.introductions.get(&transaction) else {
-            return;
-        };
-        let (socket, to) = (introduction.asker.socket, introduction.asker.address);
-        self.introductions.answered(&transaction, answer.clone());
-        self.push(socket, to, answer);
     }
 }
 

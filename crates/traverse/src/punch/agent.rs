@@ -161,7 +161,7 @@ impl Agent {
         match message.class() {
             Class::Request => self.asked(now, pair, message),
             Class::Success => self.answered(now, pair, message.transaction()),
-            Class::Indication if message.use_candidate() => self.confirmed(),
+            Class::Indication if message.use_candidate() => self.confirmed(now),
             Class::Indication | Class::Error => {}
         }
         true
@@ -330,9 +330,12 @@ impl Agent {
         }
     }
 
-    fn confirmed(&mut self) {
-        if matches!(self.state, State::Lingering { .. }) {
-            self.finish();
+    /// The caller knows. Its repetitions are on their way, and a socket that
+    /// closed now would bounce them.
+    fn confirmed(&mut self, now: Instant) {
+        if let State::Lingering { until } = &mut self.state {
+            let last = CONFIRMATIONS[CONFIRMATIONS.len() - 1];
+            *until = (*until).min(now + last + CONFIRMATIONS[1]);
         }
     }
 
