@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# What natprobe measures only when asked: hairpins, lifetimes, the path; and what it makes of two reports.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+[[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+
+# further SPEC ASK FIELD=VALUE…: once is enough, each is a matter of seconds or of one packet
+further() {
+	SPEC="$1 $2" ASK=$2 "$netns" "$1" open --no-verify -- python3 "$test/prober.py" 1 "${@:3}" 2>&1 || bad "natprobe $2 behind $1"
+}
+
+further open --hairpin hairpin=null
+further full-cone --hairpin hairpin.works=false
+further full-cone,hairpin=on --hairpin hairpin.works=true hairpin.source=external
+further restricted,hairpin=on,ports=random --hairpin hairpin.works=true hairpin.source=external
+further port-restricted,hairpin=on --hairpin hairpin.works=true hairpin.source=external
+further symmetric --hairpin hairpin=null
+
+further full-cone,timeout=2s '--lifetime 9' lifetime.alive_s=1 lifetime.dead_s=2 lifetime.refreshed_by_outbound=true lifetime.refreshed_by_inbound=false &
+further symmetric,timeout=3s '--lifetime 9' lifetime.alive_s=2 lifetime.dead_s=3 lifetime.refreshed_by_outbound=true lifetime.refreshed_by_inbound=false &
+# the kernel's own NAT: packets from outside refresh it as well
+further masquerade,timeout=3s '--lifetime 9' lifetime.alive_s=2 lifetime.dead_s=3 lifetime.refreshed_by_outbound=true lifetime.refreshed_by_inbound=true &
+further port-restricted '--lifetime 3' lifetime.alive_s=3 lifetime.dead_s=null lifetime.refreshed_by_outbound=null &
+wait
+
+# against A B PATTERN: natprobe behind A, with the report of bob behind B
+against() {
+	local said
+	# shellcheck disable=SC2016 # for the shell in the lab
+	said=$("$netns" "$1" "$2" --no-verify -- bash -c '
+		ip netns exec bob natprobe --json >/run/bob.json
+		ip netns exec alice natprobe --against /run/bob.json' 2>&1)
+	if [[ $said == *"A punch to the other host $3"* ]]; then ok "natprobe behind $1 foretells of $2: $3"; else bad "natprobe behind $1 against $2: ${said//$'\n'/; }"; fi
+}
+against restricted symmetric 'connects directly'
+against port-restricted symmetric 'does not connect by plain punching'
+against symmetric symmetric 'does not connect by plain punching'
