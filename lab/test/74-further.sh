@@ -35,3 +35,12 @@ against() {
 against restricted symmetric 'connects directly'
 against port-restricted symmetric 'does not connect by plain punching'
 against symmetric symmetric 'does not connect by plain punching'
+
+further full-cone --path 'path.hops=["192.168.1.1", "203.0.113.254"]' path.complete=true path.public_at_hop=1 path.filter_at_hop=null path.nats_in_series=false
+further port-restricted --path path.public_at_hop=1 path.filter_at_hop=1 path.nats_in_series=false
+further port-restricted,hairpin=on --path path.public_at_hop=1 path.filter_at_hop=1 path.nats_in_series=false
+further masquerade --path path.public_at_hop=1 path.filter_at_hop=1
+further basic --path path.public_at_hop=1
+further firewall --path path.public_at_hop=null path.filter_at_hop=1
+# the carrier lets strangers in, its customer's router does not
+further cgnat --path 'path.hops=["192.168.1.1", "100.64.1.1", "203.0.113.254"]' path.public_at_hop=2 path.filter_at_hop=1 path.nats_in_series=true

@@ -37,6 +37,10 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     lifetime: Option<u64>,
 
+    /// Also: which routers are on the way, and on which is the NAT? (Linux)
+    #[arg(long)]
+    path: bool,
+
     /// Then say what a punch between here and the host of that report comes to
     #[arg(long, value_name = "REPORT.json")]
     against: Option<PathBuf>,
@@ -72,6 +76,7 @@ pub(crate) struct Job {
     pub(crate) tries: u32,
     pub(crate) hairpin: bool,
     pub(crate) lifetime: Option<Duration>,
+    pub(crate) path: bool,
     pub(crate) against: Option<PathBuf>,
 }
 
@@ -100,6 +105,7 @@ impl Args {
             tries: self.tries,
             hairpin: self.hairpin,
             lifetime: self.lifetime.map(Duration::from_secs),
+            path: self.path,
             against: self.against,
         })
     }

@@ -2,14 +2,14 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
 use peer::discover::{measure, seed};
-use traverse::discover::{Config, Hairpin, Lifetime, Report, Verdict};
+use traverse::discover::{Config, Hairpin, Lifetime, Path, Report, Verdict};
 use traverse::nat::{Behaviour, Dependence};
 use traverse::oracle::expected;
 
@@ -72,17 +72,25 @@ async fn probe(job: &Job) -> anyhow::Result<Report> {
 
 /// What was asked for beyond the axes; what cannot disturb the others first.
 async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Result<()> {
-    if report.behaviour.nat != Some(true) {
-        return Ok(());
-    }
     let start = Instant::now();
-    if let Some(longest) = job.lifetime {
+    let behaviour = report.behaviour;
+    let translates = behaviour.nat == Some(true);
+    // A NAT that maps anew for every destination does so for itself, too, and
+    // lets the other address in by another mapping than the one that asked.
+    let stable = behaviour.mapping == Some(Dependence::EndpointIndependent);
+    if let (true, Some(longest)) = (translates, job.lifetime) {
         let mut lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
         measure(s1, &mut lifetime).await?;
         report.lifetime = lifetime.report();
     }
-    // A NAT that maps anew for every destination does so for itself, too.
-    if job.hairpin && report.behaviour.mapping == Some(Dependence::EndpointIndependent) {
+    if job.path && report.verdict == Verdict::Measured {
+        let outer = report.mapped.first().copied().filter(|_| translates);
+        let other = report.other_address.filter(|_| stable);
+        let mut path = Path::new(Instant::now(), s1, other, outer, seed()?);
+        measure(s1, &mut path).await?;
+        report.path = path.report();
+    }
+    if job.hairpin && translates && stable {
         let mut hairpin = Hairpin::new(Instant::now(), s1, seed()?);
         measure(s1, &mut hairpin).await?;
         report.hairpin = hairpin.report();
@@ -92,7 +100,7 @@ async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Resu
 }
 
 /// Another host's report.
-fn read(path: &Path) -> anyhow::Result<Behaviour> {
+fn read(path: &path::Path) -> anyhow::Result<Behaviour> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("reading the report {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is no report", path.display()))

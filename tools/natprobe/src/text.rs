@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use traverse::discover::{Asks, LifetimeReport, Policy, Report, Source, Verdict};
+use traverse::discover::{Asks, LifetimeReport, PathReport, Policy, Report, Source, Verdict};
 use traverse::nat::{Class, Dependence};
 use traverse::oracle::{Expected, Outcome};
 
@@ -80,6 +80,10 @@ fn table(report: &Report) -> String {
         let (found, more) = lives(found);
         row("lifetime", found, more);
     }
+    if let Some(found) = &report.path {
+        let (found, more) = way(found);
+        row("path", found, more);
+    }
     let round_trip = report.rtt_ms.map(|ms| format!("{ms:.1} ms away"));
     row(
         "server",
@@ -134,6 +138,25 @@ fn ports(report: &Report) -> (String, String) {
         _ => String::new(),
     };
     (word.to_owned(), more)
+}
+
+/// "192.168.1.1, 203.0.113.254", and where it is translated and filtered
+fn way(found: &PathReport) -> (String, String) {
+    let hop = |hop: &Option<_>| hop.map_or("?".to_owned(), |ip: std::net::IpAddr| ip.to_string());
+    let hops: Vec<_> = found.hops.iter().map(hop).collect();
+    let at = |what: &str, hop: Option<u8>| hop.map(|hop| format!("{what} at hop {hop}"));
+    let series = match found.nats_in_series {
+        Some(true) => Some("NATs in series".to_owned()),
+        Some(false) => Some("one NAT".to_owned()),
+        None => None,
+    };
+    let parts = [
+        at("translated", found.public_at_hop),
+        at("filtered", found.filter_at_hop),
+        series,
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (hops.join(", "), parts.join(", "))
 }
 
 /// "20 to 25 s", and what refreshes it
@@ -261,6 +284,7 @@ mod tests {
             remaps_after_early_inbound: Some(true),
             hairpin: None,
             lifetime: None,
+            path: None,
             rtt_ms: Some(0.3),
             elapsed_ms: 230.4,
             server,

@@ -26,6 +26,7 @@ mod early;
 mod hairpin;
 mod lifetime;
 mod measurement;
+mod path;
 mod report;
 mod trial;
 mod verdict;
@@ -52,6 +53,7 @@ pub use config::{BLIND_WAIT, Config, MIN_WAIT};
 pub use hairpin::{Hairpin, HairpinReport, Source};
 pub use lifetime::{Lifetime, LifetimeReport};
 pub use measurement::{Bounce, Measurement};
+pub use path::{Path, PathReport};
 pub use report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
 use trial::{Answer, Trial};
 

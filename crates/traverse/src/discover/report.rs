@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::allocation::Allocation;
 use super::hairpin::HairpinReport;
 use super::lifetime::LifetimeReport;
+use super::path::PathReport;
 pub use super::trial::Asks;
 use crate::nat::Behaviour;
 
@@ -37,6 +38,8 @@ pub struct Report {
     pub hairpin: Option<HairpinReport>,
     /// How long a mapping lives; [`Lifetime`](super::Lifetime) tests it.
     pub lifetime: Option<LifetimeReport>,
+    /// The routers on the way; [`Path`](super::Path) looks for them.
+    pub path: Option<PathReport>,
     /// Round trip to the server, in milliseconds.
     pub rtt_ms: Option<f64>,
     /// How long the measurement took, in milliseconds.

@@ -46,6 +46,7 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         remaps_after_early_inbound: early::judge(&discover.trials, bench.loss, &behaviour),
         hairpin: None,
         lifetime: None,
+        path: None,
         rtt_ms: round_trip.map(milliseconds),
         elapsed_ms: milliseconds(now - discover.started),
         server: discover.config.s1,
