@@ -44,3 +44,18 @@ further basic --path path.public_at_hop=1
 further firewall --path path.public_at_hop=null path.filter_at_hop=1
 # the carrier lets strangers in, its customer's router does not
 further cgnat --path 'path.hops=["192.168.1.1", "100.64.1.1", "203.0.113.254"]' path.public_at_hop=2 path.filter_at_hop=1 path.nats_in_series=true
+
+# sheet SPEC ASK NUMBER=VERDICT…
+sheet() {
+	local said pair
+	# shellcheck disable=SC2016 # for the shell in the lab
+	said=$("$netns" "$1" open --no-verify -- sh -c 'ip netns exec alice natprobe --rfc4787 $0' "$2" 2>&1)
+	for pair in "${@:3}"; do
+		if grep -Eq "^REQ-${pair%=*} +${pair#*=}" <<<"$said"; then ok "the sheet of $1: REQ-${pair%=*} is ${pair#*=}"; else bad "the sheet of $1: REQ-${pair%=*} is not ${pair#*=}: $(grep "^REQ-${pair%=*} " <<<"$said")"; fi
+	done
+}
+sheet full-cone,hairpin=on '' 1=met 2=met 3='not tested' 4=met 5='not tested' 8=met 9=met 11='not tested' 14='not tested'
+sheet masquerade,timeout=3s '--lifetime 6' 1=met 5='NOT MET' 6=met 8='NOT MET' 9='NOT MET' 11='NOT MET'
+sheet symmetric '' 1='NOT MET' 2=met 4='NOT MET' 8='NOT MET' 9='not tested'
+said=$("$netns" open open --no-verify -- ip netns exec alice natprobe --rfc4787 2>&1)
+check 'no sheet where there is no NAT' grep -q 'no NAT' <<<"$said"

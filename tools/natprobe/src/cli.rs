@@ -41,6 +41,11 @@ pub(crate) struct Args {
     #[arg(long)]
     path: bool,
 
+    /// Then go through the UDP requirements of RFC 4787; implies --hairpin, and
+    /// --lifetime adds two of them
+    #[arg(long)]
+    rfc4787: bool,
+
     /// Then say what a punch between here and the host of that report comes to
     #[arg(long, value_name = "REPORT.json")]
     against: Option<PathBuf>,
@@ -77,6 +82,7 @@ pub(crate) struct Job {
     pub(crate) hairpin: bool,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) path: bool,
+    pub(crate) rfc4787: bool,
     pub(crate) against: Option<PathBuf>,
 }
 
@@ -103,7 +109,8 @@ impl Args {
             json: self.json,
             timeout: self.timeout.map(Duration::from_millis),
             tries: self.tries,
-            hairpin: self.hairpin,
+            hairpin: self.hairpin || self.rfc4787,
+            rfc4787: self.rfc4787,
             lifetime: self.lifetime.map(Duration::from_secs),
             path: self.path,
             against: self.against,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 use peer::discover::{measure, seed};
-use traverse::discover::{Config, Hairpin, Lifetime, Path, Report, Verdict};
+use traverse::discover::{Config, Hairpin, Lifetime, Path, Report, Verdict, sheet};
 use traverse::nat::{Behaviour, Dependence};
 use traverse::oracle::expected;
 
@@ -111,15 +111,22 @@ fn print(job: &Job, report: &Report) -> anyhow::Result<()> {
         Some(other) => Some(expected(&report.behaviour, &read(other)?)),
         None => None,
     };
+    let sheet = job.rfc4787.then(|| sheet(report));
     let text = match job.json {
         true => {
             let mut object = serde_json::to_value(report)?;
-            if let (Some(against), Some(object)) = (against, object.as_object_mut()) {
-                object.insert("against".to_owned(), text::against_json(&against));
+            if let Some(against) = against {
+                object["against"] = text::against_json(&against);
+            }
+            if let Some(sheet) = sheet {
+                object["rfc4787"] = serde_json::to_value(sheet)?;
             }
             object.to_string()
         }
-        false => text::render(report, against.as_ref()),
+        false => {
+            let sheet = sheet.map(|sheet| text::sheet(&sheet)).unwrap_or_default();
+            sheet + &text::render(report, against.as_ref())
+        }
     };
     match writeln!(std::io::stdout(), "{text}") {
         // Whoever read has read enough.

@@ -4,7 +4,9 @@ use std::fmt::{Display, Write};
 
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use traverse::discover::{Asks, LifetimeReport, PathReport, Policy, Report, Source, Verdict};
+use traverse::discover::{
+    Asks, Compliance, LifetimeReport, PathReport, Policy, Report, Requirement, Source, Verdict,
+};
 use traverse::nat::{Class, Dependence};
 use traverse::oracle::{Expected, Outcome};
 
@@ -31,6 +33,27 @@ pub(crate) fn render(report: &Report, against: Option<&Expected>) -> String {
         );
     }
     page
+}
+
+/// The requirements of RFC 4787, one on a line.
+pub(crate) fn sheet(sheet: &[Requirement]) -> String {
+    let mut table = Builder::new();
+    for requirement in sheet {
+        let verdict = match requirement.verdict {
+            Compliance::Met => "met",
+            Compliance::NotMet => "NOT MET",
+            Compliance::NotTested => "not tested",
+        };
+        table.push_record([
+            format!("REQ-{}", requirement.number),
+            verdict.to_owned(),
+            format!("{}: {}", requirement.wants, requirement.evidence),
+        ]);
+    }
+    if sheet.is_empty() {
+        return "RFC 4787 has nothing to say where there is no NAT.\n\n".to_owned();
+    }
+    lines(&table.build().with(Style::blank()).to_string()) + "\n"
 }
 
 /// The same for programs.
@@ -90,12 +113,13 @@ fn table(report: &Report) -> String {
         report.server.to_string(),
         round_trip.unwrap_or_default(),
     );
-    let table = table.build().with(Style::blank()).to_string();
-    // It pads the last column, too, which only shows when it is copied.
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim()))
-        .collect()
+    lines(&table.build().with(Style::blank()).to_string())
+}
+
+/// It pads the last column, too, which only shows when it is copied.
+fn lines(table: &str) -> String {
+    let lines = table.lines().map(|line| format!("{}\n", line.trim()));
+    lines.collect()
 }
 
 fn tested(found: Option<impl Display>) -> String {
@@ -199,18 +223,16 @@ fn let_in(report: &Report) -> String {
     if report.behaviour.filtering.is_none() {
         return String::new();
     }
-    let tests = report.evidence.iter().filter_map(|e| {
-        let what = match e.test {
-            Asks::OtherAddress => "other address",
-            Asks::OtherPort => "other port",
-            Asks::Mapping | Asks::Allocation | Asks::EarlyInbound | Asks::AfterEarly => {
-                return None;
-            }
-        };
-        Some(format!("{what} {} of {}", e.received, e.sent))
-    });
-    let tests: Vec<_> = tests.collect();
-    format!("let in: {}", tests.join(", "))
+    let count = |test, what: &str| {
+        let same = report.evidence.iter().filter(|e| e.test == test);
+        let (received, sent) = same.fold((0, 0), |(r, s), e| (r + e.received, s + e.sent));
+        format!("{what} {received} of {sent}")
+    };
+    let [address, port] = [
+        count(Asks::OtherAddress, "other address"),
+        count(Asks::OtherPort, "other port"),
+    ];
+    format!("let in: {address}, {port}")
 }
 
 fn sentence(report: &Report) -> String {

@@ -15,6 +15,9 @@ pub struct Config {
     pub tries: u32,
     /// From one send of a test to the next.
     pub spacing: Duration,
+    /// Look at a dozen more mappings even where ports are kept: a pool of
+    /// addresses may show only then.
+    pub survey: bool,
     /// How long to wait after the last send. Without it, three measured round
     /// trips and at least [`MIN_WAIT`]; [`BLIND_WAIT`] where none was measured.
     pub wait: Option<Duration>,
@@ -34,6 +37,7 @@ impl Config {
             s2,
             tries: 5,
             spacing: Duration::from_millis(20),
+            survey: false,
             wait: None,
         }
     }

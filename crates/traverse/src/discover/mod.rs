@@ -28,6 +28,7 @@ mod lifetime;
 mod measurement;
 mod path;
 mod report;
+mod rfc4787;
 mod trial;
 mod verdict;
 
@@ -55,6 +56,7 @@ pub use lifetime::{Lifetime, LifetimeReport};
 pub use measurement::{Bounce, Measurement};
 pub use path::{Path, PathReport};
 pub use report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
+pub use rfc4787::{Compliance, Requirement, sheet};
 use trial::{Answer, Trial};
 
 /// The mapping socket.
