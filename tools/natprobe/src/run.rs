@@ -65,6 +65,7 @@ async fn probe(job: &Job) -> anyhow::Result<Report> {
     let mut config = Config::new(s1, s2);
     config.tries = job.tries;
     config.wait = job.timeout;
+    config.survey = job.rfc4787;
     let mut report = peer::discover::discover(config).await?;
     further(job, s1, &mut report).await?;
     Ok(report)

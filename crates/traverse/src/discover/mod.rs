@@ -259,11 +259,8 @@ impl Discover {
         let s1 = self.config.s1;
         let local = |t: &Trial| self.locals[t.socket].port();
         let moved = |t: &Trial| t.mapped().is_some_and(|mapped| mapped.port() != local(t));
-        if self
-            .trials
-            .iter()
-            .any(|t| t.asks.is_plain() && t.asks != Asks::AfterEarly && moved(t))
-        {
+        let usual = |t: &&Trial| t.asks.is_plain() && t.asks != Asks::AfterEarly;
+        if self.config.survey || self.trials.iter().filter(usual).any(moved) {
             for socket in ALLOCATION {
                 self.add(now, socket, s1, Asks::Allocation);
             }

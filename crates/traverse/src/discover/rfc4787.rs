@@ -128,6 +128,10 @@ fn samples(report: &Report) -> &[super::Sample] {
 fn pooling(report: &Report) -> Finding {
     match report.public_addresses.as_slice() {
         [] => (NotTested, "no outer address was seen".to_owned()),
+        [one] if samples(report).len() < ENOUGH => (
+            NotTested,
+            format!("only few mappings were seen, all on {one}"),
+        ),
         [one] => (
             Met,
             format!("{} mappings, all on {one}", samples(report).len()),
@@ -135,6 +139,9 @@ fn pooling(report: &Report) -> Finding {
         many => (NotMet, format!("this one host was seen from {many:?}")),
     }
 }
+
+/// A pool of two addresses hides from so many mappings once in a hundred times.
+const ENOUGH: usize = 8;
 
 fn overloading(report: &Report) -> Finding {
     let samples = samples(report);
