@@ -8,6 +8,7 @@ story port-restricted open peers.py lan
 story full-cone restricted peers.py trace
 story full-cone open peers.py refusals
 story udp-blocked open peers.py blocked
+story restricted full-cone peers.py servers
 story full-cone full-cone peers.py garbage
 options=(--same-lan)
 story port-restricted port-restricted peers.py same_lan

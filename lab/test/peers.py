@@ -104,6 +104,32 @@ def refusals():
     end(holder)
 
 
+def servers():
+    everywhere = start("server", "rendezvous", "--port", "9000")
+    everywhere.stdout.readline()
+    code, said, log = end(start("alice", "natprobe", "--s1", f"{S2}:9000", "--json"))
+    check("a server that listens everywhere answers from the address that was asked", code == 0 and json.loads(said)["mapped"], said + log)
+    one = start("bob", "punch", "--server", f"{S2}:9000", "--name", "bob")
+    check("also those who register", line(one, "registered as") is not None)
+    for process in (one, everywhere):
+        process.terminate()
+        end(process)
+    # a STUN server: it knows Binding, and nothing else
+    stun = Udp("server", S1, 9002)
+    asks = start("alice", "punch", "--server", f"{S1}:9002", "--name", "alice", "--peer", "bob", "--timeout", "1")
+    until = time.monotonic() + 20
+    stun.socket.settimeout(0.1)
+    while asks.poll() is None and time.monotonic() < until:
+        try:
+            request, sender = stun.socket.recvfrom(2000)
+        except TimeoutError:
+            continue
+        if request[:2] == b"\x00\x01":
+            stun.socket.sendto(b"\x01\x01\x00\x00" + request[4:20], sender)
+    code, said, log = end(asks)
+    check("a STUN server that is no rendezvous: exit 2, and it is not called blocked UDP", code == 2 and "is no rendezvous" in log, said + log)
+
+
 def blocked():
     code, said, log = end(start("alice", "punch", "--name", "alice", "--peer", "bob", "--json"))
     check("punch without UDP: exit 1, UDP_BLOCKED", code == 1 and json.loads(said)["cause"]["code"] == "UDP_BLOCKED", said + log)

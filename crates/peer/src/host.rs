@@ -32,8 +32,23 @@ pub fn addresses() -> io::Result<Vec<IpAddr>> {
 /// brackets where a port follows the latter.
 ///
 /// # Errors
-/// When it cannot be understood or looked up.
+/// When it cannot be understood or looked up, or nobody can be there.
 pub async fn resolve(server: &str, default_port: u16) -> io::Result<SocketAddr> {
+    let address = look_up(server, default_port).await?;
+    let problem = if address.port() == 0 {
+        "nobody can be reached at port 0"
+    } else if address.ip().is_unspecified() {
+        "that is the address to listen on, not one to reach anybody at"
+    } else {
+        return Ok(address);
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
+}
+
+async fn look_up(server: &str, default_port: u16) -> io::Result<SocketAddr> {
+    if server.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is empty"));
+    }
     if let Ok(address) = server.parse::<SocketAddr>() {
         return Ok(address);
     }
@@ -77,6 +92,8 @@ mod tests {
             let address = resolve(text, 8848).await.unwrap();
             assert_eq!(address, expected.parse().unwrap(), "{text}");
         }
-        assert!(resolve("localhost:http?", 8848).await.is_err());
+        for bad in ["localhost:http?", "", "127.0.0.1:0", "0.0.0.0", "[::]:8848"] {
+            assert!(resolve(bad, 8848).await.is_err(), "{bad}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+
+use crate::udp::{Received, Udp};
 use tokio::task::JoinSet;
 
 /// How a host answered a TCP SYN; each carries the round trip.
@@ -62,6 +64,27 @@ async fn knock(address: SocketAddr) -> Option<Reach> {
         }
         Err(_) => None,
     }
+}
+
+/// Whether a STUN server answers there, to a plain Binding request, within
+/// `timeout`. It is asked five times.
+///
+/// # Errors
+/// Those of the socket.
+pub async fn speaks_stun(address: SocketAddr, timeout: Duration) -> std::io::Result<bool> {
+    let udp = Udp::bind_for(address)?;
+    let request = wire::binding_request(*b"speaks STUN?", None);
+    let mut buffer = [0; wire::MAX_DATAGRAM];
+    for _ in 0..5 {
+        udp.send_to(&request, address, None)?;
+        let received = tokio::time::timeout(timeout / 5, udp.recv(&mut buffer)).await;
+        match received {
+            Ok(Ok(Received::Datagram { from, .. })) if from == address => return Ok(true),
+            Ok(Err(error)) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

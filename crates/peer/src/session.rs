@@ -53,6 +53,7 @@ pub struct Session<W> {
     udp: Udp,
     endpoint: Endpoint,
     server: SocketAddr,
+    answered: Option<SocketAddr>,
     witness: W,
 }
 
@@ -63,6 +64,7 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
             udp,
             endpoint,
             server,
+            answered: None,
             witness,
         }
     }
@@ -122,11 +124,18 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
         &self.endpoint
     }
 
+    /// Who has sent us anything at all: UDP is not blocked then, even if it
+    /// was not the rendezvous.
+    pub fn answered(&self) -> Option<SocketAddr> {
+        self.answered
+    }
+
     fn take(&mut self, received: Received, buffer: &[u8]) -> io::Result<()> {
         match received {
             Received::Datagram { length, from, ttl } => {
                 let payload = &buffer[..length];
                 (self.witness)(Traffic::Received { from, ttl, payload });
+                self.answered.get_or_insert(from);
                 self.endpoint.handle_input(Instant::now(), from, payload);
             }
             Received::Bounced {

@@ -172,7 +172,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     }
                 }
                 Event::Failed(cause) => return Ok((Outcome::Failed(cause), Instant::now())),
-                Event::ServerSilent if self.is_blocked().await => {
+                Event::ServerSilent if self.is_blocked().await? => {
                     return Ok((Outcome::Failed(Cause::UdpBlocked), Instant::now()));
                 }
                 event => self.note(event).await?,
@@ -229,17 +229,37 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         Ok(())
     }
 
-    /// Never an answer by UDP, but one by TCP.
-    async fn is_blocked(&self) -> bool {
-        let unheard = self.session.endpoint().mapped().is_empty();
-        unheard && reach::tcp_rtt(self.settings.server, KNOCK).await.is_some()
+    /// Never an answer by UDP, but one by TCP. What answers and is no
+    /// rendezvous is an error: it says nothing about the way.
+    async fn is_blocked(&self) -> anyhow::Result<bool> {
+        let server = self.settings.server;
+        if !self.session.endpoint().mapped().is_empty() {
+            return Ok(false);
+        }
+        if let Some(other) = self.session.answered().filter(|from| *from != server) {
+            anyhow::bail!(
+                "{server} was asked and {other} answered: a server with several addresses \
+                 has to be started with --ip {}",
+                server.ip()
+            );
+        }
+        let (stun, tcp) = tokio::join!(
+            reach::speaks_stun(server, KNOCK),
+            reach::tcp_rtt(server, KNOCK)
+        );
+        anyhow::ensure!(
+            !stun? && self.session.answered().is_none(),
+            "{server} answers, but is no rendezvous: start one with: rendezvous --ip {}",
+            server.ip()
+        );
+        Ok(tcp.is_some())
     }
 
     /// Nobody was introduced in time: why?
     async fn nobody(&self) -> anyhow::Result<(Outcome, Instant)> {
         let failed = |cause| Ok((Outcome::Failed(cause), Instant::now()));
         let server = self.settings.server;
-        if self.is_blocked().await {
+        if self.is_blocked().await? {
             return failed(Cause::UdpBlocked);
         }
         anyhow::ensure!(

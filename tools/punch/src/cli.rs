@@ -37,7 +37,7 @@ pub struct Args {
     pub json: bool,
     /// Seconds to wait for the peer, and then again for the path
     /// [default: 10; without --peer the wait has no end]
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// Local UDP port [default: any free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]

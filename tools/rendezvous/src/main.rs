@@ -3,6 +3,7 @@
 
 mod log;
 mod serve;
+mod socket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -40,8 +41,8 @@ struct Args {
     #[arg(long, default_value_t = RATE, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// Names that may be registered at once
-    #[arg(long, default_value_t = MOST_NAMES)]
-    max_names: usize,
+    #[arg(long, default_value_t = MOST_NAMES, value_parser = clap::value_parser!(u32).range(1..))]
+    max_names: u32,
     /// JSON lines instead of text
     #[arg(long)]
     json: bool,
@@ -65,7 +66,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         addresses: addresses.clone(),
         secret,
         rate: args.rate,
-        most_names: args.max_names,
+        most_names: args.max_names as usize,
     };
     let server = Server::new(config, std::time::Instant::now());
     tokio::runtime::Builder::new_current_thread()

@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use traverse::introduce::server::Server;
 
 use crate::log::Log;
+use crate::socket::Socket;
 
 /// Datagrams that one socket may hand over before the others have their turn.
 const TURN: usize = 64;
 
 struct Shared {
     server: Mutex<Server>,
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<Socket>,
     log: Log,
     /// The brain's next timeout may have changed.
     changed: Notify,
@@ -28,10 +28,10 @@ struct Shared {
 /// # Errors
 /// When a socket cannot be bound.
 pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow::Result<()> {
+    let heard = Arc::default();
     let mut sockets = Vec::with_capacity(addresses.len());
     for address in addresses {
-        let socket = UdpSocket::bind(address)
-            .await
+        let socket = Socket::bind(*address, &heard)
             .with_context(|| format!("cannot listen on {address} (UDP)"))?;
         sockets.push(socket);
     }
@@ -66,7 +66,7 @@ async fn receive(shared: Arc<Shared>, index: usize) {
             return shared.log.trouble(&format!("socket {index}: {error}"));
         }
         for _ in 0..TURN {
-            let Ok((length, from)) = socket.try_recv_from(&mut buffer) else {
+            let Ok((length, from)) = socket.try_recv(&mut buffer) else {
                 break;
             };
             let mut server = shared.lock();
@@ -107,7 +107,7 @@ impl Shared {
     fn flush(&self, server: &mut Server) {
         while let Some(transmit) = server.poll_transmit() {
             // A full send buffer loses a datagram, as the network may.
-            let _ = self.sockets[transmit.socket].try_send_to(&transmit.payload, transmit.to);
+            let _ = self.sockets[transmit.socket].try_send(&transmit.payload, transmit.to);
         }
         while let Some(event) = server.poll_event() {
             self.log.event(&event);

@@ -294,7 +294,7 @@ impl Server {
 }
 
 /// The default number of names: 64 MiB or so when full.
-pub const MOST_NAMES: usize = 200_000;
+pub const MOST_NAMES: u32 = 200_000;
 
 /// The default rate for one prefix.
 pub const RATE: u32 = 2000;

@@ -77,9 +77,9 @@ impl Server {
             })?;
         self.stats.registrations += 1;
         let name = signed.name.to_owned();
-        if lifetime.is_zero() {
+        if lifetime.is_zero() && known {
             self.events.push_back(Event::Unregistered { name });
-        } else if !known {
+        } else if !lifetime.is_zero() && !known {
             self.events.push_back(Event::Registered {
                 name,
                 address: inbound.from,

@@ -1,0 +1,204 @@
+//! A socket that answers from the address that was asked, also where it
+//! listens on all of them: a NAT lets in nothing else.
+
+use std::collections::HashMap;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// Clients whose address here is remembered; beyond it all are forgotten, and
+/// the next packet of each tells it anew.
+const MOST: usize = 256 * 1024;
+
+/// Which of our addresses each client spoke to last, on any socket.
+#[derive(Default)]
+pub struct Heard(Mutex<HashMap<SocketAddr, IpAddr>>);
+
+impl Heard {
+    fn note(&self, client: SocketAddr, at: IpAddr) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() >= MOST {
+            heard.clear();
+        }
+        heard.insert(client, at);
+    }
+
+    fn at(&self, client: SocketAddr) -> Option<IpAddr> {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.get(&client).copied()
+    }
+}
+
+/// A UDP socket of the rendezvous.
+pub struct Socket {
+    udp: UdpSocket,
+    /// Where it listens on all addresses.
+    heard: Option<Arc<Heard>>,
+}
+
+impl Socket {
+    /// Binds; must be called within a tokio runtime. `heard` is one for all.
+    ///
+    /// # Errors
+    /// What `bind(2)` says of that address.
+    pub fn bind(address: SocketAddr, heard: &Arc<Heard>) -> io::Result<Socket> {
+        let raw = RawSocket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
+        raw.set_nonblocking(true)?;
+        if address.is_ipv6() {
+            // An IPv4 client would be told an address that it does not know.
+            raw.set_only_v6(true)?;
+        }
+        let any = address.ip().is_unspecified();
+        match address {
+            SocketAddr::V4(_) if any => setsockopt(&raw, sockopt::Ipv4PacketInfo, &true)?,
+            SocketAddr::V6(_) if any => setsockopt(&raw, sockopt::Ipv6RecvPacketInfo, &true)?,
+            _ => {}
+        }
+        raw.bind(&address.into())?;
+        Ok(Socket {
+            udp: UdpSocket::from_std(raw.into())?,
+            heard: any.then(|| Arc::clone(heard)),
+        })
+    }
+
+    /// Waits until there may be something to receive.
+    ///
+    /// # Errors
+    /// When the runtime ends.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.udp.readable().await
+    }
+
+    /// One datagram, if there is one.
+    ///
+    /// # Errors
+    /// `WouldBlock`, and those of the socket.
+    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let Some(heard) = &self.heard else {
+            return self.udp.try_recv_from(buffer);
+        };
+        let (length, from, at) = self
+            .udp
+            .try_io(Interest::READABLE, || recv_with_address(&self.udp, buffer))?;
+        if let Some(at) = at {
+            heard.note(from, at);
+        }
+        Ok((length, from))
+    }
+
+    /// Sends one datagram, from the address where its receiver was heard.
+    ///
+    /// # Errors
+    /// Those of the socket; a full buffer is `WouldBlock`.
+    pub fn try_send(&self, payload: &[u8], to: SocketAddr) -> io::Result<()> {
+        let from = self.heard.as_ref().and_then(|heard| heard.at(to));
+        match from {
+            None => self.udp.try_send_to(payload, to).map(drop),
+            Some(from) => self.udp.try_io(Interest::WRITABLE, || {
+                send_from(&self.udp, payload, to, from)
+            }),
+        }
+    }
+}
+
+fn recv_with_address(
+    udp: &UdpSocket,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    let mut control = [0; 128];
+    let mut iov = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::empty();
+    let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut iov, Some(&mut control), flags)?;
+    let storage = message.address.as_ref();
+    let from = storage.and_then(|address| {
+        let v4 = address
+            .as_sockaddr_in()
+            .map(|v4| SocketAddr::V4((*v4).into()));
+        v4.or_else(|| Some(SocketAddr::V6((*address.as_sockaddr_in6()?).into())))
+    });
+    let from = from.ok_or_else(|| io::Error::other("a datagram from nowhere"))?;
+    let at = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            let ip = Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr));
+            Some(IpAddr::V4(ip))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)))
+        }
+        _ => None,
+    });
+    Ok((message.bytes, from, at))
+}
+
+fn send_from(udp: &UdpSocket, payload: &[u8], to: SocketAddr, from: IpAddr) -> io::Result<()> {
+    let (v4, v6);
+    let control = match from {
+        IpAddr::V4(ip) => {
+            v4 = in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: in_addr {
+                    s_addr: u32::from(ip).to_be(),
+                },
+                ipi_addr: in_addr { s_addr: 0 },
+            };
+            ControlMessage::Ipv4PacketInfo(&v4)
+        }
+        IpAddr::V6(ip) => {
+            v6 = in6_pktinfo {
+                ipi6_ifindex: 0,
+                ipi6_addr: in6_addr {
+                    s6_addr: ip.octets(),
+                },
+            };
+            ControlMessage::Ipv6PacketInfo(&v6)
+        }
+    };
+    let address = SockaddrStorage::from(to);
+    let iov = [IoSlice::new(payload)];
+    let flags = MsgFlags::empty();
+    sendmsg(udp.as_raw_fd(), &iov, &[control], flags, Some(&address))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_from_the_address_that_was_asked() {
+        let server = Socket::bind("0.0.0.0:0".parse().unwrap(), &Arc::default()).unwrap();
+        let port = server.udp.local_addr().unwrap().port();
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for asked in ["127.0.0.2", "127.0.0.3"] {
+            client.send_to(b"hello", (asked, port)).await.unwrap();
+            let mut buffer = [0; 64];
+            let (length, from) = loop {
+                server.readable().await.unwrap();
+                if let Ok(received) = server.try_recv(&mut buffer) {
+                    break received;
+                }
+            };
+            assert_eq!(
+                (&buffer[..length], from),
+                (&b"hello"[..], client.local_addr().unwrap())
+            );
+            server.try_send(b"hello yourself", from).unwrap();
+            let (_, from) = client.recv_from(&mut buffer).await.unwrap();
+            assert_eq!(from.ip(), asked.parse::<IpAddr>().unwrap());
+        }
+    }
+}
