@@ -54,8 +54,10 @@ A NAT laboratory in network namespaces.
 Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
 Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
   ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off
+  mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
   --json          for programs; matrix wants a file name after it (- for stdout)
+  --profile FILE  stands for a type: the NAT that this report of natprobe (--json) describes
   --name NAME     which lab that stays (default: default)
   --loss PERCENT  core drops this part of the packets that it forwards: once for each packet
                   between alice, bob and server, in either direction; a LAN loses nothing
@@ -92,6 +94,8 @@ parse() {
 		--all) all=1 ;;
 		--loss | --delay | --prefix | --name) (($# > 1)) || usage "$1 wants a value"; value "$1" "$2"; shift ;;
 		--loss=* | --delay=* | --prefix=* | --name=*) value "${1%%=*}" "${1#*=}" ;;
+		--profile) (($# > 1)) || usage '--profile wants a report of natprobe'; words+=("@$2"); shift ;;
+		--profile=*) words+=("@${1#*=}") ;;
 		-*) usage "there is no option $1" ;;
 		*) words+=("$1") ;;
 		esac
@@ -118,6 +122,17 @@ value() {
 		[[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$ ]] || usage "--name is made of letters, digits, _ . and -, not \"$2\""
 		name=$2 ;;
 	esac
+}
+
+# rebuild: a report in place of a type becomes the type that it describes
+rebuild() {
+	local i spec
+	for i in "${!words[@]}"; do
+		[[ ${words[i]} == @* ]] || continue
+		source "$lab/lib/profile.sh"
+		profile "${words[i]#@}"
+		words[i]=$spec
+	done
 }
 
 # build_network: for the two types that were asked
@@ -161,6 +176,7 @@ run() {
 	parse "$@"
 	s1=$prefix.1 s2=$prefix.2 core=$prefix.254
 	source "$lab/lib/types.sh"
+	rebuild
 	source "$lab/lib/topology.sh"
 	if [[ ${PINHOLE_STAGE-} ]]; then
 		inside

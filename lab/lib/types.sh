@@ -21,6 +21,17 @@ read_type() {
 		spec=${spec#*,} override=${spec%%,*}
 		override "$1" "${override%%=*}" "${override#*=}"
 	done
+	[[ ! ${head[said mapping]}${head[said filtering]} ]] || classify
+}
+
+# classify: the name that RFC 3489 has for the two axes
+classify() {
+	case ${head[mapping]}:${head[filtering]} in
+	endpoint-independent:endpoint-independent) head[class]=full-cone ;;
+	endpoint-independent:address-dependent) head[class]=restricted ;;
+	endpoint-independent:*) head[class]=port-restricted ;;
+	*) head[class]=symmetric ;;
+	esac
 }
 
 # read_rules: of the type that $head is about
@@ -29,6 +40,9 @@ read_rules() {
 	read -rd '' rules <"$lab/nat/${head[name]}.nft"
 	rules=${rules/"ports/"+([a-z])/"ports/${head[ports]}"}
 	rules=${rules/"hairpin/"+([a-z])/"hairpin/${head[hairpin]}"}
+	for piece in mapping filtering; do
+		[[ ! ${head[said $piece]} ]] || rules=${rules/"$piece/"+([a-z-])/"$piece/${head[$piece]}"}
+	done
 	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
 		read -rd '' piece <"$lab/nat/${BASH_REMATCH[1]}"
 		rules=${rules/"${BASH_REMATCH[0]}"/"$piece"}
@@ -45,7 +59,12 @@ override() {
 	hairpin=*) usage "$spec: hairpin is on or off, not \"$value\"" ;;
 	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
 		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
-	*) usage "$spec: there is no override \"$key\"; there are ports, timeout and hairpin" ;;
+	mapping=endpoint-independent | mapping=address-dependent | mapping=address-and-port-dependent | \
+		filtering=endpoint-independent | filtering=address-dependent | filtering=address-and-port-dependent)
+		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that could be another" ;;
+	mapping=* | filtering=*)
+		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, hairpin, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"
