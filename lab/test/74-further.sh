@@ -59,3 +59,16 @@ sheet masquerade,timeout=3s '--lifetime 6' 1=met 5='NOT MET' 6=met 8='NOT MET' 9
 sheet symmetric '' 1='NOT MET' 2=met 4='NOT MET' 8='NOT MET' 9='not tested'
 said=$("$netns" open open --no-verify -- ip netns exec alice natprobe --rfc4787 2>&1)
 check 'no sheet where there is no NAT' grep -q 'no NAT' <<<"$said"
+
+further symmetric '--runs 4' determinism.runs=4 'determinism.differing=[]'
+# the NAT changes behind natprobe's back, once it has reported
+# shellcheck disable=SC2016 # for the shell in the lab
+said=$("$netns" full-cone open --no-verify -- bash -c '
+	ip netns exec alice natprobe --watch 1 >/run/watched &
+	seen() { until grep -q "$1" /run/watched; do ((SECONDS < 20)) || return; sleep 0.05; done; }
+	seen full-cone
+	ip netns exec nat-alice nft insert rule ip pinhole guard iifname wan ip saddr "$PINHOLE_S2" udp sport 8849 drop
+	seen changed
+	kill %1
+	cat /run/watched')
+check '--watch reports a change, and what has changed' grep -q '^changed: .*filtering' <<<"$said"

@@ -46,6 +46,16 @@ pub(crate) struct Args {
     #[arg(long)]
     rfc4787: bool,
 
+    /// Measure so many times, and tell what was not the same every time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+
+    /// Go on measuring, every so many seconds, and report again when something
+    /// has changed
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    watch: Option<u64>,
+
     /// Then say what a punch between here and the host of that report comes to
     #[arg(long, value_name = "REPORT.json")]
     against: Option<PathBuf>,
@@ -83,6 +93,8 @@ pub(crate) struct Job {
     pub(crate) lifetime: Option<Duration>,
     pub(crate) path: bool,
     pub(crate) rfc4787: bool,
+    pub(crate) runs: u32,
+    pub(crate) watch: Option<Duration>,
     pub(crate) against: Option<PathBuf>,
 }
 
@@ -111,6 +123,8 @@ impl Args {
             tries: self.tries,
             hairpin: self.hairpin || self.rfc4787,
             rfc4787: self.rfc4787,
+            runs: self.runs,
+            watch: self.watch.map(Duration::from_secs),
             lifetime: self.lifetime.map(Duration::from_secs),
             path: self.path,
             against: self.against,

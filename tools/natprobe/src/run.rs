@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
-use peer::discover::{measure, seed};
-use traverse::discover::{Config, Hairpin, Lifetime, Path, Report, Verdict, sheet};
+use peer::discover::{discover, measure, seed};
+use traverse::discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Verdict, sheet};
 use traverse::nat::{Behaviour, Dependence};
 use traverse::oracle::expected;
 
@@ -25,11 +25,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(job) => job,
         Err(error) => error.exit(),
     };
-    let result = probe(&job).and_then(|report| {
-        print(&job, &report)?;
-        Ok(report.verdict)
-    });
-    match result {
+    match work(&job) {
         Ok(Verdict::Measured) => ExitCode::SUCCESS,
         Ok(Verdict::UdpBlocked) => ExitCode::from(1),
         Ok(Verdict::CouldNotTell) => ExitCode::from(2),
@@ -41,7 +37,24 @@ pub(crate) fn main() -> ExitCode {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn probe(job: &Job) -> anyhow::Result<Report> {
+async fn work(job: &Job) -> anyhow::Result<Verdict> {
+    let config = configure(job).await?;
+    let mut report = probe(job, &config).await?;
+    let mut read = print(job, &report, &[])?;
+    while let Some(pause) = job.watch.filter(|_| read) {
+        tokio::time::sleep(pause).await;
+        let next = probe(job, &config).await?;
+        let changed = report.differences(&next);
+        if !changed.is_empty() {
+            read = print(job, &next, &changed)?;
+            report = next;
+        }
+    }
+    Ok(report.verdict)
+}
+
+/// Whom to ask, and how.
+async fn configure(job: &Job) -> anyhow::Result<Config> {
     let resolve = async |server: &str| {
         let address = peer::host::resolve(server, DEFAULT_PORT).await;
         address.with_context(|| format!("looking up {server}"))
@@ -66,8 +79,23 @@ async fn probe(job: &Job) -> anyhow::Result<Report> {
     config.tries = job.tries;
     config.wait = job.timeout;
     config.survey = job.rfc4787;
-    let mut report = peer::discover::discover(config).await?;
-    further(job, s1, &mut report).await?;
+    Ok(config)
+}
+
+/// As often as asked, and what was asked for beyond that.
+async fn probe(job: &Job, config: &Config) -> anyhow::Result<Report> {
+    let mut report = discover(config.clone()).await?;
+    let mut differing = Vec::new();
+    for _ in 1..job.runs {
+        let again = discover(config.clone()).await?;
+        report.elapsed_ms += again.elapsed_ms;
+        differing.extend(report.differences(&again));
+    }
+    differing.sort_unstable();
+    differing.dedup();
+    let runs = job.runs;
+    report.determinism = (runs > 1).then_some(Determinism { runs, differing });
+    further(job, config.s1, &mut report).await?;
     Ok(report)
 }
 
@@ -107,7 +135,8 @@ fn read(path: &path::Path) -> anyhow::Result<Behaviour> {
     serde_json::from_str(&text).with_context(|| format!("{} is no report", path.display()))
 }
 
-fn print(job: &Job, report: &Report) -> anyhow::Result<()> {
+/// Is somebody still reading?
+fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
     let against = match &job.against {
         Some(other) => Some(expected(&report.behaviour, &read(other)?)),
         None => None,
@@ -119,6 +148,9 @@ fn print(job: &Job, report: &Report) -> anyhow::Result<()> {
             if let Some(against) = against {
                 object["against"] = text::against_json(&against);
             }
+            if !changed.is_empty() {
+                object["changed"] = changed.into();
+            }
             if let Some(sheet) = sheet {
                 object["rfc4787"] = serde_json::to_value(sheet)?;
             }
@@ -126,12 +158,16 @@ fn print(job: &Job, report: &Report) -> anyhow::Result<()> {
         }
         false => {
             let sheet = sheet.map(|sheet| text::sheet(&sheet)).unwrap_or_default();
-            sheet + &text::render(report, against.as_ref())
+            let changed = match changed {
+                [] => String::new(),
+                changed => format!("changed: {}\n", changed.join(", ")),
+            };
+            changed + &sheet + &text::render(report, against.as_ref())
         }
     };
     match writeln!(std::io::stdout(), "{text}") {
         // Whoever read has read enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("writing to standard output"),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true).context("writing to standard output"),
     }
 }

@@ -59,9 +59,8 @@ pub(crate) fn sheet(sheet: &[Requirement]) -> String {
 /// The same for programs.
 pub(crate) fn against_json(expected: &Expected) -> serde_json::Value {
     serde_json::json!({
-        "outcome": expected.outcome,
-        "why": expected.why,
-        "text": expected.why.to_string(),
+        "expected": expected.outcome,
+        "why": {"code": expected.why, "text": expected.why.to_string()},
     })
 }
 
@@ -88,6 +87,13 @@ fn table(report: &Report) -> String {
         let more = remaps.filter(|&yes| yes).map(|_| EARLY.to_owned());
         let word = remaps.map(|remaps| if remaps { "remapped" } else { "harmless" });
         row("early packets", tested(word), more.unwrap_or_default());
+    }
+    if let Some(found) = &report.determinism {
+        let word = match found.differing.as_slice() {
+            [] => "the same".to_owned(),
+            differing => format!("not the same: {}", differing.join(", ")),
+        };
+        row("over time", word, format!("in {} runs", found.runs));
     }
     if let Some(found) = report.hairpin {
         let counts = format!("{} of {} came back", found.received, found.sent);
@@ -280,7 +286,7 @@ fn sentence(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use traverse::discover::{Cause, CauseCode, Evidence, Report};
+    use traverse::discover::{Cause, CauseCode, Confidence, Evidence, Report};
     use traverse::nat::Behaviour;
 
     use super::*;
@@ -301,6 +307,8 @@ mod tests {
             behaviour,
             local: "10.0.0.2:40000".parse().unwrap(),
             port_preservation: Some(true),
+            confidence: Confidence::default(),
+            determinism: None,
             allocation: None,
             public_addresses: vec![],
             remaps_after_early_inbound: Some(true),

@@ -55,7 +55,9 @@ pub use hairpin::{Hairpin, HairpinReport, Source};
 pub use lifetime::{Lifetime, LifetimeReport};
 pub use measurement::{Bounce, Measurement};
 pub use path::{Path, PathReport};
-pub use report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
+pub use report::{
+    Asks, Cause, CauseCode, Confidence, Determinism, Evidence, Note, NoteCode, Report, Verdict,
+};
 pub use rfc4787::{Compliance, Requirement, sheet};
 use trial::{Answer, Trial};
 

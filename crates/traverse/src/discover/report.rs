@@ -20,6 +20,8 @@ pub struct Report {
     /// tested, and the notes say why.
     #[serde(flatten)]
     pub behaviour: Behaviour,
+    /// How sure the two axes are.
+    pub confidence: Confidence,
     /// The addresses that the server saw, in the order of the tests.
     pub mapped: Vec<SocketAddr>,
     /// The mapping socket's own address.
@@ -33,6 +35,8 @@ pub struct Report {
     /// Does a packet that comes before our own has gone out make the NAT give
     /// ours another port? Openers with a low TTL cure it. `None`: not tested.
     pub remaps_after_early_inbound: Option<bool>,
+    /// Is it the same every time? `None`: it was measured once.
+    pub determinism: Option<Determinism>,
     /// Does the outer address lead back in? `None`: not tested, which is how
     /// [`Discover`](super::Discover) leaves it; [`Hairpin`](super::Hairpin) tests it.
     pub hairpin: Option<HairpinReport>,
@@ -66,6 +70,61 @@ pub enum Verdict {
     UdpBlocked,
     /// It is not known whether it is the network or the server.
     CouldNotTell,
+}
+
+/// The chance that a verdict is right, as far as loss can fool it: what was
+/// heard is certain, what was not may have been lost. `None`: not tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Confidence {
+    /// That of `mapping`.
+    pub mapping: Option<f64>,
+    /// That of `filtering`.
+    pub filtering: Option<f64>,
+}
+
+/// What repeated measurements agree on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Determinism {
+    /// How often it was measured.
+    pub runs: u32,
+    /// The fields of the report that were not the same every time.
+    pub differing: Vec<&'static str>,
+}
+
+impl Report {
+    /// The fields in which two measurements of one NAT should agree and do not.
+    /// What one of them could not test is no difference.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
+            a.is_some() && b.is_some() && a != b
+        }
+        let policy = |r: &Self| r.allocation.as_ref().and_then(|found| found.policy);
+        let addresses = |r: &Self| {
+            Some(&r.public_addresses)
+                .filter(|all| !all.is_empty())
+                .cloned()
+        };
+        let (a, b) = (&self.behaviour, &other.behaviour);
+        let remaps = |r: &Self| r.remaps_after_early_inbound;
+        [
+            ("verdict", self.verdict != other.verdict),
+            ("nat", differ(a.nat, b.nat)),
+            ("mapping", differ(a.mapping, b.mapping)),
+            ("filtering", differ(a.filtering, b.filtering)),
+            ("allocation", differ(policy(self), policy(other))),
+            (
+                "public_addresses",
+                differ(addresses(self), addresses(other)),
+            ),
+            (
+                "remaps_after_early_inbound",
+                differ(remaps(self), remaps(other)),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(field, differs)| differs.then_some(field))
+        .collect()
+    }
 }
 
 /// The counts behind a verdict.

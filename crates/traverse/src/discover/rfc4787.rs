@@ -249,8 +249,18 @@ fn determinism(report: &Report) -> Finding {
             "one destination saw two mappings of one socket".to_owned(),
         );
     }
-    (
-        NotTested,
-        "nothing changed in this one measurement".to_owned(),
-    )
+    match &report.determinism {
+        Some(found) if !found.differing.is_empty() => {
+            let changed = found.differing.join(", ");
+            (
+                NotMet,
+                format!("in {} runs this changed: {changed}", found.runs),
+            )
+        }
+        Some(found) => (NotTested, format!("nothing changed in {} runs", found.runs)),
+        None => (
+            NotTested,
+            "nothing changed in this one measurement".to_owned(),
+        ),
+    }
 }

@@ -458,3 +458,25 @@ fn early_packets_remap_behind_a_bare_masquerade_alone() {
         }
     }
 }
+
+#[test]
+fn two_measurements_differ_in_what_both_have_tested() {
+    let [cone, strict] = ["full-cone", "symmetric"].map(|name| Scene::named(name).run());
+    assert_eq!(cone.differences(&cone), Vec::<&str>::new());
+    let fields = ["mapping", "filtering", "allocation"];
+    assert_eq!(cone.differences(&strict), fields);
+    let mut untested = strict.clone();
+    untested.behaviour.filtering = None;
+    assert_eq!(cone.differences(&untested), ["mapping", "allocation"]);
+}
+
+#[test]
+fn what_was_heard_is_certain_and_what_was_not_nearly_so() {
+    let cone = Scene::named("full-cone").run().confidence;
+    assert_eq!((cone.mapping, cone.filtering), (Some(1.0), Some(1.0)));
+    let strict = Scene::named("port-restricted").run().confidence;
+    let filtering = strict.filtering.unwrap();
+    assert!((1.0 - 1e-6..1.0).contains(&filtering), "{filtering}");
+    let lone = Scene::named("full-cone").server(Server::OneAddress).run();
+    assert_eq!(lone.confidence.filtering, None);
+}

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::allocation::{Allocation, Policy, Sample};
-use super::report::{Asks, Cause, CauseCode, Evidence, Note, NoteCode, Report, Verdict};
+use super::report::{
+    Asks, Cause, CauseCode, Confidence, Evidence, Note, NoteCode, Report, Verdict,
+};
 use super::trial::{Trial, let_in, loss, witnesses};
 use super::{Discover, MAPPING, early};
 use crate::nat::{
@@ -21,6 +23,7 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         other: discover.other,
         trials: &discover.trials,
         loss: loss(&discover.trials),
+        doubt: 0.0,
         notes: Vec::new(),
     };
     let cause = no_measurement(discover);
@@ -44,6 +47,11 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         allocation: bench.allocation(&behaviour),
         public_addresses: bench.public_addresses(&behaviour),
         remaps_after_early_inbound: early::judge(&discover.trials, bench.loss, &behaviour),
+        confidence: Confidence {
+            mapping: behaviour.mapping.map(|_| 1.0),
+            filtering: behaviour.filtering.map(|_| 1.0 - bench.doubt),
+        },
+        determinism: None,
         hairpin: None,
         lifetime: None,
         path: None,
@@ -104,6 +112,8 @@ struct Bench<'a> {
     other: Option<SocketAddr>,
     trials: &'a [Trial],
     loss: f64,
+    /// How probable it is that loss alone made the silence that was judged.
+    doubt: f64,
     notes: Vec<Note>,
 }
 
@@ -280,7 +290,10 @@ impl Bench<'_> {
         let proved = self.trials.iter().any(|t| speaks(t) && t.is_answered());
         let telling = trial.silence_is_telling(self.loss);
         match (proved, telling) {
-            (true, true) => Some(true),
+            (true, true) => {
+                self.doubt = self.doubt.max(self.loss.powf(trial.sent() as f64));
+                Some(true)
+            }
             (false, _) => {
                 let text = format!(
                     "the server tells {other} as its other address, but {proof} does not answer: \
