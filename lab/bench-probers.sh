@@ -28,7 +28,7 @@ inside() {
 # probe NAME CMD…: on alice's node, if it is installed
 probe() {
 	local name=$1 said start=${EPOCHREALTIME/./} took
-	command -v "$2" >/dev/null || return
+	command -v "$2" >/dev/null || return 0
 	said=$(ip netns exec alice timeout 60 "${@:2}" 2>&1)
 	took=$((${EPOCHREALTIME/./} - start))
 	printf '%s|%d.%03d|%s\n' "$name" $((took / 1000000)) $((took / 1000 % 1000)) "$(verdict "$name" "$said")"
@@ -38,7 +38,7 @@ probe() {
 verdict() {
 	case $1 in
 	natprobe) sed -En 's/.*"class":"?([a-z-]+)"?.*"nat":([a-z]+).*/\1/p' <<<"$2" ;;
-	stun) sed -n 's/^Primary: \([^,]*\(, [A-Z][^,]*\)\?\).*/\1/p' <<<"$2" ;;
+	stun) sed -n 's/^Primary: \([^,\t]*\(, [A-Z][^,]*\)\?\).*/\1/p' <<<"$2" ;;
 	natdiscovery) sed -En 's/.*(NAT with .*)!/\1/p' <<<"$2" | sed 's/NAT with //' | paste -sd';' ;;
 	pystun3) sed -n "s/^('\([^']*\)'.*/\1/p" <<<"$2" ;;
 	stuntman) sed -En 's/(Behavior test|Nat behavior|Nat filtering): //p' <<<"$2" | paste -sd';' ;;
@@ -48,7 +48,7 @@ verdict() {
 
 if [[ $1 == --inside ]]; then
 	inside
-	exit
+	exit 0
 fi
 [[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${lab%/*}/target/release
 printf '%-21s %-14s %8s  %s\n' TYPE PROBER SECONDS VERDICT

@@ -3,6 +3,7 @@
 mod cli;
 mod run;
 mod text;
+mod words;
 
 fn main() -> std::process::ExitCode {
     run::main()

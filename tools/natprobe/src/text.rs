@@ -4,11 +4,11 @@ use std::fmt::{Display, Write};
 
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use traverse::discover::{
-    Asks, Compliance, LifetimeReport, PathReport, Policy, Report, Requirement, Source, Verdict,
-};
+use traverse::discover::{Asks, Compliance, Report, Requirement, Source, Verdict};
 use traverse::nat::{Class, Dependence};
 use traverse::oracle::{Expected, Outcome};
+
+use crate::words;
 
 /// The whole page.
 pub(crate) fn render(report: &Report, against: Option<&Expected>) -> String {
@@ -80,11 +80,11 @@ fn table(report: &Report) -> String {
     row("mapping", tested(behaviour.mapping), seen_from(report));
     row("filtering", tested(behaviour.filtering), let_in(report));
     if behaviour.nat == Some(true) {
-        let (policy, more) = ports(report);
+        let (policy, more) = words::ports(report);
         row("ports", policy, more);
-        row("public addresses", addresses(report), String::new());
+        row("public addresses", words::addresses(report), String::new());
         let remaps = report.remaps_after_early_inbound;
-        let more = remaps.filter(|&yes| yes).map(|_| EARLY.to_owned());
+        let more = remaps.filter(|&yes| yes).map(|_| words::EARLY.to_owned());
         let word = remaps.map(|remaps| if remaps { "remapped" } else { "harmless" });
         row("early packets", tested(word), more.unwrap_or_default());
     }
@@ -106,11 +106,11 @@ fn table(report: &Report) -> String {
         row("hairpin", yes(found.works).to_owned(), counts + source);
     }
     if let Some(found) = report.lifetime {
-        let (found, more) = lives(found);
+        let (found, more) = words::lives(found);
         row("lifetime", found, more);
     }
     if let Some(found) = &report.path {
-        let (found, more) = way(found);
+        let (found, more) = words::way(found);
         row("path", found, more);
     }
     let round_trip = report.rtt_ms.map(|ms| format!("{ms:.1} ms away"));
@@ -137,80 +137,6 @@ fn yes(yes: bool) -> &'static str {
         true => "yes",
         false => "no",
     }
-}
-
-const EARLY: &str = "if the peer's packet comes first, ours leaves from another port; \
-     openers with a low TTL cure it";
-
-/// The policy, and what it means to somebody who has to guess.
-fn ports(report: &Report) -> (String, String) {
-    let Some(found) = &report.allocation else {
-        return ("not tested".to_owned(), String::new());
-    };
-    let [low, high] = found.range;
-    let word = match found.policy {
-        None => "not tested",
-        Some(Policy::Preserving) => "preserved",
-        Some(Policy::Sequential) => "sequential",
-        Some(Policy::Block) => "block",
-        Some(Policy::Random) => "random",
-    };
-    let step = found.step.unwrap_or_default();
-    let next = found.next_port.map(|port| format!(", the next is {port}"));
-    let more = match (found.policy, found.spray, found.pool) {
-        (Some(Policy::Sequential), ..) => format!("step {step}{}", next.unwrap_or_default()),
-        (Some(_), Some(spray), Some(pool)) => format!(
-            "{low} to {high} seen, about {pool} in all; {} sockets and {} probes meet in {:.1} %",
-            spray.sockets,
-            spray.probes,
-            spray.odds * 100.0
-        ),
-        _ => String::new(),
-    };
-    (word.to_owned(), more)
-}
-
-/// "192.168.1.1, 203.0.113.254", and where it is translated and filtered
-fn way(found: &PathReport) -> (String, String) {
-    let hop = |hop: &Option<_>| hop.map_or("?".to_owned(), |ip: std::net::IpAddr| ip.to_string());
-    let hops: Vec<_> = found.hops.iter().map(hop).collect();
-    let at = |what: &str, hop: Option<u8>| hop.map(|hop| format!("{what} at hop {hop}"));
-    let series = match found.nats_in_series {
-        Some(true) => Some("NATs in series".to_owned()),
-        Some(false) => Some("one NAT".to_owned()),
-        None => None,
-    };
-    let parts = [
-        at("translated", found.public_at_hop),
-        at("filtered", found.filter_at_hop),
-        series,
-    ];
-    let parts: Vec<_> = parts.into_iter().flatten().collect();
-    (hops.join(", "), parts.join(", "))
-}
-
-/// "20 to 25 s", and what refreshes it
-fn lives(found: LifetimeReport) -> (String, String) {
-    let refreshed = match (found.refreshed_by_outbound, found.refreshed_by_inbound) {
-        (Some(true), Some(true)) => "refreshed by packets in either direction",
-        (Some(true), Some(false)) => "refreshed by packets from inside alone",
-        (Some(false), Some(true)) => "refreshed by packets from outside alone",
-        (Some(false), Some(false)) => "never refreshed",
-        _ if !found.response_port => "the server does not answer to another port",
-        _ => "",
-    };
-    let word = match (found.alive_s, found.dead_s) {
-        (Some(alive), Some(dead)) => format!("{alive} to {dead} s"),
-        (Some(alive), None) => format!("at least {alive} s"),
-        (None, Some(dead)) => format!("less than {dead} s"),
-        (None, None) => "not tested".to_owned(),
-    };
-    (word, refreshed.to_owned())
-}
-
-fn addresses(report: &Report) -> String {
-    let all = report.public_addresses.iter().map(ToString::to_string);
-    all.collect::<Vec<_>>().join(", ")
 }
 
 /// "seen as 198.51.100.1:40000 from 3 places"

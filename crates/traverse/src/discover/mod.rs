@@ -21,6 +21,7 @@
 //! Hairpinning and lifetimes are not looked at.
 
 mod allocation;
+mod births;
 mod config;
 mod early;
 mod hairpin;

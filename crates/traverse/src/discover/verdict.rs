@@ -3,12 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::allocation::{Allocation, Policy, Sample};
 use super::report::{
     Asks, Cause, CauseCode, Confidence, Evidence, Note, NoteCode, Report, Verdict,
 };
 use super::trial::{Trial, let_in, loss, witnesses};
-use super::{Discover, MAPPING, early};
+use super::{Discover, MAPPING, births, early};
 use crate::nat::{
     Behaviour,
     Dependence::{self, *},
@@ -44,8 +43,8 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         mapped: bench.mapped(),
         local: discover.locals[MAPPING],
         port_preservation: bench.port_preservation(),
-        allocation: bench.allocation(&behaviour),
-        public_addresses: bench.public_addresses(&behaviour),
+        allocation: births::allocation(discover, &behaviour),
+        public_addresses: births::public_addresses(discover, &behaviour),
         remaps_after_early_inbound: early::judge(&discover.trials, bench.loss, &behaviour),
         confidence: Confidence {
             mapping: behaviour.mapping.map(|_| 1.0),
@@ -151,53 +150,6 @@ impl Bench<'_> {
         trials
             .filter_map(|t| Some(t.mapped()?.port() == self.locals[t.socket].port()))
             .reduce(|all, one| all && one)
-    }
-
-    /// Every mapping that was seen, in the order of their birth: a mapping of
-    /// one socket for several destinations counts once.
-    fn allocation(&self, behaviour: &Behaviour) -> Option<Allocation> {
-        if behaviour.nat != Some(true) {
-            return None;
-        }
-        // A cone gives the early socket another port only because it must.
-        let cone = behaviour.mapping == Some(EndpointIndependent);
-        let usual = |t: &&Trial| t.asks.is_plain() && !(cone && t.asks == Asks::AfterEarly);
-        let plain = self.trials.iter().filter(usual);
-        let births: Vec<_> = plain
-            .filter_map(|t| {
-                let answer = t.answers.iter().find(|a| a.mapped.is_some())?;
-                let inner = self.locals[t.socket].port();
-                let outer = answer.mapped?.port();
-                Some((t.first_sent()?, answer.sent, Sample { inner, outer }))
-            })
-            .collect();
-        // A packet may be lost before the NAT or after it: the first send has
-        // made the mapping, or the one that was answered.
-        let ordered = |by: fn(&(Instant, Instant, Sample)) -> Instant| {
-            let mut births = births.clone();
-            births.sort_by_key(by);
-            let mut samples: Vec<Sample> = Vec::new();
-            for (.., sample) in births {
-                if !samples.contains(&sample) {
-                    samples.push(sample);
-                }
-            }
-            Allocation::of(samples)
-        };
-        let [first, answered] = [ordered(|b| b.0), ordered(|b| b.1)];
-        let is_sequential = |a: &Allocation| a.policy == Some(Policy::Sequential);
-        answered.filter(is_sequential).or(first)
-    }
-
-    fn public_addresses(&self, behaviour: &Behaviour) -> Vec<IpAddr> {
-        let answers = self.trials.iter().flat_map(|t| &t.answers);
-        let mut seen: Vec<_> = answers.filter_map(|a| Some(a.mapped?.ip())).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        match behaviour.nat {
-            Some(true) => seen,
-            _ => Vec::new(),
-        }
     }
 
     /// RFC 5780 §4.3, with addresses and ports compared together.
