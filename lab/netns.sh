@@ -22,19 +22,41 @@
 set -o pipefail
 shopt -s extglob
 
-here=$PWD self=${BASH_SOURCE[0]##*/}
-[[ ${BASH_SOURCE[0]} != */* ]] || cd "${BASH_SOURCE[0]%/*}" || exit 2
-lab=$PWD self=$PWD/$self
+here=$PWD self=${BASH_SOURCE[0]}
+[[ ! -L $self ]] || self=$(readlink -f "$self")
+[[ $self != */* ]] || cd "${self%/*}" || exit 2
+lab=$PWD self=$PWD/${self##*/}
 cd "$here" || exit 2
 
 die() { echo "netns.sh: $*" >&2; exit 2; }
 usage() { die "$* (--help says more)"; }
 
+# say FORMAT WORD…: printf, whose failure is ours and is told once; a reader who has left needs no telling
+say() {
+	# shellcheck disable=SC2059
+	printf "$@" 2>/dev/null || torn
+}
+torn() {
+	local why out
+	exec {out}>&1
+	why=$(LC_ALL=C; printf '\n' 2>&1 >&"$out")
+	[[ $why != *'Broken pipe'* ]] || exit 2
+	die "cannot write to stdout: ${why##*: }"
+}
+
+# lib NAME: a part of this script
+lib() {
+	[[ -r $lab/lib/$1.sh ]] || die "cannot read $lab/lib/$1.sh: netns.sh runs from the folder that it came in; make a link to it, no copy"
+	# shellcheck source=/dev/null
+	source "$lab/lib/$1.sh" || exit 2
+}
+
 json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
 
 help() {
-	cat <<'HELP'
+	local text
+	read -rd '' text <<'HELP'
 A NAT laboratory in network namespaces.
 
   lab/netns.sh A B               alice behind NAT type A, bob behind B: measure both NATs,
@@ -75,13 +97,16 @@ RAM) and, with exec and shell, PINHOLE_NAME (the node). PINHOLE_BIN from outside
 Exit: 0 as asked and as expected; 1 a NAT is not what was asked, or an outcome is not what
 was expected; 2 usage or environment; with CMD, what CMD exits with.
 HELP
+	say '%s\n' "$text"
 }
 
-# parse WORD…: into the variables above, $words and $command; $options are what a cell of the
-# matrix takes over
-words=() command=() options=()
+# parse WORD…: into the variables above, $words (a report for --profile is one, as @FILE), $command and $typed,
+# the options; $options are
+# what a cell of the matrix takes over
+words=() command=() typed=() options=()
 parse() {
 	while (($#)); do
+		[[ $1 != --?* || $1 == --profile?(=*) ]] || typed+=("${1%%=*}")
 		case $1 in
 		--) shift; command=("$@"); (($#)) || usage "no command after --"; return ;;
 		-h | --help | help) help; exit 0 ;;
@@ -108,7 +133,7 @@ value() {
 	local octet='(0|[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5])'
 	case $1 in
 	--loss)
-		[[ $2 =~ ^(100|[0-9]{1,2})(\.[0-9]{1,2})?$ ]] || usage "--loss is a percentage from 0 to 100, not \"$2\""
+		[[ $2 =~ ^(100(\.00?)?|[0-9]{1,2}(\.[0-9]{1,2})?)$ ]] || usage "--loss is a percentage from 0 to 100, not \"$2\""
 		loss=$2 ;;
 	--delay)
 		[[ $2 =~ ^[0-9]{1,5}(\.[0-9]{1,3})?$ ]] || usage "--delay is in milliseconds, not \"$2\""
@@ -129,7 +154,7 @@ rebuild() {
 	local i spec
 	for i in "${!words[@]}"; do
 		[[ ${words[i]} == @* ]] || continue
-		source "$lab/lib/profile.sh"
+		lib profile
 		profile "${words[i]#@}"
 		words[i]=$spec
 	done
@@ -157,15 +182,15 @@ inside() {
 	trap 'exit 143' TERM HUP
 	bin=$PINHOLE_BIN PATH=$PINHOLE_BIN:$PATH
 	export PINHOLE_S1=$s1 PINHOLE_S2=$s2 PINHOLE_PORT=$port PINHOLE_SERVER=$s1:$port PINHOLE_HOME=/run/pinhole
-	[[ $stage == command && ! $verify ]] || source "$lab/lib/verify.sh"
+	[[ $stage == command && ! $verify ]] || lib verify
 	case $stage in
 	command)
 		build_network
 		[[ ! $verify ]] || measure "${words[@]}" >&2 || exit 1
 		"${command[@]}" ;;
 	demonstrate) build_network; demonstrate "${words[@]}" ;;
-	cell) source "$lab/lib/matrix.sh"; cell "${words[@]}" ;;
-	hold) source "$lab/lib/keep.sh"; hold ;;
+	cell) lib matrix; cell "${words[@]}" ;;
+	hold) lib keep; hold ;;
 	verify) measure "${words[@]}" ;;
 	esac
 	exit
@@ -175,34 +200,45 @@ run() {
 	PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 	parse "$@"
 	s1=$prefix.1 s2=$prefix.2 core=$prefix.254
-	source "$lab/lib/types.sh"
+	lib types
 	rebuild
-	source "$lab/lib/topology.sh"
+	lib topology
 	if [[ ${PINHOLE_STAGE-} ]]; then
 		inside
 	fi
-	source "$lab/lib/needs.sh"
+	lib needs
 	set -- "${words[@]}"
-	local verb=${1-}
+	local verb=${1-} taker=${1-}
 	case $verb in
 	up | exec | shell | nat | status | down)
-		source "$lab/lib/keep.sh"
+		lib keep
 		[[ $name == default ]] || suffix=" --name $name" ;;
 	esac
+	case $verb in
+	'') ;;
+	list | doctor | status) takes --json ;;
+	down) takes --name --all ;;
+	exec | shell) takes --name ;;
+	nat) takes --name --json --watch ;;
+	up) takes --name --json --install --loss --delay --prefix --same-lan --no-verify ;;
+	matrix) takes --json --install --loss --delay --prefix --same-lan --no-verify ;;
+	*) taker='a lab that does not stay'; takes --json --install --loss --delay --prefix --same-lan --no-verify ;;
+	esac
+	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"
 	case $verb in
 	'') help >&2; exit 2 ;;
 	list) wants 1 $# 'list takes nothing'; list ;;
 	doctor) wants 1 $# 'doctor takes nothing'; doctor ;;
 	status) wants 1 $# 'status takes nothing'; status ;;
 	down) wants 1 $# 'down takes --name or --all'; down ;;
-	matrix) ready; source "$lab/lib/verify.sh"; source "$lab/lib/matrix.sh"; matrix "${@:2}" ;;
+	matrix) ready; lib verify; lib matrix; matrix "${@:2}" ;;
 	up) wants 3 $# 'up wants two NAT types'; read_type "$2"; read_type "$3"; ready; up "$2" "$3" ;;
 	exec)
 		wants 2 $# 'exec wants a node, then -- and a command'
 		((${#command[@]})) || usage 'exec wants a command after --'
 		at "$2" "${command[@]}" ;;
 	shell) wants 2 $# 'shell wants a node'; at "$2" "${SHELL:-bash}" ;;
-	nat) wants 2 $# 'nat wants a router'; at "$2" nattrace table ${json:+--json} ${watch:+--watch} ;;
+	nat) wants 2 $# 'nat wants a router'; routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
 	*)
 		wants 2 $# "two NAT types are wanted, alice's and bob's"
 		read_type "$1"
@@ -215,6 +251,14 @@ run() {
 }
 
 wants() { (($1 == $2)) || usage "$3"; }
+
+# takes OPTION…: those that mean something to $taker
+takes() {
+	local option
+	for option in "${typed[@]}"; do
+		[[ " $* " == *" $option "* ]] || usage "$option means nothing to $taker, which takes $*"
+	done
+}
 
 bin='' suffix=''
 args=("$@")

@@ -5,16 +5,19 @@
 #   lab/test.sh            everything; installs what is missing
 #   lab/test.sh PATTERN    only the lab's tests whose file name contains PATTERN
 #
-# Closes with "N passed, N failed"; exit 1 if anything failed, 2 if the tests could not run.
+# With sudo, the lab's tests run as root and cargo as the user behind it, so that target/ stays theirs.
+# Closes with "N passed, N failed"; exit 1 if anything failed, 2 if the tests, or some, could not run.
 
-set -o pipefail
 lab=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 cd "$lab/.." || exit 2
 
 die() { echo "test.sh: $*" >&2; exit 2; }
 install=1
-source lab/lib/needs.sh
-PATH=$PATH:$HOME/.cargo/bin:/usr/sbin:/sbin
+source lab/lib/needs.sh || exit 2
+PATH=$PATH:/usr/sbin:/sbin
+
+# halt WHY: no further tests; report says so and exits 2
+halt() { printf 'HALT  %s\n' "$*"; exit; }
 
 # stage WHAT CMD…: its output only if it fails
 stage() {
@@ -23,49 +26,75 @@ stage() {
 	if said=$("${@:2}" 2>&1); then echo "ok    $1"; else printf '%s\n' "$said" "FAIL  $1"; fi
 }
 
+# rust: what cargo's stages need; before anything is tested
+rust() {
+	local part
+	owner || die "there is no cargo for ${SUDO_USER:-you}: install Rust (https://rustup.rs)"
+	for part in fmt clippy; do
+		"${as[@]}" cargo $part --version >/dev/null 2>&1 || die "there is no cargo $part: rustup component add ${part/fmt/rustfmt}"
+	done
+}
+
 crates() {
-	has cargo || die 'there is no cargo: install Rust (https://rustup.rs)'
-	stage 'cargo fmt' cargo fmt --all --check
-	stage 'cargo clippy' cargo clippy --quiet --workspace --all-targets -- -D warnings
-	if cargo nextest --version >/dev/null 2>&1; then
-		stage 'cargo nextest' cargo nextest run --workspace
+	stage 'cargo fmt' "${as[@]}" cargo fmt --all --check
+	stage 'cargo clippy' "${as[@]}" cargo clippy --quiet --workspace --all-targets -- -D warnings
+	! "${as[@]}" unshare --user --map-root-user --net true 2>/dev/null || { tested "${as[@]}"; return; }
+	# some tests make namespaces: as root, then, in folders of its own
+	((EUID == 0)) || halt 'no private namespaces, which some tests of the crates need: run this with sudo'
+	local apart
+	apart=$(mktemp -d) && trap 'rm -rf "$apart"' EXIT
+	tested env "PATH=$home/.cargo/bin:$PATH" "RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}" \
+		"CARGO_HOME=$apart/home" "CARGO_TARGET_DIR=$apart/target"
+}
+
+# tested ENV…: the crates' tests, with these words before cargo
+tested() {
+	if "$@" cargo nextest --version >/dev/null 2>&1; then
+		stage 'cargo nextest' "$@" cargo nextest run --workspace
 	else
-		stage 'cargo test' cargo test --quiet --workspace
+		stage 'cargo test' "$@" cargo test --quiet --workspace
 	fi
 }
 
 shell() { stage shellcheck shellcheck -S warning -x lab/*.sh lab/lib/*.sh lab/test/*.sh; }
 
-# labs PATTERN: two files at once, each file's lines together
+# labs FILE…: two files at once, each file's lines together
 labs() {
-	local file
-	[[ ${PINHOLE_BIN:-} ]] || lab/netns.sh open open --no-verify -- true || die 'no lab comes up; lab/netns.sh doctor says why'
-	printf '%s\n' lab/test/[0-9]*"$1"*.sh | xargs -P 2 -I{} sh -c 'said=$(bash "$1" 2>&1); printf "%s\n" "— $1" "$said"' sh {}
+	lab/netns.sh open open --no-verify -- true || halt 'no lab comes up; lab/netns.sh doctor says why'
+	printf '%s\n' "$@" | xargs -P 2 -I{} sh -c 'said=$(bash "$1" 2>&1); printf "%s\n" "— $1" "$said"' sh {}
 }
 
 report() {
-	local line passed=0 failed=0
+	local line passed=0 failed=0 halted=
 	while IFS= read -r line; do
 		case $line in
 		'ok  '*) ((++passed)) ;;
 		'FAIL  '*) ((++failed)) ;;
+		'HALT  '*) halted=${line#HALT  }; continue ;;
 		esac
 		printf '%s\n' "$line"
 	done
-	printf '%d passed, %d failed\n' $passed $failed
-	((failed == 0 && passed > 0))
+	((passed + failed > 0)) || halted=${halted:-nothing was tested}
+	printf '%d passed, %d failed%s\n' $passed $failed "${halted:+, and not all could run: $halted}"
+	[[ ! $halted ]] || exit 2
+	((failed == 0))
 }
+
+files=()
+for file in lab/test/[0-9]*.sh; do
+	[[ ${file##*/} != *"${1-}"* ]] || files+=("$file")
+done
+[[ ${1-} != -* ]] || die "there are no options; $0 [PATTERN]"
+(($# < 2)) || die "one pattern, or none: $0 [PATTERN]"
+((${#files[@]})) || die "no test's name contains \"$1\"; there are $(cd lab/test && echo [0-9]*.sh)"
 
 packages building
 has python3 || install python3-minimal
 has shellcheck || install shellcheck
 has ping || install iputils-ping
 
-if [[ ${1-} ]]; then
-	compgen -G "lab/test/[0-9]*$1*.sh" >/dev/null || die "no test's name contains \"$1\""
-	labs "$1"
-else
-	crates
-	shell
-	labs ''
-fi | report
+[[ ${1-} ]] || rust
+{
+	[[ ${1-} ]] || { crates; shell; }
+	labs "${files[@]}"
+} | report

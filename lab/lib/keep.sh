@@ -1,24 +1,41 @@
 # shellcheck shell=bash
 # Labs that stay: a process holds the namespaces, a file says which process.
 
-# where: the folder of this user's labs, nobody else's
+# where: the folder of this user's labs, nobody else's; it is there while there are any
 where() {
-	if ((EUID == 0)); then labs=/run/pinhole; else labs=${XDG_RUNTIME_DIR:-/tmp}/pinhole-$EUID; fi
-	[[ -d $labs ]] || mkdir -m 700 "$labs" || die "cannot make $labs"
-	[[ -O $labs && ! -L $labs ]] || die "$labs belongs to somebody else"
+	elsewhere=
+	if ((EUID == 0)); then
+		labs=/run/pinhole
+	else
+		labs=${XDG_RUNTIME_DIR:-/tmp}/pinhole-$EUID
+		[[ ! -d /run/pinhole ]] || elsewhere='; labs of root are seen with sudo'
+	fi
+	[[ ! -e $labs && ! -L $labs ]] || [[ -O $labs && ! -L $labs ]] || die "$labs belongs to somebody else"
+}
+
+# alone: let nobody else change which labs there are; who dies lets go. The folder may be another
+# one, or gone, by the time that it is ours.
+alone() {
+	lock=
+	until [[ $lock && $labs -ef /dev/fd/$lock ]]; do
+		[[ ! $lock ]] || exec {lock}<&-
+		[[ -d $labs ]] || mkdir -m 700 "$labs" 2>/dev/null || [[ -d $labs ]] || die "cannot make $labs"
+		{ exec {lock}<"$labs"; } 2>/dev/null || { lock=; continue; }
+		flock "$lock" || die "cannot lock $labs"
+	done
 }
 
 # found NAME: whether that lab is up; its file, read, and the first process inside
 found() {
 	local now
-	[[ -e $labs/$1 ]] || return 1
+	[[ -s $labs/$1 ]] || return 1
 	read -r holder born a b prefix bin <"$labs/$1"
 	if now=$(started "$holder") && [[ $now == "$born" ]]; then
 		first=
 		read -r first _ <"/proc/$holder/task/$holder/children" # no newline there, so read says no
 		[[ ! $first ]] || return 0
 	fi
-	rm -f "$labs/$1" # its holder was killed
+	[[ ! $lock ]] || rm -f "$labs/$1" # its holder was killed
 	return 1
 }
 
@@ -34,8 +51,9 @@ started() {
 up() {
 	local ready holder word
 	where
+	alone
 	! found "$name" || die "the lab \"$name\" is up ($a, $b); --name another, or end it: $0 down --name $name"
-	exec {ready}< <(PINHOLE_STAGE=hold PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${args[@]}" </dev/null 2>&1)
+	exec {ready}< <(exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${args[@]}" </dev/null 2>&1)
 	holder=$!
 	until [[ $word == ready ]]; do
 		read -rt 60 -u "$ready" word || die "the lab did not come up"
@@ -43,7 +61,8 @@ up() {
 	done
 	echo "$holder $(started "$holder") $1 $2 $prefix $bin" >"$labs/$name"
 	found "$name" || die "the lab did not stay"
-	echo "The lab \"$name\" is up: alice behind $1, bob behind $2; try: $0 exec alice${suffix} -- ip addr"
+	exec {lock}<&-
+	say '%s\n' "The lab \"$name\" is up: alice behind $1, bob behind $2; try: $0 exec alice${suffix} -- ip addr"
 	[[ ! $verify ]] || entered PINHOLE_STAGE=verify "$self" "$1" "$2" ${json:+--json} --prefix "$prefix.0/24"
 }
 
@@ -57,53 +76,88 @@ hold() {
 	while :; do read -r; done
 }
 
-# entered CMD…: run it in the lab that was found, in this folder; CMD may begin with VAR=value
+# entered CMD…: run it in the lab that was found, in this folder; CMD may begin with VAR=value. Our
+# stderr is closed meanwhile, because bash has words of its own for a command that is killed.
 entered() {
-	local user=()
+	local user=() err code
+	exec {err}>&2 2>/dev/null
 	((EUID == 0)) || user=(--user --preserve-credentials)
 	nsenter --target "$first" "${user[@]}" --mount --net --pid env -C "$PWD" \
 		PINHOLE_S1="$prefix.1" PINHOLE_S2="$prefix.2" PINHOLE_PORT="$port" PINHOLE_SERVER="$prefix.1:$port" \
-		PINHOLE_BIN="$bin" PINHOLE_HOME=/run/pinhole PATH="$bin:$PATH" "$@"
+		PINHOLE_BIN="$bin" PINHOLE_HOME=/run/pinhole PATH="$bin:$PATH" "$@" 2>&"$err" {err}>&-
+	code=$?
+	exec 2>&"$err" {err}>&-
+	return $code
 }
 
-# at NODE CMD…: in a node of the lab called $name
+# at NODE CMD…: in a node of the lab called $name; with $routers only where there is a NAT
 at() {
-	local node=$1
+	local node=$1 code said
 	where
-	found "$name" || die "no lab \"$name\" is up; start one: $0 up A B${suffix}"
-	entered test -e "/run/netns/$node" ||
-		usage "there is no node \"$node\"; there are $(entered ip netns list | sed 's/ .*//' | sort | tr '\n' ' ')"
+	found "$name" || die "no lab \"$name\" is up; start one: $0 up A B${suffix}${elsewhere}"
+	if ! entered test -e "/run/netns/$node" 2>/dev/null; then
+		said=$(entered true 2>&1) || die "cannot enter the lab \"$name\": ${said:-it has ended}"
+		usage "there is no node \"$node\"; there are $(nodes .)"
+	fi
+	[[ ! ${routers-} || $node == @(nat|isp)-* ]] || usage "\"$node\" has no NAT; the routers that have one are $(nodes -)"
 	entered PINHOLE_NAME="$node" ip netns exec "$node" "${@:2}"
+	code=$?
+	((code != 137)) || ! ended || die "the lab \"$name\" has ended"
+	return $code
+}
+
+# nodes PATTERN: of the lab that was found, on one line
+nodes() {
+	local names
+	names=$(entered ip netns list | sed 's/ .*//' | grep -- "$1" | sort)
+	echo "${names//$'\n'/ }"
+}
+
+# ended: whether the lab that was found is gone, or about to be: its first process goes last
+ended() {
+	local try
+	for try in {1..20}; do
+		found "$name" || return 0
+		sleep 0.02
+	done
+	return 1
 }
 
 status() {
 	local file comma='['
 	where
-	[[ $json ]] || printf '%-16s %-24s %-24s %s\n' NAME ALICE BOB PROCESS
+	[[ ! $elsewhere ]] || echo "netns.sh: ${elsewhere#; }" >&2
+	[[ ! -d $labs ]] || alone
+	[[ $json ]] || say '%-16s %-24s %-24s %s\n' NAME ALICE BOB PROCESS
 	for file in "$labs"/*; do
 		found "${file##*/}" || continue
 		if [[ $json ]]; then
-			printf '%s{"name":"%s","a":"%s","b":"%s","prefix":"%s.0/24","pid":%s}' "$comma" "${file##*/}" "$a" "$b" "$prefix" "$holder"
+			say '%s{"name":"%s","a":"%s","b":"%s","prefix":"%s.0/24","pid":%s}' "$comma" "${file##*/}" "$a" "$b" "$prefix" "$holder"
 			comma=$',\n'
 		else
-			printf '%-16s %-24s %-24s %s\n' "${file##*/}" "$a" "$b" "$holder"
+			say '%-16s %-24s %-24s %s\n' "${file##*/}" "$a" "$b" "$holder"
 		fi
 	done
-	[[ ! $json ]] || { [[ $comma == '[' ]] && echo '[]' || echo ']'; }
+	[[ ! $json ]] || say '%s]\n' "${comma#,?}"
+	rmdir "$labs" 2>/dev/null
+	return 0
 }
 
 # down: the first process's end is the end of everything inside, and its holder buries it
 down() {
 	local names=("$name") file
 	where
+	[[ ! -d $labs ]] || alone
 	if [[ $all ]]; then
 		names=()
 		for file in "$labs"/*; do [[ -e $file ]] && names+=("${file##*/}"); done
 	fi
 	for name in "${names[@]}"; do
-		found "$name" || { [[ $all ]] && continue; die "no lab \"$name\" is up"; }
+		found "$name" || { [[ $all ]] && continue; rmdir "$labs" 2>/dev/null; die "no lab \"$name\" is up${elsewhere}"; }
 		kill -KILL "$first"
 		until [[ ! -e /proc/$first ]]; do sleep 0.01; done
 		rm -f "$labs/$name"
 	done
+	rmdir "$labs" 2>/dev/null
+	return 0
 }

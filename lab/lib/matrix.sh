@@ -11,6 +11,9 @@ matrix() {
 		read_type "$a"
 		for b in "${kinds[@]}"; do pairs+=("$a $b"); done
 	done
+	# not after minutes of work
+	[[ ! $json || $json == - ]] || { : >>"$json"; } 2>/dev/null || die "cannot write $json; the matrix has not been started"
+	[[ ! -t 2 ]] || trap 'echo >&2; exit 130' INT
 	for ((i = 0; i < ${#pairs[@]} + abreast; i++)); do
 		if ((i < ${#pairs[@]})); then
 			read -r a b <<<"${pairs[i]}"
@@ -27,14 +30,19 @@ matrix() {
 		fi
 	done
 	[[ ! -t 2 ]] || printf '\r\033[K' >&2
-	[[ ! $json ]] || written >"${json/#-//dev/stdout}" || die "cannot write $json"
-	[[ $json == - ]] || drawn "${kinds[@]}"
+	case $json in
+	'') drawn "${kinds[@]}" ;;
+	-) written; judged >&2; return ;;
+	*)
+		(written >"$json") 2>/dev/null || die "cannot write $json: is the disk full?"
+		drawn "${kinds[@]}" ;;
+	esac
 	judged
 }
 
 # cell A B: inside; both types measured where they meet themselves, then the call
 cell() {
-	local expected why got how elapsed cause object lines measured=
+	local expected why got how elapsed cause object lines met measured=
 	build_network
 	if [[ $verify && $1 == "$2" ]]; then
 		measured=',"as_asked":true'
@@ -51,12 +59,12 @@ cell() {
 # written: all cells as one object
 written() {
 	local i
-	printf '{"cells": [\n'
+	say '{"cells": [\n'
 	for i in "${!cells[@]}"; do
-		((i == 0)) || printf ',\n'
-		printf '%s' "${cells[i]:-null}"
+		((i == 0)) || say ',\n'
+		say '%s' "${cells[i]:-null}"
 	done
-	printf '\n]}\n'
+	say '\n]}\n'
 }
 
 # drawn TYPE…: alice's types down, bob's across, by number if there are many; "!" marks a surprise
@@ -64,37 +72,41 @@ drawn() {
 	local a b i=0 n=0 got width=8 across=("$@")
 	(($# > 6)) && across=("${!across[@]}")
 	for b in "${across[@]}"; do ((${#b} + 2 <= width)) || width=$((${#b} + 2)); done
-	printf '%-26s' 'alice ╲ bob'
-	printf "%-${width}s" "${across[@]}"
-	echo
+	say '%-26s' 'alice ╲ bob'
+	say "%-${width}s" "${across[@]}"
+	say '\n'
 	for a; do
-		printf '%2d %-21s' $((n++)) "$a"
+		say '%2d %-21s' $((n++)) "$a"
 		for b; do
 			field got "${cells[i]}"
-			got=${field:-no lab}
+			got=${field:-no call}
+			[[ ${cells[i]} ]] || got='no lab'
 			field expected "${cells[i++]}"
 			[[ $got == "$field" ]] || got+='!'
-			printf "%-${width}s" "$got"
+			say "%-${width}s" "$got"
 		done
-		echo
+		say '\n'
 	done
-	echo
+	say '\n'
 }
 
 # judged: a line for every surprise and for every cause of failure, and the sum
 judged() {
-	local cell got expected a b cause key wrong=0 connected=0 lost=0
+	local cell flat got expected a b cause key wrong=0 connected=0 lost=0
 	local -A failed=()
 	for cell in "${cells[@]}"; do
-		for key in a b got expected; do
-			field $key "$cell"
+		flat=${cell%%,\"punch\":*} # the reports behind it have keys of their own
+		for key in a b got expected cause; do
+			field $key "$flat"
 			printf -v $key %s "$field"
 		done
-		field code "$cell"
-		cause=${field:-no cause}
+		cause=${cause:-no cause}
 		[[ $got != @(lan|direct|relay) ]] || ((++connected))
-		if [[ ! $got ]]; then
+		if [[ ! $cell ]]; then
 			((++lost, ++wrong))
+		elif [[ ! $got ]]; then
+			echo "NO CALL: $a × $b: alice's punch could not tell: ${cause#punch: }"
+			((++wrong))
 		elif [[ $got != "$expected" ]]; then
 			echo "SURPRISE: $a × $b: $got, expected was $expected ($cause)"
 			((++wrong))

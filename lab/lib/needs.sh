@@ -27,7 +27,7 @@ packages() {
 	local missing=()
 	has ip || missing+=(iproute2)
 	has nft || missing+=(nftables)
-	has unshare && has nsenter && has setpriv || missing+=(util-linux)
+	has unshare && has nsenter && has setpriv && has flock || missing+=(util-linux)
 	has mount || missing+=(mount)
 	if [[ $1 ]]; then
 		has cc || missing+=(gcc libc6-dev)
@@ -50,32 +50,38 @@ install() {
 		sudo=(sudo)
 	fi
 	echo "netns.sh: installing $*" >&2
-	"${sudo[@]}" apt-get update -qq >&2 && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}" -qq >&2 ||
+	"${sudo[@]}" apt-get update -qq >/dev/null &&
+		"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}" -qq -o Dpkg::Use-Pty=0 >/dev/null ||
 		die "could not install $*"
 }
 
-# build WHY: as the user behind sudo, so that target/ stays theirs
-build() {
-	local user=${SUDO_USER:-} home=$HOME cargo as=()
+# owner: who builds, into $as and $home: the user behind sudo, so that target/ stays theirs
+owner() {
+	local user=${SUDO_USER:-}
+	as=(env "PATH=$PATH:$HOME/.cargo/bin") home=$HOME
 	if ((EUID == 0)) && [[ $user && $user != root ]]; then
 		home=$(getent passwd "$user" | cut -d: -f6)
-		as=(runuser -u "$user" -- env "HOME=$home" "PATH=$home/.cargo/bin:$PATH")
+		as=(runuser -u "$user" -- env "HOME=$home" "USER=$user" "LOGNAME=$user" "PATH=$home/.cargo/bin:$PATH")
 	fi
-	cargo=$(command -v cargo || command -v "$home/.cargo/bin/cargo") ||
-		die "the tools are not built and there is no cargo: install Rust (https://rustup.rs), or set PINHOLE_BIN"
+	"${as[@]}" sh -c 'command -v cargo' >/dev/null
+}
+
+# build WHY
+build() {
+	local home as
+	owner || die "the tools are not built and there is no cargo for ${SUDO_USER:-you}: install Rust (https://rustup.rs), or set PINHOLE_BIN"
 	if [[ -x $bin/rendezvous && ! -w $bin ]]; then
 		echo "netns.sh: $1 is newer than the tools, and $bin is not yours to write: using them as they are" >&2
 		return
 	fi
-	echo "netns.sh: building the tools" >&2
-	(cd "${lab%/*}" && "${as[@]}" "$cargo" build --release --quiet "${tools[@]/#/--package=}" >&2) || die "the tools do not build"
+	echo "netns.sh: building the tools; the first time takes a minute or so" >&2
+	(cd "${lab%/*}" && "${as[@]}" cargo build --release --quiet "${tools[@]/#/--package=}" >&2) || die "the tools do not build"
 	"${as[@]}" touch "$bin/.for-the-lab"
 }
 
 # doctor: what this kernel and machine can do, and what a lack of it costs
 doctor() {
-	local lacks=0 comma='['
-	PATH=$PATH:${SUDO_USER:+$(getent passwd "$SUDO_USER" | cut -d: -f6)/.cargo/bin:}$HOME/.cargo/bin
+	local lacks=0 comma='[' namespaces=true as home
 	can vital 'private namespaces' 'no lab; on Ubuntu 24.04 an ordinary user needs: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' \
 		private sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
 	can vital 'NAT in nft' 'no lab; install nftables, or load nf_tables and nft_chain_nat' \
@@ -90,27 +96,34 @@ doctor() {
 		private nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
 	can wish 'netem' 'no --delay; load sch_netem' \
 		private sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
-	can wish 'cargo' 'the tools cannot be built here: set PINHOLE_BIN' has cargo
+	can wish 'cargo' 'the tools cannot be built here: set PINHOLE_BIN' owner
 	can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
 		pkg-config --exists libnftnl libmnl
 	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"
 	can wish 'conntrack table for 8 labs at once' 'sprays of several labs may fill it: sysctl net.netfilter.nf_conntrack_max' \
 		sh -c '[ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" -ge 65536 ]'
-	[[ ! $json ]] || echo ']'
+	[[ ! $json ]] || say ']\n'
 	return $((lacks ? 2 : 0))
 }
 
-# can vital|wish WHAT COST CMD…
+# can vital|wish WHAT COST CMD…; without private namespaces nothing can be said of what happens in them
 can() {
 	local weight=$1 what=$2 cost=$3 yes=true
-	"${@:4}" >/dev/null 2>&1 || yes=false
-	[[ $yes == true || $weight == wish ]] || lacks=1
+	if [[ $4 == private && ! $namespaces ]]; then
+		yes=null cost='not tested: it takes private namespaces'
+	elif ! "${@:4}" >/dev/null 2>&1; then
+		yes=false
+		[[ $weight == wish ]] || lacks=1
+		[[ $what != 'private namespaces' ]] || namespaces=
+	fi
 	if [[ $json ]]; then
-		printf '%s{"what":"%s","can":%s,"vital":%s,"without":"%s"}' "$comma" "$what" $yes "$([[ $weight == vital ]] && echo true || echo false)" "$cost"
+		say '%s{"what":"%s","can":%s,"vital":%s,"without":"%s"}' "$comma" "$what" $yes "$([[ $weight == vital ]] && echo true || echo false)" "$cost"
 		comma=$',\n'
 	elif [[ $yes == true ]]; then
-		printf 'yes  %s\n' "$what"
+		say 'yes  %s\n' "$what"
+	elif [[ $yes == null ]]; then
+		say '?    %-34s %s\n' "$what" "$cost"
 	else
-		printf 'no   %-34s %s\n' "$what" "$cost"
+		say 'no   %-34s %s\n' "$what" "$cost"
 	fi
 }

@@ -47,10 +47,10 @@ translated() {
 	[[ ! ${is[dead_s]} ]] || spec+=,timeout=${is[dead_s]}s
 }
 
-# found KEY: what the report has of it, into $found; empty for null
+# found KEY: a word or a whole number of the report, into $found; empty for null
 found() {
 	found=
-	[[ ! $report =~ \"$1\":\ *\"?([a-z0-9.-]+) || ${BASH_REMATCH[1]} == null ]] || found=${BASH_REMATCH[1]}
+	[[ ! $report =~ \"$1\":\ *\"?([a-z][a-z-]*|[0-9]+[,}]) || ${BASH_REMATCH[1]} == null ]] || found=${BASH_REMATCH[1]%[,\}]}
 }
 
 refuse() { usage "--profile $file: $*"; }

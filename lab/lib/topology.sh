@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # The network of netns.sh's drawing: collected as text, then made with as few processes as possible.
 
-declare -A setup=()  # node → commands for ip -batch in that node
-declare -A ruleset=() # router → its rules, behind the parameters that they ask for
-declare -A lifetime=() # router → how long its conntrack remembers UDP
+declare -gA setup=()  # node → commands for ip -batch in that node
+declare -gA ruleset=() # router → its rules, behind the parameters that they ask for
+declare -gA lifetime=() # router → how long its conntrack remembers UDP
 created=
 log=/run/rendezvous.log
 

@@ -4,7 +4,7 @@
 types=(open firewall basic full-cone restricted port-restricted symmetric symmetric-sequential
 	symmetric-block address-dependent masquerade cgnat udp-blocked)
 
-declare -A head # what the type says of itself, overrides applied: ${head[mapping]} …
+declare -gA head # what the type says of itself, overrides applied: ${head[mapping]} …
 rules=          # its rules, with everything that they include
 
 # read_type "NAME[,KEY=VALUE…]": read its head, or say why it makes no sense.
@@ -71,27 +71,34 @@ override() {
 	head[said $key]=yes head[$key]=$value
 }
 
-# list: one line for each type, from its head
+# list: one line for each type, from its head; more on a terminal that is too narrow for it
 list() {
-	local name format='%-21s %-27s %-27s %-11s %-8s %-8s %s\n'
+	local name out columns=0 shape=wide
 	if [[ $json ]]; then
 		local comma='['
 		for name in "${types[@]}"; do
 			read_type "$name"
-			printf '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","seen_on":"%s"}' \
+			say '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","seen_on":"%s"}' \
 				"$comma" "$name" "${head[class]}" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
 				"${head[timeout]}" "${head[hairpin]}" "${head[seen on]//\"/\\\"}"
 			comma=$',\n'
 		done
-		echo ']'
+		say ']\n'
 		return
 	fi
-	# shellcheck disable=SC2059 # one format for the heading and the lines
-	printf "$format" TYPE MAPPING FILTERING PORTS TIMEOUT HAIRPIN 'SEEN ON'
+	exec {out}>&1
+	[[ ! -t 1 ]] || read -r _ columns < <(stty size <&"$out")
+	((columns == 0 || columns >= 190)) || shape=narrow
+	$shape TYPE MAPPING FILTERING PORTS TIMEOUT HAIRPIN 'SEEN ON'
 	for name in "${types[@]}"; do
 		read_type "$name"
-		# shellcheck disable=SC2059
-		printf "$format" "$name" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
+		$shape "$name" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
 			"${head[timeout]}" "${head[hairpin]}" "${head[seen on]}"
 	done
+}
+
+wide() { say '%-21s %-27s %-27s %-11s %-8s %-8s %s\n' "$@"; }
+narrow() {
+	say '%-21s %-27s %s\n' "${@:1:3}"
+	fold -sw $((columns > 20 ? columns - 4 : 20)) <<<"$4, $5, $6; $7" | sed 's/^/    /'
 }

@@ -25,6 +25,7 @@ refused 'a hairpin without UDP' 'no UDP gets through' udp-blocked,hairpin=on ope
 refused 'an unknown option' 'no option --fast' open open --fast
 refused 'an option without its value' '--loss wants a value' open open --loss
 refused 'a loss of 101' 'percentage' open open --loss 101
+refused 'a loss of 100.5' 'percentage' open open --loss 100.5
 refused 'a negative loss' 'percentage' open open --loss -1
 refused 'a delay in words' 'milliseconds' open open --delay long
 refused 'a prefix that is no /24' 'a /24' open open --prefix 203.0.113.0/25
@@ -36,4 +37,11 @@ refused 'no command after --' 'no command' open open --
 refused 'a node of no lab' 'no lab' exec alice --name never-was -- true
 refused 'exec without a command' 'exec wants a command' exec alice
 refused 'a type in the matrix' 'no NAT type "donut"' matrix donut
+refused 'a matrix for a file that cannot be' 'cannot write /nonexistent/x; the matrix has not been started' matrix open --json /nonexistent/x
+refused '--watch where nothing is watched' '--watch means nothing' open open --watch
+refused '--all where one lab is meant' '--all means nothing' open open --all
+refused '--name of a lab that does not stay' '--name means nothing to a lab that does not stay' open open --name x
+refused '--loss of a lab that stands' '--loss means nothing to exec' exec alice --loss 1 -- true
+refused '--prefix of a list' '--prefix means nothing to list' list --prefix 198.18.7.0/24
+refused 'a command for a verb that runs none' 'status takes no command' status -- true
 PINHOLE_BIN=/nowhere refused 'a PINHOLE_BIN without tools' 'no rendezvous' open open --no-verify -- true

@@ -79,3 +79,23 @@ check 'an ordinary user has a lab' user full-cone restricted,timeout=7s --no-ver
 check 'an ordinary user has a lab that stays' user up full-cone open --name by-nobody --no-verify
 check 'and a shell in it' user exec alice --name by-nobody -- ping -qc1 -W2 203.0.113.1
 check 'and its end' user down --name by-nobody
+
+# where the folder of their labs would be
+mkdir "$tmp/run"
+((EUID)) || chown 65534:65534 "$tmp/run"
+user() { "${nobody[@]}" env PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR="$tmp/run" "$tmp/lab/netns.sh" "$@"; }
+user status >/dev/null 2>&1
+check 'status makes no folder' rmdir "$tmp/run"
+mkdir "$tmp/run"
+((EUID)) || chown 65534:65534 "$tmp/run"
+check 'a lab for its leftovers' user up open open --no-verify
+check 'has a folder' test -d "$tmp"/run/pinhole-*
+check 'ends' user down
+check 'and leaves nothing behind' rmdir "$tmp/run"
+if ((EUID == 0)); then
+	exits 0 "a lab of root's" up open open --name of-root-$$ --no-verify
+	check 'status tells another user how to see it' grep -q 'labs of root are seen with sudo' <<<"$(user status 2>&1)"
+	said=$(user exec alice --name of-root-$$ -- true 2>&1)
+	check 'and so does exec' grep -q "no lab \"of-root-$$\".*sudo" <<<"$said"
+	exits 0 'which ends, too' down --name of-root-$$
+fi

@@ -3,7 +3,8 @@
 source "${BASH_SOURCE[0]%/*}/words.sh"
 
 one=test-$$-one two=test-$$-two
-trap '"$netns" down --name $one 2>/dev/null; "$netns" down --name $two 2>/dev/null' EXIT
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"; "$netns" down --name $one 2>/dev/null; "$netns" down --name $two 2>/dev/null' EXIT
 
 exits 0 'a lab comes up' up full-cone cgnat --name $one --no-verify
 exits 0 'and another' up open symmetric --name $two --no-verify --prefix 198.18.9.0/24
@@ -13,6 +14,13 @@ exits 0 'in each lab by its own addresses' exec bob --name $two -- ping -qc1 -W2
 exits 0 'a node knows its name and the server' exec alice2 --name $one -- sh -c 'test $PINHOLE_NAME = alice2 && test $PINHOLE_SERVER = 203.0.113.1:8848'
 exits 9 "exec exits as its command does" exec bob --name $one -- sh -c 'exit 9'
 refused 'an unknown node, with those that there are' 'alice alice2 bob core isp-bob nat-alice nat-bob server' exec carol --name $one -- true
+refused 'a node that is no router, with those that are' 'are isp-bob nat-alice nat-bob (--help' nat alice --name $one
+refused 'a router without NAT' 'has no NAT' nat core --name $one
+check 'nat names the router' grep -q '{"node":"isp-bob"' <<<"$("$netns" nat isp-bob --json --name $one)"
+inside=$(mktemp -d -p "${XDG_RUNTIME_DIR:-/run}")
+said=$(env -C "$inside" "$netns" exec alice --name $one -- true 2>&1)
+check "a folder that the lab has not is told as what it is: $said" grep -q "cannot enter the lab.*$inside" <<<"$said"
+rmdir "$inside"
 check 'exec keeps the folder' env -C /usr "$netns" exec bob --name $one -- sh -c 'test $PWD = /usr'
 said=$(echo 'echo in $PINHOLE_NAME' | SHELL=/bin/sh "$netns" shell bob --name $one)
 check 'shell is a shell in the node' test "$said" = 'in bob'
@@ -29,3 +37,33 @@ until_it gone "$holder"
 check 'a lab whose holder was killed is not there, and its file goes' sh -c "! '$netns' status | grep -q $two"
 exits 0 'and its name is free' up open open --name $two --no-verify
 exits 0 'down again' down --name $two
+
+# killed: while something runs in it, HOW…
+killed() {
+	"$netns" up open open --name $one --no-verify >/dev/null || bad 'no lab to be killed'
+	: >"$tmp/said"
+	"$netns" exec alice --name $one -- sh -c 'echo in; exec sleep 1000' >"$tmp/said" 2>&1 &
+	until_it grep -q in "$tmp/said"
+	"$@"
+	wait $!
+	check "exec exits 2 when the lab ends ($1)" test $? = 2
+	check 'and says so, without words of bash' test "$(sed 's/^netns.sh: //' "$tmp/said")" = "in
+the lab \"$one\" has ended"
+}
+holder() { "$netns" status --json | sed -n "s/.*\"name\":\"$1\".*\"pid\":\([0-9]*\).*/\1/p"; }
+kill_holder() { kill -KILL "$(holder $one)"; }
+killed "$netns" down --name $one
+killed kill_holder
+exits 0 'a lab' up open open --name $two --no-verify
+exits 137 'a command that is killed itself is another thing' exec bob --name $two -- sh -c 'kill -9 $$'
+exits 0 'whose lab stays' down --name $two
+
+# who comes second is told, and nothing is left of their lab
+for i in 1 2 3 4 5; do
+	for try in a b c; do "$netns" up open open --name $two --no-verify >"$tmp/$try" 2>&1 & done
+	wait
+	check "three at once with one name: one is up, round $i" test "$(cat "$tmp"/[abc] | grep -c '^The lab')" = 1
+	check 'and the others are told' test "$(cat "$tmp"/[abc] | grep -c "\"$two\" is up (open, open)")" = 2
+	"$netns" down --name $two
+	check 'and nobody when it is down' until_it eval "! pgrep -f 'netns.sh up open open --name $two' >/dev/null"
+done

@@ -17,7 +17,17 @@ said=$("$netns" port-restricted symmetric 2>&1)
 code=$?
 if [[ $code == 0 && $said == *SYMMETRIC_REMAP*'Expected was failed'* ]]; then ok 'a failure that is expected is exit 0, with its cause'; else bad "port-restricted × symmetric: exit $code: ${said//$'\n'/; }"; fi
 said=$("$netns" --json full-cone cgnat 2>&1)
-check 'the demonstration as JSON' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == o["expected"] == "direct" and o["as_asked"] and o["punch"]["trace"] and o["nat_alice"]' "$said"
+check 'the demonstration as JSON' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == o["expected"] == "direct" and o["as_asked"] and o["punch"]["trace"] and o["nat_alice"]["node"] == "nat-alice"' "$said"
+said=$("$netns" open symmetric --no-verify --loss 100 2>&1)
+code=$?
+if [[ $code == 2 && $said == *$'\n'"failed: alice's punch could not tell: no answer from 203.0.113.1:8848"*' Expected was direct: '* ]]; then ok 'a call that could not be made is exit 2, with the reason'; else bad "loss of all: exit $code: ${said//$'\n'/; }"; fi
+said=$("$netns" matrix symmetric --no-verify --loss 100 2>&1)
+code=$?
+if [[ $code == 1 && $said == *"NO CALL: symmetric × symmetric: alice's punch could not tell: no answer"* ]]; then ok 'and does not pass for a failure that was expected'; else bad "matrix with loss of all: exit $code: ${said//$'\n'/; }"; fi
+cell='{"a":"open","b":"open","expected":"failed","got":"direct","how":"plain","elapsed_ms":1,"cause":null,"punch":{"cause":null},"measured":[{"cause":{"code":"SILENT"}}]}'
+said=$(bash -c 'source "$1/verify.sh"; source "$1/matrix.sh"; cells=("$2"); judged' - "${netns%/*}/lib" "$cell")
+check "a cell's cause is punch's, not natprobe's" grep -q '^SURPRISE: open × open: direct, expected was failed (no cause)$' <<<"$said"
+check 'matrix --json - is nothing but JSON' python3 -c 'import json, sys; assert len(json.loads(sys.argv[1])["cells"]) == 1' "$("$netns" matrix open --json - 2>/dev/null)"
 
 cp -r "${netns%/*}" "$tmp/lab"
 sed -i 's/filtering\/endpoint-independent/filtering\/address-dependent/' "$tmp/lab/nat/full-cone.nft"

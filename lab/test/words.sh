@@ -2,6 +2,7 @@
 # The words that the lab's tests are written in. Each check is one line, "ok" or "FAIL".
 
 test=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+export PYTHONDONTWRITEBYTECODE=1 # root's, in a checkout that is not
 netns=${NETNS:-${test%/*}/netns.sh} # a mutant's, when the tests are tested
 
 ok() { printf 'ok    %s\n' "$*"; }

@@ -9,7 +9,9 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 use peer::discover::{discover, measure, seed};
-use traverse::discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Verdict, sheet};
+use traverse::discover::{
+    Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet,
+};
 use traverse::nat::{Behaviour, Dependence};
 use traverse::oracle::expected;
 
@@ -135,6 +137,19 @@ fn read(path: &path::Path) -> anyhow::Result<Behaviour> {
     serde_json::from_str(&text).with_context(|| format!("{} is no report", path.display()))
 }
 
+/// The JSON object: the report, and what was asked for besides.
+#[derive(serde::Serialize)]
+struct Page<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rfc4787: Option<Vec<Requirement>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    changed: &'a [&'a str],
+}
+
 /// Is somebody still reading?
 fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
     let against = match &job.against {
@@ -144,17 +159,13 @@ fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
     let sheet = job.rfc4787.then(|| sheet(report));
     let text = match job.json {
         true => {
-            let mut object = serde_json::to_value(report)?;
-            if let Some(against) = against {
-                object["against"] = text::against_json(&against);
-            }
-            if !changed.is_empty() {
-                object["changed"] = changed.into();
-            }
-            if let Some(sheet) = sheet {
-                object["rfc4787"] = serde_json::to_value(sheet)?;
-            }
-            object.to_string()
+            let page = Page {
+                report,
+                against: against.as_ref().map(text::against_json),
+                rfc4787: sheet,
+                changed,
+            };
+            serde_json::to_string(&page)?
         }
         false => {
             let sheet = sheet.map(|sheet| text::sheet(&sheet)).unwrap_or_default();

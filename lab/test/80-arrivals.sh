@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# What somebody meets who has just arrived: links, sudo, narrow terminals, full disks.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+chmod 755 "$tmp"
+[[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+
+# a link, and a copy that has lost its parts
+ln -s "$netns" "$tmp/netns" && ln -s netns "$tmp/again"
+check 'a link will do' "$tmp/netns" open open --no-verify -- true
+check 'and a link to a link, by PATH' env -C / PATH="$tmp:$PATH" again list
+cp "$netns" "$tmp/copy"
+said=$("$tmp/copy" list 2>&1)
+check 'a copy without its parts is exit 2' test $? = 2
+check 'and says why' test "${said%%/lib/*}" = "netns.sh: cannot read $tmp"
+
+# stdout that takes nothing
+for words in list 'list --json' status --help 'open open --no-verify' 'matrix open --no-verify'; do
+	# shellcheck disable=SC2086
+	said=$("$netns" $words 2>&1 >/dev/full)
+	code=$?
+	if [[ $code == 2 && $said == 'netns.sh: cannot write to stdout: No space left on device' ]]; then ok "$words on a full disk: one line and exit 2"; else bad "$words on a full disk: exit $code, ${said//$'\n'/; }"; fi
+	# shellcheck disable=SC2086
+	said=$({ (trap '' PIPE; "$netns" $words) | true; } 2>&1)
+	check "$words into a closed pipe: silence" test "$said" = ''
+done
+said=$("$netns" matrix open --no-verify --json /dev/full 2>&1)
+check 'a matrix whose file has no room is exit 2' test $? = 2
+check 'and one line' test "$said" = 'netns.sh: cannot write /dev/full: is the disk full?'
+
+# terminals
+columns() { script -qec "stty cols $1; '$netns' list" /dev/null | tr -d '\r' | awk '{ if (length > n) n = length } END { print n }'; }
+check 'list keeps within a terminal of 80' test "$(columns 80)" -le 80
+check 'and uses one of 200' test "$(columns 200)" -gt 150
+check 'elsewhere a type is one line' test "$("$netns" list | wc -l)" = 14
+check 'Ctrl-C in a matrix ends the line that it interrupts' python3 - "$netns" <<'P'
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "matrix"])
+said = b""
+while b"2 of 169" not in said:
+    said += os.read(terminal, 999)
+os.write(terminal, b"\x03")
+try:
+    while part := os.read(terminal, 999):
+        said += part
+except OSError:
+    pass  # that is how a terminal ends
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+assert code in (130, -2), code
+assert said.endswith(b"\n") and b"line " not in said, said[-200:]
+P
+
+# a kernel that allows no private namespaces
+mkdir "$tmp/without"
+printf '#!/bin/sh\nexit 1\n' >"$tmp/without/unshare" && chmod +x "$tmp/without/unshare"
+said=$(PATH=$tmp/without:$PATH "$netns" doctor)
+check 'doctor without private namespaces is exit 2' test $? = 2
+check 'says so' grep -q '^no   private namespaces' <<<"$said"
+check 'and gives no advice on what it could not test' test "$(grep -c 'not tested' <<<"$said")" = 6
+check 'nor anything else that needs them' test "$(grep -c 'install nftables\|load \(veth\|sch\)' <<<"$said")" = 0
+
+# test.sh in a checkout of its own, with a cargo that notes who runs it, and one test
+mkdir -p "$tmp/repo/lab" "$tmp/home/.cargo/bin" "$tmp/who"
+cp -r "${test%/*}"/{netns.sh,test.sh,.shellcheckrc,lib,nat} "$tmp/repo/lab"
+mkdir "$tmp/repo/lab/test" && cp "$test/words.sh" "$tmp/repo/lab/test"
+printf '#!/usr/bin/env bash\necho "ok    all"\n' >"$tmp/repo/lab/test/10-all.sh"
+printf '#!/bin/sh\n[ "$1 $2" != "nextest --version" ] || exit 1\necho "$(id -u) $1 ${CARGO_TARGET_DIR-none}" >>%s/cargo.log\n' "$tmp" >"$tmp/home/.cargo/bin/cargo"
+printf '#!/bin/sh\n[ "$1" = passwd ] && echo "$2:x:65534:65534::%s:/bin/sh"\n' "$tmp/home" >"$tmp/who/getent"
+chmod +x "$tmp/home/.cargo/bin/cargo" "$tmp/who/getent"
+: >"$tmp/cargo.log" && chmod 666 "$tmp/cargo.log"
+runner() { HOME=$tmp/home SUDO_USER=nobody PATH=$tmp/who:$PATH "$tmp/repo/lab/test.sh" "$@" 2>&1; }
+
+for words in --fast 'two words' nothing-like-it; do
+	# shellcheck disable=SC2086
+	said=$(runner $words)
+	check "test.sh $words: exit 2" test $? = 2
+	check 'and no sum' test "${said##*passed*}" = "$said"
+done
+check 'a pattern is looked for anywhere in the name' grep -q '^1 passed, 0 failed$' <<<"$(runner 10)"
+check 'in its middle, too' grep -q '^1 passed, 0 failed$' <<<"$(runner al)"
+said=$(runner)
+check 'test.sh passes with the cargo of the user behind sudo' grep -q '^5 passed, 0 failed$' <<<"$said"
+them=$((EUID ? EUID : 65534))
+check 'which they run themselves' test "$(sort -u "$tmp/cargo.log")" = "$them clippy none
+$them fmt none
+$them test none"
+
+printf '#!/bin/sh\nexit 1\n' >"$tmp/home/.cargo/bin/unshare" && chmod +x "$tmp/home/.cargo/bin/unshare"
+if ((EUID == 0)); then
+	: >"$tmp/cargo.log"
+	check 'where they may have no namespaces, root runs the tests' grep -q '^5 passed, 0 failed$' <<<"$(runner)"
+	check 'in a folder of its own' grep -q '^0 test /' "$tmp/cargo.log"
+	check 'and nothing else' test "$(grep -c ^0 "$tmp/cargo.log")" = 1
+fi
+rm "$tmp/home/.cargo/bin/unshare"
+said=$(PINHOLE_BIN=/nowhere runner)
+check 'test.sh without labs is exit 2' test $? = 2
+check 'and its last line says why' grep -q 'not all could run: no lab comes up' <<<"${said##*$'\n'}"
+sed -i '2i[ "$1" != clippy ] || exit 1' "$tmp/home/.cargo/bin/cargo"
+said=$(runner)
+check 'test.sh without clippy is exit 2' test $? = 2
+check 'and says what to type' grep -q 'rustup component add clippy' <<<"$said"
