@@ -100,9 +100,8 @@ HELP
 	say '%s\n' "$text"
 }
 
-# parse WORD…: into the variables above, $words (a report for --profile is one, as @FILE), $command and $typed,
-# the options; $options are
-# what a cell of the matrix takes over
+# parse WORD…: into the variables above, $words (a report for --profile is one, as @FILE), $command
+# and $typed, the options; $options are what a cell of the matrix takes over
 words=() command=() typed=() options=()
 parse() {
 	while (($#)); do

@@ -48,9 +48,12 @@ for _ in range(0, runs, abreast):
     reports += [json.loads(process.communicate()[0]) for process in batch]
 for path, value in wanted.items():
     got = [find(report, path) for report in reports]
-    good = [g == literal(value) or (lossy and path not in firm and g is None) for g in got]
+    # A socket on a port that a run before has used tells nothing of early packets: the NAT still
+    # knows it. That happens once in some thousand runs, and "not tested" is then the right answer.
+    may_lack = path == "remaps_after_early_inbound" or (lossy and path not in firm)
+    good = [g == literal(value) or (may_lack and g is None) for g in got]
     known = sum(g is not None for g in got)
-    enough = not lossy or literal(value) is None or 2 * known > runs
+    enough = literal(value) is None or known >= (runs // 2 if lossy else runs - 1)
     check(f"natprobe{' under loss' if lossy else ''}: {spec}: {path} is {value} in {runs} runs", all(good) and enough, got)
 
 if not lossy and "ASK" not in os.environ:
