@@ -171,6 +171,35 @@ impl Home {
             .map_err(|source| HomeError::Io { path, source })
     }
 
+    /// Replaces the key that is known for a name: the user trusts the new one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, understood or written.
+    pub fn trust_peer(&self, name: &str, key: &PublicKey) -> Result<(), HomeError> {
+        self.known_peers()?; // What we do not understand we do not rewrite.
+        make_folder(&self.path)?;
+        let path = self.path.join("known-peers");
+        let kept = read(&path)?.unwrap_or_default();
+        let of_name = |line: &&str| line.split_whitespace().next() == Some(name);
+        let mut text: String = kept
+            .lines()
+            .filter(|line| !of_name(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        text.push_str(&format!("{name} {}\n", to_hex(key)));
+        let draft = self
+            .path
+            .join(format!(".known-peers-{}", std::process::id()));
+        let _ = fs::remove_file(&draft);
+        write_new(&draft, &text)?;
+        fs::rename(&draft, &path).map_err(|source| HomeError::Io { path, source })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where known peers are written down, for messages.
     pub fn known_peers_path(&self) -> PathBuf {
         self.path.join("known-peers")
@@ -273,6 +302,9 @@ mod tests {
         home.remember_peer("carol", &[8; 32]).unwrap();
         let known = home.known_peers().unwrap();
         assert_eq!((known["bob"], known["carol"]), ([7; 32], [8; 32]));
+        home.trust_peer("bob", &[9; 32]).unwrap();
+        let known = home.known_peers().unwrap();
+        assert_eq!((known["bob"], known["carol"]), ([9; 32], [8; 32]));
         fs::write(home.known_peers_path(), "bob nonsense\n").unwrap();
         assert!(home.known_peers().is_err());
         fs::remove_dir_all(home.path).unwrap();

@@ -28,6 +28,22 @@ pub fn addresses() -> io::Result<Vec<IpAddr>> {
     Ok(found)
 }
 
+/// The address that packets to `remote` leave from.
+pub fn local_address(remote: SocketAddr, port: u16) -> SocketAddr {
+    let any: IpAddr = match remote {
+        SocketAddr::V4(_) => [0; 4].into(),
+        SocketAddr::V6(_) => [0; 16].into(),
+    };
+    // Connecting a UDP socket sends nothing; it asks the routing table.
+    let ip = std::net::UdpSocket::bind((any, 0))
+        .and_then(|socket| {
+            socket.connect(remote)?;
+            socket.local_addr()
+        })
+        .map_or(any, |address| address.ip());
+    SocketAddr::new(ip, port)
+}
+
 /// The address of `HOST[:PORT]`: a name, an IPv4 or an IPv6 address, with
 /// brackets where a port follows the latter.
 ///

@@ -84,6 +84,29 @@ impl Udp {
         self.local
     }
 
+    /// The socket itself, for those who read and write it by other means.
+    pub fn as_tokio(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// No longer asks the system for the TTL of what arrives: readers with a
+    /// small buffer for control messages have no room for it.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` says.
+    pub fn hide_ttl(&self) -> io::Result<()> {
+        match self.local {
+            SocketAddr::V4(_) => setsockopt(&self.socket, sockopt::Ipv4RecvTtl, &false)?,
+            SocketAddr::V6(_) => setsockopt(&self.socket, sockopt::Ipv6RecvHopLimit, &false)?,
+        }
+        Ok(())
+    }
+
+    /// The next ICMP error that waits, if one does.
+    pub fn bounced(&self, buffer: &mut [u8]) -> Option<Received> {
+        self.try_recv(buffer, MsgFlags::MSG_ERRQUEUE).ok().flatten()
+    }
+
     /// Sends one datagram, with a TTL of its own if one is given. A full
     /// buffer loses it, as the network may; so does a network that cannot be
     /// reached from here, of which the peer's candidates name many.
@@ -208,7 +231,7 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 /// Errors that concern one datagram, not the socket.
-fn is_loss(error: &io::Error) -> bool {
+pub fn is_loss(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WouldBlock
@@ -222,7 +245,7 @@ fn is_loss(error: &io::Error) -> bool {
 
 /// What an ICMP error turns into at the next call: the error queue has told
 /// it already, or will.
-fn is_told_twice(error: &io::Error) -> bool {
+pub fn is_told_twice(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
     matches!(

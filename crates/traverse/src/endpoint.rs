@@ -1,5 +1,9 @@
-//! A peer: registered at a rendezvous, on one socket, and with one attempt at
-//! a time. It joins the introduction's client with the punch's agent.
+//! A peer: registered at a rendezvous, on one socket, with an attempt at each
+//! of the peers that it wants to reach or is wanted by. It joins the
+//! introduction's client with the punch's agents.
+//!
+//! It makes holes and does not keep them: what then uses the path keeps it
+//! open, and calls again when it is lost.
 //!
 //! Feed it every datagram of its socket with [`Endpoint::handle_input`], call
 //! [`Endpoint::handle_timeout`] when [`Endpoint::poll_timeout`] says so, send
@@ -39,8 +43,11 @@ pub struct Config {
     pub client: client::Config,
     /// Own addresses, to be told to peers. Empty for privacy.
     pub hosts: Vec<SocketAddr>,
-    /// Whom to reach; `None` waits for whoever asks.
+    /// Whom to reach, and who alone is answered; `None` waits for whoever
+    /// asks, until [`Endpoint::call`].
     pub peer: Option<String>,
+    /// Attempts at once, at most: one with each peer.
+    pub most_attempts: usize,
     /// Keys known for names. Another key for a known name is refused.
     pub known: HashMap<String, PublicKey>,
     /// TTL of openers; `None` sends none.
@@ -58,8 +65,13 @@ pub enum Event {
     Refused(u16),
     /// No answer from the server for three seconds.
     ServerSilent,
-    /// The peer is not there yet, with the server's error code. We go on asking.
-    PeerUnavailable(u16),
+    /// The peer is not there yet. We go on asking.
+    PeerUnavailable {
+        /// The name.
+        peer: String,
+        /// The server's error code.
+        code: u16,
+    },
     /// The peer's key is not the known one. Nothing was sealed to it.
     KeyChanged {
         /// The name.
@@ -81,11 +93,24 @@ pub enum Event {
         role: Role,
     },
     /// There is a path. Go on until [`Event::Finished`].
-    Connected(Path),
+    Connected {
+        /// The peer's name.
+        peer: String,
+        /// Where it is.
+        path: Path,
+    },
     /// The peer knows too.
-    Finished,
+    Finished {
+        /// The peer's name.
+        peer: String,
+    },
     /// There is none, and this is why.
-    Failed(Cause),
+    Failed {
+        /// The peer's name.
+        peer: String,
+        /// Why.
+        cause: Cause,
+    },
 }
 
 /// A question to the server's other address.
@@ -98,13 +123,32 @@ struct Gather {
     mapped: Option<SocketAddr>,
 }
 
-/// What was agreed on with the peer, for the verdict.
+/// A peer that we want to reach and are not yet introduced to.
+#[derive(Debug)]
+struct Call {
+    peer: String,
+    /// Its key, once the server has told it.
+    key: Option<PublicKey>,
+    /// The introduction has been asked for.
+    asked: bool,
+    /// The last error code that came back.
+    unavailable: Option<u16>,
+}
+
+/// An attempt, and what was agreed on with the peer, for the verdict.
 #[derive(Debug)]
 struct Attempt {
     agent: Agent,
     peer: String,
     theirs: Candidates,
-    connected: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Punching,
+    Connected,
+    Ended,
 }
 
 /// A peer.
@@ -114,15 +158,16 @@ pub struct Endpoint {
     key: PublicKey,
     client: Client,
     hosts: Vec<SocketAddr>,
-    peer: Option<String>,
-    found: Option<PublicKey>,
-    calling: bool,
+    only: Option<String>,
+    calls: Vec<Call>,
     known: HashMap<String, PublicKey>,
     opener_ttl: Option<u8>,
     patience: Duration,
     gather: Option<Gather>,
-    attempt: Option<Attempt>,
-    unavailable: Option<u16>,
+    attempts: Vec<Attempt>,
+    most_attempts: usize,
+    /// Of attempts that are no longer in the table.
+    probes_before: u32,
     rng: ChaCha20Rng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -139,23 +184,56 @@ impl Endpoint {
             key: client.identity.public(),
             client: Client::new(client, now),
             hosts: config.hosts,
-            peer: config.peer,
-            found: None,
-            calling: false,
+            only: config.peer.clone(),
+            calls: Vec::new(),
             known: config.known,
             opener_ttl: config.opener_ttl,
             patience: config.attempt,
             gather: None,
-            attempt: None,
-            unavailable: None,
+            attempts: Vec::new(),
+            most_attempts: config.most_attempts,
+            probes_before: 0,
             rng,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         };
-        if let Some(peer) = &endpoint.peer {
-            endpoint.client.look_up(now, peer);
+        if let Some(peer) = &config.peer {
+            endpoint.call(now, peer);
         }
         endpoint
+    }
+
+    /// Wants a path to that peer: looks it up, has itself introduced, punches.
+    /// It goes on asking until the introduction or [`Self::hang_up`]; an
+    /// attempt that fails is not repeated unless it is called again.
+    pub fn call(&mut self, now: Instant, peer: &str) {
+        if self.calls.iter().any(|call| call.peer == peer) || self.is_punching(peer) {
+            return;
+        }
+        self.calls.push(Call {
+            peer: peer.to_owned(),
+            key: None,
+            asked: false,
+            unavailable: None,
+        });
+        self.client.look_up(now, peer);
+    }
+
+    /// No longer wants a path to that peer. An attempt under way goes on.
+    pub fn hang_up(&mut self, peer: &str) {
+        self.calls.retain(|call| call.peer != peer);
+        self.client.forget(peer);
+    }
+
+    /// That key is the peer's from now on.
+    pub fn trust(&mut self, peer: &str, key: PublicKey) {
+        self.known.insert(peer.to_owned(), key);
+    }
+
+    /// Registers anew at once, for when paths have broken: it may be our own
+    /// address that has changed, and nobody finds us at the old one.
+    pub fn refresh(&mut self, now: Instant) {
+        self.client.refresh(now);
     }
 
     /// One datagram; true if it was understood.
@@ -165,10 +243,8 @@ impl Endpoint {
         };
         let mut understood = true;
         if message.method() == Method::Probe {
-            understood = match &mut self.attempt {
-                Some(attempt) => attempt.agent.handle_input(now, from, &message),
-                None => false,
-            };
+            let mut attempts = self.attempts.iter_mut();
+            understood = attempts.any(|a| a.agent.handle_input(now, from, &message));
         } else if message.method() == Method::Binding {
             self.gathered(from, &message);
         } else if from == self.server {
@@ -180,7 +256,7 @@ impl Endpoint {
 
     /// The system says that nobody listens where we have sent to.
     pub fn handle_refused(&mut self, to: SocketAddr) {
-        if let Some(attempt) = &mut self.attempt {
+        for attempt in &mut self.attempts {
             attempt.agent.handle_refused(to);
         }
     }
@@ -188,7 +264,7 @@ impl Endpoint {
     /// To be called when [`Self::poll_timeout`] says so.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
-        if let Some(attempt) = &mut self.attempt {
+        for attempt in &mut self.attempts {
             attempt.agent.handle_timeout(now);
         }
         self.advance(now);
@@ -196,20 +272,18 @@ impl Endpoint {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let attempt = self.attempt.as_ref().and_then(|a| a.agent.poll_timeout());
-        [
-            self.client.poll_timeout(),
-            attempt,
-            self.gather.as_ref().and_then(Gather::next),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let attempts = self.attempts.iter().map(|a| a.agent.poll_timeout());
+        let gather = self.gather.as_ref().and_then(Gather::next);
+        attempts
+            .chain([self.client.poll_timeout(), gather])
+            .flatten()
+            .min()
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        if let Some(transmit) = self.attempt.as_mut().and_then(|a| a.agent.poll_transmit()) {
+        let mut attempts = self.attempts.iter_mut();
+        if let Some(transmit) = attempts.find_map(|a| a.agent.poll_transmit()) {
             return Some(transmit);
         }
         if let Some(payload) = self.client.poll_transmit() {
@@ -235,7 +309,8 @@ impl Endpoint {
 
     /// Probes sent so far.
     pub fn probes_sent(&self) -> u32 {
-        self.attempt.as_ref().map_or(0, |a| a.agent.probes_sent())
+        let now: u32 = self.attempts.iter().map(|a| a.agent.probes_sent()).sum();
+        self.probes_before + now
     }
 
     /// Our addresses as servers see them, the rendezvous' first.
@@ -244,10 +319,12 @@ impl Endpoint {
         self.client.mapped().into_iter().chain(other).collect()
     }
 
-    /// Why the peer has not been reached so far, for those who stop waiting.
-    pub fn cause_so_far(&self) -> Option<Cause> {
-        let peer = self.peer.clone()?;
-        Some(match self.unavailable? {
+    /// Why a peer that was called has not been reached so far, for those who
+    /// stop waiting.
+    pub fn cause_so_far(&self, peer: &str) -> Option<Cause> {
+        let call = self.calls.iter().find(|call| call.peer == peer)?;
+        let peer = call.peer.clone();
+        Some(match call.unavailable? {
             code::NOT_REGISTERED => Cause::PeerOffline { peer },
             code::FORBIDDEN => Cause::AuthMismatch { peer },
             _ => Cause::PeerSilent { peer },
@@ -260,66 +337,76 @@ impl Endpoint {
             self.client_event(now, event);
         }
         self.send_gather(now);
-        self.call(now);
-        while let Some(event) = self.attempt.as_mut().and_then(|a| a.agent.poll_event()) {
-            self.agent_event(event);
+        self.ask_introductions(now);
+        for index in 0..self.attempts.len() {
+            while let Some(event) = self.attempts[index].agent.poll_event() {
+                self.agent_event(index, event);
+            }
         }
     }
 
     fn client_event(&mut self, now: Instant, event: client::Event) {
         match event {
-            client::Event::OtherAddress(to) => {
-                let mut transaction = [0; 12];
-                self.rng.fill_bytes(&mut transaction);
-                self.gather = Some(Gather {
-                    transaction,
-                    to,
-                    since: now,
-                    sent: 0,
-                    mapped: None,
-                });
+            client::Event::OtherAddress(to) => self.start_gather(now, to),
+            client::Event::Registered(mapped) => {
+                // Another address than before: the other mapping is another, too.
+                if let Some(gather) = self.gather.take_if(|g| g.mapped.is_some()) {
+                    self.start_gather(now, gather.to);
+                }
+                self.events.push_back(Event::Registered(mapped));
             }
-            client::Event::Registered(mapped) => self.events.push_back(Event::Registered(mapped)),
             client::Event::Refused(code) => self.events.push_back(Event::Refused(code)),
             client::Event::ServerSilent => self.events.push_back(Event::ServerSilent),
-            client::Event::Found(key) => self.peer_found(key),
-            client::Event::PeerUnavailable(code) => {
-                self.unavailable = Some(code);
-                self.events.push_back(Event::PeerUnavailable(code));
+            client::Event::Found { peer, key } => self.peer_found(peer, key),
+            client::Event::PeerUnavailable { peer, code } => {
+                if let Some(call) = self.calls.iter_mut().find(|call| call.peer == peer) {
+                    call.unavailable = Some(code);
+                }
+                self.events.push_back(Event::PeerUnavailable { peer, code });
             }
             client::Event::Introduced(introduced) => self.introduced(now, introduced),
             client::Event::Invitation(invitation) => self.invited(now, *invitation),
         }
     }
 
-    fn peer_found(&mut self, key: PublicKey) {
-        let peer = self.peer.clone().unwrap_or_default();
+    fn peer_found(&mut self, peer: String, key: PublicKey) {
         match self.known.get(&peer) {
             Some(&known) if known != key => {
-                self.client.forget_wish();
+                self.hang_up(&peer);
                 self.events.push_back(Event::KeyChanged {
                     peer,
                     known,
                     now: key,
                 });
             }
-            _ => self.found = Some(key),
+            _ => {
+                if let Some(call) = self.calls.iter_mut().find(|call| call.peer == peer) {
+                    call.key = Some(key);
+                }
+            }
         }
     }
 
-    /// Asks for the introduction, once the peer's key and our own mappings
+    /// Asks for the introductions, once the peers' keys and our own mappings
     /// are known.
-    fn call(&mut self, now: Instant) {
+    fn ask_introductions(&mut self, now: Instant) {
         let gathered = self.gather.as_ref().is_none_or(|g| g.is_over(now));
-        let (Some(peer), Some(key), true) = (&self.peer, self.found, gathered) else {
-            return;
-        };
-        if self.calling || self.client.mapped().is_none() || self.attempt.is_some() {
+        if !gathered || self.client.mapped().is_none() {
             return;
         }
-        self.calling = true;
         let payload = self.candidates().encode();
-        self.client.connect(now, peer, key, payload);
+        for call in self.calls.iter_mut().filter(|call| !call.asked) {
+            if let Some(key) = call.key {
+                call.asked = true;
+                self.client.connect(now, &call.peer, key, payload.clone());
+            }
+        }
+    }
+
+    fn is_punching(&self, peer: &str) -> bool {
+        self.attempts
+            .iter()
+            .any(|attempt| attempt.peer == peer && attempt.stage == Stage::Punching)
     }
 
     fn candidates(&self) -> Candidates {
@@ -331,18 +418,20 @@ impl Endpoint {
 
     fn invited(&mut self, now: Instant, invitation: Invitation) {
         let caller = invitation.caller.clone();
-        let wanted = self.peer.as_ref().is_none_or(|peer| *peer == caller);
+        let wanted = self.only.as_ref().is_none_or(|only| *only == caller);
         // Both asked: the smaller key's call stands, as both sides can tell.
-        let ours_stands = self.calling && self.key < invitation.key;
+        let asked = self.calls.iter().any(|c| c.peer == caller && c.asked);
+        let ours_stands = asked && self.key < invitation.key;
         let trusted = self
             .known
             .get(&caller)
             .is_none_or(|key| *key == invitation.key);
-        // Whoever asks again has not learned of our answer: that attempt is void.
-        let free = self
-            .attempt
-            .as_ref()
-            .is_none_or(|attempt| attempt.peer == caller && !attempt.connected);
+        // Whoever asks again has not learned of our answer, or has lost the
+        // path: that attempt is void.
+        let free = match self.attempts.iter().find(|a| a.peer == caller) {
+            Some(attempt) => attempt.stage != Stage::Connected,
+            None => self.has_room(),
+        };
         let Some(theirs) = Candidates::decode(invitation.payload()) else {
             return;
         };
@@ -356,7 +445,7 @@ impl Endpoint {
                 now: invitation.key,
             });
         }
-        self.client.forget_wish();
+        self.hang_up(&caller);
         let (key, address) = (invitation.key, invitation.address);
         let payload = self.candidates().encode();
         if let Ok(keys) = self.client.accept(invitation, &payload) {
@@ -375,6 +464,7 @@ impl Endpoint {
             keys,
             ..
         } = introduced;
+        self.hang_up(&peer);
         self.start(now, Role::Caller, peer, key, address, theirs, keys);
     }
 
@@ -414,31 +504,67 @@ impl Endpoint {
             address,
             role,
         });
-        self.attempt = Some(Attempt {
+        self.make_room(&peer);
+        self.attempts.push(Attempt {
             agent: Agent::new(config, now),
             peer,
             theirs,
-            connected: false,
+            stage: Stage::Punching,
         });
     }
 
-    fn agent_event(&mut self, event: punch::Event) {
+    fn has_room(&self) -> bool {
+        let ended = self.attempts.iter().any(|a| a.stage == Stage::Ended);
+        self.attempts.len() < self.most_attempts || ended
+    }
+
+    /// An attempt replaces the last one with that peer, else one that has
+    /// ended. Those are kept so long for packets that come late. A call of our
+    /// own is never refused for want of room: calls are ours to limit.
+    fn make_room(&mut self, peer: &str) {
+        let ended = |a: &Attempt| a.stage == Stage::Ended;
+        let full = self.attempts.len() >= self.most_attempts;
+        let mut old = self.attempts.iter().position(|a| a.peer == peer);
+        if old.is_none() && full {
+            old = self.attempts.iter().position(ended);
+        }
+        if let Some(old) = old {
+            self.probes_before += self.attempts.remove(old).agent.probes_sent();
+        }
+    }
+
+    fn agent_event(&mut self, index: usize, event: punch::Event) {
+        let ours = self.candidates();
+        let attempt = &mut self.attempts[index];
+        let peer = attempt.peer.clone();
         let event = match event {
             punch::Event::Connected(path) => {
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.connected = true;
-                }
-                Event::Connected(path)
+                attempt.stage = Stage::Connected;
+                Event::Connected { peer, path }
             }
-            punch::Event::Finished => Event::Finished,
+            punch::Event::Finished => {
+                attempt.stage = Stage::Ended;
+                Event::Finished { peer }
+            }
             punch::Event::Failed(observed) => {
-                let ours = self.candidates();
-                let Some(attempt) = &self.attempt else { return };
-                let cause = Cause::of_attempt(&attempt.peer, &ours, &attempt.theirs, &observed);
-                Event::Failed(cause)
+                attempt.stage = Stage::Ended;
+                let cause = Cause::of_attempt(&peer, &ours, &attempt.theirs, &observed);
+                Event::Failed { peer, cause }
             }
         };
         self.events.push_back(event);
+    }
+
+    fn start_gather(&mut self, now: Instant, to: SocketAddr) {
+        let mut transaction = [0; 12];
+        self.rng.fill_bytes(&mut transaction);
+        self.gather = Some(Gather {
+            transaction,
+            to,
+            since: now,
+            sent: 0,
+            mapped: None,
+        });
     }
 
     fn send_gather(&mut self, now: Instant) {

@@ -227,7 +227,7 @@ fn a_late_peer_is_waited_for() {
         Setup::new("alice", "192.168.1.2:41000", Some("bob")),
     );
     world.run(Duration::from_secs(2));
-    let cause = world.peers[0].endpoint.cause_so_far().unwrap();
+    let cause = world.peers[0].endpoint.cause_so_far("bob").unwrap();
     assert_eq!(cause.code(), "PEER_OFFLINE");
     let home = world.router("203.0.113.33", profile("full-cone"));
     world.peer(home, 2, Setup::new("bob", "192.168.2.2:42000", None));

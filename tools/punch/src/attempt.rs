@@ -19,7 +19,7 @@ use wire::code;
 use crate::cli::Args;
 use crate::report::{Outcome, Report};
 use crate::settings::Settings;
-use crate::trace::{Trace, local_address};
+use crate::trace::Trace;
 
 /// How long to wait for the peer, and for the path, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
     };
     let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
-    let local = local_address(settings.server, udp.local_addr().port());
+    let local = host::local_address(settings.server, udp.local_addr().port());
     let trace = args
         .trace
         .then(|| Trace::start(local, start, !args.json))
@@ -80,7 +80,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         name: settings.name.clone(),
         peer: attempt.peer.clone(),
         local: match outcome {
-            Outcome::Connected(path) => local_address(path.remote, local.port()),
+            Outcome::Connected(path) => host::local_address(path.remote, local.port()),
             Outcome::Failed(_) => local,
         },
         mapped: attempt.session.endpoint().mapped(),
@@ -119,6 +119,7 @@ fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoin
             .map(|ip| SocketAddr::new(ip, port))
             .collect(),
         peer: args.peer.clone(),
+        most_attempts: 1,
         known: settings.known.clone(),
         opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
         attempt: args.timeout.unwrap_or(TIMEOUT),
@@ -165,13 +166,13 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 Err(error) => return Err(error).context("the socket failed"),
             };
             match event {
-                Event::Connected(path) => connected = Some((path, Instant::now())),
-                Event::Finished => {
+                Event::Connected { path, .. } => connected = Some((path, Instant::now())),
+                Event::Finished { .. } => {
                     if let Some((path, at)) = connected {
                         return Ok((Outcome::Connected(path), at));
                     }
                 }
-                Event::Failed(cause) => return Ok((Outcome::Failed(cause), Instant::now())),
+                Event::Failed { cause, .. } => return Ok((Outcome::Failed(cause), Instant::now())),
                 Event::ServerSilent if self.is_blocked().await? => {
                     return Ok((Outcome::Failed(Cause::UdpBlocked), Instant::now()));
                 }
@@ -267,7 +268,8 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             "no answer from {server}, neither by UDP nor by TCP: \
              is it the right address, and is the rendezvous running?"
         );
-        match self.session.endpoint().cause_so_far() {
+        let peer = self.args.peer.as_deref().unwrap_or_default();
+        match self.session.endpoint().cause_so_far(peer) {
             Some(cause) => failed(cause),
             None if self.peer.is_some() => anyhow::bail!("{server} did not introduce us in time"),
             None => anyhow::bail!("nobody asked for {} in time", self.settings.name),

@@ -2,7 +2,7 @@
 //! permitted, else from the socket.
 
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -91,20 +91,4 @@ fn show(kept: &Mutex<Vec<Seen>>, print: bool, seen: Seen) {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push(seen);
     }
-}
-
-/// The address that packets to `remote` leave from.
-pub fn local_address(remote: SocketAddr, port: u16) -> SocketAddr {
-    let any: IpAddr = match remote {
-        SocketAddr::V4(_) => [0; 4].into(),
-        SocketAddr::V6(_) => [0; 16].into(),
-    };
-    // Connecting a UDP socket sends nothing; it asks the routing table.
-    let ip = std::net::UdpSocket::bind((any, 0))
-        .and_then(|socket| {
-            socket.connect(remote)?;
-            socket.local_addr()
-        })
-        .map_or(any, |address| address.ip());
-    SocketAddr::new(ip, port)
 }

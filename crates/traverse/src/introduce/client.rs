@@ -65,11 +65,21 @@ pub enum Event {
     Refused(u16),
     /// The server has not answered for three seconds. We go on asking.
     ServerSilent,
-    /// The peer's key, before anything is sealed to it: go on with
+    /// A peer's key, before anything is sealed to it: go on with
     /// [`Client::connect`], or do not.
-    Found(PublicKey),
+    Found {
+        /// The peer's name.
+        peer: String,
+        /// Its key.
+        key: PublicKey,
+    },
     /// Not registered, or did not acknowledge. We go on asking.
-    PeerUnavailable(u16),
+    PeerUnavailable {
+        /// The peer's name.
+        peer: String,
+        /// The server's error code.
+        code: u16,
+    },
     /// The peer has acknowledged.
     Introduced(Introduced),
     /// Somebody asks for us: answer with [`Client::accept`].
@@ -122,14 +132,20 @@ struct Exchange {
 }
 
 /// What we want of a name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Wish {
-    Lookup(String),
-    Connect {
-        peer: String,
-        key: PublicKey,
-        payload: Vec<u8>,
-    },
+    Lookup,
+    Connect { key: PublicKey, payload: Vec<u8> },
+}
+
+/// A name that is asked about, one request at a time.
+#[derive(Debug)]
+struct Errand {
+    peer: String,
+    wish: Wish,
+    /// When to ask next; never while a request is on its way.
+    ask_at: Option<Instant>,
+    asking: Option<(Exchange, Option<Offer>)>,
 }
 
 /// The client.
@@ -143,9 +159,7 @@ pub struct Client {
     registering: Option<Exchange>,
     refresh_at: Option<Instant>,
     mapped: Option<SocketAddr>,
-    wish: Option<Wish>,
-    asking: Option<(Exchange, Option<Offer>)>,
-    ask_at: Option<Instant>,
+    errands: Vec<Errand>,
     answered: VecDeque<(Transaction, Option<Vec<u8>>)>,
     heard: Instant,
     silence_told: bool,
@@ -166,9 +180,7 @@ impl Client {
             registering: None,
             refresh_at: None,
             mapped: None,
-            wish: None,
-            asking: None,
-            ask_at: None,
+            errands: Vec::new(),
             answered: VecDeque::new(),
             heard: now,
             silence_told: false,
@@ -183,27 +195,24 @@ impl Client {
 
     /// Asks for a name's key; it answers with [`Event::Found`].
     pub fn look_up(&mut self, now: Instant, peer: &str) {
-        self.wish = Some(Wish::Lookup(peer.to_owned()));
-        self.ask_at = Some(now);
-        self.ask(now);
+        self.run_errand(now, peer, Wish::Lookup);
     }
 
     /// Asks for an introduction. `payload` is sealed to `key`.
     pub fn connect(&mut self, now: Instant, peer: &str, key: PublicKey, payload: Vec<u8>) {
-        self.wish = Some(Wish::Connect {
-            peer: peer.to_owned(),
-            key,
-            payload,
-        });
-        self.ask_at = Some(now);
-        self.ask(now);
+        self.run_errand(now, peer, Wish::Connect { key, payload });
     }
 
-    /// No longer wants to reach anybody.
-    pub fn forget_wish(&mut self) {
-        self.wish = None;
-        self.asking = None;
-        self.ask_at = None;
+    /// No longer wants to reach that peer.
+    pub fn forget(&mut self, peer: &str) {
+        self.errands.retain(|errand| errand.peer != peer);
+    }
+
+    /// Registers anew at once: our address may have changed.
+    pub fn refresh(&mut self, now: Instant) {
+        if self.registering.is_none() {
+            self.register(now, LIFETIME);
+        }
     }
 
     /// Answers an invitation. What is to leave before the acknowledgement
@@ -246,9 +255,14 @@ impl Client {
         if let Some(exchange) = self.registering.take_if(|exchange| answers(exchange)) {
             self.hear(now, &exchange);
             self.registration_answered(now, message);
-        } else if let Some((exchange, offer)) = self.asking.take_if(|(e, _)| answers(e)) {
-            self.hear(now, &exchange);
-            self.wish_answered(now, message, offer);
+            return;
+        }
+        for index in 0..self.errands.len() {
+            let asking = &mut self.errands[index].asking;
+            if let Some((exchange, offer)) = asking.take_if(|(exchange, _)| answers(exchange)) {
+                self.hear(now, &exchange);
+                return self.errand_answered(now, index, message, offer);
+            }
         }
     }
 
@@ -257,10 +271,9 @@ impl Client {
         if self.refresh_at.is_some_and(|at| at <= now) && self.registering.is_none() {
             self.register(now, LIFETIME);
         }
-        if self.ask_at.is_some_and(|at| at <= now) {
-            self.ask(now);
-        }
-        let asking = self.asking.as_mut().map(|(exchange, _)| exchange);
+        self.ask(now);
+        let asking = self.errands.iter_mut().filter_map(|e| e.asking.as_mut());
+        let asking = asking.map(|(exchange, _)| exchange);
         for exchange in self.registering.as_mut().into_iter().chain(asking) {
             if exchange.next <= now {
                 self.transmits.push_back(exchange.bytes.clone());
@@ -278,16 +291,15 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let silent = (self.waiting() && !self.silence_told).then_some(self.heard + SILENT);
         let refresh = self.refresh_at.filter(|_| self.registering.is_none());
-        [
-            self.registering.as_ref().map(|exchange| exchange.next),
-            self.asking.as_ref().map(|(exchange, _)| exchange.next),
-            self.ask_at.filter(|_| self.may_ask()),
-            refresh,
-            silent,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let errands = self.errands.iter().map(|errand| match &errand.asking {
+            Some((exchange, _)) => Some(exchange.next),
+            None => errand.ask_at.filter(|_| self.may_ask(&errand.wish)),
+        });
+        let registering = self.registering.as_ref().map(|exchange| exchange.next);
+        errands
+            .chain([registering, refresh, silent])
+            .flatten()
+            .min()
     }
 
     /// The next datagram for the server.
@@ -300,8 +312,16 @@ impl Client {
         self.events.pop_front()
     }
 
+    /// Whether the server owes an answer. An introduction is answered only
+    /// when the peer has acknowledged, which may take as long as it takes to
+    /// call a server silent.
     fn waiting(&self) -> bool {
-        self.registering.is_some() || self.asking.is_some()
+        let soon = |errand: &Errand| matches!(errand.wish, Wish::Lookup);
+        self.registering.is_some()
+            || self
+                .errands
+                .iter()
+                .any(|errand| errand.asking.is_some() && soon(errand))
     }
 
     fn hear(&mut self, now: Instant, exchange: &Exchange) {
@@ -390,104 +410,139 @@ impl Client {
                 }
                 self.ask(now);
             }
-            (_, _, Some(code)) => self.events.push_back(Event::Refused(code)),
+            (_, _, Some(code)) => {
+                self.refresh_at = Some(now + REFRESH);
+                self.events.push_back(Event::Refused(code));
+            }
             _ => self.refresh_at = Some(now + ASK_AGAIN),
         }
     }
 
-    fn may_ask(&self) -> bool {
-        let ready = match self.wish {
-            None => false,
-            Some(Wish::Lookup(_)) => self.cookie.is_some(),
-            Some(Wish::Connect { .. }) => self.mapped.is_some(),
-        };
-        ready && self.asking.is_none()
+    fn run_errand(&mut self, now: Instant, peer: &str, wish: Wish) {
+        self.forget(peer);
+        self.errands.push(Errand {
+            peer: peer.to_owned(),
+            wish,
+            ask_at: Some(now),
+            asking: None,
+        });
+        self.ask(now);
     }
 
-    /// Sends the wish, when it is time and what it needs is there: a cookie
-    /// for a lookup, a registration for an introduction.
+    /// A lookup needs a cookie, an introduction a registration.
+    fn may_ask(&self, wish: &Wish) -> bool {
+        match wish {
+            Wish::Lookup => self.cookie.is_some(),
+            Wish::Connect { .. } => self.mapped.is_some(),
+        }
+    }
+
+    /// Sends every request whose time has come and that has what it needs.
     fn ask(&mut self, now: Instant) {
-        if !self.may_ask() || self.ask_at.is_none_or(|at| at > now) {
-            return;
-        }
-        let (transaction, request) = self.request(Method::Connect);
-        match &self.wish {
-            None => {}
-            Some(Wish::Lookup(peer)) => {
-                let peer = peer.clone();
-                let (transaction, request) = self.request(Method::Lookup);
-                let exchange = self.exchange(now, transaction, request.peer_name(&peer));
-                self.ask_at = None;
-                self.asking = Some((exchange, None));
-            }
-            Some(Wish::Connect { peer, key, payload }) => {
-                let names = Names {
-                    caller: &self.config.name,
-                    target: peer,
-                };
-                let mut seed = [0; 32];
-                self.rng.fill_bytes(&mut seed);
-                self.ask_at = None;
-                let Ok((offer, seal)) =
-                    Offer::new(&self.config.identity, key, names, payload, seed)
-                else {
-                    return self
-                        .events
-                        .push_back(Event::PeerUnavailable(code::FORBIDDEN));
-                };
-                self.config.sequence += 1;
-                let request = request
-                    .name(&self.config.name)
-                    .peer_name(peer)
-                    .sequence(self.config.sequence)
-                    .seal(&seal)
-                    .sign(|part| self.config.identity.sign(part));
-                let exchange = self.exchange(now, transaction, request);
-                self.asking = Some((exchange, Some(offer)));
+        for index in 0..self.errands.len() {
+            let errand = &self.errands[index];
+            let due = errand.ask_at.is_some_and(|at| at <= now);
+            if due && errand.asking.is_none() && self.may_ask(&errand.wish) {
+                let (peer, wish) = (errand.peer.clone(), errand.wish.clone());
+                let asking = self.send_wish(now, &peer, &wish);
+                let errand = &mut self.errands[index];
+                errand.ask_at = None;
+                errand.asking = asking;
             }
         }
     }
 
-    fn wish_answered(&mut self, now: Instant, message: &Message<'_>, offer: Option<Offer>) {
+    fn send_wish(
+        &mut self,
+        now: Instant,
+        peer: &str,
+        wish: &Wish,
+    ) -> Option<(Exchange, Option<Offer>)> {
+        let Wish::Connect { key, payload } = wish else {
+            let (transaction, request) = self.request(Method::Lookup);
+            let exchange = self.exchange(now, transaction, request.peer_name(peer));
+            return Some((exchange, None));
+        };
+        let (transaction, request) = self.request(Method::Connect);
+        let names = Names {
+            caller: &self.config.name,
+            target: peer,
+        };
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        let Ok((offer, seal)) = Offer::new(&self.config.identity, key, names, payload, seed) else {
+            self.unavailable(peer, code::FORBIDDEN);
+            return None;
+        };
+        self.config.sequence += 1;
+        let request = request
+            .name(&self.config.name)
+            .peer_name(peer)
+            .sequence(self.config.sequence)
+            .seal(&seal)
+            .sign(|part| self.config.identity.sign(part));
+        let exchange = self.exchange(now, transaction, request);
+        Some((exchange, Some(offer)))
+    }
+
+    fn unavailable(&mut self, peer: &str, code: u16) {
+        let peer = peer.to_owned();
+        self.events.push_back(Event::PeerUnavailable { peer, code });
+    }
+
+    fn errand_answered(
+        &mut self,
+        now: Instant,
+        index: usize,
+        message: &Message<'_>,
+        offer: Option<Offer>,
+    ) {
         if self.new_cookie(message) {
             // The registration is as stale as the cookie.
             self.register(now, LIFETIME);
-            self.ask_at = Some(now);
+            self.errands[index].ask_at = Some(now);
             return self.ask(now);
         }
+        let peer = self.errands[index].peer.clone();
         if let Some(error) = message.error() {
-            self.ask_at = Some(now + ASK_AGAIN);
-            return self.events.push_back(Event::PeerUnavailable(error));
+            self.errands[index].ask_at = Some(now + ASK_AGAIN);
+            // Two errands may bring the same stale cookie: the second is told
+            // what the first has learned.
+            if !matches!(error, code::UNAUTHENTICATED | code::STALE_NONCE) {
+                self.unavailable(&peer, error);
+            }
+            return;
         }
-        match (offer, self.wish.take()) {
-            (None, Some(Wish::Lookup(peer))) => match message.public_key() {
-                Some(key) => self.events.push_back(Event::Found(key)),
-                None => self.wish = Some(Wish::Lookup(peer)),
-            },
-            (Some(mut offer), Some(Wish::Connect { peer, key, payload })) => {
+        let found = match (offer, &self.errands[index].wish) {
+            (None, _) => message.public_key().map(|key| Event::Found {
+                peer: peer.clone(),
+                key,
+            }),
+            (Some(mut offer), Wish::Connect { key, .. }) => {
                 let answer = message.seal().zip(message.peer_address());
                 let opened = answer.and_then(|(seal, at)| Some((offer.accept(seal).ok()?, at)));
-                match opened {
-                    Some(((payload, keys), address)) => {
-                        let introduced = Introduced {
-                            peer,
-                            key,
-                            address,
-                            payload,
-                            keys,
-                        };
-                        self.events.push_back(Event::Introduced(introduced));
-                    }
-                    None => {
-                        // Not the key that we sealed to: start over.
-                        self.wish = Some(Wish::Connect { peer, key, payload });
-                        self.ask_at = Some(now + ASK_AGAIN);
-                        self.events
-                            .push_back(Event::PeerUnavailable(code::FORBIDDEN));
-                    }
-                }
+                opened.map(|((payload, keys), address)| {
+                    Event::Introduced(Introduced {
+                        peer: peer.clone(),
+                        key: *key,
+                        address,
+                        payload,
+                        keys,
+                    })
+                })
             }
-            (_, wish) => self.wish = wish,
+            (Some(_), Wish::Lookup) => None,
+        };
+        match found {
+            Some(event) => {
+                self.errands.remove(index);
+                self.events.push_back(event);
+            }
+            None => {
+                // Not the key that we sealed to, or no key: start over.
+                self.errands[index].ask_at = Some(now + ASK_AGAIN);
+                self.unavailable(&peer, code::FORBIDDEN);
+            }
         }
     }
 

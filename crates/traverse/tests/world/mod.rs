@@ -1,4 +1,5 @@
 //! Two homes, a core and a rendezvous, in memory, with the real brains.
+#![allow(dead_code)] // Each test uses its part of it.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +42,7 @@ pub struct Setup<'a> {
     pub peer: Option<&'a str>,
     pub opener_ttl: Option<u8>,
     pub known: HashMap<String, [u8; 32]>,
+    pub most_attempts: usize,
 }
 
 impl<'a> Setup<'a> {
@@ -51,6 +53,7 @@ impl<'a> Setup<'a> {
             peer,
             opener_ttl: Some(2),
             known: HashMap::new(),
+            most_attempts: 1,
         }
     }
 }
@@ -108,6 +111,7 @@ impl World {
             },
             hosts: vec![local],
             peer: setup.peer.map(str::to_owned),
+            most_attempts: setup.most_attempts,
             known: setup.known,
             opener_ttl: setup.opener_ttl,
             attempt: Duration::from_secs(10),
@@ -120,6 +124,15 @@ impl World {
 
     /// Until every peer has ended its attempt, or the time is over.
     pub fn run(&mut self, limit: Duration) {
+        self.go(limit, |peers| peers.iter().all(Peer::has_ended));
+    }
+
+    /// So much time.
+    pub fn pass(&mut self, time: Duration) {
+        self.go(time, |_| false);
+    }
+
+    fn go(&mut self, limit: Duration, done: fn(&[Peer]) -> bool) {
         let deadline = self.network.now() + limit;
         loop {
             let mut brains: Vec<&mut dyn Host> = vec![&mut self.server];
@@ -133,7 +146,7 @@ impl World {
                     peer.events.push((now, event));
                 }
             }
-            if !more || self.peers.iter().all(Peer::has_ended) {
+            if !more || done(&self.peers) {
                 return;
             }
         }
@@ -142,20 +155,20 @@ impl World {
 
 impl Peer {
     fn has_ended(&self) -> bool {
-        let ends = |e: &Event| matches!(e, Event::Finished | Event::Failed(_));
+        let ends = |e: &Event| matches!(e, Event::Finished { .. } | Event::Failed { .. });
         self.events.iter().any(|(_, event)| ends(event))
     }
 
     pub fn path(&self) -> Option<Path> {
         self.events.iter().find_map(|(_, event)| match event {
-            Event::Connected(path) => Some(*path),
+            Event::Connected { path, .. } => Some(*path),
             _ => None,
         })
     }
 
     pub fn cause(&self) -> Option<&Cause> {
         self.events.iter().find_map(|(_, event)| match event {
-            Event::Failed(cause) => Some(cause),
+            Event::Failed { cause, .. } => Some(cause),
             _ => None,
         })
     }
@@ -169,7 +182,7 @@ impl Peer {
                 .map(|(at, _)| *at)
         };
         let introduced = time(|event| matches!(event, Event::Introduced { .. }))?;
-        Some(time(|event| matches!(event, Event::Connected(_)))? - introduced)
+        Some(time(|event| matches!(event, Event::Connected { .. }))? - introduced)
     }
 }
 
