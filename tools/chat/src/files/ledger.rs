@@ -1,0 +1,281 @@
+//! Which files go to and come from one peer, and how far they have come.
+//!
+//! It knows no disk and no link: what a peer says goes in, what is to be done
+//! comes out.
+
+use std::collections::BTreeMap;
+
+use crate::frame::{FileHash, Item};
+
+/// Files in one direction at once, asked for or on their way, at most.
+pub const MOST: usize = 32;
+
+/// A file that is on offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// As its sender calls it. Not to be trusted.
+    pub name: String,
+    /// In bytes.
+    pub size: u64,
+    /// BLAKE3.
+    pub hash: FileHash,
+}
+
+/// What to do about something that the peer has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Ask the user; answer with [`Ledger::accept`] or [`Ledger::decline`].
+    Ask(u64),
+    /// Send the bytes of our file from this offset on.
+    Send {
+        /// Our number.
+        file: u64,
+        /// From where.
+        offset: u64,
+    },
+    /// Tell the peer this.
+    Say(Item),
+    /// Our file has arrived.
+    Completed(File),
+    /// A file will not come, or will not be taken, and why.
+    Ended {
+        /// Which.
+        file: File,
+        /// Whose number.
+        number: u64,
+        /// Whether it was ours.
+        ours: bool,
+        /// Why, in the peer's words.
+        why: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Asked,
+    Accepted,
+}
+
+/// The files of one peer.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    next: u64,
+    outgoing: BTreeMap<u64, File>,
+    incoming: BTreeMap<u64, (File, Stage)>,
+}
+
+impl Ledger {
+    /// Offers a file; `None` if too many are on their way.
+    pub fn offer(&mut self, file: File) -> Option<(u64, Item)> {
+        if self.outgoing.len() >= MOST {
+            return None;
+        }
+        self.next += 1;
+        let item = offer(self.next, &file);
+        self.outgoing.insert(self.next, file);
+        Some((self.next, item))
+    }
+
+    /// What the peer says of files.
+    pub fn handle_item(&mut self, item: Item) -> Option<Act> {
+        match item {
+            Item::Offer {
+                file,
+                size,
+                hash,
+                name,
+            } => {
+                if self.incoming.len() >= MOST || self.incoming.contains_key(&file) {
+                    let why = "too many files at once".into();
+                    return Some(Act::Say(Item::Decline {
+                        file,
+                        mine: false,
+                        why,
+                    }));
+                }
+                let offered = File { name, size, hash };
+                self.incoming.insert(file, (offered, Stage::Asked));
+                Some(Act::Ask(file))
+            }
+            Item::Accept { file, offset } => {
+                let known = self.outgoing.get(&file)?;
+                (offset <= known.size).then_some(Act::Send { file, offset })
+            }
+            Item::Decline { file, mine, why } => {
+                let ended = match mine {
+                    true => self.incoming.remove(&file).map(|(file, _)| file),
+                    false => self.outgoing.remove(&file),
+                };
+                Some(Act::Ended {
+                    file: ended?,
+                    number: file,
+                    ours: !mine,
+                    why,
+                })
+            }
+            Item::Complete { file } => self.outgoing.remove(&file).map(Act::Completed),
+            Item::Text(_) | Item::Unknown => None,
+        }
+    }
+
+    /// The user wants it; `offset` bytes are there already.
+    pub fn accept(&mut self, file: u64, offset: u64) -> Option<Item> {
+        let (_, stage) = self.incoming.get_mut(&file)?;
+        *stage = Stage::Accepted;
+        Some(Item::Accept { file, offset })
+    }
+
+    /// The user does not want it, or it cannot be taken.
+    pub fn decline(&mut self, file: u64, why: &str) -> Option<(File, Item)> {
+        let (declined, _) = self.incoming.remove(&file)?;
+        let (mine, why) = (false, why.to_owned());
+        Some((declined, Item::Decline { file, mine, why }))
+    }
+
+    /// Our own file cannot be sent.
+    pub fn withdraw(&mut self, file: u64, why: &str) -> Option<(File, Item)> {
+        let withdrawn = self.outgoing.remove(&file)?;
+        let (mine, why) = (true, why.to_owned());
+        Some((withdrawn, Item::Decline { file, mine, why }))
+    }
+
+    /// It is here, whole and right.
+    pub fn complete(&mut self, file: u64) -> Option<(File, Item)> {
+        let (complete, _) = self.incoming.remove(&file)?;
+        Some((complete, Item::Complete { file }))
+    }
+
+    /// A file of the peer that was accepted.
+    pub fn accepted(&self, file: u64) -> Option<&File> {
+        let (file, stage) = self.incoming.get(&file)?;
+        (*stage == Stage::Accepted).then_some(file)
+    }
+
+    /// A file of the peer, whether accepted or not.
+    pub fn incoming(&self, file: u64) -> Option<&File> {
+        self.incoming.get(&file).map(|(file, _)| file)
+    }
+
+    /// A file of ours.
+    pub fn outgoing(&self, file: u64) -> Option<&File> {
+        self.outgoing.get(&file)
+    }
+
+    /// Those of the peer that were accepted: ask for the rest on a new link.
+    pub fn interrupted(&self) -> Vec<u64> {
+        let accepted = |(_, stage): &(File, Stage)| *stage == Stage::Accepted;
+        self.incoming
+            .iter()
+            .filter(|(_, entry)| accepted(entry))
+            .map(|(number, _)| *number)
+            .collect()
+    }
+
+    /// The peer has forgotten everything: what it offered is void, and what we
+    /// offer has to be offered again.
+    pub fn restarted(&mut self) -> Vec<Item> {
+        self.incoming.clear();
+        let files = self.outgoing.iter();
+        files.map(|(number, file)| offer(*number, file)).collect()
+    }
+
+    /// Nobody is there any more.
+    pub fn gave_up(&mut self) -> Vec<File> {
+        self.incoming.clear();
+        std::mem::take(&mut self.outgoing).into_values().collect()
+    }
+
+    /// Whether files of ours are on offer or on their way.
+    pub fn is_sending(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+}
+
+fn offer(number: u64, file: &File) -> Item {
+    Item::Offer {
+        file: number,
+        size: file.size,
+        hash: file.hash,
+        name: file.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> File {
+        File {
+            name: name.into(),
+            size: 10,
+            hash: [1; 32],
+        }
+    }
+
+    #[test]
+    fn offered_accepted_complete() {
+        let (mut ours, mut theirs) = (Ledger::default(), Ledger::default());
+        let (number, offer) = ours.offer(file("a")).unwrap();
+        assert_eq!(theirs.handle_item(offer), Some(Act::Ask(number)));
+        assert_eq!(theirs.accepted(number), None);
+        let accept = theirs.accept(number, 4).unwrap();
+        let send = Act::Send {
+            file: number,
+            offset: 4,
+        };
+        assert_eq!(ours.handle_item(accept), Some(send));
+        assert_eq!(theirs.interrupted(), [number]);
+        let (_, complete) = theirs.complete(number).unwrap();
+        assert_eq!(ours.handle_item(complete), Some(Act::Completed(file("a"))));
+        assert!(!ours.is_sending());
+    }
+
+    #[test]
+    fn declined_by_either() {
+        let (mut ours, mut theirs) = (Ledger::default(), Ledger::default());
+        let (number, offer) = ours.offer(file("a")).unwrap();
+        theirs.handle_item(offer);
+        let (_, no) = theirs.decline(number, "no").unwrap();
+        let ended = ours.handle_item(no);
+        assert!(matches!(ended, Some(Act::Ended { ours: true, .. })));
+
+        let (number, offer) = ours.offer(file("b")).unwrap();
+        theirs.handle_item(offer);
+        let (_, gone) = ours.withdraw(number, "it has changed").unwrap();
+        let ended = theirs.handle_item(gone);
+        assert!(matches!(ended, Some(Act::Ended { ours: false, .. })));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_ignored() {
+        let mut ledger = Ledger::default();
+        let accept = |offset| Item::Accept { file: 1, offset };
+        assert_eq!(ledger.handle_item(accept(0)), None);
+        assert_eq!(ledger.handle_item(Item::Complete { file: 1 }), None);
+        ledger.offer(file("a")).unwrap();
+        assert_eq!(ledger.handle_item(accept(11)), None, "beyond its end");
+        assert!(ledger.is_sending());
+    }
+
+    #[test]
+    fn bounded_both_ways() {
+        let mut ledger = Ledger::default();
+        let offers = (0..).take_while(|_| ledger.offer(file("a")).is_some());
+        assert_eq!(offers.count(), MOST);
+        for number in 0..MOST as u64 {
+            let act = ledger.handle_item(offer(number, &file("b")));
+            assert_eq!(act, Some(Act::Ask(number)));
+        }
+        let act = ledger.handle_item(offer(99, &file("b")));
+        assert!(matches!(act, Some(Act::Say(Item::Decline { .. }))));
+    }
+
+    #[test]
+    fn a_peer_that_starts_anew_is_offered_again() {
+        let mut ledger = Ledger::default();
+        let (_, item) = ledger.offer(file("a")).unwrap();
+        ledger.handle_item(offer(7, &file("b")));
+        assert_eq!(ledger.restarted(), [item]);
+        assert_eq!(ledger.incoming(7), None);
+    }
+}

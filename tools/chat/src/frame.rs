@@ -1,0 +1,371 @@
+//! What two chats tell each other on the control stream of a link: frames of
+//! a type, a length (u32, big endian) and a body.
+
+/// The longest message, in bytes of UTF-8.
+pub const MOST_TEXT: usize = 64 * 1024;
+
+/// The longest file name that is told, in bytes.
+pub const MOST_NAME: usize = 255;
+
+/// The longest body of a frame.
+const MOST_BODY: usize = MOST_TEXT + 64;
+
+const VERSION: u8 = 1;
+
+/// BLAKE3 of a whole file.
+pub type FileHash = [u8; 32];
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The first frame on every link, from both sides.
+    Hello(Hello),
+    /// One item of the conversation.
+    Item {
+        /// Counts the sender's items from 0.
+        number: u64,
+        /// What it is.
+        item: Item,
+    },
+    /// So many of the other side's items have arrived, in order.
+    Ack(u64),
+    /// The sender leaves, and this is its last frame.
+    Bye,
+}
+
+/// How far the conversation has come, as one side knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Names the sender's numbering: another one is another conversation.
+    pub epoch: u64,
+    /// The sender's first item that is not acknowledged, or the next to come.
+    pub first: u64,
+    /// The receiver's epoch as the sender knows it; 0 if it knows none.
+    pub of: u64,
+    /// How many items of that epoch have arrived.
+    pub received: u64,
+}
+
+/// What is delivered once and in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A message.
+    Text(String),
+    /// "Do you want this file?"
+    Offer {
+        /// The sender's number for it.
+        file: u64,
+        /// In bytes.
+        size: u64,
+        /// Of the whole.
+        hash: FileHash,
+        /// As the sender calls it. Not to be trusted.
+        name: String,
+    },
+    /// "Yes, from this byte on."
+    Accept {
+        /// The sender's number.
+        file: u64,
+        /// What is there already.
+        offset: u64,
+    },
+    /// "No", or "no longer", from either side.
+    Decline {
+        /// The sender's number.
+        file: u64,
+        /// True if the speaker is the one who offered it.
+        mine: bool,
+        /// Why, for people.
+        why: String,
+    },
+    /// "It is here, and it is what you said."
+    Complete {
+        /// The sender's number.
+        file: u64,
+    },
+    /// Of a later version: counted, and no more.
+    Unknown,
+}
+
+/// Why bytes are no frames. The link has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A frame that is longer than any.
+    #[error("a frame of {0} bytes")]
+    TooLong(usize),
+    /// A body that ends too early, or a string that is not UTF-8.
+    #[error("a malformed frame")]
+    Malformed,
+    /// Another version.
+    #[error("version {0} of the protocol")]
+    Version(u8),
+}
+
+impl Frame {
+    /// To bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 5];
+        bytes[0] = match self {
+            Frame::Hello(hello) => {
+                bytes.push(VERSION);
+                for number in [hello.epoch, hello.first, hello.of, hello.received] {
+                    bytes.extend(number.to_be_bytes());
+                }
+                1
+            }
+            Frame::Item { number, item } => {
+                bytes.extend(number.to_be_bytes());
+                item.encode(&mut bytes);
+                2
+            }
+            Frame::Ack(received) => {
+                bytes.extend(received.to_be_bytes());
+                3
+            }
+            Frame::Bye => 4,
+        };
+        let length = (bytes.len() - 5) as u32;
+        bytes[1..5].copy_from_slice(&length.to_be_bytes());
+        bytes
+    }
+
+    fn decode(kind: u8, body: &[u8]) -> Result<Option<Frame>, FrameError> {
+        let mut body = Body(body);
+        let frame = match kind {
+            1 => {
+                let version = body.byte()?;
+                if version != VERSION {
+                    return Err(FrameError::Version(version));
+                }
+                Frame::Hello(Hello {
+                    epoch: body.number()?,
+                    first: body.number()?,
+                    of: body.number()?,
+                    received: body.number()?,
+                })
+            }
+            2 => Frame::Item {
+                number: body.number()?,
+                item: Item::decode(body)?,
+            },
+            3 => Frame::Ack(body.number()?),
+            4 => Frame::Bye,
+            _ => return Ok(None), // Of a later version.
+        };
+        Ok(Some(frame))
+    }
+}
+
+impl Item {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Item::Text(text) => {
+                bytes.push(1);
+                bytes.extend(text.as_bytes());
+            }
+            Item::Offer {
+                file,
+                size,
+                hash,
+                name,
+            } => {
+                bytes.push(2);
+                bytes.extend(file.to_be_bytes());
+                bytes.extend(size.to_be_bytes());
+                bytes.extend(hash);
+                bytes.extend(name.as_bytes());
+            }
+            Item::Accept { file, offset } => {
+                bytes.push(3);
+                bytes.extend(file.to_be_bytes());
+                bytes.extend(offset.to_be_bytes());
+            }
+            Item::Decline { file, mine, why } => {
+                bytes.push(4);
+                bytes.extend(file.to_be_bytes());
+                bytes.push(u8::from(*mine));
+                bytes.extend(why.as_bytes());
+            }
+            Item::Complete { file } => {
+                bytes.push(5);
+                bytes.extend(file.to_be_bytes());
+            }
+            Item::Unknown => bytes.push(0),
+        }
+    }
+
+    fn decode(mut body: Body<'_>) -> Result<Item, FrameError> {
+        Ok(match body.byte()? {
+            1 => Item::Text(body.text(MOST_TEXT)?),
+            2 => Item::Offer {
+                file: body.number()?,
+                size: body.number()?,
+                hash: body.array()?,
+                name: body.text(MOST_NAME)?,
+            },
+            3 => Item::Accept {
+                file: body.number()?,
+                offset: body.number()?,
+            },
+            4 => Item::Decline {
+                file: body.number()?,
+                mine: body.byte()? != 0,
+                why: body.text(MOST_NAME)?,
+            },
+            5 => Item::Complete {
+                file: body.number()?,
+            },
+            _ => Item::Unknown,
+        })
+    }
+}
+
+/// Frames out of bytes as they come.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    taken: usize,
+}
+
+impl Decoder {
+    /// What has arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next frame, once it is whole.
+    ///
+    /// # Errors
+    /// See [`FrameError`]; nothing that follows can be read.
+    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+        loop {
+            let rest = &self.buffer[self.taken..];
+            let Some((head, rest)) = rest.split_first_chunk::<5>() else {
+                return Ok(None);
+            };
+            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+            if length > MOST_BODY {
+                return Err(FrameError::TooLong(length));
+            }
+            let Some(body) = rest.get(..length) else {
+                return Ok(None);
+            };
+            let frame = Frame::decode(head[0], body)?;
+            self.taken += 5 + length;
+            if frame.is_some() {
+                return Ok(frame);
+            }
+        }
+    }
+}
+
+struct Body<'a>(&'a [u8]);
+
+impl Body<'_> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
+        let (head, rest) = self.0.split_first_chunk().ok_or(FrameError::Malformed)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    fn byte(&mut self) -> Result<u8, FrameError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn number(&mut self) -> Result<u64, FrameError> {
+        Ok(u64::from_be_bytes(self.array()?))
+    }
+
+    fn text(&mut self, most: usize) -> Result<String, FrameError> {
+        if self.0.len() > most {
+            return Err(FrameError::TooLong(self.0.len()));
+        }
+        let text = std::str::from_utf8(self.0).map_err(|_| FrameError::Malformed)?;
+        Ok(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Vec<Frame> {
+        let items = [
+            Item::Text("hello 👋, with spaces".into()),
+            Item::Text(String::new()),
+            Item::Offer {
+                file: 1,
+                size: 2,
+                hash: [3; 32],
+                name: "a b.txt".into(),
+            },
+            Item::Accept { file: 1, offset: 9 },
+            Item::Decline {
+                file: 1,
+                mine: true,
+                why: "no".into(),
+            },
+            Item::Complete { file: 1 },
+            Item::Unknown,
+        ];
+        let items = items.into_iter().zip(0..);
+        let items = items.map(|(item, number)| Frame::Item { number, item });
+        let hello = Frame::Hello(Hello {
+            epoch: 1,
+            first: 2,
+            of: 3,
+            received: 4,
+        });
+        [hello, Frame::Ack(7), Frame::Bye]
+            .into_iter()
+            .chain(items)
+            .collect()
+    }
+
+    #[test]
+    fn written_is_read_whatever_the_pieces() {
+        let bytes: Vec<u8> = samples().iter().flat_map(Frame::encode).collect();
+        for piece in [1, 3, 7, bytes.len()] {
+            let (mut decoder, mut read) = (Decoder::default(), Vec::new());
+            for piece in bytes.chunks(piece) {
+                decoder.push(piece);
+                while let Some(frame) = decoder.next().unwrap() {
+                    read.push(frame);
+                }
+            }
+            assert_eq!(read, samples());
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() {
+        for frame in samples() {
+            let bytes = frame.encode();
+            for at in 0..bytes.len() {
+                for value in [0, 1, 0x7f, 0xff] {
+                    let mut bytes = bytes.clone();
+                    bytes[at] = value;
+                    let mut decoder = Decoder::default();
+                    decoder.push(&bytes);
+                    let _ = decoder.next();
+                }
+            }
+        }
+        let mut decoder = Decoder::default();
+        decoder.push(&[2, 0xff, 0xff, 0xff, 0xff]);
+        assert!(matches!(decoder.next(), Err(FrameError::TooLong(_))));
+        let mut decoder = Decoder::default();
+        decoder.push(&[2, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff]);
+        assert_eq!(decoder.next(), Err(FrameError::Malformed));
+    }
+
+    #[test]
+    fn later_frames_are_skipped() {
+        let mut decoder = Decoder::default();
+        decoder.push(&[99, 0, 0, 0, 2, 1, 2]);
+        decoder.push(&Frame::Ack(1).encode());
+        assert_eq!(decoder.next(), Ok(Some(Frame::Ack(1))));
+    }
+}

@@ -1,0 +1,119 @@
+//! A peer, as the hub sees it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use traverse::identity::PublicKey;
+use traverse::punch::{Path, Role};
+
+use crate::conversation::{Conversation, LinkId};
+use crate::files::folder::Part;
+use crate::files::ledger::Ledger;
+use crate::link::Link;
+
+/// A peer.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its key, once we were introduced.
+    pub key: Option<PublicKey>,
+    /// A key that it has now and that is not the known one.
+    pub changed: Option<PublicKey>,
+    /// What is said.
+    pub conversation: Conversation,
+    /// The connection.
+    pub link: Option<Link>,
+    /// Datagrams that had come over it when we last sent something or doubted.
+    pub heard: u64,
+    /// The last path, and who asked for it.
+    pub path: Option<Path>,
+    /// Who asked for the introduction last.
+    pub role: Role,
+    /// There was a link before.
+    pub met: bool,
+    /// One of us has taken leave: that the conversation ends is no surprise.
+    pub parted: bool,
+    /// Why it is not reached, as the user was told.
+    pub told: Option<&'static str>,
+    /// Why it was not reached, for when we give up.
+    pub cause: Option<String>,
+    /// Files.
+    pub ledger: Ledger,
+    /// Where our files are.
+    pub sources: HashMap<u64, PathBuf>,
+    /// Our files on their way: over which link, from which byte on.
+    pub sending: HashMap<u64, (LinkId, u64)>,
+    /// The peer's files on their way.
+    pub taking: HashMap<u64, Taking>,
+}
+
+/// How far taking a file has come.
+#[derive(Debug)]
+pub enum Taking {
+    /// What there is of it is being read.
+    Opening,
+    /// The peer was asked for the rest, or will be on the next link.
+    Ready(Part),
+    /// The rest is being written.
+    Writing,
+}
+
+impl Peer {
+    pub fn new(conversation: Conversation) -> Peer {
+        Peer {
+            key: None,
+            changed: None,
+            conversation,
+            link: None,
+            heard: 0,
+            path: None,
+            role: Role::Target,
+            met: false,
+            parted: false,
+            told: None,
+            cause: None,
+            ledger: Ledger::default(),
+            sources: HashMap::new(),
+            sending: HashMap::new(),
+            taking: HashMap::new(),
+        }
+    }
+
+    /// Whether it may be forgotten.
+    pub fn is_stale(&self) -> bool {
+        self.conversation.is_idle() && self.conversation.waiting() == 0
+    }
+
+    /// Whether nothing is on its way, and nobody waits for a first path.
+    pub fn is_done(&self) -> bool {
+        let reached = self.met || self.conversation.is_idle();
+        reached
+            && self.conversation.waiting() == 0
+            && self.conversation.owes_nothing()
+            && !self.ledger.is_sending()
+            && self.taking.is_empty()
+    }
+
+    /// Hands to the link what it has room for.
+    pub fn write(&mut self, now: Instant) {
+        let Some(link) = &self.link else { return };
+        while let Some(room) = link.room()
+            && let Some(frame) = self.conversation.poll_frame(now)
+        {
+            room.send(frame);
+            self.heard = link.heard();
+        }
+    }
+
+    /// Lets time pass. A link over which anything comes is not doubted.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due = self.conversation.poll_timeout().is_some_and(|at| at <= now);
+        if let Some(link) = self.link.as_ref().filter(|_| due) {
+            let heard = link.heard();
+            if std::mem::replace(&mut self.heard, heard) != heard {
+                self.conversation.reassure(now);
+            }
+        }
+        self.conversation.handle_timeout(now);
+    }
+}

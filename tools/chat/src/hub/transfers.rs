@@ -1,0 +1,188 @@
+//! What is on its way, over all peers: tasks, offers, progress.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::Hub;
+use crate::files::carry::{Arrival, Progress};
+use crate::files::folder::{Folder, Part};
+use crate::files::ledger::File;
+use crate::frame::FileHash;
+use crate::notice::Notice;
+
+/// How often progress is looked at; it is told at every tenth.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A task that has ended.
+#[derive(Debug)]
+pub enum Job {
+    /// A file of ours was read, to be offered.
+    Measured {
+        to: String,
+        path: PathBuf,
+        result: anyhow::Result<(u64, FileHash)>,
+    },
+    /// A file of ours was sent, or the link has ended.
+    Sent {
+        to: String,
+        file: u64,
+        result: anyhow::Result<()>,
+    },
+    /// What there is of a peer's file was read.
+    Opened {
+        from: String,
+        file: u64,
+        result: std::io::Result<Part>,
+    },
+    /// A peer's file was received, or the link has ended.
+    Arrived {
+        from: String,
+        file: u64,
+        arrival: Arrival,
+    },
+    /// A peer's file has got its name.
+    Kept {
+        from: String,
+        file: u64,
+        result: std::io::Result<PathBuf>,
+    },
+}
+
+/// What is on its way, over all peers.
+pub struct Transfers {
+    pub(super) folder: Folder,
+    pub(super) accept_all: bool,
+    pub(super) jobs: mpsc::Sender<Job>,
+    /// Files of ours that are being read before they are offered.
+    pub(super) measuring: usize,
+    /// Offers as the user numbers them: whose, and its number there.
+    pub(super) offers: BTreeMap<u64, (String, u64)>,
+    pub(super) next_offer: u64,
+    watched: Vec<Watched>,
+    look_at: Instant,
+}
+
+/// A file whose progress is told.
+struct Watched {
+    peer: String,
+    file: u64,
+    incoming: bool,
+    name: String,
+    progress: Progress,
+    /// Keeps the speed; it is not drawn, since the prompt has the terminal.
+    bar: ProgressBar,
+    told: u64,
+}
+
+impl Transfers {
+    pub(super) fn new(folder: Folder, accept_all: bool, jobs: mpsc::Sender<Job>) -> Transfers {
+        Transfers {
+            folder,
+            accept_all,
+            jobs,
+            measuring: 0,
+            offers: BTreeMap::new(),
+            next_offer: 0,
+            watched: Vec::new(),
+            look_at: Instant::now(),
+        }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.measuring > 0
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        (!self.watched.is_empty()).then_some(self.look_at)
+    }
+
+    /// Reads what there is of a peer's file.
+    pub(super) fn reopen(
+        &self,
+        name: &str,
+        key: Option<[u8; 32]>,
+        file: u64,
+        announced: Option<&File>,
+    ) {
+        let (Some(announced), Some(key)) = (announced.cloned(), key) else {
+            return;
+        };
+        let (folder, jobs, from) = (self.folder.clone(), self.jobs.clone(), name.to_owned());
+        spawn_blocking(move || {
+            let result = folder.part(&key, &announced.hash, announced.size);
+            let _ = jobs.blocking_send(Job::Opened { from, file, result });
+        });
+    }
+
+    pub(super) fn watch(
+        &mut self,
+        peer: &str,
+        number: u64,
+        incoming: bool,
+        file: &File,
+    ) -> Progress {
+        self.unwatch(peer, number, incoming);
+        let progress = Progress::default();
+        self.watched.push(Watched {
+            peer: peer.to_owned(),
+            file: number,
+            incoming,
+            name: file.name.clone(),
+            progress: progress.clone(),
+            bar: ProgressBar::hidden().with_elapsed(Duration::ZERO),
+            told: 0,
+        });
+        let watched = self.watched.last().expect("just pushed");
+        watched.bar.set_length(file.size);
+        self.look_at = Instant::now() + TICK;
+        progress
+    }
+
+    pub(super) fn unwatch(&mut self, peer: &str, file: u64, incoming: bool) {
+        self.watched
+            .retain(|w| (w.peer.as_str(), w.file, w.incoming) != (peer, file, incoming));
+    }
+
+    pub(super) fn forget_offer(&mut self, peer: &str, file: u64) {
+        self.offers
+            .retain(|_, offer| (offer.0.as_str(), offer.1) != (peer, file));
+    }
+
+    pub(super) fn forget_peer(&mut self, peer: &str) {
+        self.offers.retain(|_, offer| offer.0 != peer);
+        self.watched.retain(|watched| watched.peer != peer);
+    }
+}
+
+impl Hub {
+    /// Tells how far files have come, at every tenth.
+    pub(super) fn show_progress(&mut self, now: Instant) {
+        if self.transfers.look_at > now {
+            return;
+        }
+        self.transfers.look_at = now + TICK;
+        for watched in &mut self.transfers.watched {
+            let (bytes, size) = (watched.progress.bytes(), watched.bar.length().unwrap_or(0));
+            watched.bar.set_position(bytes);
+            let tenth = bytes.saturating_mul(10) / size.max(1);
+            if tenth == watched.told || bytes >= size {
+                continue;
+            }
+            watched.told = tenth;
+            self.notices.push_back(Notice::Progress {
+                peer: watched.peer.clone(),
+                name: watched.name.clone(),
+                incoming: watched.incoming,
+                bytes,
+                size,
+                speed: watched.bar.per_sec(),
+                left: watched.bar.eta(),
+            });
+        }
+    }
+}

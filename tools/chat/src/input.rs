@@ -1,0 +1,203 @@
+//! Lines from the user: edited at a prompt, or read from a pipe.
+
+use std::io::{self, BufRead, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use rustyline::completion::{Completer, FilenameCompleter, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{Context, Editor, ExternalPrinter, Helper};
+use tokio::sync::mpsc;
+
+use crate::command::COMMANDS;
+use crate::frame::MOST_TEXT;
+
+/// What comes from the user.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A line, without its end.
+    Line(String),
+    /// A line that is longer than a message may be, in bytes.
+    TooLong,
+    /// No more.
+    End,
+}
+
+/// Names to complete, as they become known.
+pub type Names = Arc<Mutex<Vec<String>>>;
+
+/// Reads stdin, a line ahead at most.
+pub fn pipe() -> mpsc::Receiver<Input> {
+    let (lines, received) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        while let Some(input) = read_line(&mut stdin) {
+            if lines.blocking_send(input).is_err() {
+                return;
+            }
+        }
+        let _ = lines.blocking_send(Input::End);
+    });
+    received
+}
+
+/// One line of at most [`MOST_TEXT`] bytes; what is longer is skipped, not kept.
+fn read_line(stdin: &mut impl BufRead) -> Option<Input> {
+    let mut line = Vec::new();
+    let most = MOST_TEXT as u64 + 1;
+    let read = stdin.take(most).read_until(b'\n', &mut line).ok()?;
+    if read == 0 {
+        return None;
+    }
+    if line.last() != Some(&b'\n') && read > MOST_TEXT {
+        loop {
+            let buffer = stdin.fill_buf().ok()?;
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let length = end.map_or(buffer.len(), |end| end + 1);
+            stdin.consume(length);
+            if end.is_some() || length == 0 {
+                return Some(Input::TooLong);
+            }
+        }
+    }
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    Some(Input::Line(String::from_utf8_lossy(line).into_owned()))
+}
+
+/// A prompt, its printer, and the terminal as it was.
+pub struct Prompt {
+    /// What is typed.
+    pub lines: mpsc::Receiver<Input>,
+    /// The prompt to show next; a line is edited for each.
+    pub show: std::sync::mpsc::Sender<String>,
+    /// Prints above the line being edited.
+    pub printer: Option<Box<dyn ExternalPrinter + Send>>,
+    before: Option<Termios>,
+}
+
+impl Prompt {
+    /// Takes the terminal over.
+    ///
+    /// # Errors
+    /// When it cannot be used so.
+    pub fn start(names: Names) -> rustyline::Result<Prompt> {
+        let before = tcgetattr(io::stdin()).ok();
+        let mut editor: Editor<Help, DefaultHistory> = Editor::new()?;
+        editor.set_helper(Some(Help {
+            names,
+            files: FilenameCompleter::new(),
+        }));
+        let printer = Box::new(editor.create_external_printer()?);
+        let (show, prompts) = std::sync::mpsc::channel::<String>();
+        let (typed, lines) = mpsc::channel(1);
+        std::thread::spawn(move || {
+            while let Ok(prompt) = prompts.recv() {
+                let input = match editor.readline(&prompt) {
+                    Ok(line) => {
+                        let _ = editor.add_history_entry(&line);
+                        match line.len() > MOST_TEXT {
+                            true => Input::TooLong,
+                            false => Input::Line(line),
+                        }
+                    }
+                    // Control-C clears the line, as in a shell.
+                    Err(ReadlineError::Interrupted) => Input::Line(String::new()),
+                    Err(_) => Input::End,
+                };
+                if typed.blocking_send(input).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Prompt {
+            lines,
+            show,
+            printer: Some(printer),
+            before,
+        })
+    }
+}
+
+impl Drop for Prompt {
+    /// The editor may be in the middle of a line, with the terminal raw.
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, before);
+        }
+    }
+}
+
+struct Help {
+    names: Names,
+    files: FilenameCompleter,
+}
+
+impl Completer for Help {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        at: usize,
+        context: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let typed = &line[..at];
+        if typed.starts_with("/send ") {
+            return self.files.complete(line, at, context);
+        }
+        let start = typed.rfind(' ').map_or(0, |space| space + 1);
+        let word = &typed[start..];
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let known: Vec<String> = match (start, typed.starts_with('/')) {
+            (0, true) => COMMANDS.iter().map(|c| c.0.to_owned()).collect(),
+            (_, true) => names.clone(),
+            (_, false) => Vec::new(),
+        };
+        let pairs = known
+            .into_iter()
+            .filter(|name| name.starts_with(word))
+            .map(|name| Pair {
+                replacement: format!("{name} "),
+                display: name,
+            })
+            .collect();
+        Ok((start, pairs))
+    }
+}
+
+impl Hinter for Help {
+    type Hint = String;
+}
+impl Highlighter for Help {}
+impl Validator for Help {}
+impl Helper for Help {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_every_length() {
+        let long = "x".repeat(MOST_TEXT);
+        let longer = "y".repeat(MOST_TEXT * 3);
+        let text = format!("a b\n\n{long}\n{longer}\nend");
+        let mut stdin = io::Cursor::new(text);
+        let mut read = Vec::new();
+        while let Some(input) = read_line(&mut stdin) {
+            read.push(input);
+        }
+        let line = |text: &str| Input::Line(text.into());
+        let expected = [
+            line("a b"),
+            line(""),
+            line(&long),
+            Input::TooLong,
+            line("end"),
+        ];
+        assert!(read == expected);
+    }
+}

@@ -1,0 +1,134 @@
+//! Notices for programs (docs/json.md).
+
+use serde_json::{Value, json};
+use traverse::identity::fingerprint;
+
+use super::{Notice, ms};
+
+impl Notice {
+    /// For programs: one object.
+    pub fn json(&self) -> Value {
+        match self {
+            Notice::Message { from, text } => {
+                json!({"event": "message", "from": from, "text": text})
+            }
+            Notice::Registered { name, mapped } => {
+                json!({"event": "registered", "name": name, "mapped": mapped})
+            }
+            Notice::ServerSilent(server) => json!({"event": "server_silent", "server": server}),
+            Notice::Connected { peer, way, again } => json!({
+                "event": "connected", "peer": peer, "how": way.word(), "remote": way.remote,
+                "rtt_ms": ms(way.rtt), "again": again,
+            }),
+            Notice::Broken { peer, why, waiting } => {
+                json!({"event": "broken", "peer": peer, "why": why, "waiting": waiting})
+            }
+            Notice::NotYet { peer, cause } => {
+                json!({"event": "not_yet", "peer": peer, "cause": cause})
+            }
+            Notice::Left { peer } => json!({"event": "left", "peer": peer}),
+            Notice::Restarted { peer } => json!({"event": "restarted", "peer": peer}),
+            Notice::GaveUp { peer, why } => json!({"event": "gave_up", "peer": peer, "why": why}),
+            Notice::Undelivered { to, text } => {
+                json!({"event": "undelivered", "to": to, "text": text})
+            }
+            Notice::Delivered {
+                to,
+                number,
+                text,
+                after,
+            } => json!({
+                "event": "delivered", "to": to, "number": number, "text": text,
+                "after_ms": ms(*after),
+            }),
+            Notice::Talking { to } => json!({"event": "talking", "to": to}),
+            Notice::KeyChanged { peer, known, now } => json!({
+                "event": "key_changed", "peer": peer,
+                "known": fingerprint(known), "now": fingerprint(now),
+            }),
+            Notice::Trusted { peer, key } => {
+                json!({"event": "trusted", "peer": peer, "key": fingerprint(key)})
+            }
+            Notice::Offered {
+                from,
+                number,
+                name,
+                size,
+            } => json!({
+                "event": "offered", "from": from, "number": number, "name": name, "size": size,
+            }),
+            Notice::Progress {
+                peer,
+                name,
+                incoming,
+                bytes,
+                size,
+                speed,
+                ..
+            } => json!({
+                "event": "progress", "peer": peer, "name": name, "incoming": incoming,
+                "bytes": bytes, "size": size, "bytes_per_second": speed.round(),
+            }),
+            Notice::Received {
+                from,
+                name,
+                path,
+                size,
+            } => json!({
+                "event": "received", "from": from, "name": name, "path": path, "size": size,
+            }),
+            Notice::Sent { to, name, size } => {
+                json!({"event": "sent", "to": to, "name": name, "size": size})
+            }
+            Notice::FileEnded {
+                peer,
+                name,
+                incoming,
+                why,
+            } => json!({
+                "event": "file_ended", "peer": peer, "name": name, "incoming": incoming,
+                "why": why,
+            }),
+            Notice::Peers(peers) => {
+                let peers: Vec<Value> = peers
+                    .iter()
+                    .map(|peer| {
+                        json!({
+                            "name": peer.name, "state": peer.state, "waiting": peer.waiting,
+                            "chosen": peer.chosen,
+                        })
+                    })
+                    .collect();
+                json!({"event": "peers", "peers": peers})
+            }
+            Notice::Paths(paths) => {
+                let paths: Vec<Value> = paths
+                    .iter()
+                    .map(|path| {
+                        json!({
+                            "peer": path.name, "how": path.way.word(), "local": path.local,
+                            "remote": path.way.remote, "rtt_ms": ms(path.way.rtt),
+                            "lost": path.lost.0, "sent": path.lost.1, "why": path.why,
+                        })
+                    })
+                    .collect();
+                json!({"event": "paths", "paths": paths})
+            }
+            Notice::Who {
+                name,
+                key,
+                server,
+                mapped,
+                to,
+            } => json!({
+                "event": "who", "name": name, "key": fingerprint(key), "server": server,
+                "mapped": mapped, "to": to,
+            }),
+            Notice::Verify { peer, digits } => {
+                json!({"event": "verify", "peer": peer, "digits": digits})
+            }
+            Notice::Help(text) => json!({"event": "help", "text": text}),
+            Notice::Problem(text) => json!({"event": "problem", "text": text}),
+        }
+    }
+}

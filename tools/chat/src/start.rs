@@ -1,0 +1,149 @@
+//! From the command line to a running chat.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use peer::host;
+use traverse::endpoint::{self, Endpoint};
+use traverse::introduce::client;
+
+use crate::cli::Args;
+use crate::hub::{self, Inbox, Parts};
+use crate::input::{self, Names, Prompt};
+use crate::screen::Screen;
+use crate::settings::Settings;
+use crate::socket::Shared;
+use crate::tls::{self, Welcome};
+
+/// Peers that we punch at the same time.
+const MOST_ATTEMPTS: usize = 16;
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Runs it; true if everything was delivered.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub fn run(args: &Args) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(chat(args));
+    // A thread may be reading a line that nobody wants any more.
+    runtime.shutdown_background();
+    match ended {
+        // Whoever reads us has had enough: not an error.
+        Err(error) if is_broken_pipe(&error) => Ok(true),
+        ended => ended,
+    }
+}
+
+async fn chat(args: &Args) -> anyhow::Result<bool> {
+    let settings = Settings::gather(args).await?;
+    let udp = settings.bind(args)?;
+    let local = udp.local_addr();
+    let brain = Endpoint::new(brain(args, &settings, local)?, Instant::now());
+    let (socket, aside) = Shared::new(udp).context("cannot prepare the socket")?;
+    let welcome = Welcome::default();
+    let quic = quic(&settings, Arc::clone(&socket), welcome.clone())?;
+    let names = Names::default();
+    let mut known: Vec<String> = settings.known.keys().cloned().collect();
+    known.sort();
+    names.lock().expect("not shared yet").extend(known);
+    let (screen, lines, prompt) = if settings.interactive {
+        let mut prompt = Prompt::start(Arc::clone(&names)).context("cannot use the terminal")?;
+        let printer = prompt.printer.take().context("no printer")?;
+        let (_, none) = tokio::sync::mpsc::channel(1);
+        let lines = std::mem::replace(&mut prompt.lines, none);
+        (Screen::Prompt(printer), lines, Some(prompt))
+    } else if args.json {
+        (Screen::Json, input::pipe(), None)
+    } else {
+        (Screen::Lines, input::pipe(), None)
+    };
+    let parts = Parts {
+        settings,
+        socket,
+        brain,
+        quic,
+        welcome,
+        screen,
+        names,
+        peer: args.peer.clone(),
+        patience: args.timeout,
+        stay: args.stay,
+        accept_files: args.accept_files,
+        trust: args.trust.clone(),
+        downloads: args.downloads.clone(),
+    };
+    let inbox = Inbox {
+        aside,
+        lines,
+        prompt,
+    };
+    hub::run(parts, inbox).await
+}
+
+fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<endpoint::Config> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).context("cannot read the system's randomness")?;
+    let hosts = match (args.no_host_candidates, local.ip().is_unspecified()) {
+        (true, _) => Vec::new(),
+        (false, true) => host::addresses().context("cannot list this host's addresses")?,
+        (false, false) => vec![local.ip()],
+    };
+    // It has to grow from one start to the next, and a clock mostly does.
+    let sequence = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64);
+    Ok(endpoint::Config {
+        client: client::Config {
+            server: settings.server,
+            name: settings.name.clone(),
+            identity: settings.identity.clone(),
+            sequence,
+            seed,
+        },
+        hosts: hosts
+            .into_iter()
+            .filter(|ip| ip.is_ipv4() == settings.server.is_ipv4())
+            .map(|ip| SocketAddr::new(ip, local.port()))
+            .collect(),
+        peer: None,
+        most_attempts: MOST_ATTEMPTS,
+        known: settings.known.clone(),
+        opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
+        attempt: ATTEMPT,
+    })
+}
+
+fn quic(
+    settings: &Settings,
+    socket: Arc<Shared>,
+    welcome: Welcome,
+) -> anyhow::Result<quinn::Endpoint> {
+    let server = tls::server(&settings.identity, welcome).context("cannot set up TLS")?;
+    let mut config = quinn::EndpointConfig::default();
+    // Else the first byte would not tell QUIC from STUN (RFC 9443 §3).
+    config.grease_quic_bit(false);
+    quinn::Endpoint::new_with_abstract_socket(
+        config,
+        Some(server),
+        socket,
+        Arc::new(quinn::TokioRuntime),
+    )
+    .context("cannot set up QUIC")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = |cause: &(dyn std::error::Error + 'static)| {
+        let error = cause.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    };
+    error.chain().any(io)
+}

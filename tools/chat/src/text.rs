@@ -1,0 +1,48 @@
+//! Text that strangers wrote, made safe to show.
+
+/// Without anything that a terminal would act on or that would turn the
+/// reading direction of what follows: such characters become U+FFFD.
+pub fn clean(text: &str) -> String {
+    let safe = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(safe).collect()
+}
+
+/// The beginning of a message, for a line that speaks of it.
+pub fn glimpse(text: &str) -> String {
+    const MOST: usize = 40;
+    let text = clean(text);
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Bytes, for people.
+pub fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_do_not_reach_the_terminal() {
+        let nasty = "\u{1b}]0;title\u{7}\u{9b}31mred\r\nnext\u{202e}";
+        let cleaned = clean(nasty);
+        assert!(!cleaned.chars().any(char::is_control), "{cleaned:?}");
+        assert!(!cleaned.contains('\u{202e}'));
+        assert_eq!(clean("größe 👋🏽 ok"), "größe 👋🏽 ok");
+    }
+
+    #[test]
+    fn a_glimpse_is_short() {
+        assert_eq!(glimpse("short"), "short");
+        assert_eq!(glimpse(&"é".repeat(100)).chars().count(), 41);
+    }
+}
