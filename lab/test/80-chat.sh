@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# chat, with real processes: conversations, broken paths, files, strangers, the terminal.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+if [[ ! ${PINHOLE_BIN:-} ]]; then
+	export PINHOLE_BIN=${test%/*/*}/target/release
+	# The lab builds what it needs itself, and chat is not among it.
+	(cd "${test%/*/*}" && cargo build --release --quiet --package chat) || bad 'chat does not build'
+fi
+
+# among A B FILE ARGUMENT…: one of the stories, under the name of its pair; $flags are netns.sh's
+among() {
+	local line
+	"$netns" "$1" "$2" --no-verify "${flags[@]}" -- python3 "$test/$3" "${@:4}" 2>&1 |
+		while IFS= read -r line; do printf '%s\n' "${line/  /  $1 × $2${flags[*]:+ (${flags[*]})}: }"; done
+	((PIPESTATUS[0] == 0)) || bad "$3 with $1 and $2 did not succeed"
+}
+
+flags=()
+for a in full-cone restricted port-restricted symmetric; do
+	for b in full-cone restricted port-restricted symmetric; do
+		case $a/$b in symmetric/symmetric | symmetric/port-restricted | port-restricted/symmetric) continue ;; esac
+		among $a $b chat-talk.py
+	done
+done
+among cgnat masquerade chat-talk.py
+for percent in 10 30; do
+	flags=(--loss "$percent")
+	among port-restricted restricted chat-talk.py 60
+done
+flags=()
+
+among full-cone restricted chat-reboot.py nat-alice nat-bob
+among restricted symmetric chat-reboot.py nat-bob
+among port-restricted,ports=random port-restricted,ports=random chat-reboot.py nat-alice
+
+among restricted port-restricted chat-files.py 20
+among port-restricted restricted chat-strangers.py
+among restricted restricted chat-gone.py
+among full-cone port-restricted chat-terminal.py
+among port-restricted,timeout=8s port-restricted,timeout=8s chat-idle.py 20

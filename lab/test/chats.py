@@ -1,0 +1,143 @@
+"""Chats in the lab's nodes: typed to, and their JSON lines read. Import after nodes."""
+
+import atexit
+import json
+import os
+import queue
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+from nodes import check, enter
+
+HOMES = tempfile.mkdtemp(prefix="chats-", dir="/run")
+atexit.register(shutil.rmtree, HOMES, ignore_errors=True)
+
+
+class Chat:
+    """One chat, in a node, with a home of its own unless told which."""
+
+    def __init__(self, node, name, *args, home=None, stay=True):
+        self.name, self.node, self.events = name, node, []
+        self.home = home or os.path.join(HOMES, name)
+        self.downloads = os.path.join(self.home, "downloads")
+        os.makedirs(self.home, exist_ok=True)
+        self.queue = queue.Queue()
+        command = ["ip", "netns", "exec", node, "chat", "--json", "--name", name, "--downloads", self.downloads]
+        self.process = subprocess.Popen(
+            command + (["--stay"] if stay else []) + list(args),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PINHOLE_HOME": self.home},
+        )
+        self.errors = []
+        threading.Thread(target=self.read, daemon=True).start()
+        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()
+        atexit.register(self.kill)
+
+    def read(self):
+        for line in self.process.stdout:
+            self.queue.put(json.loads(line))
+        self.queue.put(None)
+
+    def type(self, *lines):
+        for line in lines:
+            self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def wait(self, event, deadline=30, **fields):
+        """The next event of that kind with those fields; None if it does not come."""
+        end = time.monotonic() + deadline
+        while (left := end - time.monotonic()) > 0:
+            try:
+                told = self.queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if told is None:
+                self.queue.put(None)
+                break
+            self.events.append(told)
+            if told["event"] == event and all(told.get(key) == value for key, value in fields.items()):
+                return told
+        return None
+
+    def hears(self, texts, sender, deadline=30):
+        """Whether these messages come, and what came in their place: once, in order, no other."""
+        end, heard = time.monotonic() + deadline, []
+        while len(heard) < len(texts):
+            told = self.wait("message", max(0.01, end - time.monotonic()), **{"from": sender})
+            if told is None:
+                break
+            heard.append(told["text"])
+        return heard == list(texts), f"{self.name} heard {heard[-3:]} ({len(heard)} of {len(texts)})"
+
+    def said(self, event):
+        """How often this was told so far."""
+        return sum(told["event"] == event for told in self.events)
+
+    def end(self, deadline=20):
+        """Close its stdin; the exit code."""
+        self.process.stdin.close()
+        return self.code(deadline)
+
+    def code(self, deadline=20):
+        try:
+            return self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            return "still there"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def meet(alice_args=(), bob_args=(), bob_node="bob"):
+    """alice and bob, in a conversation that alice has opened."""
+    bob = Chat(bob_node, "bob", *bob_args)
+    registered = bob.wait("registered")
+    alice = Chat("alice", "alice", "--peer", "bob", *alice_args)
+    path = alice.wait("connected")
+    met = registered and path and bob.wait("connected")
+    check("alice and bob meet", bool(met), f"{alice.events} {bob.events} {alice.errors} {bob.errors}")
+    if not met:
+        raise SystemExit(1)
+    return alice, bob
+
+
+def talk(alice, bob, mark, count=20, deadline=30):
+    """Both say some things at once; both hear them."""
+    lines = [f"{mark} {n} with  spaces, größe, 👋🏽" for n in range(count)]
+    alice.type(*lines)
+    bob.type(*lines)
+    start = time.monotonic()
+    for one, other in ((alice, bob), (bob, alice)):
+        good, why = one.hears(lines, other.name, deadline)
+        check(f"{mark}: {one.name} hears {count} messages of {other.name}, once and in order", good, why)
+    for one in (alice, bob):
+        told = [event["text"] for event in one.events if event["event"] == "delivered"]
+        while lines[-1] not in told and (event := one.wait("delivered", deadline)):
+            told.append(event["text"])
+        told = [text for text in told if text in lines]
+        check(f"{mark}: {one.name} is told that each was delivered, once", told == lines, told[-3:])
+    return time.monotonic() - start
+
+
+def reboot(router):
+    """The NAT forgets everything: its maps and sets, and conntrack."""
+    enter(router)
+    listed = json.loads(subprocess.check_output(["nft", "-j", "list", "ruleset"], stderr=subprocess.DEVNULL))
+    for thing in listed["nftables"]:
+        for kind in ("map", "set"):
+            if kind in thing and "name" in thing[kind]:
+                subprocess.check_call(["nft", "flush", kind, "ip", thing[kind]["table"], thing[kind]["name"]])
+    # nfnetlink: delete conntrack entries, all of them (IPCTNL_MSG_CT_DELETE without a tuple)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as netlink:
+        netlink.send(struct.pack("=IHHII4x", 20, (1 << 8) | 2, 5, 1, 0))
+        answer = netlink.recv(4096)
+        code = struct.unpack("=i", answer[16:20])[0]
+        assert code == 0, f"conntrack was not flushed: {code}"
