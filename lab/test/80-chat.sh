@@ -2,11 +2,8 @@
 # chat, with real processes: conversations, broken paths, files, strangers, the terminal.
 source "${BASH_SOURCE[0]%/*}/words.sh"
 
-if [[ ! ${PINHOLE_BIN:-} ]]; then
-	export PINHOLE_BIN=${test%/*/*}/target/release
-	# The lab builds what it needs itself, and chat is not among it.
-	(cd "${test%/*/*}" && cargo build --release --quiet --package chat) || bad 'chat does not build'
-fi
+[[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+[[ -x $PINHOLE_BIN/chat ]] || bad "there is no chat in $PINHOLE_BIN: cargo build --release --package=chat"
 
 # among A B FILE ARGUMENT…: one of the stories, under the name of its pair; $flags are netns.sh's
 among() {
