@@ -145,7 +145,7 @@ pub fn seed() -> Result<[u8; 32], Error> {
 
 /// The address that the system would send from: what a throw-away connected
 /// socket says. One that is bound to the wildcard does not know it.
-fn address_towards(server: SocketAddr) -> io::Result<IpAddr> {
+pub(crate) fn address_towards(server: SocketAddr) -> io::Result<IpAddr> {
     let scout = std::net::UdpSocket::bind(match server {
         SocketAddr::V4(_) => "0.0.0.0:0",
         SocketAddr::V6(_) => "[::]:0",

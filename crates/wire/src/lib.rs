@@ -2,7 +2,8 @@
 //! reflexive addresses and behaviour discovery as RFC 5780 has them,
 //! registration, introduction and punch probes as methods of our own.
 //!
-//! The clients that speak RFC 3489 alone are answered by [`ClassicRequest`].
+//! The clients that speak RFC 3489 alone are answered by [`ClassicRequest`];
+//! home gateways are asked in their own protocols ([`gateway`]).
 //!
 //! The codec is `stun-types`; this crate adds the RFC 5780 attributes, our
 //! methods and attributes (docs/protocol.md lists the code points), and a view
@@ -14,6 +15,7 @@ mod attribute;
 mod build;
 mod classic;
 mod describe;
+pub mod gateway;
 mod message;
 mod method;
 

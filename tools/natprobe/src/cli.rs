@@ -41,6 +41,12 @@ pub(crate) struct Args {
     #[arg(long)]
     path: bool,
 
+    /// Also: does the gateway speak UPnP-IGD, NAT-PMP or PCP, and which outer
+    /// address does it claim? It is asked, nothing is mapped (the gateway for the
+    /// latter two is found on Linux)
+    #[arg(long)]
+    port_mapping: bool,
+
     /// Then go through the UDP requirements of RFC 4787; implies --hairpin, and
     /// --lifetime adds two of them
     #[arg(long)]
@@ -92,6 +98,7 @@ pub(crate) struct Job {
     pub(crate) hairpin: bool,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) path: bool,
+    pub(crate) port_mapping: bool,
     pub(crate) rfc4787: bool,
     pub(crate) runs: u32,
     pub(crate) watch: Option<Duration>,
@@ -127,6 +134,7 @@ impl Args {
             watch: self.watch.map(Duration::from_secs),
             lifetime: self.lifetime.map(Duration::from_secs),
             path: self.path,
+            port_mapping: self.port_mapping,
             against: self.against,
         })
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 use peer::discover::{discover, measure, seed};
+use peer::gateway::port_mapping;
 use traverse::discover::{
     Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet,
 };
@@ -109,6 +110,13 @@ async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Resu
     // A NAT that maps anew for every destination does so for itself, too, and
     // lets the other address in by another mapping than the one that asked.
     let stable = behaviour.mapping == Some(Dependence::EndpointIndependent);
+    if job.port_mapping {
+        let seen: Vec<_> = report.mapped.iter().map(SocketAddr::ip).collect();
+        report.port_mapping = port_mapping(s1).await?;
+        if let Some(found) = &mut report.port_mapping {
+            found.compare(&seen);
+        }
+    }
     if let (true, Some(longest)) = (translates, job.lifetime) {
         let mut lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
         measure(s1, &mut lifetime).await?;

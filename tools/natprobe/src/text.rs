@@ -113,6 +113,10 @@ fn table(report: &Report) -> String {
         let (found, more) = words::way(found);
         row("path", found, more);
     }
+    if let Some(found) = &report.port_mapping {
+        let (found, more) = words::mapper(found);
+        row("port mapping", found, more);
+    }
     let round_trip = report.rtt_ms.map(|ms| format!("{ms:.1} ms away"));
     row(
         "server",
@@ -241,6 +245,7 @@ mod tests {
             hairpin: None,
             lifetime: None,
             path: None,
+            port_mapping: None,
             rtt_ms: Some(0.3),
             elapsed_ms: 230.4,
             server,

@@ -1,6 +1,6 @@
 //! What one finding is in words: a short one, and what is to be said about it.
 
-use traverse::discover::{LifetimeReport, PathReport, Policy, Report};
+use traverse::discover::{LifetimeReport, PathReport, Policy, PortMapping, Report};
 
 pub(crate) const EARLY: &str = "if the peer's packet comes first, ours leaves from another port; \
      openers with a low TTL cure it";
@@ -50,6 +50,33 @@ pub(crate) fn way(found: &PathReport) -> (String, String) {
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (hops.join(", "), parts.join(", "))
+}
+
+/// "UPnP-IGD, NAT-PMP", and what they say of the outer address
+pub(crate) fn mapper(found: &PortMapping) -> (String, String) {
+    let spoken: Vec<_> = [
+        ("UPnP-IGD", found.upnp_igd.is_some()),
+        ("NAT-PMP", found.nat_pmp.is_some()),
+        ("PCP", found.pcp.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(name, spoken)| spoken.then_some(name))
+    .collect();
+    let word = match (spoken.as_slice(), found.gateway) {
+        ([], None) => "no UPnP-IGD, the rest not tested".to_owned(),
+        ([], Some(_)) => "none".to_owned(),
+        (spoken, _) => spoken.join(", "),
+    };
+    let mut claimed: Vec<_> = found.external().map(|ip| ip.to_string()).collect();
+    claimed.dedup();
+    let more = match found.agrees {
+        Some(true) => "the outer address is theirs",
+        Some(false) => "not the outer address: another NAT comes behind the gateway",
+        None => "",
+    };
+    let parts = [claimed.join(", "), more.to_owned()];
+    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    (word, parts.join(", "))
 }
 
 /// "20 to 25 s", and what refreshes it

@@ -28,6 +28,7 @@ mod hairpin;
 mod lifetime;
 mod measurement;
 mod path;
+mod port_mapping;
 mod report;
 mod rfc4787;
 mod trial;
@@ -56,6 +57,7 @@ pub use hairpin::{Hairpin, HairpinReport, Source};
 pub use lifetime::{Lifetime, LifetimeReport};
 pub use measurement::{Bounce, Measurement};
 pub use path::{Path, PathReport};
+pub use port_mapping::{NatPmp, Pcp, PortMapping, UpnpIgd};
 pub use report::{
     Asks, Cause, CauseCode, Confidence, Determinism, Evidence, Note, NoteCode, Report, Verdict,
 };

@@ -8,6 +8,7 @@ use super::allocation::Allocation;
 use super::hairpin::HairpinReport;
 use super::lifetime::LifetimeReport;
 use super::path::PathReport;
+use super::port_mapping::PortMapping;
 pub use super::trial::Asks;
 use crate::nat::Behaviour;
 
@@ -44,6 +45,8 @@ pub struct Report {
     pub lifetime: Option<LifetimeReport>,
     /// The routers on the way; [`Path`](super::Path) looks for them.
     pub path: Option<PathReport>,
+    /// What the gateway says of itself. `None`: it was not asked.
+    pub port_mapping: Option<PortMapping>,
     /// Round trip to the server, in milliseconds.
     pub rtt_ms: Option<f64>,
     /// How long the measurement took, in milliseconds.

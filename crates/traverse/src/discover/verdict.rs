@@ -54,6 +54,7 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         hairpin: None,
         lifetime: None,
         path: None,
+        port_mapping: None,
         rtt_ms: round_trip.map(milliseconds),
         elapsed_ms: milliseconds(now - discover.started),
         server: discover.config.s1,
