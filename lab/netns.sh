@@ -75,7 +75,7 @@ A NAT laboratory in network namespaces.
 
 Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
 Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
-  ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off
+  ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off   addresses=1|2
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
   --json          for programs; matrix wants a file name after it (- for stdout)

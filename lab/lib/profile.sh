@@ -43,6 +43,11 @@ translated() {
 		[[ ${is[filtering]} == endpoint-independent ]] || spec+=,filtering=${is[filtering]}
 		[[ ${is[works]} != true ]] || spec+=,hairpin=on
 	fi
+	# a pool is what was seen of it: a report with one address may have missed the others
+	if [[ $report =~ \"public_addresses\":\ *\[([^]]*,[^]]*)\] ]]; then
+		[[ $spec == full-cone* && ${BASH_REMATCH[1]} != *,*,* ]] || refuse "it saw a pool of ${BASH_REMATCH[1]}, and the pools here are of two, behind one true NAT"
+		spec+=,addresses=2
+	fi
 	# The silence that ended a mapping ends it here, too, and the one before does not.
 	[[ ! ${is[dead_s]} ]] || spec+=,timeout=${is[dead_s]}s
 }

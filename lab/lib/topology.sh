@@ -76,8 +76,14 @@ side() {
 		lan=$prefix mask=28 i=$((first + 2)) gateway=$wan inside=$prefix.$first/28
 	fi
 	on "$nat" "addr add $gateway/$mask dev lan"
-	router "$nat" "$inside" "$public" \
-		"host1=$lan.2" "public1=$prefix.$((first + 2))" "host2=$lan.3" "public2=$prefix.$((first + 3))"
+	local second=$prefix.$((first + 2))
+	local parameters=("host1=$lan.2" "public1=$second" "host2=$lan.3" "public2=$prefix.$((first + 3))")
+	if [[ ${head[addresses]} == 2 ]]; then
+		on "$nat" "addr add $second dev wan"
+		public="{ $wan, $second }"
+		parameters+=("first=$wan" "second=$second")
+	fi
+	router "$nat" "$inside" "$public" "${parameters[@]}"
 
 	((${#hosts[@]} == 1)) || setup[$nat]="link add lan type bridge
 link set lan addrgenmode none up

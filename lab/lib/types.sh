@@ -43,20 +43,24 @@ read_rules() {
 	for piece in mapping filtering; do
 		[[ ! ${head[said $piece]} ]] || rules=${rules/"$piece/"+([a-z-])/"$piece/${head[$piece]}"}
 	done
+	[[ ${head[addresses]} != 2 ]] || rules+=$'\n\ninclude "addresses/two.nft"\n'
 	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
 		read -rd '' piece <"$lab/nat/${BASH_REMATCH[1]}"
 		rules=${rules/"${BASH_REMATCH[0]}"/"$piece"}
 	done
 	[[ ${head[timeout]} != *s ]] || rules=${rules//timeout 120s/timeout ${head[timeout]}}
+	# shellcheck disable=SC2016 # variables of nft's
+	[[ ${head[addresses]} != 2 ]] || rules=${rules//'snat to $public'/'snat to numgen inc mod 4 map { 0-1 : $first, 2-3 : $second }'}
 }
 
 # override SPEC KEY VALUE: another piece in place of the type's own, or another lifetime.
 override() {
 	local spec=$1 key=$2 value=$3
 	case $key=$value in
-	ports=preserve | ports=random | ports=sequential | ports=block | hairpin=on | hairpin=off) ;;
+	ports=preserve | ports=random | ports=sequential | ports=block | hairpin=on | hairpin=off | addresses=[12]) ;;
 	ports=*) usage "$spec: ports is preserve, random, sequential or block, not \"$value\"" ;;
 	hairpin=*) usage "$spec: hairpin is on or off, not \"$value\"" ;;
+	addresses=*) usage "$spec: addresses is 1 or 2, not \"$value\"" ;;
 	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
 		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
 	mapping=endpoint-independent | mapping=address-dependent | mapping=address-and-port-dependent | \
@@ -64,7 +68,7 @@ override() {
 		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that could be another" ;;
 	mapping=* | filtering=*)
 		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
-	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, hairpin, mapping and filtering" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, hairpin, addresses, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"

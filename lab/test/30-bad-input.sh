@@ -15,6 +15,13 @@ refused 'an override without a value' 'ports is' full-cone,ports open
 refused 'an unknown port policy' 'ports is preserve' full-cone,ports=odd open
 refused 'a policy twice' 'said twice' full-cone,ports=random,ports=block open
 refused 'hairpin=maybe' 'hairpin is on or off' full-cone,hairpin=maybe open
+refused 'a pool of three' 'addresses is 1 or 2' full-cone,addresses=3 open
+refused 'a pool without a NAT' 'there is no NAT' open,addresses=2 open
+refused 'a pool behind a firewall' 'there is no NAT' firewall,addresses=2 open
+refused 'a pool with basic NAT' 'an address of its own' basic,addresses=2 open
+refused 'a pool with masquerade' "the interface's first address" masquerade,addresses=2 open
+refused 'a pool of a carrier' 'RFC 6888' cgnat,addresses=2 open
+refused 'a pool without UDP' 'no UDP gets through' udp-blocked,addresses=2 open
 refused 'a timeout without a unit' 'timeout is in seconds' full-cone,timeout=20 open
 refused 'a timeout of nothing' 'timeout is in seconds' full-cone,timeout=0s open
 refused 'ports without a NAT' 'there is no NAT' open,ports=random open

@@ -16,6 +16,11 @@ further restricted,hairpin=on,ports=random --hairpin hairpin.works=true hairpin.
 further port-restricted,hairpin=on --hairpin hairpin.works=true hairpin.source=external
 further symmetric --hairpin hairpin=null
 
+# a pool of addresses, and the control
+further restricted,addresses=1 '' 'public_addresses=["203.0.113.17"]' class=restricted
+further restricted,addresses=2 '' 'public_addresses=["203.0.113.17","203.0.113.18"]' class=restricted remaps_after_early_inbound=false
+further symmetric,addresses=2 '' 'public_addresses=["203.0.113.17","203.0.113.18"]' class=symmetric
+
 further full-cone,timeout=2s '--lifetime 9' lifetime.alive_s=1 lifetime.dead_s=2 lifetime.refreshed_by_outbound=true lifetime.refreshed_by_inbound=false &
 further symmetric,timeout=3s '--lifetime 9' lifetime.alive_s=2 lifetime.dead_s=3 lifetime.refreshed_by_outbound=true lifetime.refreshed_by_inbound=false &
 # the kernel's own NAT: packets from outside refresh it as well
@@ -56,6 +61,8 @@ sheet() {
 }
 sheet full-cone,hairpin=on '' 1=met 2=met 3='not tested' 4=met 5='not tested' 8=met 9=met 11='not tested' 14='not tested'
 sheet masquerade,timeout=3s '--lifetime 6' 1=met 5='NOT MET' 6=met 8='NOT MET' 9='NOT MET' 11='NOT MET'
+sheet full-cone,addresses=1 '' 2=met
+sheet full-cone,addresses=2 '' 1=met 2='NOT MET'
 sheet symmetric '' 1='NOT MET' 2=met 4='NOT MET' 8='NOT MET' 9='not tested'
 said=$("$netns" open open --no-verify -- ip netns exec alice natprobe --rfc4787 2>&1)
 check 'no sheet where there is no NAT' grep -q 'no NAT' <<<"$said"

@@ -10,7 +10,7 @@ traits() {
 	python3 - "$1" <<'P'
 import json, sys
 r = json.load(open(sys.argv[1]))
-print(*(f"{k}={r[k]}" for k in ("class", "nat", "mapping", "filtering", "remaps_after_early_inbound")))
+print(*(f"{k}={r[k]}" for k in ("class", "nat", "mapping", "filtering", "remaps_after_early_inbound", "public_addresses")))
 print(*((r[k] or {}).get(v) for k, v in (("allocation", "policy"), ("hairpin", "works"), ("lifetime", "dead_s"), ("path", "nats_in_series"))))
 P
 }
@@ -33,7 +33,7 @@ rebuilt() {
 started=0
 for spec in open firewall full-cone restricted,ports=sequential port-restricted,hairpin=on symmetric \
 	symmetric-sequential symmetric-block address-dependent masquerade,timeout=3s cgnat udp-blocked \
-	full-cone,timeout=3s,ports=random full-cone,ports=random,mapping=address-dependent,filtering=address-and-port-dependent; do
+	full-cone,timeout=3s,ports=random restricted,addresses=2 full-cone,ports=random,mapping=address-dependent,filtering=address-and-port-dependent; do
 	rebuilt "$spec" '--hairpin --path --lifetime 5' &
 	((++started % 5)) || wait # five at once: they mostly wait
 done

@@ -34,5 +34,7 @@ mutant 'a mapping that never dies' lib/types.sh 's/timeout 120s\/timeout \${head
 mutant 'a hairpin without a filter' nat/filtering/address-and-port-dependent.nft '/opened ip daddr/d' port-restricted,hairpin=on open hairpin.py on no
 mutant 'a hairpin with the private source' nat/mapping/endpoint-independent.nft 's/^add rule ip pinhole tx ip saddr \$inside/& oifname $wan/' full-cone,hairpin=on open hairpin.py on yes
 mutant 'no hairpin where there should be' nat/hairpin/on.nft '/rx/d' full-cone,hairpin=on open hairpin.py on yes
+mutant 'a pool that confuses its addresses' nat/addresses/two.nft '/guard/d' full-cone,addresses=2 open pool.py full-cone,addresses=2 2
+mutant 'a pool that draws one address' lib/types.sh 's/numgen inc mod 4 map/numgen inc mod 2 map/' full-cone,addresses=2 open pool.py full-cone,addresses=2 2
 mutant 'loss that is not lost' lib/topology.sh 's/counter drop/counter accept/' open full-cone loss.py 30
 mutant 'a router that filters its own LAN' lib/topology.sh '/bridge-nf-call/d' port-restricted open peers.py lan
