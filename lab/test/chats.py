@@ -14,6 +14,7 @@ import time
 
 from nodes import check, enter
 
+HALT = "table ip halt { chain packets { type filter hook prerouting priority -400; policy drop; }; }"
 HOMES = tempfile.mkdtemp(prefix="chats-", dir="/run")
 atexit.register(shutil.rmtree, HOMES, ignore_errors=True)
 
@@ -128,9 +129,11 @@ def talk(alice, bob, mark, count=20, deadline=30):
 
 
 def reboot(router):
-    """The NAT forgets everything: its maps and sets, and conntrack."""
+    """The NAT forgets everything: its maps and sets, and conntrack; no packet passes meanwhile,
+    or the one would be made anew out of the other."""
     enter(router)
     listed = json.loads(subprocess.check_output(["nft", "-j", "list", "ruleset"], stderr=subprocess.DEVNULL))
+    subprocess.run(["nft", "-f", "-"], input=HALT, check=True, text=True)
     for thing in listed["nftables"]:
         for kind in ("map", "set"):
             if kind in thing and "name" in thing[kind]:
@@ -141,3 +144,4 @@ def reboot(router):
         answer = netlink.recv(4096)
         code = struct.unpack("=i", answer[16:20])[0]
         assert code == 0, f"conntrack was not flushed: {code}"
+    subprocess.check_call(["nft", "delete", "table", "ip", "halt"])

@@ -223,7 +223,7 @@ impl Conversation {
     /// slow (a file fills the way, say), and not broken.
     pub fn reassure(&mut self, now: Instant) {
         if let State::Up(link) = &mut self.state {
-            link.doubt_at = Some(now + DOUBT);
+            link.doubt_at = Some(now + DOUBT / 2);
         }
     }
 
