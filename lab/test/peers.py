@@ -77,7 +77,7 @@ def trace():
 
 def loss():
     (code, one, log), other = meet("alice", "bob")
-    check("they connect all the same", code == 0 and one["result"] == other.get("result") == "direct", log)
+    check("they connect all the same", code == 0 and one["result"] == other.get("result") == "direct", (one, other, log))
 
 
 def refusals():

@@ -210,7 +210,7 @@ fn a_silent_target_is_asked_again_and_then_given_up() {
             }
         }
     }
-    assert_eq!((to_bob, told), (5, Some((3000, Some(code::PEER_SILENT)))));
+    assert_eq!((to_bob, told), (9, Some((3000, Some(code::PEER_SILENT)))));
     // Everything about it is forgotten in the end.
     server.handle_timeout(now + Duration::from_secs(60));
     assert_eq!(server.poll_timeout(), None);

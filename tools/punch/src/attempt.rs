@@ -230,8 +230,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         Ok(())
     }
 
-    /// Never an answer by UDP, but one by TCP. What answers and is no
-    /// rendezvous is an error: it says nothing about the way.
+    /// Never an answer by UDP, but one by TCP.
     async fn is_blocked(&self) -> anyhow::Result<bool> {
         let server = self.settings.server;
         if !self.session.endpoint().mapped().is_empty() {
@@ -248,12 +247,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             reach::speaks_stun(server, KNOCK),
             reach::tcp_rtt(server, KNOCK)
         );
-        anyhow::ensure!(
-            !stun? && self.session.answered().is_none(),
-            "{server} answers, but is no rendezvous: start one with: rendezvous --ip {}",
-            server.ip()
-        );
-        Ok(tcp.is_some())
+        Ok(!stun? && self.session.answered().is_none() && tcp.is_some())
     }
 
     /// Nobody was introduced in time: why?
@@ -263,11 +257,19 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         if self.is_blocked().await? {
             return failed(Cause::UdpBlocked);
         }
-        anyhow::ensure!(
-            !self.session.endpoint().mapped().is_empty(),
-            "no answer from {server}, neither by UDP nor by TCP: \
-             is it the right address, and is the rendezvous running?"
-        );
+        if self.session.endpoint().mapped().is_empty() {
+            // What answers and is no rendezvous says nothing about the way.
+            let answers = self.session.answered().is_some();
+            anyhow::ensure!(
+                !answers && !reach::speaks_stun(server, KNOCK).await?,
+                "{server} answers, but is no rendezvous: start one with: rendezvous --ip {}",
+                server.ip()
+            );
+            anyhow::bail!(
+                "no answer from {server}, neither by UDP nor by TCP: \
+                 is it the right address, and is the rendezvous running?"
+            );
+        }
         let peer = self.args.peer.as_deref().unwrap_or_default();
         match self.session.endpoint().cause_so_far(peer) {
             Some(cause) => failed(cause),

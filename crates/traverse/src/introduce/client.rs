@@ -31,9 +31,14 @@ pub const REFRESH: Duration = Duration::from_secs(15);
 /// A name that is not registered, or silent, is asked for again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Retransmission: the first wait, doubled each time up to the last.
+/// Retransmission: the first wait, doubled each time up to the last. With
+/// every third packet lost each way, eight tries within [`SILENT`] leave one
+/// exchange in 200 without an answer; five would leave one in 30.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LAST_WAIT: Duration = Duration::from_millis(1600);
+const LAST_WAIT: Duration = Duration::from_millis(400);
+
+/// The last wait for a server that is silent: it may be gone for hours.
+const SILENT_WAIT: Duration = Duration::from_millis(3200);
 
 /// Without an answer for so long the server is called silent.
 const SILENT: Duration = Duration::from_secs(3);
@@ -275,12 +280,16 @@ impl Client {
             self.register(now, LIFETIME);
         }
         self.ask(now);
+        let last = match self.silence_told {
+            true => SILENT_WAIT,
+            false => LAST_WAIT,
+        };
         let asking = self.errands.iter_mut().filter_map(|e| e.asking.as_mut());
         let asking = asking.map(|(exchange, _)| exchange);
         for exchange in self.registering.as_mut().into_iter().chain(asking) {
             if exchange.next <= now {
                 self.transmits.push_back(exchange.bytes.clone());
-                exchange.wait = (exchange.wait * 2).min(LAST_WAIT);
+                exchange.wait = (exchange.wait * 2).min(last);
                 exchange.next = now + exchange.wait;
             }
         }

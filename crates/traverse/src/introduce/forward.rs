@@ -10,12 +10,16 @@ use wire::Transaction;
 use crate::io::SocketId;
 
 /// When a notification is sent, after the caller has asked.
-const NOTIFY_AT: [Duration; 5] = [
+const NOTIFY_AT: [Duration; 9] = [
     Duration::ZERO,
     Duration::from_millis(100),
     Duration::from_millis(300),
-    Duration::from_millis(700),
-    Duration::from_millis(1500),
+    Duration::from_millis(600),
+    Duration::from_millis(1000),
+    Duration::from_millis(1400),
+    Duration::from_millis(1800),
+    Duration::from_millis(2200),
+    Duration::from_millis(2600),
 ];
 
 /// When the caller is told that the target is silent.

@@ -9,7 +9,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use wire::{Builder, Class, Message, Method, Transaction};
 
 use super::pair::{Pair, Path};
-use super::schedule::{CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATIONS, PROBES};
+use super::schedule::{
+    CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
+};
 use crate::io::Transmit;
 use crate::seal::Keys;
 
@@ -189,7 +191,7 @@ impl Agent {
                 }
             }
             State::Nominating { pair, since, sent } => {
-                if now >= self.give_up.max(since + NOMINATIONS[2]) {
+                if now >= self.give_up.max(since + NOMINATION_END) {
                     return self.fail();
                 }
                 if NOMINATIONS
@@ -234,7 +236,7 @@ impl Agent {
                 probes.chain(lan).chain([self.give_up]).min()
             }
             State::Nominating { since, sent, .. } => {
-                let end = self.give_up.max(since + NOMINATIONS[2]);
+                let end = self.give_up.max(since + NOMINATION_END);
                 Some(
                     NOMINATIONS
                         .get(sent)
@@ -293,6 +295,11 @@ impl Agent {
                 };
                 let path = self.pairs[pair].path();
                 self.events.push_back(Event::Connected(path));
+            }
+            State::Lingering { .. } if nominates => {
+                self.state = State::Lingering {
+                    until: now + LINGER,
+                };
             }
             State::Punching => {
                 if self.pairs[pair].may_answer_with_probe(now) {
