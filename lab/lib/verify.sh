@@ -50,19 +50,28 @@ measured() {
 
 # asked SPEC: what natprobe would say of that type, for the oracle
 asked() {
-	local nat=true mapping filtering
+	local nat=true mapping filtering ports= remaps=false
 	read_type "$1"
 	[[ ${head[hosts]} != public ]] || nat=false
 	mapping="\"${head[mapping]}\"" filtering="\"${head[filtering]}\""
 	[[ ${head[mapping]} != none ]] || mapping='"endpoint-independent"'
 	[[ ${head[filtering]} != none ]] || mapping=null filtering=null
-	printf '{"class":"%s","mapping":%s,"filtering":%s,"nat":%s}' "${head[class]}" "$mapping" "$filtering" $nat
+	[[ $1 != masquerade* ]] || remaps=true
+	case ${head[ports]} in
+	sequential*) ports=',"allocation":{"policy":"sequential","step":1,"range":[40000,40511]}' ;;
+	block*) ports=',"allocation":{"policy":"block","range":[40000,40511]}' ;;
+	esac
+	printf '{"class":"%s","mapping":%s,"filtering":%s,"nat":%s,"remaps_after_early_inbound":%s%s}' \
+		"${head[class]}" "$mapping" "$filtering" $nat $remaps "$ports"
 }
+
+# What a lab may spend that nobody else shares: more packets, and faster.
+spend=(--budget 4000 --max-pps 4000 --yes)
 
 # foretold TYPE TYPE: what the oracle expects, into $expected and $why
 foretold() {
 	local plan
-	plan=$("$bin/punch" --plan <(asked "$1") <(asked "$2") --json) # its exit code is the outcome's
+	plan=$("$bin/punch" "${spend[@]}" --plan <(asked "$1") <(asked "$2") --json) # its exit code is the outcome's
 	field expected "$plan"
 	expected=${field:?"the oracle does not answer: $plan"}
 	field text "$plan"
@@ -73,10 +82,10 @@ foretold() {
 # and how alice's punch ended into $met
 meet() {
 	local bob
-	PINHOLE_NAME=bob within bob "$bin/punch" --timeout "$@" >"$room/bob.out" 2>"$room/bob.log" &
+	PINHOLE_NAME=bob within bob "$bin/punch" "${spend[@]}" --timeout "$@" >"$room/bob.out" 2>"$room/bob.log" &
 	bob=$!
 	until [[ $(<$log) == *"bob registered"* ]] || ! kill -0 $bob 2>/dev/null; do sleep 0.01; done
-	PINHOLE_NAME=alice within alice "$bin/punch" --peer bob --timeout "$@" >"$room/alice.out" 2>"$room/alice.log"
+	PINHOLE_NAME=alice within alice "$bin/punch" "${spend[@]}" --peer bob --timeout "$@" >"$room/alice.out" 2>"$room/alice.log"
 	met=$?
 	wait $bob
 }

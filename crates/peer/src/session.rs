@@ -1,18 +1,30 @@
-//! A socket and a clock for [`traverse::endpoint::Endpoint`].
+//! Sockets and a clock for [`traverse::endpoint::Endpoint`].
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use traverse::endpoint::{Endpoint, Event};
+use traverse::io::SocketId;
+use traverse::plan::Side;
 
+use crate::discover::address_towards;
+use crate::sockets::{Arrival, Sockets};
 use crate::udp::{Received, Udp};
 
-/// A packet at the socket, for those who want to see them.
+/// A packet at a socket, for those who want to see them; `port` is the local
+/// one.
 #[derive(Clone, Copy, Debug)]
 pub enum Traffic<'a> {
+    /// None yet, but a new socket.
+    Opened {
+        /// Its port.
+        port: u16,
+    },
     /// Sent.
     Sent {
+        /// Where from.
+        port: u16,
         /// Where to.
         to: SocketAddr,
         /// With which TTL, if not the system's.
@@ -22,6 +34,8 @@ pub enum Traffic<'a> {
     },
     /// Received.
     Received {
+        /// By whom.
+        port: u16,
         /// Where from.
         from: SocketAddr,
         /// The TTL that was left.
@@ -31,6 +45,8 @@ pub enum Traffic<'a> {
     },
     /// An ICMP error about something sent.
     Bounced {
+        /// Where it came from.
+        port: u16,
         /// Where it was going.
         to: SocketAddr,
         /// Who says so.
@@ -48,9 +64,9 @@ const PORT_UNREACHABLE: (u8, u8) = (3, 3);
 /// How long the server has to answer that we leave.
 const LEAVE: Duration = Duration::from_millis(100);
 
-/// An endpoint on a socket.
+/// An endpoint on its sockets.
 pub struct Session<W> {
-    udp: Udp,
+    sockets: Sockets,
     endpoint: Endpoint,
     server: SocketAddr,
     answered: Option<SocketAddr>,
@@ -59,14 +75,19 @@ pub struct Session<W> {
 
 impl<W: FnMut(Traffic<'_>)> Session<W> {
     /// `witness` is shown every packet.
-    pub fn new(udp: Udp, endpoint: Endpoint, server: SocketAddr, witness: W) -> Self {
-        Session {
-            udp,
+    ///
+    /// # Errors
+    /// When there is no way to the server.
+    pub fn new(udp: Udp, endpoint: Endpoint, server: SocketAddr, witness: W) -> io::Result<Self> {
+        let mut sockets = Sockets::new(server, address_towards(server)?);
+        sockets.adopt(udp);
+        Ok(Session {
+            sockets,
             endpoint,
             server,
             answered: None,
             witness,
-        }
+        })
     }
 
     /// The next event, while packets and time pass.
@@ -76,7 +97,6 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
     /// that nobody listens there, unless we are registered: then it may only
     /// be starting anew.
     pub async fn next(&mut self) -> io::Result<Event> {
-        let mut buffer = [0; wire::MAX_DATAGRAM];
         loop {
             self.flush()?;
             if let Some(event) = self.endpoint.poll_event() {
@@ -89,10 +109,7 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
                 }
             };
             tokio::select! {
-                received = self.udp.recv(&mut buffer) => {
-                    let received = received?;
-                    self.take(received, &buffer)?;
-                }
+                arrival = self.sockets.recv() => self.take(arrival?)?,
                 () = timeout => self.endpoint.handle_timeout(Instant::now()),
             }
         }
@@ -106,11 +123,11 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
     pub async fn leave(&mut self) -> io::Result<()> {
         self.endpoint.leave(Instant::now());
         self.flush()?;
-        let mut buffer = [0; wire::MAX_DATAGRAM];
         let answer = async {
             loop {
-                let received = self.udp.recv(&mut buffer).await?;
-                self.take(received, &buffer)?;
+                let arrival = self.sockets.recv().await?;
+                let received = arrival.received;
+                self.take(arrival)?;
                 if matches!(received, Received::Datagram { from, .. } if from == self.server) {
                     return Ok(());
                 }
@@ -124,29 +141,52 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
         &self.endpoint
     }
 
+    /// Tells the brain what its NAT does, or that this is not known.
+    pub fn describe(&mut self, side: Option<Side>) {
+        self.endpoint.describe(Instant::now(), side);
+    }
+
+    /// The local port of a socket.
+    pub fn port(&self, socket: SocketId) -> u16 {
+        self.sockets.port(socket).unwrap_or(0)
+    }
+
     /// Who has sent us anything at all: UDP is not blocked then, even if it
     /// was not the rendezvous.
     pub fn answered(&self) -> Option<SocketAddr> {
         self.answered
     }
 
-    fn take(&mut self, received: Received, buffer: &[u8]) -> io::Result<()> {
+    fn take(&mut self, arrival: Arrival) -> io::Result<()> {
+        let Arrival {
+            socket,
+            at,
+            received,
+            payload,
+        } = arrival;
+        let port = self.port(socket);
+        let payload = payload.as_slice();
         match received {
-            Received::Datagram { length, from, ttl } => {
-                let payload = &buffer[..length];
-                (self.witness)(Traffic::Received { from, ttl, payload });
+            Received::Datagram { from, ttl, .. } => {
+                (self.witness)(Traffic::Received {
+                    port,
+                    from,
+                    ttl,
+                    payload,
+                });
                 self.answered.get_or_insert(from);
-                self.endpoint.handle_input(Instant::now(), from, payload);
+                self.endpoint.handle_input(at, socket, from, payload);
             }
             Received::Bounced {
-                length,
                 to,
                 offender,
                 icmp_type,
                 code,
+                ..
             } => {
-                let (error, payload) = ((icmp_type, code), &buffer[..length]);
+                let error = (icmp_type, code);
                 (self.witness)(Traffic::Bounced {
+                    port,
                     to,
                     offender,
                     error,
@@ -166,9 +206,18 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            let (to, ttl, payload) = (transmit.to, transmit.ttl, &transmit.payload);
-            (self.witness)(Traffic::Sent { to, ttl, payload });
-            self.udp.send_to(payload, to, ttl)?;
+            while self.sockets.len() <= transmit.socket {
+                let port = self.sockets.open()?.port();
+                (self.witness)(Traffic::Opened { port });
+            }
+            let port = self.port(transmit.socket);
+            (self.witness)(Traffic::Sent {
+                port,
+                to: transmit.to,
+                ttl: transmit.ttl,
+                payload: &transmit.payload,
+            });
+            self.sockets.send(&transmit)?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub struct Sockets {
     /// What the others bind for: the family and the interface's address.
     remote: SocketAddr,
     local: IpAddr,
-    sockets: Vec<Arc<Udp>>,
+    sockets: Vec<Option<Arc<Udp>>>,
     readers: JoinSet<()>,
     inbox: mpsc::Receiver<io::Result<Arrival>>,
     outbox: mpsc::Sender<io::Result<Arrival>>,
@@ -54,7 +54,7 @@ impl Sockets {
         }
     }
 
-    /// How many there are.
+    /// How many there are, closed ones included.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }
@@ -69,10 +69,15 @@ impl Sockets {
     /// # Errors
     /// What `bind(2)` says.
     pub fn open(&mut self) -> io::Result<SocketAddr> {
-        let socket = Arc::new(Udp::bind_for(self.remote)?);
+        Ok(self.adopt(Udp::bind_for(self.remote)?))
+    }
+
+    /// Takes that one in as the next; where it is.
+    pub fn adopt(&mut self, socket: Udp) -> SocketAddr {
+        let socket = Arc::new(socket);
         let local = SocketAddr::new(self.local, socket.local_addr().port());
         let (id, outbox) = (self.sockets.len(), self.outbox.clone());
-        self.sockets.push(Arc::clone(&socket));
+        self.sockets.push(Some(Arc::clone(&socket)));
         self.readers.spawn(async move {
             let mut buffer = [0; wire::MAX_DATAGRAM];
             loop {
@@ -92,15 +97,24 @@ impl Sockets {
                 }
             }
         });
-        Ok(local)
+        local
     }
 
-    /// Sends from the socket that it names, which must be open.
+    /// The local port of one that is open.
+    pub fn port(&self, id: SocketId) -> Option<u16> {
+        let socket = self.sockets.get(id)?.as_ref()?;
+        Some(socket.local_addr().port())
+    }
+
+    /// Sends from the socket that it names.
     ///
     /// # Errors
-    /// As [`Udp::send_to`].
+    /// As [`Udp::send_to`], and `NotConnected` where there is no such socket.
     pub fn send(&self, transmit: &Transmit) -> io::Result<()> {
-        self.sockets[transmit.socket].send_to(&transmit.payload, transmit.to, transmit.ttl)
+        match self.sockets.get(transmit.socket) {
+            Some(Some(socket)) => socket.send_to(&transmit.payload, transmit.to, transmit.ttl),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// The next arrival on any of them.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::plan::Side;
+
 /// Host candidates that are told, and probed, at most.
 pub const MOST_HOSTS: usize = 8;
 
@@ -18,6 +20,10 @@ pub struct Candidates {
     /// Addresses that servers saw, the first server's first. More than one
     /// distinct address says that the mapping depends on the destination.
     pub mapped: Vec<SocketAddr>,
+    /// The NAT behind them, and what its owner is willing to spend.
+    pub side: Option<Side>,
+    /// The outer port of a mapping made just now, where ports can be foreseen.
+    pub base: Option<u16>,
 }
 
 impl Candidates {
@@ -49,6 +55,11 @@ impl Candidates {
                 bytes.extend_from_slice(&address.port().to_be_bytes());
             }
         }
+        if let Some(side) = &self.side {
+            bytes.push(Side::LENGTH as u8 + 2);
+            side.encode(&mut bytes);
+            bytes.extend(self.base.unwrap_or(0).to_be_bytes());
+        }
         bytes
     }
 
@@ -56,10 +67,18 @@ impl Candidates {
     /// follow, from versions to come.
     pub fn decode(bytes: &[u8]) -> Option<Candidates> {
         let mut rest = bytes.strip_prefix(&[VERSION])?;
-        Some(Candidates {
+        let mut candidates = Candidates {
             hosts: decode_list(&mut rest, MOST_HOSTS)?,
             mapped: decode_list(&mut rest, MOST_MAPPED)?,
-        })
+            ..Candidates::default()
+        };
+        if let Some([length]) = take::<1>(&mut rest) {
+            let mut own = rest.get(..usize::from(length))?;
+            candidates.side = Some(Side::decode(&take(&mut own)?)?);
+            let base = u16::from_be_bytes(take(&mut own)?);
+            candidates.base = Some(base).filter(|&base| base != 0);
+        }
+        Some(candidates)
     }
 
     /// The host candidates that may be probed: those on private networks. A
@@ -123,12 +142,17 @@ mod tests {
         let candidates = Candidates {
             hosts: addresses(&["192.168.1.2:41000", "[fd00::2]:41000"]),
             mapped: addresses(&["203.0.113.17:40000"]),
+            side: Some(Side::default()),
+            base: Some(40001),
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
-        for length in 0..bytes.len() {
+        // Without the NAT it is what older peers send.
+        let older = bytes.len() - (1 + Side::LENGTH + 2);
+        for length in (0..bytes.len()).filter(|&length| length != older) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }
+        assert_eq!(Candidates::decode(&bytes[..older]).unwrap().side, None);
         assert_eq!(Candidates::decode(&[VERSION, 200]), None);
         assert_eq!(Candidates::decode(&[9, 0, 0]), None);
     }
@@ -146,7 +170,7 @@ mod tests {
                 "10.0.0.1:0",
                 "[2001:db8::1]:5",
             ]),
-            mapped: vec![],
+            ..Candidates::default()
         };
         let expected = addresses(&["192.168.1.2:1", "100.64.0.2:5"]);
         assert_eq!(candidates.probeable_hosts(), expected);
@@ -155,8 +179,8 @@ mod tests {
     #[test]
     fn two_mappings_are_a_remap() {
         let mut candidates = Candidates {
-            hosts: vec![],
             mapped: addresses(&["203.0.113.17:40000", "203.0.113.17:40000"]),
+            ..Candidates::default()
         };
         assert_eq!(candidates.remap(), None);
         candidates.mapped.extend(addresses(&["203.0.113.17:40001"]));

@@ -12,6 +12,7 @@ pub mod introduce;
 pub mod io;
 pub mod nat;
 pub mod oracle;
+pub mod plan;
 pub mod punch;
 pub mod seal;
 pub mod sim;

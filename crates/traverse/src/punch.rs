@@ -10,6 +10,8 @@
 mod agent;
 mod pair;
 pub mod schedule;
+mod volley;
 
 pub use agent::{Agent, Config, Event, Observed, Role};
 pub use pair::Path;
+pub use volley::{Shot, Volley, shots};

@@ -7,6 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::candidate::Candidates;
+use crate::plan::{Plan, Strategy};
 use crate::punch::Observed;
 
 /// Why two peers have no path, as well as one side can tell.
@@ -47,6 +48,13 @@ pub enum Cause {
         /// The peer's.
         theirs: (SocketAddr, SocketAddr),
     },
+    /// Ports were guessed, and no guess hit.
+    BudgetExhausted {
+        /// How they were guessed.
+        strategy: Strategy,
+        /// The chance that it had, in thousandths.
+        per_mille: u32,
+    },
     /// Packets of the peer arrive here, ours do not arrive there.
     OneWay,
     /// The peer's address says that nobody listens there.
@@ -68,6 +76,7 @@ impl Cause {
             Cause::AuthMismatch { .. } => "AUTH_MISMATCH",
             Cause::SymmetricRemap { .. } => "SYMMETRIC_REMAP",
             Cause::SymSym { .. } => "SYM_SYM",
+            Cause::BudgetExhausted { .. } => "BUDGET_EXHAUSTED",
             Cause::OneWay => "ONE_WAY",
             Cause::IcmpRefused { .. } => "ICMP_REFUSED",
             Cause::NothingHeard => "NOTHING_HEARD",
@@ -77,10 +86,16 @@ impl Cause {
     /// The cause of an attempt that ended without a path.
     pub fn of_attempt(
         peer: &str,
-        ours: &Candidates,
-        theirs: &Candidates,
+        (ours, theirs): (&Candidates, &Candidates),
+        plan: &Plan,
         observed: &Observed,
     ) -> Cause {
+        if plan.caller.each > 0 {
+            return Cause::BudgetExhausted {
+                strategy: plan.strategy,
+                per_mille: (plan.odds * 1000.0).round() as u32,
+            };
+        }
         // The mappings first: they explain the rest.
         match (ours.remap(), theirs.remap()) {
             (Some(ours), Some(theirs)) => return Cause::SymSym { ours, theirs },
@@ -147,6 +162,16 @@ impl std::fmt::Display for Cause {
                 "both NATs give every destination another port (yours {} and {}, the peer's {} \
                  and {}), so neither is where the other sends to",
                 ours.0, ours.1, theirs.0, theirs.1
+            ),
+            Cause::BudgetExhausted {
+                strategy,
+                per_mille,
+            } => write!(
+                f,
+                "ports were guessed ({}, with a chance of {} %), and no guess hit; \
+                 try again in 20 s, or with a larger --budget",
+                strategy.name(),
+                f64::from(*per_mille) / 10.0
             ),
             Cause::OneWay => write!(
                 f,

@@ -102,6 +102,7 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as u64);
     Ok(endpoint::Config {
+        measuring: false,
         client: client::Config {
             server: settings.server,
             name: settings.name.clone(),

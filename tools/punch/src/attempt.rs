@@ -9,14 +9,17 @@ use anyhow::Context;
 use peer::session::{Session, Traffic};
 use peer::udp::Udp;
 use peer::{host, reach};
+use traverse::discover;
 use traverse::endpoint::{self, Endpoint, Event};
 use traverse::identity::fingerprint;
 use traverse::introduce::client;
+use traverse::plan::{Limits, Plan, Side};
 use traverse::punch::{Path, Role};
 use traverse::verdict::Cause;
 use wire::code;
 
 use crate::cli::Args;
+use crate::plan::announced;
 use crate::report::{Outcome, Report};
 use crate::settings::Settings;
 use crate::trace::Trace;
@@ -26,6 +29,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the server's host has to answer a knock by TCP.
 const KNOCK: Duration = Duration::from_millis(500);
+
+/// How long our NAT may take to be measured.
+const MEASURE: Duration = Duration::from_secs(1);
 
 /// Runs one attempt.
 ///
@@ -40,6 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
+    let limits = args.limits()?;
     let settings = Settings::gather(args).await?;
     let any = match settings.server {
         SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
@@ -58,13 +65,16 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             trace.witness(traffic);
         }
     };
-    let session = Session::new(udp, endpoint, settings.server, witness);
+    let session = Session::new(udp, endpoint, settings.server, witness)
+        .with_context(|| format!("no way to {}", settings.server))?;
     let mut attempt = Attempt {
         settings: &settings,
         args,
         session,
         start,
+        limits,
         introduced: None,
+        plan: None,
         peer: args.peer.clone(),
     };
     let outcome = attempt.run().await;
@@ -80,13 +90,17 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         name: settings.name.clone(),
         peer: attempt.peer.clone(),
         local: match outcome {
-            Outcome::Connected(path) => host::local_address(path.remote, local.port()),
+            Outcome::Connected(path) => {
+                host::local_address(path.remote, attempt.session.port(path.socket))
+            }
             Outcome::Failed(_) => local,
         },
         mapped: attempt.session.endpoint().mapped(),
         elapsed: ended.duration_since(since),
         total: ended.duration_since(start),
         probes_sent: attempt.session.endpoint().probes_sent(),
+        plan: attempt.plan,
+        limits,
         outcome,
     };
     drop(attempt);
@@ -122,8 +136,17 @@ fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoin
         most_attempts: 1,
         known: settings.known.clone(),
         opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
+        measuring: !args.no_measure,
         attempt: args.timeout.unwrap_or(TIMEOUT),
     })
+}
+
+/// Our own NAT, if it lets itself be measured within a second.
+async fn measure(server: SocketAddr, limits: Limits) -> Option<Side> {
+    let config = discover::Config::new(server, None);
+    let report = tokio::time::timeout(MEASURE, peer::discover::discover(config)).await;
+    let report = report.ok()?.ok()?;
+    (report.verdict == discover::Verdict::Measured).then(|| Side::of(&report, limits))
 }
 
 struct Attempt<'a, W> {
@@ -131,7 +154,9 @@ struct Attempt<'a, W> {
     args: &'a Args,
     session: Session<W>,
     start: Instant,
+    limits: Limits,
     introduced: Option<Instant>,
+    plan: Option<(Role, Plan)>,
     peer: Option<String>,
 }
 
@@ -144,6 +169,8 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         };
         let give_up = patience.map(|patience| self.start + patience);
         let mut connected: Option<(Path, Instant)> = None;
+        let mut measuring = !self.args.no_measure;
+        let mut measured = std::pin::pin!(measure(self.settings.server, self.limits));
         loop {
             let waiting = self.introduced.is_none();
             let expired = async {
@@ -154,6 +181,11 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             };
             let event = tokio::select! {
                 event = self.session.next() => event,
+                side = &mut measured, if measuring => {
+                    measuring = false;
+                    self.session.describe(side);
+                    continue;
+                }
                 () = expired => return self.nobody().await,
                 _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
             };
@@ -213,6 +245,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 key,
                 address,
                 role,
+                plan,
             } => {
                 self.introduced = Some(Instant::now());
                 let how = match role {
@@ -220,6 +253,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     Role::Target => "called by",
                 };
                 eprintln!("punch: {how} {peer}, seen at {address}");
+                if let Some(announced) = announced(&plan, role, &self.limits) {
+                    eprintln!("punch: {announced}");
+                }
+                self.plan = Some((role, plan));
                 if !self.settings.known.contains_key(&peer) {
                     self.settings.home.remember_peer(&peer, &key)?;
                 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use traverse::plan::Limits;
 
 /// Reaches a peer through both NATs: registers at a rendezvous, is introduced,
 /// and makes the hole. Without --peer it waits for whoever asks.
@@ -49,10 +50,55 @@ pub struct Args {
     /// Do not tell peers our own addresses: no LAN path, more privacy
     #[arg(long)]
     pub no_host_candidates: bool,
+    /// Ports to guess at most, where they have to be guessed; 0 guesses none
+    #[arg(long, value_name = "PROBES", default_value_t = Limits::POLITE.probes)]
+    pub budget: u32,
+    /// Guesses a second, at most
+    #[arg(long, value_name = "N", default_value_t = Limits::POLITE.pps, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_pps: u32,
+    /// Between two NATs that give every destination another random port: try
+    /// all ports, if the peer does so, too. It takes two hundred thousand
+    /// packets and as many entries in both NATs: for the laboratory
+    #[arg(long)]
+    pub exhaustive: bool,
+    /// Yes, more than a router can be expected to bear
+    #[arg(long)]
+    pub yes: bool,
+    /// Do not measure our own NAT first: nothing is guessed then
+    #[arg(long)]
+    pub no_measure: bool,
     /// Send nothing: say what a punch between these two natprobe reports gives
     #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["peer", "trace"])]
     pub plan: Option<Vec<PathBuf>>,
 }
+
+impl Args {
+    /// What an attempt may spend.
+    ///
+    /// # Errors
+    /// When that is more than is polite, and nobody said yes to it.
+    pub fn limits(&self) -> anyhow::Result<Limits> {
+        let polite = Limits::POLITE;
+        let (probes, pps) = match self.exhaustive {
+            true => (self.budget.max(EXHAUSTIVE), self.max_pps.max(20_000)),
+            false => (self.budget, self.max_pps),
+        };
+        anyhow::ensure!(
+            self.yes || probes <= polite.probes && pps <= polite.pps,
+            "{probes} guesses, {pps} a second, may fill the tables of a router and take its \
+             network down: say --yes if it is yours"
+        );
+        Ok(Limits {
+            sockets: polite.sockets.min(probes),
+            probes,
+            pps,
+            exhaustive: self.exhaustive,
+        })
+    }
+}
+
+/// Guesses of each side for 999 of 1,000 hits when all ports are tried.
+const EXHAUSTIVE: u32 = 170_000;
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;

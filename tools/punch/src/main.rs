@@ -14,7 +14,9 @@ use clap::Parser;
 fn main() -> ExitCode {
     let args = cli::Args::parse();
     let result = match &args.plan {
-        Some(reports) => plan::run(&reports[0], &reports[1], args.json),
+        Some(reports) => args
+            .limits()
+            .and_then(|limits| plan::run(&reports[0], &reports[1], &limits, args.json)),
         None => attempt::run(&args),
     };
     result.unwrap_or_else(|error| {

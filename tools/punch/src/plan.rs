@@ -5,41 +5,86 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use serde_json::json;
-use traverse::nat::Behaviour;
-use traverse::oracle::{Outcome, expected};
+use serde_json::{Value, json};
+use traverse::oracle;
+use traverse::plan::{Limits, Plan, Side, Strategy, between};
+use traverse::punch::Role;
 
-/// Prints the outcome of a punch between two natprobe reports.
+/// Prints how two natprobe reports get across to each other, and the odds.
 ///
 /// # Errors
 /// When a report cannot be read.
-pub fn run(a: &Path, b: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let expected = expected(&read(a)?, &read(b)?);
+pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<ExitCode> {
+    let (mut a, mut b) = (read(a)?, read(b)?);
+    (a.limits, b.limits) = (*limits, *limits);
+    let plan = between(&a, &b);
+    let why = oracle::expected(&a.behaviour, &b.behaviour).why;
+    let (expected, code) = match plan.strategy {
+        Strategy::Unknown => ("unknown", 2),
+        Strategy::None => ("failed", 1),
+        Strategy::Relay => ("relay", 0),
+        _ => ("direct", 0),
+    };
     let mut stdout = std::io::stdout();
     if json {
-        let report = json!({
-            "expected": expected.outcome,
-            "why": {"code": expected.why, "text": expected.why.to_string()},
-        });
+        let mut report = to_json(&plan, Role::Caller, limits);
+        report["expected"] = json!(expected);
+        report["why"] = json!({"code": why, "text": why.to_string()});
         writeln!(stdout, "{report}")?;
     } else {
-        let outcome = match expected.outcome {
-            Outcome::Direct => "direct",
-            Outcome::Failed => "no path",
-            Outcome::Unknown => "cannot tell",
-        };
-        writeln!(stdout, "{outcome}: {}", expected.why)?;
+        let how = announced(&plan, Role::Caller, limits);
+        let how = how.map_or(String::new(), |how| format!("; {how}"));
+        writeln!(stdout, "{expected}: {why}{how}")?;
     }
-    Ok(match expected.outcome {
-        Outcome::Direct => ExitCode::SUCCESS,
-        Outcome::Failed => ExitCode::from(1),
-        Outcome::Unknown => ExitCode::from(2),
-    })
+    Ok(ExitCode::from(code))
 }
 
-fn read(path: &Path) -> anyhow::Result<Behaviour> {
+fn read(path: &Path) -> anyhow::Result<Side> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the report {}", path.display()))?;
     serde_json::from_str(&text)
         .with_context(|| format!("{} is not a natprobe report", path.display()))
+}
+
+/// What will be sent before it is, if it is more than a few probes.
+pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
+    let (ours, theirs) = (plan.share(role), plan.share(other(role)));
+    Some(match plan.strategy {
+        Strategy::Relay => "no guess would be worth its packets: it takes a relay".into(),
+        _ if ours.each == 0 => return None,
+        strategy => format!(
+            "{}: {:.1} % with up to {} packets of ours and {} of the peer's, \
+             within {:.1} s, for as many entries in the NATs",
+            strategy.name(),
+            plan.odds * 100.0,
+            ours.packets(),
+            theirs.packets(),
+            ours.seconds(limits) + theirs.seconds(limits),
+        ),
+    })
+}
+
+/// The same for programs.
+pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
+    let (ours, theirs) = (plan.share(role), plan.share(other(role)));
+    let guesses = ours.each > 0;
+    let count = |share: traverse::plan::Share| guesses.then(|| share.packets());
+    json!({
+        "strategy": plan.strategy,
+        "odds": guesses.then_some((plan.odds * 10_000.0).round() / 10_000.0),
+        "packets": count(ours),
+        "peer_packets": count(theirs),
+        "sockets": guesses.then_some(ours.sockets),
+        "peer_sockets": guesses.then_some(theirs.sockets),
+        "seconds": guesses.then(|| ours.seconds(limits) + theirs.seconds(limits)),
+        "nat_entries": count(ours),
+        "peer_nat_entries": count(theirs),
+    })
+}
+
+fn other(role: Role) -> Role {
+    match role {
+        Role::Caller => Role::Target,
+        Role::Target => Role::Caller,
+    }
 }

@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use traverse::punch::Path;
+use traverse::plan::{Limits, Plan};
+use traverse::punch::{Path, Role};
 use traverse::verdict::Cause;
 use vantage::Seen;
+
+use crate::plan;
 
 /// How an attempt ended.
 pub enum Outcome {
@@ -26,6 +29,8 @@ pub struct Report {
     pub elapsed: Duration,
     pub total: Duration,
     pub probes_sent: u32,
+    pub plan: Option<(Role, Plan)>,
+    pub limits: Limits,
     pub outcome: Outcome,
 }
 
@@ -57,11 +62,14 @@ impl Report {
             "total_ms": ms(self.total),
             "rtt_ms": null,
             "probes_sent": self.probes_sent,
+            "plan": self.plan.map(|(role, plan)| plan::to_json(&plan, role, &self.limits)),
+            "guess": null,
             "cause": null,
         });
         match &self.outcome {
             Outcome::Connected(path) => {
-                report["strategy"] = json!(if path.lan { "lan" } else { "plain" });
+                report["strategy"] = json!(self.strategy(path));
+                report["guess"] = json!(path.guess);
                 report["remote"] = json!(path.remote);
                 report["rtt_ms"] = json!(path.rtt.map(ms));
             }
@@ -81,18 +89,28 @@ impl Report {
         }
     }
 
+    /// How the path was found.
+    fn strategy(&self, path: &Path) -> &'static str {
+        match self.plan {
+            _ if path.lan => "lan",
+            Some((_, plan)) if plan.caller.each > 0 => plan.strategy.name(),
+            _ => "plain",
+        }
+    }
+
     fn sentence(&self) -> String {
         let peer = self.peer.as_deref().unwrap_or("anybody");
         match &self.outcome {
             Outcome::Connected(path) => format!(
                 "{}: {} at {} reaches {peer} at {}, {} ms after the introduction, \
-                 with {} probes.",
+                 with {} probes ({}).",
                 self.result(),
                 self.name,
                 self.local,
                 path.remote,
                 ms(self.elapsed),
                 self.probes_sent,
+                self.strategy(path),
             ),
             Outcome::Failed(cause) => format!(
                 "failed: {} does not reach {peer}, after {} ms and {} probes: {}: {cause}.",

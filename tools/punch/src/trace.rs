@@ -16,6 +16,7 @@ pub struct Trace {
     since: Instant,
     kept: Arc<Mutex<Vec<Seen>>>,
     print: bool,
+    ports: Ports,
     capture: Option<(Capture, JoinHandle<()>)>,
 }
 
@@ -31,9 +32,10 @@ impl Trace {
             since,
             kept: Arc::default(),
             print,
+            ports: Ports::of([local.port()]),
             capture: None,
         };
-        match Capture::open(Ports::of([local.port()]), since) {
+        match Capture::open(trace.ports.clone(), since) {
             Ok((capture, packets)) => {
                 let kept = Arc::clone(&trace.kept);
                 let reader = std::thread::spawn(move || {
@@ -54,21 +56,35 @@ impl Trace {
 
     /// A packet at the socket; ignored where packets are captured.
     pub fn witness(&self, traffic: Traffic<'_>) {
+        if let Traffic::Opened { port } = traffic {
+            self.ports.watch(port);
+        }
         if self.capture.is_some() {
             return;
         }
         let at = self.since.elapsed();
+        let local = |port| SocketAddr::new(self.local.ip(), port);
         let seen = match traffic {
-            Traffic::Sent { to, ttl, payload } => Seen::sent(at, self.local, to, ttl, payload),
-            Traffic::Received { from, ttl, payload } => {
-                Seen::received(at, self.local, from, ttl, payload)
-            }
+            Traffic::Opened { .. } => return,
+            Traffic::Sent {
+                port,
+                to,
+                ttl,
+                payload,
+            } => Seen::sent(at, local(port), to, ttl, payload),
+            Traffic::Received {
+                port,
+                from,
+                ttl,
+                payload,
+            } => Seen::received(at, local(port), from, ttl, payload),
             Traffic::Bounced {
+                port,
                 to,
                 offender,
                 error,
                 payload,
-            } => Seen::bounced(at, self.local, to, offender, error, payload),
+            } => Seen::bounced(at, local(port), to, offender, error, payload),
         };
         show(&self.kept, self.print, seen);
     }

@@ -1,7 +1,9 @@
 //! How a NAT chooses outer ports (RFC 4787 §4.2), and what that is worth to a
 //! peer who has to guess one.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::spray_odds;
 
 /// The inner and the outer port of one mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,7 +37,7 @@ pub struct Allocation {
 }
 
 /// How the ports are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// The inner port, where it is free.
@@ -118,24 +120,6 @@ const PROBES: u32 = 1024;
 
 /// Below it no policy is named.
 const ENOUGH: usize = 6;
-
-/// The chance that at least one of `probes` distinct ports is one of `sockets`
-/// mappings, out of a pool of so many ports: 1 − C(P−k, n)/C(P, n).
-///
-/// ```
-/// let odds = traverse::discover::spray_odds(64512, 256, 1024);
-/// assert!((odds - 0.983).abs() < 0.001);
-/// ```
-pub fn spray_odds(pool: u32, sockets: u32, probes: u32) -> f64 {
-    if sockets == 0 {
-        return 0.0;
-    }
-    if u64::from(sockets) + u64::from(probes) > u64::from(pool) {
-        return f64::from(u8::from(probes > 0));
-    }
-    let misses = (0..probes).map(|i| (1.0 - f64::from(sockets) / f64::from(pool - i)).ln());
-    1.0 - misses.sum::<f64>().exp()
-}
 
 /// The step that most mappings are from their neighbour, whatever the order in
 /// which lost packets let them be born; or, where others' mappings lie between
@@ -261,15 +245,5 @@ mod tests {
         );
         assert_eq!(of(&[1843, 60123]).policy, None, "two are too few");
         assert_eq!(Allocation::of(vec![]), None);
-    }
-
-    #[test]
-    fn odds_are_those_of_the_birthday_paradox() {
-        for (sockets, probes, odds) in [(84, 512, 0.488), (256, 512, 0.870), (600, 512, 0.992)] {
-            assert!((spray_odds(64512, sockets, probes) - odds).abs() < 0.001);
-        }
-        assert_eq!(spray_odds(512, 0, 512), 0.0);
-        assert_eq!(spray_odds(512, 1, 512), 1.0);
-        assert_eq!(spray_odds(512, 512, 0), 0.0);
     }
 }

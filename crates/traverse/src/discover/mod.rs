@@ -51,7 +51,7 @@ use wire::{Class, Message, Method};
 use crate::io::{SocketId, Transmit};
 use crate::sim::Host;
 
-pub use allocation::{Allocation, Policy, Sample, Spray, spray_odds};
+pub use allocation::{Allocation, Policy, Sample, Spray};
 pub use config::{BLIND_WAIT, Config, MIN_WAIT};
 pub use hairpin::{Hairpin, HairpinReport, Source};
 pub use lifetime::{Lifetime, LifetimeReport};

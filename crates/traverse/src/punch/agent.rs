@@ -12,7 +12,8 @@ use super::pair::{Pair, Path};
 use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
 };
-use crate::io::Transmit;
+use super::volley::{Shot, Volley};
+use crate::io::{SocketId, Transmit};
 use crate::seal::Keys;
 
 /// Addresses that the peer was seen at without having told them.
@@ -44,7 +45,11 @@ pub struct Config {
     pub opener_ttl: Option<u8>,
     /// How long full-TTL probes to the reflexive address are held.
     pub hold: Duration,
-    /// When to give up at the latest.
+    /// Packets to ports that are guessed, beside the plain probes.
+    pub volley: Option<Volley>,
+    /// When the last packet of such a volley leaves, ours or the peer's.
+    pub volleys_end: Option<Instant>,
+    /// When to give up at the latest; volleys are waited for all the same.
     pub deadline: Instant,
     /// Random.
     pub seed: [u8; 32],
@@ -103,6 +108,7 @@ pub struct Agent {
     role: Role,
     keys: Keys,
     pairs: Vec<Pair>,
+    volley: Option<Volley>,
     state: State,
     lan_until: Option<Instant>,
     give_up: Instant,
@@ -118,20 +124,24 @@ impl Agent {
     /// Starts an attempt: openers are ready to be sent.
     pub fn new(config: Config, now: Instant) -> Self {
         let start = now + config.hold;
-        let mut pairs = vec![Pair::new(config.reflexive, start)];
+        let mut pairs = vec![Pair::new(0, config.reflexive, start)];
         for host in config.hosts {
             if host != config.reflexive {
-                pairs.push(Pair::new(host, now));
+                pairs.push(Pair::new(0, host, now));
             }
         }
         let last = start + PROBES[PROBES.len() - 1] + LAST_WAIT;
+        let volleys_end = config.volleys_end.map(|end| end + LAST_WAIT);
         let mut agent = Agent {
             role: config.role,
             keys: config.keys,
             pairs,
+            volley: config.volley,
             state: State::Punching,
             lan_until: config.lan_likely.then(|| now + LAN_HEAD_START),
-            give_up: last.min(config.deadline),
+            give_up: Some(last.min(config.deadline))
+                .max(volleys_end)
+                .unwrap_or(last),
             observed: Observed::default(),
             probes: 0,
             peer_reflexive: 0,
@@ -146,8 +156,15 @@ impl Agent {
         agent
     }
 
-    /// A message that came from `from`; true if it is of this attempt.
-    pub fn handle_input(&mut self, now: Instant, from: SocketAddr, message: &Message<'_>) -> bool {
+    /// A message that came from `from` to one of our sockets; true if it is of
+    /// this attempt.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        from: SocketAddr,
+        message: &Message<'_>,
+    ) -> bool {
         if message.method() != Method::Probe || message.attempt() != Some(self.keys.attempt) {
             return false;
         }
@@ -155,7 +172,7 @@ impl Agent {
             self.observed.forged += 1;
             return true;
         }
-        let Some(pair) = self.pair_of(now, from) else {
+        let Some(pair) = self.pair_of(now, socket, from) else {
             return true;
         };
         self.observed.heard = true;
@@ -185,6 +202,7 @@ impl Agent {
                         self.probe(now, index, None, false);
                     }
                 }
+                self.fire(now);
                 self.nominate(now);
                 if now >= self.give_up && matches!(self.state, State::Punching) {
                     self.fail();
@@ -233,7 +251,9 @@ impl Agent {
                 let lan = self
                     .lan_until
                     .filter(|_| proved && self.role == Role::Caller);
-                probes.chain(lan).chain([self.give_up]).min()
+                let volley = self.volley.as_ref().and_then(Volley::next);
+                let volley = volley.filter(|_| !self.is_heard());
+                probes.chain(lan).chain(volley).chain([self.give_up]).min()
             }
             State::Nominating { since, sent, .. } => {
                 let end = self.give_up.max(since + NOMINATION_END);
@@ -251,7 +271,7 @@ impl Agent {
         }
     }
 
-    /// The next datagram to send, from the one socket of the attempt.
+    /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
     }
@@ -268,25 +288,26 @@ impl Agent {
 
     /// The pair of an authentic packet's source, made anew if it is a new one
     /// (RFC 8445 §7.3.1.3: a peer-reflexive candidate).
-    fn pair_of(&mut self, now: Instant, from: SocketAddr) -> Option<usize> {
-        if let Some(index) = self.pairs.iter().position(|pair| pair.remote == from) {
+    fn pair_of(&mut self, now: Instant, socket: SocketId, from: SocketAddr) -> Option<usize> {
+        let of = |pair: &Pair| pair.remote == from && pair.socket == socket;
+        if let Some(index) = self.pairs.iter().position(of) {
             return Some(index);
         }
         if self.peer_reflexive == MOST_PEER_REFLEXIVE {
             return None;
         }
         self.peer_reflexive += 1;
-        self.pairs.push(Pair::new(from, now));
+        self.pairs.push(Pair::new(socket, from, now));
         Some(self.pairs.len() - 1)
     }
 
     fn asked(&mut self, now: Instant, pair: usize, message: &Message<'_>) {
-        let remote = self.pairs[pair].remote;
+        let Pair { socket, remote, .. } = self.pairs[pair];
         let answer = Builder::success(message)
             .attempt(self.keys.attempt)
             .xor_mapped(remote)
             .finish_authentic(&self.keys.outgoing);
-        self.push(remote, None, answer);
+        self.push(Shot { socket, to: remote }, None, answer);
         let nominates = message.use_candidate() && self.role == Role::Target;
         match self.state {
             State::Punching if nominates => {
@@ -314,16 +335,25 @@ impl Agent {
     fn answered(&mut self, now: Instant, pair: usize, transaction: Transaction) {
         // Only an answer from where the probe went to proves the path
         // (RFC 8445 §7.2.5.2.1).
-        let Some(sent) = self.pairs[pair].sent(transaction) else {
-            return;
+        let to = self.pairs[pair].shot();
+        let volley = self.volley.as_ref();
+        let fired = volley.and_then(|volley| volley.answered(transaction, to));
+        let probe = self.pairs[pair].sent(transaction);
+        let (at, nominates) = match (probe, fired) {
+            (Some(probe), _) => (probe.at, probe.nominates),
+            (None, Some(fired)) => {
+                self.pairs[pair].guess.get_or_insert(fired.number);
+                (fired.at, false)
+            }
+            (None, None) => return,
         };
         self.observed.answered = true;
-        let rtt = now.saturating_duration_since(sent.at);
+        let rtt = now.saturating_duration_since(at);
         self.pairs[pair].proved.get_or_insert(rtt);
         match self.state {
             State::Punching => self.nominate(now),
             // An answer to an earlier probe does not acknowledge the nomination.
-            State::Nominating { pair: chosen, .. } if chosen == pair && sent.nominates => {
+            State::Nominating { pair: chosen, .. } if chosen == pair && nominates => {
                 self.state = State::Confirming {
                     pair,
                     since: now,
@@ -370,9 +400,39 @@ impl Agent {
         self.handle_timeout(now);
     }
 
-    fn probe(&mut self, now: Instant, pair: usize, ttl: Option<u8>, nominate: bool) {
+    /// A guess has hit: the rest of them would only be noise.
+    fn is_heard(&self) -> bool {
+        self.pairs.iter().any(|pair| pair.heard)
+    }
+
+    /// Everything of the volley that is due.
+    fn fire(&mut self, now: Instant) {
+        if self.is_heard() {
+            return;
+        }
+        while let Some(shot) = self.volley.as_mut().and_then(|volley| volley.due(now)) {
+            let transaction = self.transaction();
+            let probe = Builder::request(Method::Probe, transaction)
+                .attempt(self.keys.attempt)
+                .finish_authentic(&self.keys.outgoing);
+            self.probes += 1;
+            let Some(volley) = &mut self.volley else {
+                return;
+            };
+            volley.note_sent(now, transaction, shot);
+            let ttl = volley.ttl;
+            self.push(shot, ttl, probe);
+        }
+    }
+
+    fn transaction(&mut self) -> Transaction {
         let mut transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);
+        transaction
+    }
+
+    fn probe(&mut self, now: Instant, pair: usize, ttl: Option<u8>, nominate: bool) {
+        let transaction = self.transaction();
         let mut probe = Builder::request(Method::Probe, transaction).attempt(self.keys.attempt);
         if nominate {
             probe = probe.use_candidate();
@@ -380,22 +440,21 @@ impl Agent {
         let probe = probe.finish_authentic(&self.keys.outgoing);
         self.pairs[pair].note_sent(now, transaction, nominate);
         self.probes += 1;
-        self.push(self.pairs[pair].remote, ttl, probe);
+        self.push(self.pairs[pair].shot(), ttl, probe);
     }
 
     fn confirm(&mut self, pair: usize) {
-        let mut transaction = [0; 12];
-        self.rng.fill_bytes(&mut transaction);
+        let transaction = self.transaction();
         let confirmation = Builder::indication(Method::Probe, transaction)
             .attempt(self.keys.attempt)
             .use_candidate()
             .finish_authentic(&self.keys.outgoing);
-        self.push(self.pairs[pair].remote, None, confirmation);
+        self.push(self.pairs[pair].shot(), None, confirmation);
     }
 
-    fn push(&mut self, to: SocketAddr, ttl: Option<u8>, payload: Vec<u8>) {
+    fn push(&mut self, Shot { socket, to }: Shot, ttl: Option<u8>, payload: Vec<u8>) {
         self.transmits.push_back(Transmit {
-            socket: 0,
+            socket,
             to,
             ttl,
             payload,

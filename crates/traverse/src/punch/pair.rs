@@ -1,4 +1,4 @@
-//! One remote address, and what is known of the path to it.
+//! One socket of ours and one remote address, and what is known of the path.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,7 +7,9 @@ use serde::Serialize;
 use wire::Transaction;
 
 use super::schedule::PROBES;
+use super::volley::Shot;
 use crate::candidate::is_private;
+use crate::io::SocketId;
 
 /// Probes to one address at most: the schedule, and some that answer what the
 /// peer sends.
@@ -19,6 +21,8 @@ const PACE: Duration = Duration::from_millis(10);
 /// A path that both sides have proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Path {
+    /// Which of our sockets.
+    pub socket: SocketId,
     /// Where the peer is.
     pub remote: SocketAddr,
     /// Whether it is on a network of our own.
@@ -26,6 +30,9 @@ pub struct Path {
     /// Round trip of the probe that proved it.
     #[serde(skip)]
     pub rtt: Option<Duration>,
+    /// Which of our guesses hit, counted from 1, if the port was guessed.
+    #[serde(skip)]
+    pub guess: Option<u32>,
 }
 
 /// A probe of ours.
@@ -38,6 +45,7 @@ pub(super) struct Sent {
 
 #[derive(Debug)]
 pub(super) struct Pair {
+    pub(super) socket: SocketId,
     pub(super) remote: SocketAddr,
     pub(super) lan: bool,
     /// From when on it may be probed.
@@ -50,11 +58,13 @@ pub(super) struct Pair {
     pub(super) proved: Option<Duration>,
     /// An authentic packet of the peer came from there.
     pub(super) heard: bool,
+    pub(super) guess: Option<u32>,
 }
 
 impl Pair {
-    pub(super) fn new(remote: SocketAddr, start: Instant) -> Self {
+    pub(super) fn new(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
         Pair {
+            socket,
             remote,
             lan: is_private(remote.ip()),
             start,
@@ -63,6 +73,7 @@ impl Pair {
             sent: Vec::new(),
             proved: None,
             heard: false,
+            guess: None,
         }
     }
 
@@ -105,11 +116,21 @@ impl Pair {
         self.sent.iter().find(of).copied()
     }
 
+    /// From where to where its packets go.
+    pub(super) fn shot(&self) -> Shot {
+        Shot {
+            socket: self.socket,
+            to: self.remote,
+        }
+    }
+
     pub(super) fn path(&self) -> Path {
         Path {
+            socket: self.socket,
             remote: self.remote,
             lan: self.lan,
             rtt: self.proved,
+            guess: self.guess,
         }
     }
 }

@@ -26,10 +26,9 @@ impl Host for Server {
     }
 }
 
-/// An endpoint has one socket.
 impl Host for Endpoint {
-    fn handle_input(&mut self, now: Instant, _: SocketId, from: SocketAddr, datagram: &[u8]) {
-        self.handle_input(now, from, datagram);
+    fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
+        self.handle_input(now, socket, from, datagram);
     }
 
     fn handle_timeout(&mut self, now: Instant) {

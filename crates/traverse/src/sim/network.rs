@@ -72,6 +72,18 @@ struct Attached {
     sockets: Vec<SocketAddr>,
 }
 
+impl Attached {
+    /// A brain that uses a socket that it was not given gets one, at its first
+    /// socket's address, on the next port.
+    fn open(&mut self, socket: SocketId) {
+        while self.sockets.len() <= socket {
+            let mut next = self.sockets[0];
+            next.set_port(next.port() + self.sockets.len() as u16);
+            self.sockets.push(next);
+        }
+    }
+}
+
 impl Network {
     /// The segment in the middle, where public addresses are reached.
     pub const CORE: Place = Place(0);
@@ -232,15 +244,17 @@ impl Network {
             payload,
         }) = brain.poll_transmit()
         {
-            let host = &self.hosts[id];
+            let host = &mut self.hosts[id];
+            host.open(socket);
+            let (place, from) = (host.place, host.sockets[socket]);
             let packet = Packet {
-                from: host.sockets[socket],
+                from,
                 to,
                 ttl: ttl.unwrap_or(DEFAULT_TTL),
                 payload,
             };
             self.sent += 1;
-            self.enter(host.place, packet);
+            self.enter(place, packet);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::nat::{
     Behaviour,
     Dependence::{self, *},
 };
+use crate::plan::{self, Limits, Side};
 
 /// A kind of NAT or firewall, in RFC 4787's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,20 @@ impl Profile {
             },
             _ => return None,
         })
+    }
+
+    /// What a perfect prober tells a plan.
+    pub fn side(&self, limits: Limits) -> Side {
+        Side {
+            behaviour: self.behaviour(),
+            ports: match &self.ports {
+                Ports::Sequential { step, .. } => plan::Ports::Sequential(i32::from(*step)),
+                Ports::Block(range) => plan::Ports::Block(*range.start(), *range.end()),
+                Ports::Preserve | Ports::Random => plan::Ports::Any,
+            },
+            remaps: Some(self.remaps_after_early_inbound),
+            limits,
+        }
     }
 
     /// What a perfect prober reports of it.

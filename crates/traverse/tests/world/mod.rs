@@ -9,6 +9,7 @@ use traverse::endpoint::{Config, Endpoint, Event};
 use traverse::identity::Identity;
 use traverse::introduce::client;
 use traverse::introduce::server::{self, Server};
+use traverse::plan::{Limits, Side};
 use traverse::punch::Path;
 use traverse::sim::{Host, Network, Place, Profile};
 use traverse::verdict::Cause;
@@ -43,6 +44,7 @@ pub struct Setup<'a> {
     pub opener_ttl: Option<u8>,
     pub known: HashMap<String, [u8; 32]>,
     pub most_attempts: usize,
+    pub side: Option<Side>,
 }
 
 impl<'a> Setup<'a> {
@@ -54,6 +56,7 @@ impl<'a> Setup<'a> {
             opener_ttl: Some(2),
             known: HashMap::new(),
             most_attempts: 1,
+            side: None,
         }
     }
 }
@@ -114,10 +117,14 @@ impl World {
             most_attempts: setup.most_attempts,
             known: setup.known,
             opener_ttl: setup.opener_ttl,
+            measuring: false,
             attempt: Duration::from_secs(10),
         };
+        let now = self.network.now();
+        let mut endpoint = Endpoint::new(config, now);
+        endpoint.describe(now, setup.side);
         self.peers.push(Peer {
-            endpoint: Endpoint::new(config, self.network.now()),
+            endpoint,
             events: Vec::new(),
         });
     }
@@ -188,15 +195,37 @@ impl Peer {
 
 /// alice behind a router of type `a` calls bob behind one of type `b`.
 pub fn two_homes(seed: u64, a: Profile, b: Profile) -> World {
+    two_measured_homes(seed, a, b, None)
+}
+
+/// The same, and both know their NATs and may spend so much.
+pub fn two_measured_homes(seed: u64, a: Profile, b: Profile, limits: Option<Limits>) -> World {
     let mut world = World::new(seed);
     let behind = |profile: &Profile, private: &'static str, public: &'static str| {
         if profile.translates { private } else { public }
     };
     let alice = behind(&a, "192.168.1.2:41000", "203.0.113.18:41000");
     let bob = behind(&b, "192.168.2.2:42000", "203.0.113.34:42000");
+    let sides = [&a, &b].map(|profile| limits.map(|limits| profile.side(limits)));
     let home = world.router("203.0.113.17", a);
-    world.peer(home, 1, Setup::new("alice", alice, Some("bob")));
+    let setup = Setup::new("alice", alice, Some("bob"));
+    world.peer(
+        home,
+        1,
+        Setup {
+            side: sides[0],
+            ..setup
+        },
+    );
     let home = world.router("203.0.113.33", b);
-    world.peer(home, 2, Setup::new("bob", bob, None));
+    let setup = Setup::new("bob", bob, None);
+    world.peer(
+        home,
+        2,
+        Setup {
+            side: sides[1],
+            ..setup
+        },
+    );
     world
 }

@@ -24,7 +24,7 @@ impl Hub {
     pub(super) fn aside(&mut self, aside: Aside) -> anyhow::Result<()> {
         match aside {
             Aside::Stun(from, datagram) => {
-                self.brain.handle_input(Instant::now(), from, &datagram);
+                self.brain.handle_input(Instant::now(), 0, from, &datagram);
             }
             Aside::Refused(to) => {
                 self.brain.handle_refused(to);

@@ -11,30 +11,30 @@
 //! leave before the acknowledgement that invites the peer's packets), and act
 //! on [`Endpoint::poll_event`].
 
+mod attempts;
+mod question;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use wire::{Class, Message, Method, Transaction, code};
+use wire::{Message, Method, code};
 
+use self::attempts::{Attempt, Attempts, Stage};
+use self::question::Question;
 use crate::candidate::Candidates;
 use crate::identity::PublicKey;
 use crate::introduce::client::{self, Client, Introduced, Invitation};
-use crate::io::Transmit;
-use crate::punch::{self, Agent, Path, Role, schedule::HOLD};
+use crate::io::{SocketId, Transmit};
+use crate::plan::{self, Limits, Plan, Ports, Side, Strategy};
+use crate::punch::{self, Agent, Path, Role, Volley, schedule::HOLD};
 use crate::seal::Keys;
 use crate::verdict::Cause;
 
-/// How long the mapping towards the server's other address is asked for.
-const GATHER: [Duration; 4] = [
-    Duration::ZERO,
-    Duration::from_millis(60),
-    Duration::from_millis(150),
-    Duration::from_millis(300),
-];
-const GATHER_END: Duration = Duration::from_millis(600);
+/// Invitations that wait until we know what to answer.
+const MOST_HELD: usize = 16;
 
 /// What an endpoint is told when it starts.
 #[derive(Debug)]
@@ -52,12 +52,15 @@ pub struct Config {
     pub known: HashMap<String, PublicKey>,
     /// TTL of openers; `None` sends none.
     pub opener_ttl: Option<u8>,
-    /// How long one attempt may take.
+    /// Our NAT is being measured: nobody is called or answered before
+    /// [`Endpoint::describe`].
+    pub measuring: bool,
+    /// How long one attempt may take, beside what its plan takes.
     pub attempt: Duration,
 }
 
 /// What an endpoint learns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Registered, and seen at this address.
     Registered(SocketAddr),
@@ -91,6 +94,8 @@ pub enum Event {
         address: SocketAddr,
         /// Who asked.
         role: Role,
+        /// How it will be tried.
+        plan: Plan,
     },
     /// There is a path. Go on until [`Event::Finished`].
     Connected {
@@ -113,16 +118,6 @@ pub enum Event {
     },
 }
 
-/// A question to the server's other address.
-#[derive(Debug)]
-struct Gather {
-    transaction: Transaction,
-    to: SocketAddr,
-    since: Instant,
-    sent: usize,
-    mapped: Option<SocketAddr>,
-}
-
 /// A peer that we want to reach and are not yet introduced to.
 #[derive(Debug)]
 struct Call {
@@ -133,22 +128,6 @@ struct Call {
     asked: bool,
     /// The last error code that came back.
     unavailable: Option<u16>,
-}
-
-/// An attempt, and what was agreed on with the peer, for the verdict.
-#[derive(Debug)]
-struct Attempt {
-    agent: Agent,
-    peer: String,
-    theirs: Candidates,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Punching,
-    Connected,
-    Ended,
 }
 
 /// A peer.
@@ -163,11 +142,17 @@ pub struct Endpoint {
     known: HashMap<String, PublicKey>,
     opener_ttl: Option<u8>,
     patience: Duration,
-    gather: Option<Gather>,
-    attempts: Vec<Attempt>,
-    most_attempts: usize,
-    /// Of attempts that are no longer in the table.
-    probes_before: u32,
+    /// The mapping towards the server's other address.
+    gather: Option<Question>,
+    /// Our NAT, if it is known, and whether that is all that we shall know.
+    side: Option<Side>,
+    described: bool,
+    /// Where a NAT that counts its ports upwards is by now.
+    fresh: Option<Question>,
+    held: Vec<Invitation>,
+    attempts: Attempts,
+    /// The first number that no socket has yet.
+    next_socket: SocketId,
     rng: ChaCha20Rng,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -190,9 +175,12 @@ impl Endpoint {
             opener_ttl: config.opener_ttl,
             patience: config.attempt,
             gather: None,
-            attempts: Vec::new(),
-            most_attempts: config.most_attempts,
-            probes_before: 0,
+            side: None,
+            described: !config.measuring,
+            fresh: None,
+            held: Vec::new(),
+            attempts: Attempts::new(config.most_attempts),
+            next_socket: 1,
             rng,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -230,23 +218,38 @@ impl Endpoint {
         self.known.insert(peer.to_owned(), key);
     }
 
+    /// Our NAT has been measured, or could not be. Ways across that take
+    /// guessing are open only to peers that both know theirs.
+    pub fn describe(&mut self, now: Instant, side: Option<Side>) {
+        self.side = side;
+        self.described = true;
+        self.advance(now);
+    }
+
     /// Registers anew at once, for when paths have broken: it may be our own
     /// address that has changed, and nobody finds us at the old one.
     pub fn refresh(&mut self, now: Instant) {
         self.client.refresh(now);
     }
 
-    /// One datagram; true if it was understood.
-    pub fn handle_input(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
+    /// One datagram that came to that socket; true if it was understood.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> bool {
         let Ok(message) = Message::parse(bytes) else {
             return false;
         };
         let mut understood = true;
         if message.method() == Method::Probe {
-            let mut attempts = self.attempts.iter_mut();
-            understood = attempts.any(|a| a.agent.handle_input(now, from, &message));
+            understood = self.attempts.handle_input(now, socket, from, &message);
         } else if message.method() == Method::Binding {
-            self.gathered(from, &message);
+            for question in self.gather.iter_mut().chain(&mut self.fresh) {
+                question.hear(from, &message);
+            }
         } else if from == self.server {
             self.client.handle_input(now, &message);
         }
@@ -256,34 +259,29 @@ impl Endpoint {
 
     /// The system says that nobody listens where we have sent to.
     pub fn handle_refused(&mut self, to: SocketAddr) {
-        for attempt in &mut self.attempts {
-            attempt.agent.handle_refused(to);
-        }
+        self.attempts.handle_refused(to);
     }
 
     /// To be called when [`Self::poll_timeout`] says so.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
-        for attempt in &mut self.attempts {
-            attempt.agent.handle_timeout(now);
-        }
+        self.attempts.handle_timeout(now);
         self.advance(now);
     }
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let attempts = self.attempts.iter().map(|a| a.agent.poll_timeout());
-        let gather = self.gather.as_ref().and_then(Gather::next);
-        attempts
-            .chain([self.client.poll_timeout(), gather])
+        let questions = self.gather.iter().chain(&self.fresh);
+        questions
+            .map(Question::next)
+            .chain([self.client.poll_timeout(), self.attempts.poll_timeout()])
             .flatten()
             .min()
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        let mut attempts = self.attempts.iter_mut();
-        if let Some(transmit) = attempts.find_map(|a| a.agent.poll_transmit()) {
+        if let Some(transmit) = self.attempts.poll_transmit() {
             return Some(transmit);
         }
         if let Some(payload) = self.client.poll_transmit() {
@@ -309,8 +307,7 @@ impl Endpoint {
 
     /// Probes sent so far.
     pub fn probes_sent(&self) -> u32 {
-        let now: u32 = self.attempts.iter().map(|a| a.agent.probes_sent()).sum();
-        self.probes_before + now
+        self.attempts.probes_sent()
     }
 
     /// Our addresses as servers see them, the rendezvous' first.
@@ -336,13 +333,16 @@ impl Endpoint {
         while let Some(event) = self.client.poll_event() {
             self.client_event(now, event);
         }
-        self.send_gather(now);
-        self.ask_introductions(now);
-        for index in 0..self.attempts.len() {
-            while let Some(event) = self.attempts[index].agent.poll_event() {
-                self.agent_event(index, event);
+        if self.is_ready(now) {
+            self.ask_introductions(now);
+            for invitation in std::mem::take(&mut self.held) {
+                self.answer(now, invitation);
             }
         }
+        for question in self.gather.iter_mut().chain(&mut self.fresh) {
+            self.transmits.extend(question.ask(now));
+        }
+        self.agent_events();
     }
 
     fn client_event(&mut self, now: Instant, event: client::Event) {
@@ -365,7 +365,7 @@ impl Endpoint {
                 self.events.push_back(Event::PeerUnavailable { peer, code });
             }
             client::Event::Introduced(introduced) => self.introduced(now, introduced),
-            client::Event::Invitation(invitation) => self.invited(now, *invitation),
+            client::Event::Invitation(invitation) => self.invited(*invitation),
         }
     }
 
@@ -387,13 +387,38 @@ impl Endpoint {
         }
     }
 
-    /// Asks for the introductions, once the peers' keys and our own mappings
-    /// are known.
-    fn ask_introductions(&mut self, now: Instant) {
-        let gathered = self.gather.as_ref().is_none_or(|g| g.is_over(now));
-        if !gathered || self.client.mapped().is_none() {
-            return;
+    /// Is there somebody to call or to answer, and do we know what to tell them
+    /// of ourselves?
+    fn is_ready(&mut self, now: Instant) -> bool {
+        let wanted = |call: &Call| !call.asked && call.key.is_some();
+        if self.held.is_empty() && !self.calls.iter().any(wanted) {
+            return false;
         }
+        let gathered = self.gather.as_ref().is_none_or(|g| g.is_over(now));
+        if !gathered || !self.described || self.client.mapped().is_none() {
+            return false;
+        }
+        // Ports that are foreseen are foreseen from the last one.
+        if !matches!(self.side, Some(side) if matches!(side.ports, Ports::Sequential(_))) {
+            return true;
+        }
+        let old = self.fresh.take_if(|fresh| fresh.is_stale(now));
+        if old.is_some() || self.fresh.is_none() {
+            let socket = self.new_sockets(1);
+            self.fresh = Some(self.question(now, socket, self.server));
+        }
+        self.fresh.as_ref().is_some_and(|fresh| fresh.is_over(now))
+    }
+
+    /// Numbers for so many new sockets; the first.
+    fn new_sockets(&mut self, count: u32) -> SocketId {
+        let first = self.next_socket;
+        self.next_socket += count as usize;
+        first
+    }
+
+    /// Asks for the introductions, once the peers' keys are known.
+    fn ask_introductions(&mut self, now: Instant) {
         let payload = self.candidates().encode();
         for call in self.calls.iter_mut().filter(|call| !call.asked) {
             if let Some(key) = call.key {
@@ -404,19 +429,28 @@ impl Endpoint {
     }
 
     fn is_punching(&self, peer: &str) -> bool {
-        self.attempts
-            .iter()
-            .any(|attempt| attempt.peer == peer && attempt.stage == Stage::Punching)
+        self.attempts.stage(peer) == Some(Stage::Punching)
     }
 
     fn candidates(&self) -> Candidates {
         Candidates {
             hosts: self.hosts.clone(),
             mapped: self.mapped(),
+            side: self.side,
+            base: self
+                .fresh
+                .as_ref()
+                .and_then(|fresh| Some(fresh.mapped?.port())),
         }
     }
 
-    fn invited(&mut self, now: Instant, invitation: Invitation) {
+    fn invited(&mut self, invitation: Invitation) {
+        if self.held.len() < MOST_HELD {
+            self.held.push(invitation);
+        }
+    }
+
+    fn answer(&mut self, now: Instant, invitation: Invitation) {
         let caller = invitation.caller.clone();
         let wanted = self.only.as_ref().is_none_or(|only| *only == caller);
         // Both asked: the smaller key's call stands, as both sides can tell.
@@ -428,9 +462,9 @@ impl Endpoint {
             .is_none_or(|key| *key == invitation.key);
         // Whoever asks again has not learned of our answer, or has lost the
         // path: that attempt is void.
-        let free = match self.attempts.iter().find(|a| a.peer == caller) {
-            Some(attempt) => attempt.stage != Stage::Connected,
-            None => self.has_room(),
+        let free = match self.attempts.stage(&caller) {
+            Some(stage) => stage != Stage::Connected,
+            None => self.attempts.has_room(),
         };
         let Some(theirs) = Candidates::decode(invitation.payload()) else {
             return;
@@ -485,6 +519,8 @@ impl Endpoint {
             Role::Caller => Duration::ZERO,
             Role::Target => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
         };
+        let plan = self.plan(role, &theirs);
+        let (volley, volleys_end) = self.volley(now + hold, role, &plan, address, &theirs);
         let own = self.client.mapped().map(|mapped| mapped.ip());
         let hosts = theirs.probeable_hosts();
         let config = punch::Config {
@@ -495,6 +531,8 @@ impl Endpoint {
             hosts,
             opener_ttl: self.opener_ttl,
             hold,
+            volley,
+            volleys_end,
             deadline: now + self.patience,
             seed,
         };
@@ -503,111 +541,97 @@ impl Endpoint {
             key,
             address,
             role,
+            plan,
         });
-        self.make_room(&peer);
-        self.attempts.push(Attempt {
+        self.attempts.add(Attempt {
             agent: Agent::new(config, now),
             peer,
             theirs,
+            plan,
             stage: Stage::Punching,
         });
     }
 
-    fn has_room(&self) -> bool {
-        let ended = self.attempts.iter().any(|a| a.stage == Stage::Ended);
-        self.attempts.len() < self.most_attempts || ended
-    }
-
-    /// An attempt replaces the last one with that peer, else one that has
-    /// ended. Those are kept so long for packets that come late. A call of our
-    /// own is never refused for want of room: calls are ours to limit.
-    fn make_room(&mut self, peer: &str) {
-        let ended = |a: &Attempt| a.stage == Stage::Ended;
-        let full = self.attempts.len() >= self.most_attempts;
-        let mut old = self.attempts.iter().position(|a| a.peer == peer);
-        if old.is_none() && full {
-            old = self.attempts.iter().position(ended);
-        }
-        if let Some(old) = old {
-            self.probes_before += self.attempts.remove(old).agent.probes_sent();
+    /// Both sides make the same plan, of what they have told each other.
+    fn plan(&self, role: Role, theirs: &Candidates) -> Plan {
+        match (role, &self.side, &theirs.side) {
+            (Role::Caller, Some(ours), Some(theirs)) => plan::between(ours, theirs),
+            (Role::Target, Some(ours), Some(theirs)) => plan::between(theirs, ours),
+            _ => Plan::plain(Strategy::Unknown, 0.0),
         }
     }
 
-    fn agent_event(&mut self, index: usize, event: punch::Event) {
-        let ours = self.candidates();
-        let attempt = &mut self.attempts[index];
-        let peer = attempt.peer.clone();
-        let event = match event {
-            punch::Event::Connected(path) => {
-                attempt.stage = Stage::Connected;
-                Event::Connected { peer, path }
-            }
-            punch::Event::Finished => {
-                attempt.stage = Stage::Ended;
-                Event::Finished { peer }
-            }
-            punch::Event::Failed(observed) => {
-                attempt.stage = Stage::Ended;
-                let cause = Cause::of_attempt(&peer, &ours, &attempt.theirs, &observed);
-                Event::Failed { peer, cause }
-            }
+    /// Our part of the guessing, and when all of it is over. `start` is when
+    /// the other side may be taken to have begun.
+    fn volley(
+        &mut self,
+        start: Instant,
+        role: Role,
+        plan: &Plan,
+        peer: SocketAddr,
+        theirs: &Candidates,
+    ) -> (Option<Volley>, Option<Instant>) {
+        let (ours, other) = match role {
+            Role::Caller => (plan.caller, plan.target),
+            Role::Target => (plan.target, plan.caller),
         };
-        self.events.push_back(event);
+        if ours.each == 0 {
+            return (None, None);
+        }
+        let limits = |side: &Option<Side>| side.map_or(Limits::NOTHING, |side| side.limits);
+        let (our_limits, their_limits) = (limits(&self.side), limits(&theirs.side));
+        let their_time = Duration::from_secs_f64(other.seconds(&their_limits).min(600.0));
+        let start = match ours.after {
+            true => start + their_time,
+            false => start,
+        };
+        // Where the peer's NAT is not known to be harmless, nothing of ours
+        // may come to it before its own packet has left.
+        let harmless = theirs.side.is_some_and(|side| side.remaps == Some(false));
+        let ttl = self.opener_ttl.filter(|_| ours.openers && !harmless);
+        let first = self.new_sockets(ours.sockets);
+        let shots = punch::shots(&ours, peer, theirs.base, first, &mut self.rng);
+        let volley = Volley::new(shots, start, our_limits.pps, ttl);
+        let end = volley.end()
+            + if ours.after {
+                Duration::ZERO
+            } else {
+                their_time
+            };
+        (Some(volley), Some(end))
+    }
+
+    fn agent_events(&mut self) {
+        let ours = self.candidates();
+        while let Some((attempt, event)) = self.attempts.poll_event() {
+            let peer = attempt.peer.clone();
+            let event = match event {
+                punch::Event::Connected(path) => {
+                    attempt.stage = Stage::Connected;
+                    Event::Connected { peer, path }
+                }
+                punch::Event::Finished => {
+                    attempt.stage = Stage::Ended;
+                    Event::Finished { peer }
+                }
+                punch::Event::Failed(observed) => {
+                    attempt.stage = Stage::Ended;
+                    let told = (&ours, &attempt.theirs);
+                    let cause = Cause::of_attempt(&peer, told, &attempt.plan, &observed);
+                    Event::Failed { peer, cause }
+                }
+            };
+            self.events.push_back(event);
+        }
     }
 
     fn start_gather(&mut self, now: Instant, to: SocketAddr) {
+        self.gather = Some(self.question(now, 0, to));
+    }
+
+    fn question(&mut self, now: Instant, socket: SocketId, to: SocketAddr) -> Question {
         let mut transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);
-        self.gather = Some(Gather {
-            transaction,
-            to,
-            since: now,
-            sent: 0,
-            mapped: None,
-        });
-    }
-
-    fn send_gather(&mut self, now: Instant) {
-        let Some(gather) = &mut self.gather else {
-            return;
-        };
-        if gather.next().is_none_or(|at| at > now) {
-            return;
-        }
-        gather.sent += 1;
-        if gather.sent <= GATHER.len() {
-            self.transmits.push_back(Transmit {
-                socket: 0,
-                to: gather.to,
-                ttl: None,
-                payload: wire::binding_request(gather.transaction, None),
-            });
-        }
-    }
-
-    fn gathered(&mut self, from: SocketAddr, message: &Message<'_>) {
-        if let Some(gather) = &mut self.gather
-            && gather.to == from
-            && message.class() == Class::Success
-            && message.transaction() == gather.transaction
-        {
-            gather.mapped = message.mapped();
-        }
-    }
-}
-
-impl Gather {
-    fn next(&self) -> Option<Instant> {
-        if self.mapped.is_some() {
-            return None;
-        }
-        match GATHER.get(self.sent) {
-            Some(&after) => Some(self.since + after),
-            None => Some(self.since + GATHER_END).filter(|_| self.sent == GATHER.len()),
-        }
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        self.mapped.is_some() || now >= self.since + GATHER_END
+        Question::new(now, transaction, socket, to)
     }
 }

@@ -1,0 +1,117 @@
+//! The attempts under way, one with each peer, and those that have ended and
+//! may still be spoken to.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use wire::Message;
+
+use crate::candidate::Candidates;
+use crate::io::{SocketId, Transmit};
+use crate::plan::Plan;
+use crate::punch::{Agent, Event};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Punching,
+    Connected,
+    Ended,
+}
+
+/// An attempt, and what was agreed on with the peer, for the verdict.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) agent: Agent,
+    pub(super) peer: String,
+    pub(super) theirs: Candidates,
+    pub(super) plan: Plan,
+    pub(super) stage: Stage,
+}
+
+#[derive(Debug)]
+pub(super) struct Attempts {
+    table: Vec<Attempt>,
+    most: usize,
+    /// Of attempts that are no longer in the table.
+    probes_before: u32,
+}
+
+impl Attempts {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            table: Vec::new(),
+            most,
+            probes_before: 0,
+        }
+    }
+
+    pub(super) fn handle_input(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        from: SocketAddr,
+        message: &Message<'_>,
+    ) -> bool {
+        let mut table = self.table.iter_mut();
+        table.any(|a| a.agent.handle_input(now, socket, from, message))
+    }
+
+    pub(super) fn handle_refused(&mut self, to: SocketAddr) {
+        for attempt in &mut self.table {
+            attempt.agent.handle_refused(to);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for attempt in &mut self.table {
+            attempt.agent.handle_timeout(now);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let timeouts = self.table.iter().map(|a| a.agent.poll_timeout());
+        timeouts.flatten().min()
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.table.iter_mut().find_map(|a| a.agent.poll_transmit())
+    }
+
+    /// What an agent says, and whose it is.
+    pub(super) fn poll_event(&mut self) -> Option<(&mut Attempt, Event)> {
+        let mut table = self.table.iter_mut();
+        table.find_map(|attempt| {
+            let event = attempt.agent.poll_event()?;
+            Some((attempt, event))
+        })
+    }
+
+    pub(super) fn probes_sent(&self) -> u32 {
+        let now: u32 = self.table.iter().map(|a| a.agent.probes_sent()).sum();
+        self.probes_before + now
+    }
+
+    pub(super) fn stage(&self, peer: &str) -> Option<Stage> {
+        let attempt = self.table.iter().find(|a| a.peer == peer)?;
+        Some(attempt.stage)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.table.len() < self.most || self.table.iter().any(|a| a.stage == Stage::Ended)
+    }
+
+    /// An attempt replaces the last one with that peer, else one that has
+    /// ended. Those are kept so long for packets that come late. A call of our
+    /// own is never refused for want of room: calls are ours to limit.
+    pub(super) fn add(&mut self, attempt: Attempt) {
+        let full = self.table.len() >= self.most;
+        let mut old = self.table.iter().position(|a| a.peer == attempt.peer);
+        if old.is_none() && full {
+            old = self.table.iter().position(|a| a.stage == Stage::Ended);
+        }
+        if let Some(old) = old {
+            self.probes_before += self.table.remove(old).agent.probes_sent();
+        }
+        self.table.push(attempt);
+    }
+}
