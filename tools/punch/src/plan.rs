@@ -54,12 +54,14 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
         _ if ours.each == 0 => return None,
         strategy => format!(
             "{}: {:.1} % with up to {} packets of ours and {} of the peer's, \
-             within {:.1} s, for as many entries in the NATs",
+             within {:.1} s, for {} and {} entries in the NATs",
             strategy.name(),
             plan.odds * 100.0,
             ours.packets(),
             theirs.packets(),
             ours.seconds(limits) + theirs.seconds(limits),
+            ours.flows(),
+            theirs.flows(),
         ),
     })
 }
@@ -77,8 +79,8 @@ pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
         "sockets": guesses.then_some(ours.sockets),
         "peer_sockets": guesses.then_some(theirs.sockets),
         "seconds": guesses.then(|| ours.seconds(limits) + theirs.seconds(limits)),
-        "nat_entries": count(ours),
-        "peer_nat_entries": count(theirs),
+        "nat_entries": guesses.then(|| ours.flows()),
+        "peer_nat_entries": guesses.then(|| theirs.flows()),
     })
 }
 

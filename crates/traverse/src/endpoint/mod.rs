@@ -29,7 +29,7 @@ use crate::identity::PublicKey;
 use crate::introduce::client::{self, Client, Introduced, Invitation};
 use crate::io::{SocketId, Transmit};
 use crate::plan::{self, Limits, Plan, Ports, Side, Strategy};
-use crate::punch::{self, Agent, Path, Role, Volley, schedule::HOLD};
+use crate::punch::{self, Agent, Path, Role, Volley, schedule::HOLD, schedule::LAST_WAIT};
 use crate::seal::Keys;
 use crate::verdict::Cause;
 
@@ -521,6 +521,16 @@ impl Endpoint {
         };
         let plan = self.plan(role, &theirs);
         let (volley, volleys_end) = self.volley(now + hold, role, &plan, address, &theirs);
+        // One early packet, and a bare Linux masquerade sends not only that
+        // flow but all that follow it from another port (it looks for a
+        // mapping of the same source first, and finds the moved one).
+        let hold = match (
+            volleys_end,
+            plan.share(role).openers && !is_harmless(&theirs),
+        ) {
+            (Some(end), true) => end.saturating_duration_since(now) + LAST_WAIT,
+            _ => hold,
+        };
         let own = self.client.mapped().map(|mapped| mapped.ip());
         let hosts = theirs.probeable_hosts();
         let config = punch::Config {
@@ -581,14 +591,15 @@ impl Endpoint {
         let limits = |side: &Option<Side>| side.map_or(Limits::NOTHING, |side| side.limits);
         let (our_limits, their_limits) = (limits(&self.side), limits(&theirs.side));
         let their_time = Duration::from_secs_f64(other.seconds(&their_limits).min(600.0));
+        // Their packets take their time, and so does a busy machine.
         let start = match ours.after {
-            true => start + their_time,
+            true => start + their_time + HOLD,
             false => start,
         };
         // Where the peer's NAT is not known to be harmless, nothing of ours
         // may come to it before its own packet has left.
-        let harmless = theirs.side.is_some_and(|side| side.remaps == Some(false));
-        let ttl = self.opener_ttl.filter(|_| ours.openers && !harmless);
+        let ttl = self.opener_ttl;
+        let ttl = ttl.filter(|_| ours.openers && !is_harmless(theirs));
         let first = self.new_sockets(ours.sockets);
         let shots = punch::shots(&ours, peer, theirs.base, first, &mut self.rng);
         let volley = Volley::new(shots, start, our_limits.pps, ttl);
@@ -634,4 +645,9 @@ impl Endpoint {
         self.rng.fill_bytes(&mut transaction);
         Question::new(now, transaction, socket, to)
     }
+}
+
+/// Is its NAT known to bear packets that come before its own has left?
+fn is_harmless(peer: &Candidates) -> bool {
+    peer.side.is_some_and(|side| side.remaps == Some(false))
 }

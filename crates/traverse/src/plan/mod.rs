@@ -110,6 +110,8 @@ pub struct Share {
     pub each: u32,
     /// Which ports.
     pub at: Aim,
+    /// How often, against loss and a peer that is late.
+    pub rounds: u32,
     /// Packets that open the own NAT and must not arrive: with a low TTL where
     /// the peer's NAT would take offence.
     pub openers: bool,
@@ -123,13 +125,28 @@ impl Share {
         sockets: 0,
         each: 0,
         at: Aim::Known,
+        rounds: 1,
         openers: false,
         after: false,
     };
 
+    /// Different flows, each an entry in the own NAT.
+    pub fn flows(&self) -> u32 {
+        self.sockets.max(1) * self.each
+    }
+
     /// Packets, if none hits.
     pub fn packets(&self) -> u32 {
-        self.sockets.max(1) * self.each
+        self.flows() * self.rounds
+    }
+
+    /// As often as the limits allow, which is of use up to three times.
+    pub(crate) fn repeated(self, limits: &Limits) -> Self {
+        let rounds = limits.probes / self.flows().max(1);
+        Self {
+            rounds: rounds.clamp(1, 3),
+            ..self
+        }
     }
 
     /// Seconds for all of them.

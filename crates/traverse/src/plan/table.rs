@@ -52,7 +52,11 @@ pub fn between(caller: &Side, target: &Side) -> Plan {
             // Of equal ones the first: the sort is stable.
             possible.sort_by_key(|plan| (plan.strategy, packets(plan)));
             let none = Plan::plain(Strategy::Relay, 0.0);
-            possible.first().copied().unwrap_or(none)
+            possible.first().map_or(none, |plan| Plan {
+                caller: plan.caller.repeated(&caller.limits),
+                target: plan.target.repeated(&target.limits),
+                ..*plan
+            })
         }
     }
 }
@@ -111,8 +115,8 @@ fn guessed(hidden: &Side, seeker: &Side) -> Option<Plan> {
             sockets: 0,
             each: probes,
             at: aim,
-            openers: false,
             after: true,
+            ..Share::NOTHING
         },
     })
 }

@@ -115,7 +115,7 @@ pub fn shots(
             to: SocketAddr::new(peer.ip(), port),
         }));
     }
-    shots
+    shots.repeat(share.rounds as usize)
 }
 
 fn ports(share: &Share, known: u16, base: Option<u16>, rng: &mut ChaCha20Rng) -> Vec<u16> {
