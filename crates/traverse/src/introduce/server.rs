@@ -144,6 +144,10 @@ impl Server {
                 return;
             }
         };
+        if message.method().is_turn() {
+            self.stats.garbage += 1;
+            return;
+        }
         let inbound = Inbound {
             now,
             socket,
@@ -174,7 +178,7 @@ impl Server {
             Method::Register => self.register(&inbound),
             Method::Lookup => self.lookup(&inbound),
             Method::Connect => self.connect(&inbound),
-            Method::Notify | Method::Probe => Err(code::BAD_REQUEST),
+            _ => Err(code::BAD_REQUEST),
         };
         if let Err(code) = refusal {
             self.refuse(&inbound, code);
