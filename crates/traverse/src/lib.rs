@@ -13,6 +13,7 @@ pub mod io;
 pub mod nat;
 pub mod oracle;
 pub mod punch;
+pub mod relay;
 pub mod seal;
 pub mod sim;
 pub mod verdict;
