@@ -37,6 +37,8 @@ pub enum Attribute {
     XorRelayedAddress = 0x0016,
     /// RFC 8656 §18.6.
     RequestedAddressFamily = 0x0017,
+    /// RFC 8656 §18.7.
+    EvenPort = 0x0018,
     /// RFC 8656 §18.8.
     RequestedTransport = 0x0019,
     /// RFC 8489 §14.6.

@@ -9,8 +9,9 @@ use stun_types::prelude::*;
 
 use crate::{Attribute, Builder, IntegrityKey, Message};
 
-/// Channel numbers (RFC 8656 §12).
-pub const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x4fff;
+/// Channel numbers: those of RFC 5766, since clients bind them still. RFC 8656
+/// ends at 0x4fff, to leave first bytes to others, none of whom we speak with.
+pub const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7fff;
 
 /// What stands before a payload in a Data or Send indication, in bytes, with an
 /// IPv4 peer: the header, XOR-PEER-ADDRESS, and the head of DATA. Up to three
@@ -19,6 +20,10 @@ pub const INDICATION_OVERHEAD: usize = 36;
 
 /// What stands before a payload in channel data.
 pub const CHANNEL_OVERHEAD: usize = 4;
+
+/// The largest datagram of TURN that is looked at, in bytes: what an Ethernet
+/// carries, which is more than we would send ourselves.
+pub const MAX_DATAGRAM: usize = 1500;
 
 /// UDP in REQUESTED-TRANSPORT.
 const UDP: u8 = 17;
@@ -30,9 +35,9 @@ pub fn long_term_key(username: &str, realm: &str, password: &str) -> IntegrityKe
     LongTermKeyCredentials::new(username, password, realm).make_key(IntegrityAlgorithm::Sha1)
 }
 
-/// Whether the first byte is that of channel data (RFC 7983).
+/// Whether the first byte is that of channel data.
 pub fn is_channel_data(datagram: &[u8]) -> bool {
-    matches!(datagram.first(), Some(0x40..=0x4f))
+    matches!(datagram.first(), Some(0x40..=0x7f))
 }
 
 /// The number and the payload of channel data; over UDP it may be padded.
@@ -92,6 +97,13 @@ impl<'a> Message<'a> {
     pub fn wants_udp(&self) -> Option<bool> {
         let transport = self.get(Attribute::RequestedTransport)?;
         Some(transport.first() == Some(&UDP))
+    }
+
+    /// Whether EVEN-PORT is there, and if so whether the next port is to be
+    /// reserved, too.
+    pub fn even_port(&self) -> Option<bool> {
+        let flags = self.get(Attribute::EvenPort)?;
+        Some(flags.first().is_some_and(|flags| flags & 0x80 != 0))
     }
 
     /// Whether REQUESTED-ADDRESS-FAMILY is IPv6; IPv4 is what is not named.

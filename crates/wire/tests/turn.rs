@@ -61,11 +61,11 @@ fn channel_data_is_four_bytes_and_a_payload() {
     let bytes = to_channel(0x4001, b"hello").unwrap();
     assert!(is_channel_data(&bytes));
     assert_eq!(channel_data(&bytes), Some((0x4001, &b"hello"[..])));
-    // Padded, as over TCP; too short; a channel that RFC 8656 does not have.
+    // Padded, as over TCP; too short; no channel at all.
     let padded = [&bytes[..], &[0; 3]].concat();
     assert_eq!(channel_data(&padded), Some((0x4001, &b"hello"[..])));
     assert_eq!(channel_data(&bytes[..8]), None);
-    assert_eq!(channel_data(&[0x50, 0, 0, 0]), None);
+    assert_eq!(channel_data(&[0x80, 0, 0, 0]), None);
     assert_eq!(to_channel(0x4001, &vec![0; 65536]), None);
     assert_eq!(
         Message::parse(&Builder::request(Method::Send, [1; 12]).data(b"x").finish())

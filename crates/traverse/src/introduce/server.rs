@@ -20,7 +20,7 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
-use wire::{Builder, Change, Class, Message, Method, ParseError, code, turn};
+use wire::{Builder, Change, Class, MAX_DATAGRAM, Message, Method, ParseError, code, turn};
 
 use super::cookie::Cookies;
 use super::forward::{Due, Introductions};
@@ -157,9 +157,9 @@ impl Server {
             return relay.handle_channel_data(now, socket, from, bytes);
         }
         let message = match Message::parse(bytes) {
-            Ok(message) => message,
+            Ok(message) if message.method().is_turn() || bytes.len() <= MAX_DATAGRAM => message,
             Err(ParseError::NotStun) => return self.classic(now, socket, from, bytes),
-            Err(ParseError::Malformed | ParseError::UnknownMethod(_)) => {
+            Ok(_) | Err(ParseError::Malformed | ParseError::UnknownMethod(_)) => {
                 self.stats.garbage += 1;
                 return;
             }

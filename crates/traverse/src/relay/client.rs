@@ -25,7 +25,7 @@ use turn_client_proto::prelude::*;
 use turn_client_proto::types::stun::TransportType;
 use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
-use wire::{Builder, Class, Message, Method, Transaction, code, turn};
+use wire::{Builder, Class, Message, Method, Transaction, code};
 
 /// Without a word for so long a Binding indication keeps the NAT's mapping.
 pub const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -263,7 +263,8 @@ impl Client {
         if from != self.server {
             return Input::NotOurs;
         }
-        if !turn::is_channel_data(bytes) {
+        // The channels that we bind are those of RFC 8656.
+        if !matches!(bytes.first(), Some(0x40..=0x4f)) {
             match Message::parse(bytes) {
                 Ok(message) if message.method().is_turn() => {
                     if !self.answered(&message) {

@@ -6,10 +6,10 @@
 //! [`Relay::handle_relayed`]. Send what [`Relay::poll_transmit`] yields, do what
 //! [`Relay::poll_command`] says and tell [`Relay::opened`] what came of it.
 //!
-//! What is not here: TCP, reservations and even ports, two families at once,
-//! DONT-FRAGMENT, ICMP. What asks for those is told 420. The key is MD5's, as
-//! every client has it: it protects a quota, not what is relayed, which the
-//! peers encrypt between themselves.
+//! What is not here: TCP, reservations, two families at once, DONT-FRAGMENT,
+//! ICMP. Whoever asks for those is told that. The key is MD5's, as every client
+//! has it: it protects a quota, not what is relayed, which the peers encrypt
+//! between themselves.
 
 mod requests;
 
@@ -160,6 +160,7 @@ struct Opening {
     transaction: Transaction,
     lifetime: Duration,
     key: IntegrityKey,
+    even: bool,
     tries: u8,
 }
 
@@ -355,7 +356,9 @@ impl Relay {
 
     /// Looks for a port for this request; its quotas are taken already.
     fn open(&mut self, opening: Opening) {
-        let port = (opening.tries < TRIES).then(|| self.free_port()).flatten();
+        let port = (opening.tries < TRIES)
+            .then(|| self.free_port(opening.even))
+            .flatten();
         let Some(port) = port else {
             self.let_go(&opening.username, opening.seat);
             self.stats.refused += 1;
@@ -369,12 +372,13 @@ impl Relay {
     }
 
     /// A port that nobody here has, at random: a peer cannot guess who is next.
-    fn free_port(&mut self) -> Option<u16> {
+    fn free_port(&mut self, even: bool) -> Option<u16> {
         let (first, last) = (*self.config.ports.start(), *self.config.ports.end());
         let many = u32::from(last.checked_sub(first)?) + 1;
         let start = self.rng.next_u32() % many;
         (0..many)
             .map(|step| first + ((start + step) % many) as u16)
+            .filter(|port| !even || port % 2 == 0)
             .find(|port| !self.allocations.contains_key(port) && !self.openings.contains_key(port))
     }
 

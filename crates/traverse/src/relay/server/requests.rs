@@ -11,7 +11,7 @@ use crate::relay::allocation::{Allocation, Seat};
 use crate::relay::credentials;
 
 /// The comprehension-required attributes that are understood (RFC 8489 §14).
-const KNOWN: [Attribute; 9] = [
+const KNOWN: [Attribute; 10] = [
     Attribute::Username,
     Attribute::MessageIntegrity,
     Attribute::ChannelNumber,
@@ -20,6 +20,7 @@ const KNOWN: [Attribute; 9] = [
     Attribute::Realm,
     Attribute::Nonce,
     Attribute::RequestedAddressFamily,
+    Attribute::EvenPort,
     Attribute::RequestedTransport,
 ];
 
@@ -140,7 +141,11 @@ impl Relay {
         if user.until <= self.unix(now) {
             return Err(code::UNAUTHENTICATED);
         }
-        if self.allocations.len() + self.openings.len() >= self.config.limits.total {
+        // Nothing is reserved: whoever wants the next port, too, is told so.
+        let even = message.even_port();
+        if even == Some(true)
+            || self.allocations.len() + self.openings.len() >= self.config.limits.total
+        {
             return Err(code::INSUFFICIENT_CAPACITY);
         }
         let name = name_of(user.username).to_owned();
@@ -158,6 +163,7 @@ impl Relay {
             transaction,
             lifetime: self.lifetime(message),
             key: user.key.clone(),
+            even: even.is_some(),
             tries: 0,
         });
         Ok(None)
