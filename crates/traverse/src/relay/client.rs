@@ -16,16 +16,21 @@
 //! the one thing in this crate that is random by itself. Redirections (300)
 //! are not followed, TCP is not spoken.
 
+mod machine;
+mod words;
+
+pub use words::{Config, Event, Failure, Input, SendError};
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use turn_client_proto::api::{TurnConfig, TurnEvent, TurnPollRet, TurnRecvRet};
+use turn_client_proto::api::{TurnConfig, TurnRecvRet};
 use turn_client_proto::prelude::*;
 use turn_client_proto::types::stun::TransportType;
 use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
-use wire::{Builder, Class, Message, Method, Transaction, code};
+use wire::{Builder, Message, Method, Transaction};
 
 /// Without a word for so long a Binding indication keeps the NAT's mapping.
 pub const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -41,97 +46,6 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// Peers that may be permitted, and those with a channel: more are refused
 /// here, since a server would.
 pub const MOST_PEERS: usize = 32;
-
-/// What a client is told when it starts.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Config {
-    /// The TURN server.
-    pub server: SocketAddr,
-    /// Who we are to it.
-    pub username: String,
-    /// What proves it.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Config({} at {})", self.username, self.server)
-    }
-}
-
-/// What a client learns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// We have a relayed address, which is kept alive from here on.
-    Allocated {
-        /// What peers are to send to.
-        relayed: SocketAddr,
-        /// Where the server sees us.
-        mapped: Option<SocketAddr>,
-        /// What the server granted the first time.
-        lifetime: Duration,
-    },
-    /// There is no relayed address, or no longer one: this client is of no
-    /// more use.
-    Failed(Failure),
-    /// This peer is heard now, and can be sent to.
-    Permitted(IpAddr),
-    /// The server does not relay to this peer, or forgot it.
-    Refused(IpAddr),
-    /// What is sent to this peer costs only four bytes more from here on.
-    ChannelBound(SocketAddr),
-}
-
-/// Why there is no relayed address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The server does not answer.
-    #[error("the TURN server does not answer")]
-    Silent,
-    /// It said no, with this error code.
-    #[error("the TURN server refused: {0} {why}", why = code::reason(*.0))]
-    Refused(u16),
-    /// It was there and could not be refreshed in time.
-    #[error("the relayed address has expired")]
-    Expired,
-    /// [`Client::close`] was called.
-    #[error("closed")]
-    Closed,
-}
-
-impl Failure {
-    /// The server's error code, if it said no.
-    pub fn code(&self) -> Option<u16> {
-        match self {
-            Failure::Refused(code) => Some(*code),
-            _ => None,
-        }
-    }
-}
-
-/// What a datagram was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Not of TURN, or not from the server: somebody else's.
-    NotOurs,
-    /// An answer, or nonsense.
-    Consumed,
-    /// A peer sent this through the relay.
-    Relayed {
-        /// Who: the address that the relay saw.
-        peer: SocketAddr,
-        /// What.
-        payload: Vec<u8>,
-    },
-}
-
-/// Why a payload cannot be sent now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// There is no relayed address, or it is not [`Event::Permitted`] yet.
-    #[error("the relay does not let this peer through (yet)")]
-    NotPermitted,
-}
 
 /// The client.
 #[derive(Debug)]
@@ -382,135 +296,5 @@ impl Client {
         if self.permits.remove(&peer) {
             self.events.push_back(Event::Refused(peer));
         }
-    }
-
-    /// Whether the state machine should see this message. It knows nothing of
-    /// some ways to fail, waits for the end of the world in others, and tells
-    /// no error code.
-    fn answered(&mut self, message: &Message<'_>) -> bool {
-        if !matches!(message.class(), Class::Success | Class::Error) {
-            return true;
-        }
-        let Some(index) = self
-            .asked
-            .iter()
-            .position(|(transaction, _)| *transaction == message.transaction())
-        else {
-            return false;
-        };
-        let authenticated = self.asked[index].1;
-        self.granted = (
-            message.mapped(),
-            Duration::from_secs(message.lifetime().unwrap_or(0).into()),
-        );
-        let Some(error) = message.error() else {
-            return true;
-        };
-        let lost = match (message.method(), error) {
-            (_, code::STALE_NONCE) => false,
-            (_, code::UNAUTHENTICATED) => authenticated,
-            (Method::Allocate, _) | (_, code::ALLOCATION_MISMATCH) => true,
-            _ => false,
-        };
-        if lost {
-            self.end(Failure::Refused(error));
-        }
-        !lost
-    }
-
-    /// Lets the state machine go on as far as it can at `now`.
-    fn advance(&mut self, now: Instant) {
-        let at = self.at(now);
-        loop {
-            while let Some(transmit) = self.turn.poll_transmit(at) {
-                self.sent(now, transmit.data.to_vec());
-            }
-            if self.tell(now) {
-                continue;
-            }
-            match self.turn.poll(at) {
-                TurnPollRet::WaitUntil(wait) if wait > at => {
-                    self.wake_at = Some(now + wait.saturating_duration_since(at));
-                    break;
-                }
-                TurnPollRet::WaitUntil(_) if self.idle(now) => break,
-                TurnPollRet::WaitUntil(_) => {}
-                _ => {
-                    self.tell(now);
-                    let expired = self.relayed.is_some();
-                    self.end(if expired {
-                        Failure::Expired
-                    } else {
-                        Failure::Silent
-                    });
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Whether the state machine asks to be polled at once and has nothing to
-    /// say: it is asked again soon instead, lest it be asked for ever.
-    fn idle(&mut self, now: Instant) -> bool {
-        let at = self.at(now);
-        let transmit = self.turn.poll_transmit(at);
-        let idle = transmit.is_none() && !self.tell(now);
-        if let Some(transmit) = transmit {
-            self.sent(now, transmit.data.to_vec());
-        }
-        if idle {
-            self.wake_at = Some(now + Duration::from_millis(10));
-        }
-        idle
-    }
-
-    fn sent(&mut self, now: Instant, bytes: Vec<u8>) {
-        if let Ok(message) = Message::parse(&bytes) {
-            let known = (message.transaction(), message.username().is_some());
-            if message.class() == Class::Request && !self.asked.contains(&known) {
-                self.asked.push_back(known);
-                if self.asked.len() > 4 * MOST_PEERS {
-                    self.asked.pop_front();
-                }
-            }
-        }
-        self.spoke = now;
-        self.transmits.push_back(bytes);
-    }
-
-    /// Passes the state machine's events on; whether there was one.
-    fn tell(&mut self, now: Instant) -> bool {
-        let Some(event) = self.turn.poll_event() else {
-            return false;
-        };
-        match event {
-            TurnEvent::AllocationCreated(_, relayed) => {
-                self.relayed = Some(relayed);
-                let (mapped, lifetime) = self.granted;
-                self.events.push_back(Event::Allocated {
-                    relayed,
-                    mapped,
-                    lifetime,
-                });
-                for peer in self.permits.clone() {
-                    self.ask_permission(now, peer);
-                }
-            }
-            TurnEvent::AllocationCreateFailed(_) => self.end(Failure::Silent),
-            TurnEvent::PermissionCreated(_, peer) => {
-                self.events.push_back(Event::Permitted(peer));
-                let channels = self.channels.clone();
-                for channel in channels.into_iter().filter(|c| c.ip() == peer) {
-                    self.ask_channel(now, channel);
-                }
-            }
-            TurnEvent::PermissionCreateFailed(_, peer) => self.refuse(peer),
-            TurnEvent::ChannelCreated(_, peer) => self.events.push_back(Event::ChannelBound(peer)),
-            TurnEvent::ChannelCreateFailed(_, peer) => {
-                self.channels.remove(&peer);
-            }
-            TurnEvent::TcpConnected(_) | TurnEvent::TcpConnectFailed(_) => {}
-        }
-        true
     }
 }
