@@ -161,7 +161,8 @@ forward() {
 serve() {
 	exec {ready}< <(
 		ip -n server -batch - <<<"${setup[server]}" &&
-			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" </dev/null 2>$log
+			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" \
+				--relay --relay-allow "$prefix.0/24" </dev/null 2>$log
 	)
 }
 

@@ -14,6 +14,7 @@ pub mod nat;
 pub mod oracle;
 pub mod plan;
 pub mod punch;
+pub mod relay;
 pub mod seal;
 pub mod sim;
 pub mod verdict;

@@ -17,6 +17,9 @@ use crate::identity::{Identity, PublicKey, montgomery};
 
 const PATTERN: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
 
+/// One message to a known key, from nobody in particular.
+const ONE_WAY: &str = "Noise_N_25519_ChaChaPoly_BLAKE2s";
+
 /// Why a sealed message was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
@@ -83,7 +86,7 @@ impl Offer {
     ) -> Result<(Offer, Vec<u8>), SealError> {
         let remote = montgomery(target).ok_or(SealError::BadKey)?;
         let (secret, prologue) = (identity.scalar(), names.prologue());
-        let mut state = builder(seed)
+        let mut state = builder(PATTERN, seed)
             .local_private_key(&secret)
             .and_then(|builder| builder.remote_public_key(&remote))
             .and_then(|builder| builder.prologue(&prologue))
@@ -129,7 +132,7 @@ impl Opened {
         seed: [u8; 32],
     ) -> Result<Opened, SealError> {
         let (secret, prologue) = (identity.scalar(), names.prologue());
-        let mut state = builder(seed)
+        let mut state = builder(PATTERN, seed)
             .local_private_key(&secret)
             .and_then(|builder| builder.prologue(&prologue))
             .and_then(Builder::build_responder)
@@ -152,8 +155,43 @@ impl Opened {
     }
 }
 
-fn builder<'a>(seed: [u8; 32]) -> Builder<'a> {
-    let params = PATTERN.parse().expect("a pattern that snow knows");
+/// Seals `payload` so that only the owner of `key` can read it, and only as
+/// what `prologue` says that it is. Who sealed it is not told.
+///
+/// # Errors
+/// `BadKey` when `key` is no public key.
+pub fn seal_to(
+    key: &PublicKey,
+    prologue: &[u8],
+    payload: &[u8],
+    seed: [u8; 32],
+) -> Result<Vec<u8>, SealError> {
+    let remote = montgomery(key).ok_or(SealError::BadKey)?;
+    let mut state = builder(ONE_WAY, seed)
+        .remote_public_key(&remote)
+        .and_then(|builder| builder.prologue(prologue))
+        .and_then(Builder::build_initiator)
+        .map_err(|_| SealError::BadKey)?;
+    write(&mut state, payload)
+}
+
+/// Opens what [`seal_to`] sealed for us.
+///
+/// # Errors
+/// `DoesNotOpen` when it was not.
+pub fn open(identity: &Identity, prologue: &[u8], message: &[u8]) -> Result<Vec<u8>, SealError> {
+    let secret = identity.scalar();
+    // Who only reads draws no random numbers.
+    let mut state = builder(ONE_WAY, [0; 32])
+        .local_private_key(&secret)
+        .and_then(|builder| builder.prologue(prologue))
+        .and_then(Builder::build_responder)
+        .map_err(|_| SealError::BadKey)?;
+    read(&mut state, message)
+}
+
+fn builder<'a>(pattern: &str, seed: [u8; 32]) -> Builder<'a> {
+    let params = pattern.parse().expect("a pattern that snow knows");
     Builder::with_resolver(params, Box::new(Seeded(seed)))
 }
 

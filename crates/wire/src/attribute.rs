@@ -12,16 +12,35 @@ pub enum Attribute {
     SourceAddress = 0x0004,
     /// RFC 3489 §11.2.3: the server's other address; today OTHER-ADDRESS.
     ChangedAddress = 0x0005,
-    /// RFC 8489 §14.5: HMAC-SHA1, which we neither write nor trust.
+    /// RFC 8489 §14.3.
+    Username = 0x0006,
+    /// RFC 8489 §14.5: HMAC-SHA1, which TURN's clients know and nothing else of
+    /// ours writes or trusts.
     MessageIntegrity = 0x0008,
     /// RFC 8489 §14.8.
     ErrorCode = 0x0009,
     /// RFC 8489 §14.9.
     UnknownAttributes = 0x000a,
+    /// RFC 8656 §18.1.
+    ChannelNumber = 0x000c,
     /// RFC 8656 §18.2: seconds.
     Lifetime = 0x000d,
+    /// RFC 8656 §18.3; it may come more than once.
+    XorPeerAddress = 0x0012,
+    /// RFC 8656 §18.4.
+    Data = 0x0013,
+    /// RFC 8489 §14.9.
+    Realm = 0x0014,
     /// RFC 8489 §14.10; here the stateless cookie.
     Nonce = 0x0015,
+    /// RFC 8656 §18.5.
+    XorRelayedAddress = 0x0016,
+    /// RFC 8656 §18.6.
+    RequestedAddressFamily = 0x0017,
+    /// RFC 8656 §18.7.
+    EvenPort = 0x0018,
+    /// RFC 8656 §18.8.
+    RequestedTransport = 0x0019,
     /// RFC 8489 §14.6.
     MessageIntegritySha256 = 0x001c,
     /// RFC 8489 §14.2.
@@ -56,6 +75,9 @@ pub enum Attribute {
     Seal = 0xcf07,
     /// Which attempt a probe belongs to, 8 bytes.
     Attempt = 0xcf08,
+    /// Empty: credentials for the relay are asked for. In the answer, sealed
+    /// to the asker's key: those credentials.
+    Relay = 0xcf10,
 }
 
 impl Attribute {

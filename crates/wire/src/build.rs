@@ -16,7 +16,7 @@ use crate::{Attribute, Change, Class, IntegrityKey, Message, Method, Transaction
 /// A message being written. Attributes appear in the order of the calls.
 #[derive(Debug)]
 pub struct Builder {
-    stun: MessageWriteVec,
+    pub(crate) stun: MessageWriteVec,
     transaction: TransactionId,
 }
 
@@ -51,11 +51,15 @@ impl Builder {
 
     /// The error answer to a request, with the usual reason phrase.
     pub fn error(request: &Message<'_>, error: u16) -> Self {
-        let mut builder = Self::new(Class::Error, request.method(), request.transaction());
+        Self::new(Class::Error, request.method(), request.transaction()).error_code(error)
+    }
+
+    /// ERROR-CODE, with the usual reason phrase.
+    pub fn error_code(mut self, error: u16) -> Self {
         let attribute =
             ErrorCode::new(error, code::reason(error)).expect("a code of ours, 300 to 699");
-        builder.push(&attribute);
-        builder
+        self.push(&attribute);
+        self
     }
 
     fn push(&mut self, attribute: &dyn AttributeWrite) {
@@ -79,7 +83,7 @@ impl Builder {
         self
     }
 
-    fn xor_address(mut self, attribute: Attribute, address: SocketAddr) -> Self {
+    pub(crate) fn xor_address(mut self, attribute: Attribute, address: SocketAddr) -> Self {
         let address = XorSocketAddr::new(address, self.transaction);
         self.push(&address.to_raw(AttributeType::new(attribute.code())));
         self
@@ -154,6 +158,11 @@ impl Builder {
     /// SEAL.
     pub fn seal(self, noise: &[u8]) -> Self {
         self.raw(Attribute::Seal, noise)
+    }
+
+    /// RELAY.
+    pub fn relay(self, sealed: &[u8]) -> Self {
+        self.raw(Attribute::Relay, sealed)
     }
 
     /// ATTEMPT.

@@ -5,6 +5,8 @@
 //! The clients that speak RFC 3489 alone are answered by [`ClassicRequest`];
 //! home gateways are asked in their own protocols ([`gateway`]).
 //!
+//! TURN's messages (RFC 8656) are in [`turn`].
+//!
 //! The codec is `stun-types`; this crate adds the RFC 5780 attributes, our
 //! methods and attributes (docs/protocol.md lists the code points), and a view
 //! that never panics on bytes from the network.
@@ -18,6 +20,7 @@ mod describe;
 pub mod gateway;
 mod message;
 mod method;
+pub mod turn;
 
 pub use attribute::{Attribute, Change};
 pub use build::Builder;

@@ -28,7 +28,7 @@ pub enum ParseError {
 /// too short or otherwise senseless is `None`.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
-    stun: Stun<'a>,
+    pub(crate) stun: Stun<'a>,
     bytes: &'a [u8],
     method: Method,
 }
@@ -205,6 +205,11 @@ impl<'a> Message<'a> {
         self.get(Attribute::Seal)
     }
 
+    /// Asks for credentials for the relay if empty, or holds them, sealed.
+    pub fn relay(&self) -> Option<&'a [u8]> {
+        self.get(Attribute::Relay)
+    }
+
     /// Which attempt a probe belongs to.
     pub fn attempt(&self) -> Option<[u8; 8]> {
         self.array(Attribute::Attempt)
@@ -239,7 +244,12 @@ impl<'a> Message<'a> {
     /// The comprehension-required attributes that nobody here understands
     /// (RFC 8489 §6.3.1: answer them with 420).
     pub fn unknown_required(&self) -> Vec<u16> {
-        let known = |code| Attribute::REQUIRED.iter().any(|a| a.code() == code);
+        self.unknown_but(&Attribute::REQUIRED)
+    }
+
+    /// The comprehension-required attributes that are not among these.
+    pub fn unknown_but(&self, known: &[Attribute]) -> Vec<u16> {
+        let known = |code| known.iter().any(|a| a.code() == code);
         self.stun
             .iter_attributes()
             .map(|(_, raw)| raw.get_type().value())

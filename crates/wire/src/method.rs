@@ -8,6 +8,18 @@ pub use stun_types::message::MessageClass as Class;
 pub enum Method {
     /// RFC 8489 §3.
     Binding,
+    /// RFC 8656 §7: a relayed address is asked for.
+    Allocate,
+    /// RFC 8656 §8: it is wanted for longer, or no longer.
+    Refresh,
+    /// RFC 8656 §11: data on its way to a peer.
+    Send,
+    /// RFC 8656 §11: data that came from a peer.
+    Data,
+    /// RFC 8656 §10: let a peer's address through.
+    CreatePermission,
+    /// RFC 8656 §12: a number that stands for a peer.
+    ChannelBind,
     /// Bind a name to a key at an address; refresh or drop that binding.
     Register,
     /// Ask for the key of a name.
@@ -22,8 +34,14 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 6] = [
+    pub const ALL: [Method; 12] = [
         Method::Binding,
+        Method::Allocate,
+        Method::Refresh,
+        Method::Send,
+        Method::Data,
+        Method::CreatePermission,
+        Method::ChannelBind,
         Method::Register,
         Method::Lookup,
         Method::Connect,
@@ -35,12 +53,31 @@ impl Method {
     pub const fn code(self) -> u16 {
         match self {
             Method::Binding => 0x001,
+            Method::Allocate => 0x003,
+            Method::Refresh => 0x004,
+            Method::Send => 0x006,
+            Method::Data => 0x007,
+            Method::CreatePermission => 0x008,
+            Method::ChannelBind => 0x009,
             Method::Register => 0x0f0,
             Method::Lookup => 0x0f1,
             Method::Connect => 0x0f2,
             Method::Notify => 0x0f3,
             Method::Probe => 0x0f4,
         }
+    }
+
+    /// Whether it is one of TURN's (RFC 8656).
+    pub const fn is_turn(self) -> bool {
+        matches!(
+            self,
+            Method::Allocate
+                | Method::Refresh
+                | Method::Send
+                | Method::Data
+                | Method::CreatePermission
+                | Method::ChannelBind
+        )
     }
 
     /// The method of a code point, if it is one of ours.
@@ -52,6 +89,12 @@ impl Method {
     pub const fn word(self) -> &'static str {
         match self {
             Method::Binding => "binding",
+            Method::Allocate => "allocate",
+            Method::Refresh => "refresh",
+            Method::Send => "send",
+            Method::Data => "data",
+            Method::CreatePermission => "permission",
+            Method::ChannelBind => "channel",
             Method::Register => "register",
             Method::Lookup => "lookup",
             Method::Connect => "connect",
@@ -77,8 +120,20 @@ pub mod code {
     pub const NAME_TAKEN: u16 = 409;
     /// A comprehension-required attribute is unknown (RFC 8489).
     pub const UNKNOWN_ATTRIBUTE: u16 = 420;
+    /// There is no allocation here, or there is one already (RFC 8656).
+    pub const ALLOCATION_MISMATCH: u16 = 437;
     /// The NONCE is too old or of another address (RFC 8489).
     pub const STALE_NONCE: u16 = 438;
+    /// The relay has no address of that family (RFC 8656).
+    pub const FAMILY_NOT_SUPPORTED: u16 = 440;
+    /// The allocation is another user's (RFC 8656).
+    pub const WRONG_CREDENTIALS: u16 = 441;
+    /// Only UDP is relayed (RFC 8656).
+    pub const TRANSPORT_NOT_SUPPORTED: u16 = 442;
+    /// The peer's address is not of the allocation's family (RFC 8656).
+    pub const PEER_FAMILY_MISMATCH: u16 = 443;
+    /// That user has as many allocations as it may (RFC 8656).
+    pub const QUOTA_REACHED: u16 = 486;
     /// A table of the server is full (RFC 8656's Insufficient Capacity).
     pub const INSUFFICIENT_CAPACITY: u16 = 508;
 
@@ -92,7 +147,13 @@ pub mod code {
             PEER_SILENT => "Peer Silent",
             NAME_TAKEN => "Name Taken",
             UNKNOWN_ATTRIBUTE => "Unknown Attribute",
+            ALLOCATION_MISMATCH => "Allocation Mismatch",
             STALE_NONCE => "Stale Nonce",
+            FAMILY_NOT_SUPPORTED => "Family Not Supported",
+            WRONG_CREDENTIALS => "Wrong Credentials",
+            TRANSPORT_NOT_SUPPORTED => "Transport Not Supported",
+            PEER_FAMILY_MISMATCH => "Peer Family Mismatch",
+            QUOTA_REACHED => "Quota Reached",
             INSUFFICIENT_CAPACITY => "Insufficient Capacity",
             _ => "Error",
         }

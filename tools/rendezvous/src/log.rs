@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 use traverse::introduce::server::{Event, Stats};
+use traverse::relay::server as relay;
 
 /// Where the log goes and how it looks.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,42 @@ impl Log {
             stats.too_short,
         );
         self.line(&text, &json!({"event": "ended", "stats": stats}));
+    }
+
+    pub fn relay_event(&self, event: &relay::Event) {
+        let (text, value) = match event {
+            relay::Event::Opened {
+                name,
+                client,
+                relayed,
+            } => (
+                format!("relays for {name} at {client} through {relayed}"),
+                json!({"event": "relay_opened", "name": name, "client": client, "relayed": relayed}),
+            ),
+            relay::Event::Closed {
+                name,
+                relayed,
+                bytes,
+            } => (
+                format!("no longer relays for {name} through {relayed}, after {bytes} bytes"),
+                json!({"event": "relay_closed", "name": name, "relayed": relayed, "bytes": bytes}),
+            ),
+        };
+        self.line(&text, &value);
+    }
+
+    pub fn relay_ended(&self, stats: &relay::Stats) {
+        let text = format!(
+            "relay: {} allocations, {} packets, {} bytes, {} refused; \
+             dropped: {} over the rate, {} without permission",
+            stats.allocations,
+            stats.packets,
+            stats.bytes,
+            stats.refused,
+            stats.over_rate,
+            stats.unpermitted,
+        );
+        self.line(&text, &json!({"event": "relay_ended", "stats": stats}));
     }
 
     fn line(&self, text: &str, value: &serde_json::Value) {

@@ -2,6 +2,7 @@
 //! introducer of peers.
 
 mod log;
+mod relay;
 mod serve;
 mod socket;
 
@@ -20,6 +21,7 @@ use traverse::introduce::server::{Config, MOST_NAMES, RATE, Server};
     after_help = "Examples:
   rendezvous                                     one address: clients learn their mapping
   rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2   two: and their filtering
+  rendezvous --ip 203.0.113.1 --relay            and TURN for those whom nothing else joins
 
 Prints one line to stdout when it listens; what happens goes to stderr.
 Exit codes: 0 ended by a signal, 2 could not start."
@@ -43,6 +45,8 @@ struct Args {
     /// Names that may be registered at once
     #[arg(long, default_value_t = MOST_NAMES, value_parser = clap::value_parser!(u32).range(1..))]
     max_names: u32,
+    #[command(flatten)]
+    relay: relay::Args,
     /// JSON lines instead of text
     #[arg(long)]
     json: bool,
@@ -68,7 +72,10 @@ fn run(args: Args) -> anyhow::Result<()> {
         rate: args.rate,
         most_names: args.max_names as usize,
     };
-    let server = Server::new(config, std::time::Instant::now());
+    let mut server = Server::new(config, std::time::Instant::now());
+    if let Some(relay) = args.relay.relay(args.ip)? {
+        server = server.with_relay(relay);
+    }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
+use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use traverse::introduce::server::Server;
+use traverse::relay::server::Command;
 
 use crate::log::Log;
+use crate::relay::Sockets;
 use crate::socket::Socket;
 
 /// Datagrams that one socket may hand over before the others have their turn.
@@ -18,6 +21,7 @@ const TURN: usize = 64;
 struct Shared {
     server: Mutex<Server>,
     sockets: Vec<Socket>,
+    relayed: Sockets,
     log: Log,
     /// The brain's next timeout may have changed.
     changed: Notify,
@@ -41,6 +45,7 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
     let shared = Arc::new(Shared {
         server: Mutex::new(server),
         sockets,
+        relayed: Sockets::new(addresses[0].ip()),
         log,
         changed: Notify::new(),
     });
@@ -52,15 +57,18 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    let server = shared.lock();
+    let mut server = shared.lock();
     shared.log.ended(&server.stats());
+    if let Some(relay) = server.relaying() {
+        shared.log.relay_ended(&relay.stats());
+    }
     Ok(())
 }
 
 async fn receive(shared: Arc<Shared>, index: usize) {
     let socket = &shared.sockets[index];
     // One byte more than we would look at shows what is too long.
-    let mut buffer = [0; wire::MAX_DATAGRAM + 1];
+    let mut buffer = [0; wire::turn::MAX_DATAGRAM + 1];
     loop {
         if let Err(error) = socket.readable().await {
             return shared.log.trouble(&format!("socket {index}: {error}"));
@@ -78,7 +86,25 @@ async fn receive(shared: Arc<Shared>, index: usize) {
     }
 }
 
-async fn keep_time(shared: &Shared) {
+/// What peers send to a relayed address.
+async fn receive_relayed(shared: Arc<Shared>, port: u16, socket: Arc<UdpSocket>) {
+    let mut buffer = [0; wire::turn::MAX_DATAGRAM + 1];
+    while socket.readable().await.is_ok() {
+        for _ in 0..TURN {
+            let Ok((length, from)) = socket.try_recv_from(&mut buffer) else {
+                break;
+            };
+            let mut server = shared.lock();
+            if let Some(relay) = server.relaying().filter(|_| length < buffer.len()) {
+                relay.handle_relayed(Instant::now(), port, from, &buffer[..length]);
+            }
+            shared.flush(&mut server);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn keep_time(shared: &Arc<Shared>) {
     loop {
         let next = shared.lock().poll_timeout();
         match next {
@@ -104,13 +130,36 @@ impl Shared {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flush(&self, server: &mut Server) {
+    fn flush(self: &Arc<Self>, server: &mut Server) {
+        self.relay(server);
         while let Some(transmit) = server.poll_transmit() {
             // A full send buffer loses a datagram, as the network may.
             let _ = self.sockets[transmit.socket].try_send(&transmit.payload, transmit.to);
         }
         while let Some(event) = server.poll_event() {
             self.log.event(&event);
+        }
+    }
+
+    fn relay(self: &Arc<Self>, server: &mut Server) {
+        let Some(relay) = server.relaying() else {
+            return;
+        };
+        while let Some(command) = relay.poll_command() {
+            match command {
+                Command::Send { port, to, payload } => self.relayed.send(port, to, &payload),
+                Command::Close { port } => self.relayed.close(port),
+                Command::Open { port } => {
+                    let shared = Arc::clone(self);
+                    let open = self
+                        .relayed
+                        .open(port, |socket| receive_relayed(shared, port, socket));
+                    relay.opened(Instant::now(), port, open);
+                }
+            }
+        }
+        while let Some(event) = relay.poll_event() {
+            self.log.relay_event(&event);
         }
     }
 }

@@ -5,8 +5,9 @@
 //! [`Server::handle_timeout`] when [`Server::poll_timeout`] says so, and send
 //! what [`Server::poll_transmit`] yields from the socket that it names.
 //!
-//! It does not relay: no payload of a client reaches another but the sealed
-//! offer and its answer, and those only to a client that has registered.
+//! Without a [`Relay`] it does not relay: no payload of a client reaches another
+//! but the sealed offer and its answer, and those only to a client that has
+//! registered.
 
 mod classic;
 mod introducer;
@@ -19,13 +20,14 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
-use wire::{Builder, Change, Class, Message, Method, ParseError, code};
+use wire::{Builder, Change, Class, MAX_DATAGRAM, Message, Method, ParseError, code, turn};
 
 use super::cookie::Cookies;
 use super::forward::{Due, Introductions};
 use super::limit::Limiter;
 use super::registry::Registry;
 use crate::io::{SocketId, Transmit};
+use crate::relay::server::Relay;
 
 /// What the server is told when it starts.
 #[derive(Clone, Debug)]
@@ -104,6 +106,7 @@ pub struct Server {
     limiter: Limiter,
     registry: Registry,
     introductions: Introductions,
+    relay: Option<Relay>,
     rng: ChaCha20Rng,
     stats: Stats,
     transmits: VecDeque<Transmit>,
@@ -127,6 +130,7 @@ impl Server {
             limiter: Limiter::new(config.rate),
             registry: Registry::new(config.most_names),
             introductions: Introductions::default(),
+            relay: None,
             rng: ChaCha20Rng::from_seed(config.secret),
             stats: Stats::default(),
             transmits: VecDeque::new(),
@@ -134,16 +138,35 @@ impl Server {
         }
     }
 
+    /// This server, relaying.
+    pub fn with_relay(mut self, relay: Relay) -> Self {
+        self.relay = Some(relay);
+        self
+    }
+
+    /// The relay, whose sockets are the hands' to open and to read.
+    pub fn relaying(&mut self) -> Option<&mut Relay> {
+        self.relay.as_mut()
+    }
+
     /// One datagram that `socket` received.
     pub fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, bytes: &[u8]) {
+        if let Some(relay) = &mut self.relay
+            && turn::is_channel_data(bytes)
+        {
+            return relay.handle_channel_data(now, socket, from, bytes);
+        }
         let message = match Message::parse(bytes) {
-            Ok(message) => message,
+            Ok(message) if message.method().is_turn() || bytes.len() <= MAX_DATAGRAM => message,
             Err(ParseError::NotStun) => return self.classic(now, socket, from, bytes),
-            Err(ParseError::Malformed | ParseError::UnknownMethod(_)) => {
+            Ok(_) | Err(ParseError::Malformed | ParseError::UnknownMethod(_)) => {
                 self.stats.garbage += 1;
                 return;
             }
         };
+        if message.method().is_turn() {
+            return self.relay(now, socket, from, &message);
+        }
         let inbound = Inbound {
             now,
             socket,
@@ -174,15 +197,33 @@ impl Server {
             Method::Register => self.register(&inbound),
             Method::Lookup => self.lookup(&inbound),
             Method::Connect => self.connect(&inbound),
-            Method::Notify | Method::Probe => Err(code::BAD_REQUEST),
+            // Those of TURN have gone to the relay.
+            _ => Err(code::BAD_REQUEST),
         };
         if let Err(code) = refusal {
             self.refuse(&inbound, code);
         }
     }
 
+    /// A message of TURN: an allocation's traffic is limited by its own rate,
+    /// everything else by that of its prefix.
+    fn relay(&mut self, now: Instant, socket: SocketId, from: SocketAddr, message: &Message<'_>) {
+        let Some(relay) = &mut self.relay else {
+            self.stats.garbage += 1;
+            return;
+        };
+        if message.class() == Class::Request && !self.limiter.allow(now, from.ip()) {
+            self.stats.limited += 1;
+            return;
+        }
+        relay.handle_message(now, socket, from, message);
+    }
+
     /// To be called when [`Self::poll_timeout`] says so; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(relay) = &mut self.relay {
+            relay.handle_timeout(now);
+        }
         for due in self.introductions.due(now) {
             match due {
                 Due::Notify { to, notification } => self.push(to.0, to.1, notification),
@@ -193,12 +234,16 @@ impl Server {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.introductions.next()
+        let relay = self.relay.as_ref().and_then(Relay::poll_timeout);
+        self.introductions.next().into_iter().chain(relay).min()
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        let relay = self.relay.as_mut();
+        self.transmits
+            .pop_front()
+            .or_else(|| relay.and_then(Relay::poll_transmit))
     }
 
     /// The next line for the log.

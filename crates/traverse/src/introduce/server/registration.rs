@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rand_chacha::rand_core::RngCore;
 use wire::{Builder, code};
 
 use super::{Event, Inbound, Server};
@@ -92,8 +93,31 @@ impl Server {
         if let Some(other) = self.other(inbound.socket) {
             answer = answer.other_address(other);
         }
+        if inbound.message.relay().is_some() && !lifetime.is_zero() {
+            answer = self.grant(inbound, signed.name, &key, answer);
+        }
         self.answer(inbound, answer);
         Ok(())
+    }
+
+    /// Credentials for the relay, where there is one: only who is registered
+    /// gets them, and only the key's owner can read them.
+    fn grant(
+        &mut self,
+        inbound: &Inbound<'_>,
+        name: &str,
+        key: &PublicKey,
+        answer: Builder,
+    ) -> Builder {
+        let Some(relay) = &self.relay else {
+            return answer;
+        };
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        match relay.credentials(inbound.now, name).seal(name, key, seed) {
+            Ok(sealed) => answer.relay(&sealed),
+            Err(_) => answer,
+        }
     }
 
     pub(super) fn lookup(&mut self, inbound: &Inbound<'_>) -> Result<(), u16> {
