@@ -24,7 +24,14 @@ pub struct Candidates {
     pub side: Option<Side>,
     /// The outer port of a mapping made just now, where ports can be foreseen.
     pub base: Option<u16>,
+    /// An address at a relay that leads to the speaker.
+    pub relayed: Option<SocketAddr>,
 }
+
+/// What may follow the lists: a byte that says what, a length, that many bytes.
+/// What is not known is passed over.
+const SIDE: u8 = 1;
+const RELAYED: u8 = 2;
 
 impl Candidates {
     /// The mapping towards the first server and a different one towards
@@ -42,23 +49,23 @@ impl Candidates {
             let list = &list[..list.len().min(most)];
             bytes.push(list.len() as u8);
             for address in list {
-                match address.ip() {
-                    IpAddr::V4(ip) => {
-                        bytes.push(4);
-                        bytes.extend_from_slice(&ip.octets());
-                    }
-                    IpAddr::V6(ip) => {
-                        bytes.push(6);
-                        bytes.extend_from_slice(&ip.octets());
-                    }
-                }
-                bytes.extend_from_slice(&address.port().to_be_bytes());
+                encode_address(address, &mut bytes);
             }
         }
+        let mut more = |what: u8, value: Vec<u8>| {
+            bytes.extend([what, value.len() as u8]);
+            bytes.extend(value);
+        };
         if let Some(side) = &self.side {
-            bytes.push(Side::LENGTH as u8 + 2);
-            side.encode(&mut bytes);
-            bytes.extend(self.base.unwrap_or(0).to_be_bytes());
+            let mut value = Vec::new();
+            side.encode(&mut value);
+            value.extend(self.base.unwrap_or(0).to_be_bytes());
+            more(SIDE, value);
+        }
+        if let Some(relayed) = &self.relayed {
+            let mut value = Vec::new();
+            encode_address(relayed, &mut value);
+            more(RELAYED, value);
         }
         bytes
     }
@@ -72,11 +79,19 @@ impl Candidates {
             mapped: decode_list(&mut rest, MOST_MAPPED)?,
             ..Candidates::default()
         };
-        if let Some([length]) = take::<1>(&mut rest) {
-            let mut own = rest.get(..usize::from(length))?;
-            candidates.side = Some(Side::decode(&take(&mut own)?)?);
-            let base = u16::from_be_bytes(take(&mut own)?);
-            candidates.base = Some(base).filter(|&base| base != 0);
+        while !rest.is_empty() {
+            let [what, length] = take(&mut rest)?;
+            let (mut value, after) = rest.split_at_checked(usize::from(length))?;
+            rest = after;
+            match what {
+                SIDE => {
+                    candidates.side = Some(Side::decode(&take(&mut value)?)?);
+                    let base = u16::from_be_bytes(take(&mut value)?);
+                    candidates.base = Some(base).filter(|&base| base != 0);
+                }
+                RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
+                _ => {}
+            }
         }
         Some(candidates)
     }
@@ -99,16 +114,30 @@ fn decode_list(rest: &mut &[u8], most: usize) -> Option<Vec<SocketAddr>> {
     if count > most {
         return None;
     }
-    (0..count)
-        .map(|_| {
-            let ip = match take::<1>(rest)? {
-                [4] => IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?)),
-                [6] => IpAddr::V6(Ipv6Addr::from(take::<16>(rest)?)),
-                _ => return None,
-            };
-            Some(SocketAddr::new(ip, u16::from_be_bytes(take(rest)?)))
-        })
-        .collect()
+    (0..count).map(|_| decode_address(rest)).collect()
+}
+
+fn encode_address(address: &SocketAddr, bytes: &mut Vec<u8>) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            bytes.push(4);
+            bytes.extend_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            bytes.push(6);
+            bytes.extend_from_slice(&ip.octets());
+        }
+    }
+    bytes.extend_from_slice(&address.port().to_be_bytes());
+}
+
+fn decode_address(rest: &mut &[u8]) -> Option<SocketAddr> {
+    let ip = match take::<1>(rest)? {
+        [4] => IpAddr::V4(Ipv4Addr::from(take::<4>(rest)?)),
+        [6] => IpAddr::V6(Ipv6Addr::from(take::<16>(rest)?)),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_be_bytes(take(rest)?)))
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -144,15 +173,20 @@ mod tests {
             mapped: addresses(&["203.0.113.17:40000"]),
             side: Some(Side::default()),
             base: Some(40001),
+            relayed: Some("203.0.113.1:50000".parse().unwrap()),
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
         // Without the NAT it is what older peers send.
-        let older = bytes.len() - (1 + Side::LENGTH + 2);
-        for length in (0..bytes.len()).filter(|&length| length != older) {
+        let relayed = bytes.len() - (2 + 7);
+        let older = relayed - (2 + Side::LENGTH + 2);
+        let whole = [older, relayed];
+        for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }
         assert_eq!(Candidates::decode(&bytes[..older]).unwrap().side, None);
+        let newer = [&bytes[..], &[200, 1, 7]].concat();
+        assert_eq!(Candidates::decode(&newer), Candidates::decode(&bytes));
         assert_eq!(Candidates::decode(&[VERSION, 200]), None);
         assert_eq!(Candidates::decode(&[9, 0, 0]), None);
     }

@@ -102,12 +102,15 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as u64);
     Ok(endpoint::Config {
+        relay: endpoint::Wish::Never,
+        turn: None,
         measuring: false,
         client: client::Config {
             server: settings.server,
             name: settings.name.clone(),
             identity: settings.identity.clone(),
             sequence,
+            relay: false,
             seed,
         },
         hosts: hosts

@@ -15,6 +15,7 @@ use traverse::identity::fingerprint;
 use traverse::introduce::client;
 use traverse::plan::{Limits, Plan, Side};
 use traverse::punch::{Path, Role};
+use traverse::relay;
 use traverse::verdict::Cause;
 use wire::code;
 
@@ -29,6 +30,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the server's host has to answer a knock by TCP.
 const KNOCK: Duration = Duration::from_millis(500);
+
+/// RFC 8656 §17.
+const TURN_PORT: u16 = 3478;
 
 /// How long our NAT may take to be measured.
 const MEASURE: Duration = Duration::from_secs(1);
@@ -59,7 +63,12 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         .then(|| Trace::start(local, start, !args.json))
         .transpose()
         .context("cannot capture")?;
-    let endpoint = Endpoint::new(config(args, &settings, local.port())?, Instant::now());
+    let mut config = config(args, &settings, local.port())?;
+    config.turn = match &args.turn {
+        Some(turn) => Some(turn_server(turn).await?),
+        None => None,
+    };
+    let endpoint = Endpoint::new(config, Instant::now());
     let witness = |traffic: Traffic<'_>| {
         if let Some(trace) = &trace {
             trace.witness(traffic);
@@ -90,6 +99,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         name: settings.name.clone(),
         peer: attempt.peer.clone(),
         local: match outcome {
+            Outcome::Connected(path) if path.relayed => local,
             Outcome::Connected(path) => {
                 host::local_address(path.remote, attempt.session.port(path.socket))
             }
@@ -125,6 +135,7 @@ fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoin
             name: settings.name.clone(),
             identity: settings.identity.clone(),
             sequence,
+            relay: false,
             seed,
         },
         hosts: hosts
@@ -136,8 +147,35 @@ fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoin
         most_attempts: 1,
         known: settings.known.clone(),
         opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
+        relay: wish(args),
+        turn: None,
         measuring: !args.no_measure,
         attempt: args.timeout.unwrap_or(TIMEOUT),
+    })
+}
+
+fn wish(args: &Args) -> endpoint::Wish {
+    match (args.direct_only, args.relay_only) {
+        (true, _) => endpoint::Wish::Never,
+        (_, true) => endpoint::Wish::Only,
+        _ => endpoint::Wish::Allowed,
+    }
+}
+
+/// `USER:PASSWORD@HOST[:PORT]`; a user may have colons, as those have whose
+/// credentials end by themselves.
+async fn turn_server(text: &str) -> anyhow::Result<relay::client::Config> {
+    let parts = text
+        .rsplit_once('@')
+        .and_then(|(user, host)| Some((user.rsplit_once(':')?, host)));
+    let ((username, password), host) = parts.context("--turn is USER:PASSWORD@HOST[:PORT]")?;
+    let server = host::resolve(host, TURN_PORT)
+        .await
+        .with_context(|| format!("cannot find the TURN server {host}"))?;
+    Ok(relay::client::Config {
+        server,
+        username: username.into(),
+        password: password.into(),
     })
 }
 
@@ -198,7 +236,12 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 Err(error) => return Err(error).context("the socket failed"),
             };
             match event {
-                Event::Connected { path, .. } => connected = Some((path, Instant::now())),
+                Event::Connected { path, .. } => {
+                    if path.relayed {
+                        eprintln!("punch: relayed, and still looking for a direct path");
+                    }
+                    connected = Some((path, Instant::now()));
+                }
                 Event::Finished { .. } => {
                     if let Some((path, at)) = connected {
                         return Ok((Outcome::Connected(path), at));

@@ -18,7 +18,7 @@ use traverse::plan::Limits;
                                                         or ~/.config/pinhole/config.toml
   punch --plan alice.json bob.json                      what to expect of two natprobe reports
 
-Exit codes: 0 there is a path (lan or direct), 1 there is none, 2 could not tell."
+Exit codes: 0 there is a path (lan, direct or relay), 1 there is none, 2 could not tell."
 )]
 pub struct Args {
     /// The rendezvous (port 8848 unless given)
@@ -64,6 +64,21 @@ pub struct Args {
     /// Yes, more than a router can be expected to bear
     #[arg(long)]
     pub yes: bool,
+    /// No relay: a path that is not direct does not count
+    #[arg(long, conflicts_with = "relay_only")]
+    pub direct_only: bool,
+    /// Nothing but a relay: the peer does not learn our address
+    #[arg(long)]
+    pub relay_only: bool,
+    /// A TURN server to relay through, in place of the rendezvous; the peer
+    /// has to name it, too
+    #[arg(
+        long,
+        value_name = "USER:PASSWORD@HOST[:PORT]",
+        env = "PINHOLE_TURN",
+        hide_env_values = true
+    )]
+    pub turn: Option<String>,
     /// Do not measure our own NAT first: nothing is guessed then
     #[arg(long)]
     pub no_measure: bool,

@@ -83,6 +83,7 @@ impl Report {
 
     fn result(&self) -> &'static str {
         match &self.outcome {
+            Outcome::Connected(path) if path.relayed => "relay",
             Outcome::Connected(path) if path.lan => "lan",
             Outcome::Connected(_) => "direct",
             Outcome::Failed(_) => "failed",
@@ -92,6 +93,7 @@ impl Report {
     /// How the path was found.
     fn strategy(&self, path: &Path) -> &'static str {
         match self.plan {
+            _ if path.relayed => "relay",
             _ if path.lan => "lan",
             Some((_, plan)) if plan.caller.each > 0 => plan.strategy.name(),
             _ => "plain",

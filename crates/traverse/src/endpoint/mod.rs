@@ -13,6 +13,9 @@
 
 mod attempts;
 mod question;
+mod relaying;
+
+pub use relaying::{RELAY, Wish};
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -24,12 +27,19 @@ use wire::{Message, Method, code};
 
 use self::attempts::{Attempt, Attempts, Stage};
 use self::question::Question;
+use self::relaying::Relaying;
 use crate::candidate::Candidates;
 use crate::identity::PublicKey;
 use crate::introduce::client::{self, Client, Introduced, Invitation};
 use crate::io::{SocketId, Transmit};
 use crate::plan::{self, Limits, Plan, Ports, Side, Strategy};
-use crate::punch::{self, Agent, Path, Role, Volley, schedule::HOLD, schedule::LAST_WAIT};
+use crate::punch::{
+    self, Agent, Path, Role, Volley,
+    schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT},
+};
+use crate::relay;
+use crate::relay::client::Input;
+use crate::relay::credentials::Credentials;
 use crate::seal::Keys;
 use crate::verdict::Cause;
 
@@ -55,6 +65,11 @@ pub struct Config {
     /// Our NAT is being measured: nobody is called or answered before
     /// [`Endpoint::describe`].
     pub measuring: bool,
+    /// Whether to use a relay: the server's, unless `turn` names another.
+    pub relay: Wish,
+    /// Another TURN server, to be used in place of the rendezvous. The peer
+    /// has to know it, too: it is sent to only if both name it.
+    pub turn: Option<relay::client::Config>,
     /// How long one attempt may take, beside what its plan takes.
     pub attempt: Duration,
 }
@@ -147,6 +162,9 @@ pub struct Endpoint {
     /// Our NAT, if it is known, and whether that is all that we shall know.
     side: Option<Side>,
     described: bool,
+    relaying: Relaying,
+    /// A TURN server of our own choice.
+    turn: Option<SocketAddr>,
     /// Where a NAT that counts its ports upwards is by now.
     fresh: Option<Question>,
     held: Vec<Invitation>,
@@ -154,6 +172,8 @@ pub struct Endpoint {
     /// The first number that no socket has yet.
     next_socket: SocketId,
     rng: ChaCha20Rng,
+    /// Of the attempts: it leaves before all else.
+    outbox: VecDeque<Transmit>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -164,6 +184,7 @@ impl Endpoint {
         let mut rng = ChaCha20Rng::from_seed(config.client.seed);
         let mut client = config.client;
         rng.fill_bytes(&mut client.seed);
+        client.relay = config.relay != Wish::Never && config.turn.is_none();
         let mut endpoint = Endpoint {
             server: client.server,
             key: client.identity.public(),
@@ -177,11 +198,14 @@ impl Endpoint {
             gather: None,
             side: None,
             described: !config.measuring,
+            turn: config.turn.as_ref().map(|turn| turn.server),
+            relaying: Relaying::new(config.relay, config.turn),
             fresh: None,
             held: Vec::new(),
             attempts: Attempts::new(config.most_attempts),
             next_socket: 1,
             rng,
+            outbox: VecDeque::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         };
@@ -205,6 +229,8 @@ impl Endpoint {
             unavailable: None,
         });
         self.client.look_up(now, peer);
+        // Only who calls allocates: one relayed address joins two peers.
+        self.relaying.start(now);
     }
 
     /// No longer wants a path to that peer. An attempt under way goes on.
@@ -240,6 +266,16 @@ impl Endpoint {
         from: SocketAddr,
         bytes: &[u8],
     ) -> bool {
+        let understood = match self.relaying.handle_input(now, from, bytes) {
+            Input::NotOurs => self.take(now, socket, from, bytes),
+            Input::Consumed => true,
+            Input::Relayed { peer, payload } => self.take(now, RELAY, peer, &payload),
+        };
+        self.advance(now);
+        understood
+    }
+
+    fn take(&mut self, now: Instant, socket: SocketId, from: SocketAddr, bytes: &[u8]) -> bool {
         let Ok(message) = Message::parse(bytes) else {
             return false;
         };
@@ -250,10 +286,9 @@ impl Endpoint {
             for question in self.gather.iter_mut().chain(&mut self.fresh) {
                 question.hear(from, &message);
             }
-        } else if from == self.server {
+        } else if from == self.server && socket == 0 {
             self.client.handle_input(now, &message);
         }
-        self.advance(now);
         understood
     }
 
@@ -265,6 +300,7 @@ impl Endpoint {
     /// To be called when [`Self::poll_timeout`] says so.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.client.handle_timeout(now);
+        self.relaying.handle_timeout(now);
         self.attempts.handle_timeout(now);
         self.advance(now);
     }
@@ -275,13 +311,19 @@ impl Endpoint {
         questions
             .map(Question::next)
             .chain([self.client.poll_timeout(), self.attempts.poll_timeout()])
+            .chain([self
+                .relaying
+                .poll_timeout(self.calls.iter().any(|call| !call.asked))])
             .flatten()
             .min()
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        if let Some(transmit) = self.attempts.poll_transmit() {
+        if let Some(transmit) = self.outbox.pop_front() {
+            return Some(transmit);
+        }
+        if let Some(transmit) = self.relaying.poll_transmit() {
             return Some(transmit);
         }
         if let Some(payload) = self.client.poll_transmit() {
@@ -302,6 +344,7 @@ impl Endpoint {
 
     /// Gives the name back, so that nobody is introduced to a peer that left.
     pub fn leave(&mut self, now: Instant) {
+        self.relaying.close(now);
         self.client.unregister(now);
     }
 
@@ -342,7 +385,15 @@ impl Endpoint {
         for question in self.gather.iter_mut().chain(&mut self.fresh) {
             self.transmits.extend(question.ask(now));
         }
+        self.relaying.advance();
         self.agent_events();
+        while let Some(transmit) = self.attempts.poll_transmit() {
+            let transmit = match transmit.socket {
+                RELAY => self.relaying.wrap(now, transmit.to, &transmit.payload),
+                _ => Some(transmit),
+            };
+            self.outbox.extend(transmit);
+        }
     }
 
     fn client_event(&mut self, now: Instant, event: client::Event) {
@@ -355,6 +406,7 @@ impl Endpoint {
                 }
                 self.events.push_back(Event::Registered(mapped));
             }
+            client::Event::Granted(credentials) => self.granted(now, credentials),
             client::Event::Refused(code) => self.events.push_back(Event::Refused(code)),
             client::Event::ServerSilent => self.events.push_back(Event::ServerSilent),
             client::Event::Found { peer, key } => self.peer_found(peer, key),
@@ -367,6 +419,30 @@ impl Endpoint {
             client::Event::Introduced(introduced) => self.introduced(now, introduced),
             client::Event::Invitation(invitation) => self.invited(*invitation),
         }
+    }
+
+    fn granted(&mut self, now: Instant, credentials: Option<Credentials>) {
+        let server = self.server;
+        let config = credentials.map(|Credentials { username, password }| relay::client::Config {
+            server,
+            username,
+            password,
+        });
+        self.relaying.granted(config);
+        if !self.calls.is_empty() {
+            self.relaying.start(now);
+        }
+    }
+
+    /// Where the peer may be reached through its relay. It could name anybody,
+    /// so it is one that we know ourselves.
+    fn relay_of(&self, theirs: &Candidates) -> Option<SocketAddr> {
+        let ours = self.turn.map(|turn| turn.ip());
+        let other = self.gather.as_ref().map(|gather| gather.to.ip());
+        let known = [Some(self.server.ip()), other, ours];
+        theirs.relayed.filter(|relayed| {
+            self.relaying.wish != Wish::Never && known.contains(&Some(relayed.ip()))
+        })
     }
 
     fn peer_found(&mut self, peer: String, key: PublicKey) {
@@ -396,6 +472,9 @@ impl Endpoint {
         }
         let gathered = self.gather.as_ref().is_none_or(|g| g.is_over(now));
         if !gathered || !self.described || self.client.mapped().is_none() {
+            return false;
+        }
+        if self.held.is_empty() && !self.relaying.is_settled(now) {
             return false;
         }
         // Ports that are foreseen are foreseen from the last one.
@@ -433,6 +512,12 @@ impl Endpoint {
     }
 
     fn candidates(&self) -> Candidates {
+        if self.relaying.wish == Wish::Only {
+            return Candidates {
+                relayed: self.relaying.address(),
+                ..Candidates::default()
+            };
+        }
         Candidates {
             hosts: self.hosts.clone(),
             mapped: self.mapped(),
@@ -441,6 +526,7 @@ impl Endpoint {
                 .fresh
                 .as_ref()
                 .and_then(|fresh| Some(fresh.mapped?.port())),
+            relayed: self.relaying.address(),
         }
     }
 
@@ -533,9 +619,24 @@ impl Endpoint {
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());
         let hosts = theirs.probeable_hosts();
+        let mut relayed = Vec::from_iter(self.relay_of(&theirs).map(|to| (0, to)));
+        if self.relaying.address().is_some() {
+            self.relaying.permit(now, address.ip());
+            relayed.push((RELAY, address));
+        }
+        // A path that is sure to come need not be bridged.
+        let head_start = match plan.strategy {
+            Strategy::Plain if self.relaying.wish != Wish::Only => DIRECT_HEAD_START,
+            _ => Duration::ZERO,
+        };
         let config = punch::Config {
             role,
             keys,
+            relayed,
+            relay_from: now + head_start,
+            relay_only: self.relaying.wish == Wish::Only,
+            hopeful: !matches!(plan.strategy, Strategy::Relay | Strategy::None)
+                && self.relaying.wish != Wish::Only,
             reflexive: address,
             lan_likely: own == Some(address.ip()) && !hosts.is_empty(),
             hosts,

@@ -19,6 +19,7 @@ use wire::{Builder, Class, Message, Method, Transaction, code};
 
 use super::registry::LIFETIME;
 use crate::identity::{Identity, PublicKey};
+use crate::relay::credentials::{Credentials, Granted};
 use crate::seal::{Keys, Names, Offer, Opened, SealError};
 
 /// Requests are padded to this many bytes, since no answer is longer than its
@@ -57,6 +58,8 @@ pub struct Config {
     pub identity: Identity,
     /// Grows from one start to the next; microseconds since 1970 do.
     pub sequence: u64,
+    /// Ask for credentials for the server's relay, too.
+    pub relay: bool,
     /// Random.
     pub seed: [u8; 32],
 }
@@ -69,6 +72,8 @@ pub enum Event {
     OtherAddress(SocketAddr),
     /// We are registered, and seen at this address. Told again when it changes.
     Registered(SocketAddr),
+    /// What opens the server's relay; `None` where it has none.
+    Granted(Option<Credentials>),
     /// The server refused for good: another key owns the name, say.
     Refused(u16),
     /// The server has not answered for three seconds. We go on asking.
@@ -172,6 +177,8 @@ pub struct Client {
     heard: Instant,
     silence_told: bool,
     other_told: bool,
+    /// When to ask for credentials again.
+    credentials_at: Option<Instant>,
     rtt: Option<Duration>,
     transmits: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
@@ -193,6 +200,7 @@ impl Client {
             heard: now,
             silence_told: false,
             other_told: false,
+            credentials_at: None,
             rtt: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -379,6 +387,10 @@ impl Client {
                 self.shown.truncate(2);
             }
             self.config.sequence += 1;
+            // Sealing them is dear to the server, so not every time.
+            if self.config.relay && self.credentials_at.is_none_or(|at| at <= now) {
+                request = request.relay(&[]);
+            }
             request = request
                 .name(&self.config.name)
                 .public_key(&self.config.identity.public())
@@ -404,6 +416,22 @@ impl Client {
         }
     }
 
+    /// Credentials in an answer to a registration that asked for them.
+    fn granted(&mut self, now: Instant, message: &Message<'_>) {
+        if !self.config.relay || self.credentials_at.is_some_and(|at| at > now) {
+            return;
+        }
+        let Config { name, identity, .. } = &self.config;
+        let sealed = message.relay();
+        let granted = sealed.and_then(|sealed| Granted::open(name, identity, sealed).ok());
+        let lifetime = granted
+            .as_ref()
+            .map_or(LIFETIME, |granted| granted.lifetime);
+        self.credentials_at = Some(now + lifetime / 2);
+        let credentials = granted.map(|granted| granted.credentials);
+        self.events.push_back(Event::Granted(credentials));
+    }
+
     fn registration_answered(&mut self, now: Instant, message: &Message<'_>) {
         if let Some(other) = message.other_address().filter(|_| !self.other_told) {
             self.other_told = true;
@@ -416,6 +444,7 @@ impl Client {
         match (message.class(), message.mapped(), message.error()) {
             (Class::Success, Some(mapped), _) => {
                 self.refresh_at = Some(now + REFRESH);
+                self.granted(now, message);
                 if self.mapped != Some(mapped) {
                     self.mapped = Some(mapped);
                     self.events.push_back(Event::Registered(mapped));

@@ -13,6 +13,7 @@ use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
 };
 use super::volley::{Shot, Volley};
+use crate::endpoint::RELAY;
 use crate::io::{SocketId, Transmit};
 use crate::seal::Keys;
 
@@ -45,6 +46,14 @@ pub struct Config {
     pub opener_ttl: Option<u8>,
     /// How long full-TTL probes to the reflexive address are held.
     pub hold: Duration,
+    /// Addresses that lead through a relay, each with the socket to use.
+    pub relayed: Vec<(SocketId, SocketAddr)>,
+    /// From when on those are tried.
+    pub relay_from: Instant,
+    /// No direct path is to be looked for.
+    pub relay_only: bool,
+    /// A direct path is worth waiting for when there is a relayed one.
+    pub hopeful: bool,
     /// Packets to ports that are guessed, beside the plain probes.
     pub volley: Option<Volley>,
     /// When the last packet of such a volley leaves, ours or the peer's.
@@ -59,7 +68,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Both sides have a path. Keep feeding the agent until it is
-    /// [`Event::Finished`], or the peer may never learn of it.
+    /// [`Event::Finished`], or the peer may never learn of it. Told again when
+    /// a direct path replaces a relayed one.
     Connected(Path),
     /// There is nothing left to do.
     Finished,
@@ -109,6 +119,10 @@ pub struct Agent {
     keys: Keys,
     pairs: Vec<Pair>,
     volley: Option<Volley>,
+    /// The relayed pair that both sides use until there is a better one.
+    settled: Option<usize>,
+    hopeful: bool,
+    relay_from: Instant,
     state: State,
     lan_until: Option<Instant>,
     give_up: Instant,
@@ -124,12 +138,16 @@ impl Agent {
     /// Starts an attempt: openers are ready to be sent.
     pub fn new(config: Config, now: Instant) -> Self {
         let start = now + config.hold;
-        let mut pairs = vec![Pair::new(0, config.reflexive, start)];
-        for host in config.hosts {
-            if host != config.reflexive {
-                pairs.push(Pair::new(0, host, now));
-            }
+        let mut pairs = Vec::new();
+        if !config.relay_only {
+            pairs.push(Pair::new(0, config.reflexive, start));
+            let hosts = config.hosts.into_iter();
+            let hosts = hosts.filter(|host| *host != config.reflexive);
+            pairs.extend(hosts.map(|host| Pair::new(0, host, now)));
         }
+        let relayed = config.relayed.into_iter();
+        let relayed = relayed.map(|(socket, to)| Pair::relayed(socket, to, config.relay_from));
+        pairs.extend(relayed);
         let last = start + PROBES[PROBES.len() - 1] + LAST_WAIT;
         let volleys_end = config.volleys_end.map(|end| end + LAST_WAIT);
         let mut agent = Agent {
@@ -137,6 +155,9 @@ impl Agent {
             keys: config.keys,
             pairs,
             volley: config.volley,
+            settled: None,
+            hopeful: config.hopeful,
+            relay_from: config.relay_from,
             state: State::Punching,
             lan_until: config.lan_likely.then(|| now + LAN_HEAD_START),
             give_up: Some(last.min(config.deadline))
@@ -149,7 +170,7 @@ impl Agent {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         };
-        if let Some(ttl) = config.opener_ttl {
+        if let Some(ttl) = config.opener_ttl.filter(|_| !config.relay_only) {
             agent.probe(now, 0, Some(ttl), false);
         }
         agent.handle_timeout(now);
@@ -205,12 +226,12 @@ impl Agent {
                 self.fire(now);
                 self.nominate(now);
                 if now >= self.give_up && matches!(self.state, State::Punching) {
-                    self.fail();
+                    self.end();
                 }
             }
             State::Nominating { pair, since, sent } => {
                 if now >= self.give_up.max(since + NOMINATION_END) {
-                    return self.fail();
+                    return self.end();
                 }
                 if NOMINATIONS
                     .get(sent)
@@ -235,7 +256,7 @@ impl Agent {
                     self.handle_timeout(now);
                 }
                 Some(_) => {}
-                None => self.finish(),
+                None => self.confirmed_to_peer(now, pair),
             },
             State::Lingering { until } if until <= now => self.finish(),
             State::Lingering { .. } | State::Ended => {}
@@ -297,7 +318,10 @@ impl Agent {
             return None;
         }
         self.peer_reflexive += 1;
-        self.pairs.push(Pair::new(socket, from, now));
+        self.pairs.push(match socket {
+            RELAY => Pair::relayed(socket, from, now),
+            _ => Pair::new(socket, from, now),
+        });
         Some(self.pairs.len() - 1)
     }
 
@@ -310,6 +334,12 @@ impl Agent {
         self.push(Shot { socket, to: remote }, None, answer);
         let nominates = message.use_candidate() && self.role == Role::Target;
         match self.state {
+            State::Punching if nominates && self.may_improve(pair) => {
+                if self.settled.replace(pair) != Some(pair) {
+                    let path = self.pairs[pair].path();
+                    self.events.push_back(Event::Connected(path));
+                }
+            }
             State::Punching if nominates => {
                 self.state = State::Lingering {
                     until: now + LINGER,
@@ -387,8 +417,11 @@ impl Agent {
         let best = pairs
             .iter()
             .filter(proved)
-            .min_by_key(|(_, pair)| (!pair.lan, pair.proved));
+            .min_by_key(|(_, pair)| (pair.relayed, !pair.lan, pair.proved));
         let Some(&(pair, best)) = best else { return };
+        if best.relayed && (self.settled.is_some() || now < self.relay_from) {
+            return;
+        }
         if !best.lan && self.lan_until.is_some_and(|until| now < until) {
             return;
         }
@@ -402,7 +435,23 @@ impl Agent {
 
     /// A guess has hit: the rest of them would only be noise.
     fn is_heard(&self) -> bool {
-        self.pairs.iter().any(|pair| pair.heard)
+        self.pairs.iter().any(|pair| pair.heard && !pair.relayed)
+    }
+
+    /// It will do, but a better path may come.
+    fn may_improve(&self, pair: usize) -> bool {
+        self.pairs[pair].relayed && self.hopeful
+    }
+
+    /// The peer has been told often enough.
+    fn confirmed_to_peer(&mut self, now: Instant, pair: usize) {
+        if self.may_improve(pair) && now < self.give_up {
+            self.settled = Some(pair);
+            self.state = State::Punching;
+            self.nominate(now);
+        } else {
+            self.finish();
+        }
     }
 
     /// Everything of the volley that is due.
@@ -461,7 +510,11 @@ impl Agent {
         });
     }
 
-    fn fail(&mut self) {
+    /// No time is left: what there is will have to do.
+    fn end(&mut self) {
+        if self.settled.is_some() {
+            return self.finish();
+        }
         self.state = State::Ended;
         self.events.push_back(Event::Failed(self.observed));
     }

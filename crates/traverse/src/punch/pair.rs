@@ -27,6 +27,8 @@ pub struct Path {
     pub remote: SocketAddr,
     /// Whether it is on a network of our own.
     pub lan: bool,
+    /// Whether it leads through a relay, ours or the peer's.
+    pub relayed: bool,
     /// Round trip of the probe that proved it.
     #[serde(skip)]
     pub rtt: Option<Duration>,
@@ -48,6 +50,7 @@ pub(super) struct Pair {
     pub(super) socket: SocketId,
     pub(super) remote: SocketAddr,
     pub(super) lan: bool,
+    pub(super) relayed: bool,
     /// From when on it may be probed.
     start: Instant,
     /// How many of the schedule have been sent.
@@ -67,6 +70,7 @@ impl Pair {
             socket,
             remote,
             lan: is_private(remote.ip()),
+            relayed: false,
             start,
             step: 0,
             last: None,
@@ -74,6 +78,15 @@ impl Pair {
             proved: None,
             heard: false,
             guess: None,
+        }
+    }
+
+    /// The same, through a relay.
+    pub(super) fn relayed(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
+        Pair {
+            relayed: true,
+            lan: false,
+            ..Pair::new(socket, remote, start)
         }
     }
 
@@ -129,6 +142,7 @@ impl Pair {
             socket: self.socket,
             remote: self.remote,
             lan: self.lan,
+            relayed: self.relayed,
             rtt: self.proved,
             guess: self.guess,
         }

@@ -55,6 +55,9 @@ pub const LINGER: Duration = ms(1000);
 /// How long a LAN path is waited for, when the two seem to be on one LAN.
 pub const LAN_HEAD_START: Duration = ms(50);
 
+/// How long a relayed path waits for a direct one that should come.
+pub const DIRECT_HEAD_START: Duration = ms(300);
+
 /// The target holds its full-TTL probes for this and two round trips: by then
 /// the caller's opener has left, and nothing of ours reaches a NAT that has
 /// not seen an outgoing packet (a bare Linux masquerade would remap).

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use traverse::endpoint::{Config, Endpoint, Event};
+use traverse::endpoint::{Config, Endpoint, Event, Wish};
 use traverse::identity::Identity;
 use traverse::introduce::client;
 use traverse::introduce::server::{self, Server};
@@ -45,6 +45,7 @@ pub struct Setup<'a> {
     pub known: HashMap<String, [u8; 32]>,
     pub most_attempts: usize,
     pub side: Option<Side>,
+    pub relay: Wish,
 }
 
 impl<'a> Setup<'a> {
@@ -57,6 +58,7 @@ impl<'a> Setup<'a> {
             known: HashMap::new(),
             most_attempts: 1,
             side: None,
+            relay: Wish::Never,
         }
     }
 }
@@ -110,6 +112,7 @@ impl World {
                 name: setup.name.into(),
                 identity: identity(setup.name),
                 sequence: 1000,
+                relay: false,
                 seed: [seed; 32],
             },
             hosts: vec![local],
@@ -117,6 +120,8 @@ impl World {
             most_attempts: setup.most_attempts,
             known: setup.known,
             opener_ttl: setup.opener_ttl,
+            relay: setup.relay,
+            turn: None,
             measuring: false,
             attempt: Duration::from_secs(10),
         };
