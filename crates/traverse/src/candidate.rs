@@ -26,12 +26,15 @@ pub struct Candidates {
     pub base: Option<u16>,
     /// An address at a relay that leads to the speaker.
     pub relayed: Option<SocketAddr>,
+    /// An outer address that the speaker's gateway has opened to everybody.
+    pub opened: Option<SocketAddr>,
 }
 
 /// What may follow the lists: a byte that says what, a length, that many bytes.
 /// What is not known is passed over.
 const SIDE: u8 = 1;
 const RELAYED: u8 = 2;
+const OPENED: u8 = 4;
 
 impl Candidates {
     /// The mapping towards the first server and a different one towards
@@ -62,10 +65,12 @@ impl Candidates {
             value.extend(self.base.unwrap_or(0).to_be_bytes());
             more(SIDE, value);
         }
-        if let Some(relayed) = &self.relayed {
-            let mut value = Vec::new();
-            encode_address(relayed, &mut value);
-            more(RELAYED, value);
+        for (what, address) in [(RELAYED, &self.relayed), (OPENED, &self.opened)] {
+            if let Some(address) = address {
+                let mut value = Vec::new();
+                encode_address(address, &mut value);
+                more(what, value);
+            }
         }
         bytes
     }
@@ -89,6 +94,7 @@ impl Candidates {
                     let base = u16::from_be_bytes(take(&mut value)?);
                     candidates.base = Some(base).filter(|&base| base != 0);
                 }
+                OPENED => candidates.opened = Some(decode_address(&mut value)?),
                 RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
                 _ => {}
             }
@@ -174,13 +180,15 @@ mod tests {
             side: Some(Side::default()),
             base: Some(40001),
             relayed: Some("203.0.113.1:50000".parse().unwrap()),
+            opened: Some("203.0.113.17:4000".parse().unwrap()),
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
         // Without the NAT it is what older peers send.
-        let relayed = bytes.len() - (2 + 7);
+        let opened = bytes.len() - (2 + 7);
+        let relayed = opened - (2 + 7);
         let older = relayed - (2 + Side::LENGTH + 2);
-        let whole = [older, relayed];
+        let whole = [older, relayed, opened];
         for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }

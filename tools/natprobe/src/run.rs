@@ -13,8 +13,9 @@ use peer::gateway::port_mapping;
 use traverse::discover::{
     Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet,
 };
-use traverse::nat::{Behaviour, Dependence};
+use traverse::nat::Dependence;
 use traverse::oracle::expected;
+use traverse::plan::{Limits, Side, between};
 
 use crate::cli::{Args, Job};
 use crate::text;
@@ -139,7 +140,7 @@ async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Resu
 }
 
 /// Another host's report.
-fn read(path: &path::Path) -> anyhow::Result<Behaviour> {
+fn read(path: &path::Path) -> anyhow::Result<Side> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("reading the report {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is no report", path.display()))
@@ -161,7 +162,12 @@ struct Page<'a> {
 /// Is somebody still reading?
 fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
     let against = match &job.against {
-        Some(other) => Some(expected(&report.behaviour, &read(other)?)),
+        Some(other) => {
+            let ours = Side::of(report, Limits::POLITE);
+            let theirs = read(other)?;
+            let why = expected(&ours.behaviour, &theirs.behaviour).why;
+            Some((between(&ours, &theirs), why))
+        }
         None => None,
     };
     let sheet = job.rfc4787.then(|| sheet(report));

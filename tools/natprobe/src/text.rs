@@ -6,12 +6,13 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 use traverse::discover::{Asks, Compliance, Report, Requirement, Source, Verdict};
 use traverse::nat::{Class, Dependence};
-use traverse::oracle::{Expected, Outcome};
+use traverse::oracle::Why;
+use traverse::plan::{Plan, Strategy};
 
 use crate::words;
 
 /// The whole page.
-pub(crate) fn render(report: &Report, against: Option<&Expected>) -> String {
+pub(crate) fn render(report: &Report, against: Option<&(Plan, Why)>) -> String {
     let mut page = match report.verdict {
         Verdict::Measured => table(report),
         Verdict::UdpBlocked | Verdict::CouldNotTell => String::new(),
@@ -20,17 +21,21 @@ pub(crate) fn render(report: &Report, against: Option<&Expected>) -> String {
         let _ = writeln!(page, "note: {}", note.text);
     }
     page += &sentence(report);
-    if let Some(expected) = against {
-        let outcome = match expected.outcome {
-            Outcome::Direct => "connects directly",
-            Outcome::Failed => "does not connect by plain punching",
-            Outcome::Unknown => "may or may not connect",
+    if let Some((plan, why)) = against {
+        let outcome = match plan.strategy {
+            Strategy::Plain => "connects directly".to_owned(),
+            Strategy::PortMapping => "connects directly, by a mapped port".to_owned(),
+            Strategy::Relay => "takes a relay".to_owned(),
+            Strategy::None => "does not connect".to_owned(),
+            Strategy::Unknown => "may or may not connect".to_owned(),
+            guess => format!(
+                "connects directly by guessing ports ({}, {:.1} %, up to {} packets)",
+                guess.name(),
+                plan.odds * 100.0,
+                plan.caller.packets() + plan.target.packets(),
+            ),
         };
-        let _ = write!(
-            page,
-            "\nA punch to the other host {outcome}: {}.",
-            expected.why
-        );
+        let _ = write!(page, "\nA punch to the other host {outcome}: {why}.");
     }
     page
 }
@@ -57,10 +62,12 @@ pub(crate) fn sheet(sheet: &[Requirement]) -> String {
 }
 
 /// The same for programs.
-pub(crate) fn against_json(expected: &Expected) -> serde_json::Value {
+pub(crate) fn against_json((plan, why): &(Plan, Why)) -> serde_json::Value {
     serde_json::json!({
-        "expected": expected.outcome,
-        "why": {"code": expected.why, "text": expected.why.to_string()},
+        "expected": plan.strategy.outcome(),
+        "strategy": plan.strategy,
+        "odds": (plan.odds * 10_000.0).round() / 10_000.0,
+        "why": {"code": why, "text": why.to_string()},
     })
 }
 

@@ -67,7 +67,8 @@ pub struct Args {
     /// No relay: a path that is not direct does not count
     #[arg(long, conflicts_with = "relay_only")]
     pub direct_only: bool,
-    /// Nothing but a relay: the peer does not learn our address
+    /// Nothing but a relay: no packet of ours goes to the peer's address (which
+    /// the rendezvous tells each of the other all the same)
     #[arg(long)]
     pub relay_only: bool,
     /// A TURN server to relay through, in place of the rendezvous; the peer

@@ -19,11 +19,11 @@ pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<Ex
     (a.limits, b.limits) = (*limits, *limits);
     let plan = between(&a, &b);
     let why = oracle::expected(&a.behaviour, &b.behaviour).why;
-    let (expected, code) = match plan.strategy {
-        Strategy::Unknown => ("unknown", 2),
-        Strategy::None => ("failed", 1),
-        Strategy::Relay => ("relay", 0),
-        _ => ("direct", 0),
+    let expected = plan.strategy.outcome();
+    let code = match plan.strategy {
+        Strategy::Unknown => 2,
+        Strategy::None => 1,
+        _ => 0,
     };
     let mut stdout = std::io::stdout();
     if json {

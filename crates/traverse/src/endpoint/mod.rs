@@ -139,8 +139,9 @@ struct Call {
     peer: String,
     /// Its key, once the server has told it.
     key: Option<PublicKey>,
-    /// The introduction has been asked for.
+    /// The introduction has been asked for, with this said of our NAT.
     asked: bool,
+    told: Option<Side>,
     /// The last error code that came back.
     unavailable: Option<u16>,
 }
@@ -162,6 +163,8 @@ pub struct Endpoint {
     /// Our NAT, if it is known, and whether that is all that we shall know.
     side: Option<Side>,
     described: bool,
+    /// What our gateway has opened to everybody.
+    opened: Option<SocketAddr>,
     relaying: Relaying,
     /// A TURN server of our own choice.
     turn: Option<SocketAddr>,
@@ -198,6 +201,7 @@ impl Endpoint {
             gather: None,
             side: None,
             described: !config.measuring,
+            opened: None,
             turn: config.turn.as_ref().map(|turn| turn.server),
             relaying: Relaying::new(config.relay, config.turn),
             fresh: None,
@@ -226,6 +230,7 @@ impl Endpoint {
             peer: peer.to_owned(),
             key: None,
             asked: false,
+            told: None,
             unavailable: None,
         });
         self.client.look_up(now, peer);
@@ -250,6 +255,12 @@ impl Endpoint {
         self.side = side;
         self.described = true;
         self.advance(now);
+    }
+
+    /// Our gateway leads from this outer address to our first socket, or no
+    /// longer does. Peers that are introduced from now on are told.
+    pub fn opened(&mut self, external: Option<SocketAddr>) {
+        self.opened = external;
     }
 
     /// Registers anew at once, for when paths have broken: it may be our own
@@ -498,10 +509,12 @@ impl Endpoint {
 
     /// Asks for the introductions, once the peers' keys are known.
     fn ask_introductions(&mut self, now: Instant) {
-        let payload = self.candidates().encode();
+        let candidates = self.candidates();
+        let (payload, side) = (candidates.encode(), candidates.side);
         for call in self.calls.iter_mut().filter(|call| !call.asked) {
             if let Some(key) = call.key {
                 call.asked = true;
+                call.told = side;
                 self.client.connect(now, &call.peer, key, payload.clone());
             }
         }
@@ -521,7 +534,11 @@ impl Endpoint {
         Candidates {
             hosts: self.hosts.clone(),
             mapped: self.mapped(),
-            side: self.side,
+            side: self.side.map(|side| Side {
+                mapped: self.opened.is_some(),
+                ..side
+            }),
+            opened: self.opened,
             base: self
                 .fresh
                 .as_ref()
@@ -567,9 +584,18 @@ impl Endpoint {
         }
         self.hang_up(&caller);
         let (key, address) = (invitation.key, invitation.address);
-        let payload = self.candidates().encode();
+        let candidates = self.candidates();
+        let (payload, side) = (candidates.encode(), candidates.side);
         if let Ok(keys) = self.client.accept(invitation, &payload) {
-            self.start(now, Role::Target, caller, key, address, theirs, keys);
+            self.start(
+                now,
+                Role::Target,
+                caller,
+                key,
+                address,
+                (side, theirs),
+                keys,
+            );
         }
     }
 
@@ -584,8 +610,10 @@ impl Endpoint {
             keys,
             ..
         } = introduced;
+        let call = self.calls.iter().find(|call| call.peer == peer);
+        let side = call.and_then(|call| call.told);
         self.hang_up(&peer);
-        self.start(now, Role::Caller, peer, key, address, theirs, keys);
+        self.start(now, Role::Caller, peer, key, address, (side, theirs), keys);
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -596,7 +624,7 @@ impl Endpoint {
         peer: String,
         key: PublicKey,
         address: SocketAddr,
-        theirs: Candidates,
+        (side, theirs): (Option<Side>, Candidates),
         keys: Keys,
     ) {
         let mut seed = [0; 32];
@@ -605,7 +633,7 @@ impl Endpoint {
             Role::Caller => Duration::ZERO,
             Role::Target => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
         };
-        let plan = self.plan(role, &theirs);
+        let plan = plan_of(role, &side, &theirs.side);
         let (volley, volleys_end) = self.volley(now + hold, role, &plan, address, &theirs);
         // One early packet, and a bare Linux masquerade sends not only that
         // flow but all that follow it from another port (it looks for a
@@ -618,7 +646,9 @@ impl Endpoint {
             _ => hold,
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());
-        let hosts = theirs.probeable_hosts();
+        let mut hosts = theirs.probeable_hosts();
+        // As public an address as the one that the rendezvous sees, or nobody's.
+        hosts.extend(theirs.opened.filter(|opened| opened.ip() == address.ip()));
         let mut relayed = Vec::from_iter(self.relay_of(&theirs).map(|to| (0, to)));
         if self.relaying.address().is_some() {
             self.relaying.permit(now, address.ip());
@@ -661,15 +691,6 @@ impl Endpoint {
             plan,
             stage: Stage::Punching,
         });
-    }
-
-    /// Both sides make the same plan, of what they have told each other.
-    fn plan(&self, role: Role, theirs: &Candidates) -> Plan {
-        match (role, &self.side, &theirs.side) {
-            (Role::Caller, Some(ours), Some(theirs)) => plan::between(ours, theirs),
-            (Role::Target, Some(ours), Some(theirs)) => plan::between(theirs, ours),
-            _ => Plan::plain(Strategy::Unknown, 0.0),
-        }
     }
 
     /// Our part of the guessing, and when all of it is over. `start` is when
@@ -751,4 +772,13 @@ impl Endpoint {
 /// Is its NAT known to bear packets that come before its own has left?
 fn is_harmless(peer: &Candidates) -> bool {
     peer.side.is_some_and(|side| side.remaps == Some(false))
+}
+
+/// Both sides make the same plan, of what they have told each other.
+fn plan_of(role: Role, ours: &Option<Side>, theirs: &Option<Side>) -> Plan {
+    match (role, ours, theirs) {
+        (Role::Caller, Some(ours), Some(theirs)) => plan::between(ours, theirs),
+        (Role::Target, Some(ours), Some(theirs)) => plan::between(theirs, ours),
+        _ => Plan::plain(Strategy::Unknown, 0.0),
+    }
 }

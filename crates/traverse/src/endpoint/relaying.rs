@@ -21,7 +21,8 @@ pub enum Wish {
     Never,
     /// Until there is a direct path, or for want of one.
     Allowed,
-    /// Nothing else: the peer does not learn our address.
+    /// Nothing else: no candidate is told, and nothing sent to the peer's
+    /// address. (The rendezvous tells each where it sees the other all the same.)
     Only,
 }
 

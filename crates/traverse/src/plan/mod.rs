@@ -63,6 +63,8 @@ impl Plan {
 pub enum Strategy {
     /// Openers, then probes to where the rendezvous sees the peer.
     Plain,
+    /// The gateway has opened a port to everybody.
+    PortMapping,
     /// The ports that come next are foreseen.
     Predict,
     /// One side opens many ports, the other tries many.
@@ -80,10 +82,21 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// What it leads to, as it stands in reports.
+    pub fn outcome(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::None => "failed",
+            Self::Unknown => "unknown",
+            _ => "direct",
+        }
+    }
+
     /// As it stands in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::PortMapping => "port-mapping",
             Self::Predict => "predict",
             Self::Spray => "spray",
             Self::BlockSpray => "block-spray",

@@ -16,6 +16,8 @@ pub struct Side {
     /// Whether it moves a flow whose answer came before its first packet.
     /// `None`: not tested, so better not try.
     pub remaps: Option<bool>,
+    /// Its gateway has opened a port to everybody, or would.
+    pub mapped: bool,
     /// What it may spend.
     pub limits: Limits,
 }
@@ -80,6 +82,10 @@ impl Side {
             behaviour: report.behaviour,
             ports: ports.unwrap_or_default(),
             remaps: report.remaps_after_early_inbound,
+            mapped: report
+                .port_mapping
+                .as_ref()
+                .is_some_and(|m| m.agrees == Some(true)),
             limits,
         }
     }
@@ -118,7 +124,7 @@ impl Side {
         for limit in [self.limits.sockets, self.limits.probes, self.limits.pps] {
             bytes.extend(limit.to_be_bytes());
         }
-        bytes.push(u8::from(self.limits.exhaustive));
+        bytes.extend([self.limits.exhaustive, self.mapped].map(u8::from));
     }
 
     /// From bytes that a peer sealed; `None` if they make no sense.
@@ -152,6 +158,7 @@ impl Side {
                 udp_blocked: bytes[3] == 1,
             },
             remaps: truth(bytes[4])?,
+            mapped: bytes[23] == 1,
             ports,
             limits: Limits {
                 sockets: long(10),
@@ -163,7 +170,7 @@ impl Side {
     }
 
     /// Bytes of [`Self::encode`].
-    pub const LENGTH: usize = 23;
+    pub const LENGTH: usize = 24;
 }
 
 const UNKNOWN: u8 = 255;
@@ -212,6 +219,13 @@ struct Stored {
     allocation: Option<StoredPorts>,
     #[serde(default)]
     remaps_after_early_inbound: Option<bool>,
+    #[serde(default)]
+    port_mapping: Option<StoredMapping>,
+}
+
+#[derive(Deserialize)]
+struct StoredMapping {
+    agrees: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +252,7 @@ impl From<Stored> for Side {
             behaviour: stored.behaviour,
             ports: ports.unwrap_or_default(),
             remaps: stored.remaps_after_early_inbound,
+            mapped: stored.port_mapping.is_some_and(|m| m.agrees == Some(true)),
             limits: Limits::POLITE,
         }
     }
@@ -259,6 +274,7 @@ mod tests {
                 behaviour: Behaviour::translated(AddressAndPortDependent, AddressDependent),
                 ports,
                 remaps: None,
+                mapped: true,
                 limits: Limits::POLITE,
             };
             let mut bytes = Vec::new();

@@ -41,6 +41,9 @@ pub fn between(caller: &Side, target: &Side) -> Plan {
     match oracle::expected(&caller.behaviour, &target.behaviour).outcome {
         Outcome::Direct => Plan::plain(Strategy::Plain, 1.0),
         Outcome::Unknown => Plan::plain(Strategy::Unknown, 0.0),
+        Outcome::Failed if caller.mapped || target.mapped => {
+            Plan::plain(Strategy::PortMapping, 1.0)
+        }
         Outcome::Failed => {
             let guess = [
                 guessed(caller, target),
@@ -287,6 +290,17 @@ mod tests {
                 assert_eq!(packets(&plan), packets(&turned), "{a:?} {b:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_open_port_spares_the_guessing() {
+        let hard = nat(AddressAndPortDependent, AddressAndPortDependent, Ports::Any);
+        let mapped = Side {
+            mapped: true,
+            ..hard
+        };
+        assert_eq!(between(&hard, &mapped).strategy, Strategy::PortMapping);
+        assert_eq!(between(&mapped, &hard).strategy, Strategy::PortMapping);
     }
 
     #[test]

@@ -318,10 +318,15 @@ impl Agent {
             return None;
         }
         self.peer_reflexive += 1;
-        self.pairs.push(match socket {
+        let mut pair = match socket {
             RELAY => Pair::relayed(socket, from, now),
             _ => Pair::new(socket, from, now),
-        });
+        };
+        // A guess may have hit and been too early, and the peer's own packet
+        // have come back through the hole that it made.
+        let volley = self.volley.as_ref();
+        pair.guess = volley.and_then(|volley| volley.number(pair.shot()));
+        self.pairs.push(pair);
         Some(self.pairs.len() - 1)
     }
 

@@ -87,6 +87,12 @@ impl Volley {
         self.sent.insert(transaction, fired);
     }
 
+    /// Which shot went there, counted from 1.
+    pub(super) fn number(&self, to: Shot) -> Option<u32> {
+        let mut fired = self.sent.values().filter(|fired| fired.shot == to);
+        fired.next().map(|fired| fired.number)
+    }
+
     /// The shot that an answer is to, if it comes from where that went.
     pub(super) fn answered(&self, transaction: Transaction, from: Shot) -> Option<Fired> {
         let fired = self.sent.get(&transaction)?;

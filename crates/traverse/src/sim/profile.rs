@@ -117,6 +117,7 @@ impl Profile {
                 Ports::Preserve | Ports::Random => plan::Ports::Any,
             },
             remaps: Some(self.remaps_after_early_inbound),
+            mapped: false,
             limits,
         }
     }

@@ -1,6 +1,8 @@
 //! Two homes, a core and a rendezvous, in memory, with the real brains.
 #![allow(dead_code)] // Each test uses its part of it.
 
+mod rendezvous;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -8,11 +10,13 @@ use std::time::{Duration, Instant};
 use traverse::endpoint::{Config, Endpoint, Event, Wish};
 use traverse::identity::Identity;
 use traverse::introduce::client;
-use traverse::introduce::server::{self, Server};
+use traverse::introduce::server;
 use traverse::plan::{Limits, Side};
 use traverse::punch::Path;
 use traverse::sim::{Host, Network, Place, Profile};
 use traverse::verdict::Cause;
+
+use rendezvous::Rendezvous;
 
 pub const SERVER: &str = "203.0.113.1:8848";
 
@@ -32,7 +36,7 @@ pub struct Peer {
 
 pub struct World {
     pub network: Network,
-    pub server: Server,
+    pub server: Rendezvous,
     pub peers: Vec<Peer>,
 }
 
@@ -80,7 +84,8 @@ impl World {
             .into_iter()
             .flat_map(|ip| [8848, 8849].map(|port| SocketAddr::new(ip, port)))
             .collect();
-        for &address in &addresses {
+        let relayed = rendezvous::PORTS.map(|port| SocketAddr::new(s1, port));
+        for address in addresses.iter().copied().chain(relayed) {
             network.bind(host, address);
         }
         let config = server::Config {
@@ -91,7 +96,7 @@ impl World {
         };
         World {
             network,
-            server: Server::new(config, start),
+            server: Rendezvous::new(config, start),
             peers: Vec::new(),
         }
     }
@@ -172,10 +177,16 @@ impl Peer {
     }
 
     pub fn path(&self) -> Option<Path> {
-        self.events.iter().find_map(|(_, event)| match event {
+        self.paths().first().copied()
+    }
+
+    /// One after the other.
+    pub fn paths(&self) -> Vec<Path> {
+        let paths = self.events.iter().filter_map(|(_, event)| match event {
             Event::Connected { path, .. } => Some(*path),
             _ => None,
-        })
+        });
+        paths.collect()
     }
 
     pub fn cause(&self) -> Option<&Cause> {
@@ -205,6 +216,16 @@ pub fn two_homes(seed: u64, a: Profile, b: Profile) -> World {
 
 /// The same, and both know their NATs and may spend so much.
 pub fn two_measured_homes(seed: u64, a: Profile, b: Profile, limits: Option<Limits>) -> World {
+    two_relayed_homes(seed, (a, Wish::Never), (b, Wish::Never), limits)
+}
+
+/// The same, and each may want a relay.
+pub fn two_relayed_homes(
+    seed: u64,
+    (a, of_a): (Profile, Wish),
+    (b, of_b): (Profile, Wish),
+    limits: Option<Limits>,
+) -> World {
     let mut world = World::new(seed);
     let behind = |profile: &Profile, private: &'static str, public: &'static str| {
         if profile.translates { private } else { public }
@@ -219,6 +240,7 @@ pub fn two_measured_homes(seed: u64, a: Profile, b: Profile, limits: Option<Limi
         1,
         Setup {
             side: sides[0],
+            relay: of_a,
             ..setup
         },
     );
@@ -229,6 +251,7 @@ pub fn two_measured_homes(seed: u64, a: Profile, b: Profile, limits: Option<Limi
         2,
         Setup {
             side: sides[1],
+            relay: of_b,
             ..setup
         },
     );

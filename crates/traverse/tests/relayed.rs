@@ -1,0 +1,87 @@
+//! Two endpoints and a relay: it joins whom nothing else joins, bridges the
+//! time in which a direct path is looked for, and hides who wants to hide.
+
+mod world;
+
+use std::time::Duration;
+
+use traverse::endpoint::{Event, RELAY, Wish};
+use traverse::plan::Limits;
+use traverse::sim::Profile;
+use world::{World, two_relayed_homes};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn run(a: (&str, Wish), b: (&str, Wish), limits: Limits) -> World {
+    let [a, b] = [a, b].map(|(name, wish)| (Profile::named(name).unwrap(), wish));
+    let mut world = two_relayed_homes(1, a, b, Some(limits));
+    world.run(LIMIT);
+    world
+}
+
+#[test]
+fn the_relay_joins_two_symmetric_nats() {
+    for other in ["symmetric", "symmetric-block", "symmetric-sequential"] {
+        let both = [("symmetric", Wish::Allowed), (other, Wish::Allowed)];
+        let world = run(both[0], both[1], Limits::POLITE);
+        let [alice, bob] = [0, 1].map(|n| world.peers[n].paths());
+        assert_eq!((alice.len(), bob.len()), (1, 1), "{other}");
+        assert!(alice[0].relayed && alice[0].socket == RELAY);
+        assert!(bob[0].relayed && bob[0].remote.ip() == world::ip("203.0.113.1"));
+    }
+}
+
+#[test]
+fn a_direct_path_replaces_the_relay() {
+    let (alice, bob) = (
+        ("symmetric", Wish::Allowed),
+        ("port-restricted", Wish::Allowed),
+    );
+    let world = run(alice, bob, Limits::POLITE);
+    for peer in &world.peers {
+        let relayed: Vec<bool> = peer.paths().iter().map(|path| path.relayed).collect();
+        assert_eq!(relayed, [true, false]);
+        let last = peer.events.last().map(|(_, event)| event);
+        assert!(matches!(last, Some(Event::Finished { .. })), "{last:?}");
+    }
+}
+
+#[test]
+fn a_path_that_is_sure_to_come_is_not_bridged() {
+    let both = [
+        ("port-restricted", Wish::Allowed),
+        ("restricted", Wish::Allowed),
+    ];
+    let world = run(both[0], both[1], Limits::POLITE);
+    for peer in &world.peers {
+        assert_eq!(peer.paths().len(), 1);
+        assert!(!peer.path().unwrap().relayed);
+    }
+}
+
+#[test]
+fn who_wants_a_relay_alone_sends_the_peer_nothing() {
+    let both = [("full-cone", Wish::Only), ("full-cone", Wish::Allowed)];
+    let world = run(both[0], both[1], Limits::POLITE);
+    for peer in &world.peers {
+        assert_eq!(peer.paths().len(), 1);
+        assert!(peer.path().unwrap().relayed);
+    }
+    // bob's own probes come to alice's open NAT, and are not answered.
+    let of_alice = world::ip("203.0.113.17");
+    assert_ne!(world.peers[1].path().unwrap().remote.ip(), of_alice);
+}
+
+#[test]
+fn without_the_wish_of_both_there_is_no_relay() {
+    for wishes in [(Wish::Never, Wish::Allowed), (Wish::Allowed, Wish::Never)] {
+        let world = run(
+            ("symmetric", wishes.0),
+            ("symmetric", wishes.1),
+            Limits::POLITE,
+        );
+        for peer in &world.peers {
+            assert_eq!(peer.cause().map(|cause| cause.code()), Some("SYM_SYM"));
+        }
+    }
+}
