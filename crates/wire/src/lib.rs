@@ -22,7 +22,7 @@ mod message;
 mod method;
 pub mod turn;
 
-pub use attribute::{Attribute, Change};
+pub use attribute::{Attribute, Change, Icmp};
 pub use build::Builder;
 pub use classic::ClassicRequest;
 pub use describe::describe;
