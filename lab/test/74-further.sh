@@ -16,6 +16,19 @@ further restricted,hairpin=on,ports=random --hairpin hairpin.works=true hairpin.
 further port-restricted,hairpin=on --hairpin hairpin.works=true hairpin.source=external
 further symmetric --hairpin hairpin=null
 
+# rejected SAYS FIELD: a firewall that answers strangers
+rejected() {
+	local said
+	# shellcheck disable=SC2016 # for the shell in the lab
+	said=$("$netns" open open --no-verify -- bash -c '
+		ip netns exec nat-alice nft "table ip pinhole { chain refuse { type filter hook forward priority 0; iifname wan ct state new reject with icmp $0; }; }"
+		ip netns exec alice natprobe --json' "$1" 2>&1)
+	if [[ $said == *"\"class\":\"firewall\""*"\"unsolicited\":\"$2\""* ]]; then ok "a firewall that says $1: $2"; else bad "a firewall that says $1, not $2: $said"; fi
+}
+rejected host-unreachable icmp-host-unreachable
+rejected admin-prohibited icmp-admin-prohibited
+rejected net-unreachable icmp-unreachable
+
 # a pool of addresses, and the control
 further restricted,addresses=1 '' 'public_addresses=["203.0.113.17"]' class=restricted
 further restricted,addresses=2 '' 'public_addresses=["203.0.113.17","203.0.113.18"]' class=restricted remaps_after_early_inbound=false

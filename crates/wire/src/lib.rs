@@ -59,3 +59,9 @@ pub fn binding_request(transaction: Transaction, change: Option<Change>) -> Vec<
         None => builder.finish(),
     }
 }
+
+/// A Binding request that asks what came back of these answers.
+pub fn bounced_request(transaction: Transaction, about: &[Transaction]) -> Vec<u8> {
+    let builder = Builder::request(Method::Binding, transaction);
+    builder.bounced(about).finish()
+}
