@@ -25,6 +25,7 @@ rejected() {
 		ip netns exec alice natprobe --json' "$1" 2>&1)
 	if [[ $said == *"\"class\":\"firewall\""*"\"unsolicited\":\"$2\""* ]]; then ok "a firewall that says $1: $2"; else bad "a firewall that says $1, not $2: $said"; fi
 }
+further symmetric-block '' unsolicited=silence
 rejected host-unreachable icmp-host-unreachable
 rejected admin-prohibited icmp-admin-prohibited
 rejected net-unreachable icmp-unreachable

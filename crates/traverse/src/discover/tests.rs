@@ -31,6 +31,8 @@ enum Server {
     Untold,
     /// Does not know BOUNCED.
     Old,
+    /// What it sends to one filtering socket comes back.
+    OneBounces,
     Dead,
 }
 
@@ -82,6 +84,10 @@ impl Host for TestServer {
             match self.fault {
                 Server::IgnoresChange => transmit.socket = socket,
                 Server::WrongSource => transmit.socket = 3,
+                Server::OneBounces if transmit.to.port() == 33001 => {
+                    let icmp = wire::Icmp { kind: 3, code: 3 };
+                    self.handle_icmp(now, transmit.to, icmp, &transmit.payload);
+                }
                 Server::OtherIsDead if transmit.socket > 1 => continue,
                 Server::Untold => {
                     let answer = wire::Builder::success(&request).xor_mapped(from);
@@ -563,6 +569,9 @@ fn what_the_server_cannot_tell_is_not_taken_for_silence() {
             assert_eq!(report.unsolicited, None, "{name}: {report:#?}");
         }
     }
+    // The port of one socket has a past, and with it another one's fate.
+    let report = Scene::named("port-restricted").server(OneBounces).run();
+    assert_eq!(report.unsolicited, None);
     // What comes in is seen without it.
     let cone = Scene::named("full-cone").server(Old).run();
     assert_eq!(cone.unsolicited, Some(Unsolicited::Delivered));
