@@ -16,6 +16,20 @@ further restricted,hairpin=on,ports=random --hairpin hairpin.works=true hairpin.
 further port-restricted,hairpin=on --hairpin hairpin.works=true hairpin.source=external
 further symmetric --hairpin hairpin=null
 
+# rejected SAYS FIELD: a firewall that answers strangers
+rejected() {
+	local said
+	# shellcheck disable=SC2016 # for the shell in the lab
+	said=$("$netns" open open --no-verify -- bash -c '
+		ip netns exec nat-alice nft "table ip pinhole { chain refuse { type filter hook forward priority 0; iifname wan ct state new reject with icmp $0; }; }"
+		ip netns exec alice natprobe --json' "$1" 2>&1)
+	if [[ $said == *"\"class\":\"firewall\""*"\"unsolicited\":\"$2\""* ]]; then ok "a firewall that says $1: $2"; else bad "a firewall that says $1, not $2: $said"; fi
+}
+further symmetric-block '' unsolicited=silence
+rejected host-unreachable icmp-host-unreachable
+rejected admin-prohibited icmp-admin-prohibited
+rejected net-unreachable icmp-unreachable
+
 # a pool of addresses, and the control
 further restricted,addresses=1 '' 'public_addresses=["203.0.113.17"]' class=restricted
 further restricted,addresses=2 '' 'public_addresses=["203.0.113.17","203.0.113.18"]' class=restricted remaps_after_early_inbound=false
@@ -68,6 +82,19 @@ said=$("$netns" open open --no-verify -- ip netns exec alice natprobe --rfc4787 
 check 'no sheet where there is no NAT' grep -q 'no NAT' <<<"$said"
 
 further symmetric '--runs 4' determinism.runs=4 'determinism.differing=[]'
+# the NAT changes after the first run, whose strangers are fifteen
+# shellcheck disable=SC2016 # for the shell in the lab
+said=$("$netns" full-cone open --no-verify -- bash -c '
+	router() { ip netns exec nat-alice nft "$@"; }
+	dropped() { [[ $(router list counter ip pinhole strangers) =~ packets\ ([0-9]+) ]] && ((BASH_REMATCH[1] >= $1)); }
+	router add counter ip pinhole strangers
+	router insert rule ip pinhole guard iifname wan ip saddr "$PINHOLE_S2" udp sport 8849 counter name strangers drop
+	ip netns exec alice natprobe --json --runs 5 >/run/runs &
+	until dropped 16; do ((SECONDS < 20)) || break; done
+	router flush chain ip pinhole guard
+	wait $!
+	cat /run/runs' 2>&1)
+check '--runs tells what was not the same every time' grep -q '"determinism":{"runs":5,"differing":\["filtering"\]}' <<<"$said"
 # the NAT changes behind natprobe's back, once it has reported
 # shellcheck disable=SC2016 # for the shell in the lab
 said=$("$netns" full-cone open --no-verify -- bash -c '

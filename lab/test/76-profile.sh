@@ -10,7 +10,7 @@ traits() {
 	python3 - "$1" <<'P'
 import json, sys
 r = json.load(open(sys.argv[1]))
-print(*(f"{k}={r[k]}" for k in ("class", "nat", "mapping", "filtering", "remaps_after_early_inbound", "public_addresses")))
+print(*(f"{k}={r[k]}" for k in ("class", "nat", "mapping", "filtering", "remaps_after_early_inbound", "unsolicited", "public_addresses")))
 print(*((r[k] or {}).get(v) for k, v in (("allocation", "policy"), ("hairpin", "works"), ("lifetime", "dead_s"), ("path", "nats_in_series"))))
 P
 }

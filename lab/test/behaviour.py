@@ -3,6 +3,7 @@
 argv: for alice's side, then for bob's: type, mapping, filtering, ports
 """
 
+import errno
 import socket
 import sys
 
@@ -45,6 +46,20 @@ def filtering(host):
     if inside.hears(neighbour, known.send(public)):
         return "address-dependent"
     return "address-and-port-dependent"
+
+
+def refusal(host):
+    """What a stranger's packet gets that is kept out: the word of the ICMP error, or silence."""
+    inside, known = Udp(host), servers[S1, 7001]
+    public = learn(inside, known)
+    stranger = Udp("server", S2)
+    stranger.socket.connect(public)
+    stranger.socket.send(b"anybody?")
+    # Twice over the same way: an error would be back before that is.
+    inside.hear(known.send(public))
+    learn(inside, known)
+    error = stranger.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return errno.errorcode[error] if error else "silence"
 
 
 def allocation(host, first):
@@ -97,6 +112,10 @@ def prove(host, spec, want_mapping, want_filtering, want_ports, port):
         check(f"{spec}: mapping on {host}'s side is {want_mapping}", word == want_mapping, f"{word}, ports {seen}")
         word = filtering(host)
         check(f"{spec}: filtering on {host}'s side is {want_filtering}", word == want_filtering, word)
+        if want_filtering != "endpoint-independent":
+            want = "ECONNREFUSED" if kind == "masquerade" else "silence"
+            word = refusal(host)
+            check(f"{spec}: what a stranger gets from {host}'s side is {want}", word == want, word)
         if want_ports != "-":
             word, seen = allocation(host, port + 1)
             check(f"{spec}: ports on {host}'s side are {want_ports}", word == want_ports, f"{word}, {seen}")

@@ -53,6 +53,8 @@ running = [
 for name, port in (("stund", 3000), ("coturn", 3478)):
     report = measure("--s1", f"{S1}:{port}")
     check(f"natprobe measures {kind} against {name}, knowing one address", axes(report) == wanted, report)
+    unsolicited = "delivered" if wanted[2] == "endpoint-independent" else None
+    check(f"{kind}: by {name}, what a stranger gets is {unsolicited}", report["unsolicited"] == unsolicited, report)
 
 alone = measure("--s1", f"{S1}:4478")
 check(f"{kind}: a server with one address tells neither axis, and says so", axes(alone)[1:] == [None, None] and "ONE_ADDRESS" in codes(alone), alone)

@@ -6,6 +6,7 @@
 //! the name's owner can open; the [`server`] forwards it until the owner has
 //! acknowledged, and only then answers the caller.
 
+mod bounces;
 pub mod client;
 pub mod cookie;
 mod forward;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use traverse::identity::Identity;
 use traverse::introduce::server::{Config, RATE, Server};
 use traverse::io::Transmit;
-use wire::{Attribute, Builder, Change, Class, Message, Method, code};
+use wire::{Attribute, Builder, Change, Class, Icmp, Message, Method, code};
 
 const ALICE: &str = "203.0.113.17:40000";
 const BOB: &str = "203.0.113.33:40000";
@@ -285,6 +285,7 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
         Attribute::Lifetime,
         Attribute::ChangeRequest,
         Attribute::ResponsePort,
+        Attribute::Bounced,
     ]);
     let value = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..40),
@@ -376,4 +377,119 @@ fn one_address_refuses_in_the_old_dialect_too_and_never_reflects() {
         (answer.to, &answer.payload[..2]),
         (at(ALICE), &[1, 0x11][..])
     );
+}
+
+const PORT_UNREACHABLE: Icmp = Icmp { kind: 3, code: 3 };
+
+/// What the server says to `from` of the answers with these transactions:
+/// `None` that it does not know.
+fn bounced(
+    server: &mut Server,
+    now: Instant,
+    from: &str,
+    about: &[[u8; 12]],
+) -> Option<Option<Icmp>> {
+    let request = Builder::request(Method::Binding, [1; 12]).bounced(about);
+    let request = request.finish();
+    let plain = wire::binding_request([1; 12], None);
+    let more = ask(server, now, from, &request).payload;
+    let less = ask(server, now, from, &plain).payload;
+    assert!(more.len() - less.len() <= request.len() - plain.len());
+    let answer = Message::parse(&more).unwrap();
+    answer.bounced().map(|_| answer.icmp())
+}
+
+/// An answer of the server's, as an ICMP error quotes it.
+fn answer_with(transaction: [u8; 12]) -> Vec<u8> {
+    let message = Builder::new(Class::Success, Method::Binding, transaction);
+    message.xor_mapped(at(ALICE)).finish()
+}
+
+#[test]
+fn an_icmp_error_is_told_to_whom_it_concerns_and_to_nobody_else() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let told = |server: &mut Server, from, id| bounced(server, now, from, &[[9; 12], id]);
+    server.handle_icmp(now, at(ALICE), PORT_UNREACHABLE, &answer_with([5; 12]));
+    assert_eq!(
+        told(&mut server, ALICE, [5; 12]),
+        Some(Some(PORT_UNREACHABLE))
+    );
+    assert_eq!(told(&mut server, ALICE, [6; 12]), Some(None), "of another");
+    for stranger in [BOB, "203.0.113.17:40001"] {
+        assert_eq!(told(&mut server, stranger, [5; 12]), Some(None));
+    }
+    // Who does not ask is told nothing, nor who wants it sent elsewhere.
+    let elsewhere = Builder::request(Method::Binding, [1; 12])
+        .bounced(&[[5; 12]])
+        .raw(Attribute::ResponsePort, &[0x12, 0x34]);
+    for request in [
+        wire::binding_request([1; 12], None),
+        elsewhere.finish(),
+        Builder::request(Method::Binding, [1; 12])
+            .bounced(&[])
+            .finish(),
+    ] {
+        let answer = ask(&mut server, now, ALICE, &request);
+        let answer = Message::parse(&answer.payload).unwrap();
+        assert_eq!((answer.bounced(), answer.icmp()), (None, None));
+    }
+}
+
+#[test]
+fn a_forged_icmp_error_does_not_hide_the_true_one() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let forged = Icmp { kind: 3, code: 13 };
+    let told = |server: &mut Server| bounced(server, now, ALICE, &[[5; 12]]);
+    // Not about an answer, of another kind, or of another transaction.
+    for (icmp, quoted) in [
+        (forged, wire::binding_request([5; 12], None)),
+        (forged, answer_with([4; 12])),
+        (Icmp { kind: 3, code: 4 }, answer_with([5; 12])),
+        (Icmp { kind: 11, code: 0 }, answer_with([5; 12])),
+    ] {
+        server.handle_icmp(now, at(ALICE), icmp, &quoted);
+        assert_eq!(told(&mut server), Some(None), "{icmp:?}");
+    }
+    // A router that quotes next to nothing is believed until one says more.
+    server.handle_icmp(now, at(ALICE), forged, &[]);
+    assert_eq!(told(&mut server), Some(Some(forged)));
+    server.handle_icmp(now, at(ALICE), PORT_UNREACHABLE, &answer_with([5; 12]));
+    server.handle_icmp(now, at(ALICE), forged, &answer_with([5; 12])[..7]);
+    assert_eq!(told(&mut server), Some(Some(PORT_UNREACHABLE)));
+    let later = now + Duration::from_secs(10);
+    assert_eq!(bounced(&mut server, later, ALICE, &[[5; 12]]), Some(None));
+}
+
+#[test]
+fn a_flood_of_icmp_errors_makes_the_server_silent_but_not_wrong() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let flood = |server: &mut Server, addresses: u32| {
+        for n in 0..addresses {
+            let to = SocketAddr::new(std::net::IpAddr::V4((n << 8).into()), 1);
+            server.handle_icmp(now, to, PORT_UNREACHABLE, &answer_with([5; 12]));
+        }
+    };
+    server.handle_icmp(now, at(ALICE), PORT_UNREACHABLE, &answer_with([5; 12]));
+    flood(&mut server, 4095);
+    let alice = |server: &mut Server, now| bounced(server, now, ALICE, &[[5; 12]]);
+    assert_eq!(alice(&mut server, now), Some(Some(PORT_UNREACHABLE)));
+    flood(&mut server, 4096);
+    assert_eq!(alice(&mut server, now), None, "it had to forget hers");
+    let later = now + Duration::from_secs(10);
+    assert_eq!(alice(&mut server, later), Some(None));
+}
+
+proptest! {
+    /// Whatever an ICMP error quotes, nothing is sent and nobody is known.
+    #[test]
+    fn icmp_makes_the_server_send_nothing(kind: u8, code: u8, quoted in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let now = Instant::now();
+        let mut server = whole_server(now);
+        server.handle_icmp(now, at(ALICE), Icmp { kind, code }, &quoted);
+        prop_assert!(server.poll_transmit().is_none());
+        prop_assert_eq!((server.registered(now), server.poll_timeout()), (0, None));
+    }
 }

@@ -51,6 +51,8 @@ pub enum Attribute {
     Padding = 0x0026,
     /// RFC 5780 §7.5.
     ResponsePort = 0x0027,
+    /// RFC 8656 §18.13: an ICMP error, as its receiver tells it.
+    Icmp = 0x8004,
     /// RFC 8489 §14.14.
     Software = 0x8022,
     /// RFC 8489 §14.7.
@@ -75,6 +77,9 @@ pub enum Attribute {
     Seal = 0xcf07,
     /// Which attempt a probe belongs to, 8 bytes.
     Attempt = 0xcf08,
+    /// Has an ICMP error come back for one of these answers? In a request their
+    /// transactions, 12 bytes each; empty in an answer that can tell.
+    Bounced = 0xcf09,
     /// Empty: credentials for the relay are asked for. In the answer, sealed
     /// to the asker's key: those credentials.
     Relay = 0xcf10,
@@ -100,6 +105,30 @@ impl Attribute {
         Attribute::Padding,
         Attribute::ResponsePort,
     ];
+}
+
+/// An ICMP error, as RFC 8656 §18.13 has it, without its error data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Icmp {
+    /// ICMP type, or that of ICMPv6; seven bits.
+    pub kind: u8,
+    /// Its code.
+    pub code: u8,
+}
+
+impl Icmp {
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        let [high, low] = (u16::from(self.kind) << 9 | u16::from(self.code)).to_be_bytes();
+        [0, 0, high, low, 0, 0, 0, 0]
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
+        let both = u16::from_be_bytes([bytes[2], bytes[3]]);
+        Some(Icmp {
+            kind: (both >> 9) as u8,
+            code: u8::try_from(both & 0x1ff).ok()?,
+        })
+    }
 }
 
 /// What a CHANGE-REQUEST asks for (RFC 5780 §7.2).

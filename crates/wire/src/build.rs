@@ -11,7 +11,7 @@ use stun_types::message::{
 use stun_types::prelude::*;
 
 use crate::message::signed_part;
-use crate::{Attribute, Change, Class, IntegrityKey, Message, Method, Transaction, code};
+use crate::{Attribute, Change, Class, Icmp, IntegrityKey, Message, Method, Transaction, code};
 
 /// A message being written. Attributes appear in the order of the calls.
 #[derive(Debug)]
@@ -168,6 +168,16 @@ impl Builder {
     /// ATTEMPT.
     pub fn attempt(self, attempt: [u8; 8]) -> Self {
         self.raw(Attribute::Attempt, &attempt)
+    }
+
+    /// BOUNCED: of these answers, or in an answer of none.
+    pub fn bounced(self, about: &[Transaction]) -> Self {
+        self.raw(Attribute::Bounced, about.as_flattened())
+    }
+
+    /// ICMP.
+    pub fn icmp(self, icmp: Icmp) -> Self {
+        self.raw(Attribute::Icmp, &icmp.to_bytes())
     }
 
     /// USE-CANDIDATE.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Class, Message, Method, code};
+use crate::{Class, Icmp, Message, Method, code};
 
 /// What a datagram is, in a few words, or `None` if it is not one of ours.
 ///
@@ -38,6 +38,12 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
             (false, true) => ", answer from your other port",
             (false, false) => "",
         });
+    }
+    if message.is(Class::Request, Method::Binding) && message.bounced().is_some() {
+        text.push_str(", what came back?");
+    }
+    if let Some(Icmp { kind, code }) = message.icmp() {
+        let _ = write!(text, ", ICMP {kind}/{code} came back");
     }
     if let Some(name) = message.name() {
         let _ = write!(text, " of {}", printable(name));

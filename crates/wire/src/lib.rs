@@ -22,7 +22,7 @@ mod message;
 mod method;
 pub mod turn;
 
-pub use attribute::{Attribute, Change};
+pub use attribute::{Attribute, Change, Icmp};
 pub use build::Builder;
 pub use classic::ClassicRequest;
 pub use describe::describe;
@@ -58,4 +58,10 @@ pub fn binding_request(transaction: Transaction, change: Option<Change>) -> Vec<
         Some(change) => builder.change_request(change).finish(),
         None => builder.finish(),
     }
+}
+
+/// A Binding request that asks what came back of these answers.
+pub fn bounced_request(transaction: Transaction, about: &[Transaction]) -> Vec<u8> {
+    let builder = Builder::request(Method::Binding, transaction);
+    builder.bounced(about).finish()
 }

@@ -6,7 +6,7 @@ use stun_types::attribute::{Attribute as _, ErrorCode, MappedSocketAddr, XorSock
 use stun_types::message::{IntegrityAlgorithm, Message as Stun};
 use stun_types::prelude::*;
 
-use crate::{Attribute, Change, Class, IntegrityKey, Method, Transaction};
+use crate::{Attribute, Change, Class, Icmp, IntegrityKey, Method, Transaction};
 
 /// Why a datagram is not a message of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -213,6 +213,17 @@ impl<'a> Message<'a> {
     /// Which attempt a probe belongs to.
     pub fn attempt(&self) -> Option<[u8; 8]> {
         self.array(Attribute::Attempt)
+    }
+
+    /// Which answers may have come back as ICMP errors; of none in an answer.
+    pub fn bounced(&self) -> Option<&'a [Transaction]> {
+        let (transactions, rest) = self.get(Attribute::Bounced)?.as_chunks();
+        rest.is_empty().then_some(transactions)
+    }
+
+    /// The ICMP error that came back.
+    pub fn icmp(&self) -> Option<Icmp> {
+        Icmp::from_bytes(self.array(Attribute::Icmp)?)
     }
 
     /// Whether this probe nominates its path (RFC 8445 §8).

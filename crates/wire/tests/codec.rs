@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
-use wire::{Attribute, Builder, Change, Class, Message, Method, integrity_key};
+use wire::{Attribute, Builder, Change, Class, Icmp, Message, Method, integrity_key};
 
 fn transaction() -> impl Strategy<Value = [u8; 12]> {
     any::<[u8; 12]>()
@@ -36,6 +36,8 @@ fn whole(transaction: [u8; 12], method: Method, address: SocketAddr, name: &str)
         .sequence(77)
         .seal(name.as_bytes())
         .attempt([9; 8])
+        .bounced(&[[1; 12], [2; 12]])
+        .icmp(Icmp { kind: 3, code: 13 })
         .use_candidate()
 }
 
@@ -60,6 +62,8 @@ proptest! {
         prop_assert_eq!(message.sequence(), Some(77));
         prop_assert_eq!(message.seal(), Some(name.as_bytes()));
         prop_assert_eq!(message.attempt(), Some([9; 8]));
+        prop_assert_eq!(message.bounced(), Some(&[[1; 12], [2; 12]][..]));
+        prop_assert_eq!(message.icmp(), Some(Icmp { kind: 3, code: 13 }));
         prop_assert!(message.use_candidate());
         prop_assert!(message.authentic(&key));
         prop_assert!(!message.authentic(&integrity_key(&[4; 32])));
@@ -130,7 +134,8 @@ fn read_all(bytes: &[u8]) {
         message.signed(),
         message.seal(),
     );
-    let _ = (message.attempt(), message.unknown_required());
+    let _ = (message.attempt(), message.bounced(), message.icmp());
+    let _ = message.unknown_required();
     let _ = message.authentic(&integrity_key(&[0; 32]));
 }
 
@@ -152,6 +157,24 @@ fn response_port_of_both_lengths() {
             Message::parse(&bytes).unwrap().response_port(),
             Some(0x1234)
         );
+    }
+}
+
+#[test]
+fn an_icmp_error_is_coded_as_rfc_8656_has_it() {
+    let bytes = Builder::request(Method::Binding, [1; 12])
+        .icmp(Icmp { kind: 3, code: 3 })
+        .finish();
+    // 16 bits reserved, 7 of the type, 9 of the code, 32 of error data.
+    let wanted = [0x80, 0x04, 0, 8, 0, 0, 0x06, 0x03, 0, 0, 0, 0];
+    assert_eq!(bytes[20..], wanted);
+    for bad in [&[0; 7][..], &[0, 0, 1, 0, 0, 0, 0, 0]] {
+        let bytes = Builder::request(Method::Binding, [1; 12])
+            .raw(Attribute::Icmp, bad)
+            .raw(Attribute::Bounced, &[0; 13])
+            .finish();
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!((message.icmp(), message.bounced()), (None, None));
     }
 }
 

@@ -86,6 +86,7 @@ fn table(report: &Report) -> String {
     );
     row("mapping", tested(behaviour.mapping), seen_from(report));
     row("filtering", tested(behaviour.filtering), let_in(report));
+    row("a stranger gets", tested(report.unsolicited), String::new());
     if behaviour.nat == Some(true) {
         let (policy, more) = words::ports(report);
         row("ports", policy, more);
@@ -223,7 +224,7 @@ fn sentence(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use traverse::discover::{Cause, CauseCode, Confidence, Evidence, Report};
+    use traverse::discover::{Cause, CauseCode, Confidence, Evidence, Report, Unsolicited};
     use traverse::nat::Behaviour;
 
     use super::*;
@@ -249,6 +250,7 @@ mod tests {
             allocation: None,
             public_addresses: vec![],
             remaps_after_early_inbound: Some(true),
+            unsolicited: Some(Unsolicited::IcmpPortUnreachable),
             hairpin: None,
             lifetime: None,
             path: None,
@@ -277,6 +279,7 @@ mod tests {
             "other address 0 of 5",
             "punching works",
             "low TTL",
+            "ICMP port unreachable",
         ] {
             assert!(page.contains(part), "{part} in\n{page}");
         }

@@ -74,6 +74,13 @@ async fn receive(shared: Arc<Shared>, index: usize) {
             return shared.log.trouble(&format!("socket {index}: {error}"));
         }
         for _ in 0..TURN {
+            let Some((length, to, icmp)) = socket.try_bounced(&mut buffer) else {
+                break;
+            };
+            let mut server = shared.lock();
+            server.handle_icmp(Instant::now(), to, icmp, &buffer[..length]);
+        }
+        for _ in 0..TURN {
             let Ok((length, from)) = socket.try_recv(&mut buffer) else {
                 break;
             };

@@ -1,8 +1,9 @@
 //! A socket that answers from the address that was asked, also where it
-//! listens on all of them: a NAT lets in nothing else.
+//! listens on all of them: a NAT lets in nothing else. It tells the ICMP errors
+//! about what it sent, too.
 
 use std::collections::HashMap;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use wire::Icmp;
 
 /// Clients whose address here is remembered; beyond it all are forgotten, and
 /// the next packet of each tells it anew.
@@ -62,6 +64,10 @@ impl Socket {
             // An IPv4 client would be told an address that it does not know.
             raw.set_only_v6(true)?;
         }
+        match address {
+            SocketAddr::V4(_) => setsockopt(&raw, sockopt::Ipv4RecvErr, &true)?,
+            SocketAddr::V6(_) => setsockopt(&raw, sockopt::Ipv6RecvErr, &true)?,
+        }
         let any = address.ip().is_unspecified();
         match address {
             SocketAddr::V4(_) if any => setsockopt(&raw, sockopt::Ipv4PacketInfo, &true)?,
@@ -75,12 +81,28 @@ impl Socket {
         })
     }
 
-    /// Waits until there may be something to receive.
+    /// Waits until there may be something to receive, or an error.
     ///
     /// # Errors
     /// When the runtime ends.
     pub async fn readable(&self) -> io::Result<()> {
-        self.udp.readable().await
+        let either = Interest::READABLE | Interest::ERROR;
+        self.udp.ready(either).await.map(drop)
+    }
+
+    /// One ICMP error, if there is one: to whom the datagram went, and how much
+    /// of it is quoted in the buffer.
+    pub fn try_bounced(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr, Icmp)> {
+        loop {
+            let bounced = self
+                .udp
+                .try_io(Interest::ERROR, || bounced(&self.udp, buffer));
+            match bounced {
+                Ok(Some(bounced)) => return Some(bounced),
+                Ok(None) => {} // An error of this host's own.
+                Err(_) => return None,
+            }
+        }
     }
 
     /// One datagram, if there is one.
@@ -106,13 +128,46 @@ impl Socket {
     /// Those of the socket; a full buffer is `WouldBlock`.
     pub fn try_send(&self, payload: &[u8], to: SocketAddr) -> io::Result<()> {
         let from = self.heard.as_ref().and_then(|heard| heard.at(to));
-        match from {
+        let send = || match from {
             None => self.udp.try_send_to(payload, to).map(drop),
             Some(from) => self.udp.try_io(Interest::WRITABLE, || {
                 send_from(&self.udp, payload, to, from)
             }),
+        };
+        // An ICMP error about an earlier datagram is reported here, once, and
+        // this one is not sent.
+        for _ in 0..2 {
+            match send() {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => {}
+                result => return result,
+            }
         }
+        send()
     }
+}
+
+fn bounced(udp: &UdpSocket, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr, Icmp)>> {
+    let mut control = [0; 256];
+    let mut iov = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_ERRQUEUE;
+    let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut iov, Some(&mut control), flags)?;
+    let to = message.address.as_ref().and_then(address);
+    let icmp = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4RecvErr(error, Some(_))
+        | ControlMessageOwned::Ipv6RecvErr(error, Some(_)) => Some(Icmp {
+            kind: error.ee_type,
+            code: error.ee_code,
+        }),
+        _ => None,
+    });
+    Ok(to.zip(icmp).map(|(to, icmp)| (message.bytes, to, icmp)))
+}
+
+fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = storage
+        .as_sockaddr_in()
+        .map(|v4| SocketAddr::V4((*v4).into()));
+    v4.or_else(|| Some(SocketAddr::V6((*storage.as_sockaddr_in6()?).into())))
 }
 
 fn recv_with_address(
@@ -123,13 +178,7 @@ fn recv_with_address(
     let mut iov = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::empty();
     let message = recvmsg::<SockaddrStorage>(udp.as_raw_fd(), &mut iov, Some(&mut control), flags)?;
-    let storage = message.address.as_ref();
-    let from = storage.and_then(|address| {
-        let v4 = address
-            .as_sockaddr_in()
-            .map(|v4| SocketAddr::V4((*v4).into()));
-        v4.or_else(|| Some(SocketAddr::V6((*address.as_sockaddr_in6()?).into())))
-    });
+    let from = message.address.as_ref().and_then(address);
     let from = from.ok_or_else(|| io::Error::other("a datagram from nowhere"))?;
     let at = message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
@@ -200,5 +249,35 @@ mod tests {
             let (_, from) = client.recv_from(&mut buffer).await.unwrap();
             assert_eq!(from.ip(), asked.parse::<IpAddr>().unwrap());
         }
+    }
+
+    #[tokio::test]
+    async fn tells_what_comes_back_and_loses_nothing_for_it() {
+        let server = Socket::bind("127.0.0.1:0".parse().unwrap(), &Arc::default()).unwrap();
+        let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let gone = closed.local_addr().unwrap();
+        drop(closed);
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut buffer = [0; 64];
+        server.udp.writable().await.unwrap();
+        server.try_send(b"anybody?", gone).unwrap();
+        // On loopback the error is there before the call returns.
+        server
+            .try_send(b"hello", client.local_addr().unwrap())
+            .unwrap();
+        let hello = client.recv_from(&mut buffer);
+        let hello = tokio::time::timeout(std::time::Duration::from_secs(5), hello);
+        assert_eq!(hello.await.expect("it got lost").unwrap().0, 5);
+
+        let port_unreachable = Icmp { kind: 3, code: 3 };
+        let (length, to, icmp) = loop {
+            server.readable().await.unwrap();
+            if let Some(bounced) = server.try_bounced(&mut buffer) {
+                break bounced;
+            }
+        };
+        assert_eq!((to, icmp), (gone, port_unreachable));
+        assert_eq!(&buffer[..length], b"anybody?");
+        assert_eq!(server.try_bounced(&mut buffer), None);
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::report::Asks;
 use super::trial::Trial;
-use super::{Discover, EARLY};
+use super::{Discover, EARLY, MARGIN};
 use crate::nat::{Behaviour, Dependence::EndpointIndependent};
 
 /// So many early packets, since it takes one that is not lost; all of them
@@ -47,8 +47,6 @@ impl Discover {
         }
     }
 }
-
-const MARGIN: Duration = Duration::from_millis(4);
 
 /// Did it? Only a NAT that maps endpoint-independently otherwise can tell.
 pub(super) fn judge(trials: &[Trial], loss: f64, behaviour: &Behaviour) -> Option<bool> {

@@ -8,8 +8,9 @@
 //! packet would be solicited, or would spoil the mappings still to be measured.
 //!
 //! In the same wait, the *early* socket lets the server's other address send to
-//! it first and only then sends there, and if ports are not kept, a dozen more
-//! sockets show how they are chosen.
+//! it first and only then sends there, if ports are not kept, a dozen more
+//! sockets show how they are chosen, and the server is asked what came back of
+//! its packets that were not let in.
 //!
 //! A verdict from silence needs a server that has proved to be able to speak
 //! from there, and so many silent sends that loss, as seen on the other tests,
@@ -32,6 +33,7 @@ mod port_mapping;
 mod report;
 mod rfc4787;
 mod trial;
+mod unsolicited;
 mod verdict;
 
 #[cfg(test)]
@@ -63,6 +65,7 @@ pub use report::{
 };
 pub use rfc4787::{Compliance, Requirement, sheet};
 use trial::{Answer, Trial};
+pub use unsolicited::Unsolicited;
 
 /// The mapping socket.
 const MAPPING: SocketId = 0;
@@ -80,6 +83,9 @@ const ALLOCATION: Range<SocketId> = 5..17;
 /// How many sockets it may want, numbered from 0. The hands open each before
 /// the first datagram on it is sent: fresh, on a port of the system's choice.
 pub const SOCKETS: usize = ALLOCATION.end;
+
+/// What an answer that should be there by now may be late, beside half a round trip.
+const MARGIN: Duration = Duration::from_millis(4);
 
 /// Enough to tell filtering from the loss of every second round trip.
 const BATCHES: u32 = 5;
@@ -177,6 +183,7 @@ impl Discover {
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.let_early_in(now);
+        self.ask_bounced(now);
         self.send_due(now);
         self.conclude(now);
     }
@@ -208,9 +215,12 @@ impl Discover {
         if self.report.is_some() {
             return None;
         }
-        let sends = self.trials.iter().filter_map(Trial::due);
+        let sends = self.tests().filter_map(Trial::due);
         let next = sends.chain(self.early_at()).min();
-        Some(next.unwrap_or_else(|| self.deadline()))
+        let next = next.unwrap_or_else(|| self.deadline());
+        let questions = self.trials.iter().filter_map(Trial::due);
+        let question = questions.chain(self.bounced_at()).min();
+        Some(question.map_or(next, |at| next.min(at)))
     }
 
     /// Has anything answered yet? Until then the hands do well to find out
@@ -297,7 +307,7 @@ impl Discover {
             // Somebody has answered for the server: no answer of its own will come.
             false => self.rejected_by.is_some(),
         };
-        let sending = self.trials.iter().any(|t| t.due().is_some());
+        let sending = self.tests().any(|t| t.due().is_some());
         let sending = sending || self.early_at().is_some();
         if !settled && (sending || now < self.deadline()) {
             return;
@@ -310,12 +320,18 @@ impl Discover {
         self.outbox.clear();
     }
 
+    /// The trials that there is a wait for: the question what came back is
+    /// asked while others are waited for, or in vain.
+    fn tests(&self) -> impl Iterator<Item = &Trial> {
+        self.trials.iter().filter(|t| t.asks != Asks::Unsolicited)
+    }
+
     /// Nothing more is to be learnt from this trial by waiting.
     fn is_settled(&self, trial: &Trial) -> bool {
         trial.is_answered()
             || match trial.asks {
                 Asks::Mapping | Asks::Allocation | Asks::AfterEarly => false,
-                Asks::EarlyInbound => true,
+                Asks::EarlyInbound | Asks::Unsolicited => true,
                 // Without another address or port the server cannot do it.
                 Asks::OtherAddress => self.s1_answered() && self.other.is_none(),
                 Asks::OtherPort => {
@@ -346,7 +362,9 @@ impl Discover {
         if open > 0 {
             let again = |t: &&mut Trial| !t.asks.is_enough_once() || !t.is_answered();
             // Nothing is early any more once it has been sent to.
-            let again = |t: &&mut Trial| again(t) && t.asks != Asks::EarlyInbound;
+            let again = |t: &&mut Trial| {
+                again(t) && !matches!(t.asks, Asks::EarlyInbound | Asks::Unsolicited)
+            };
             for trial in self.trials.iter_mut().filter(again) {
                 trial.schedule(now, tries, spacing);
             }
@@ -355,7 +373,7 @@ impl Discover {
     }
 
     fn deadline(&self) -> Instant {
-        let last = self.trials.iter().filter_map(Trial::last_sent).max();
+        let last = self.tests().filter_map(Trial::last_sent).max();
         let last = last.unwrap_or(self.started);
         let measured = self.trials.iter().filter_map(Trial::round_trip).max();
         match (self.config.wait, measured.or(self.host_is_up)) {

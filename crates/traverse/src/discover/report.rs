@@ -10,6 +10,7 @@ use super::lifetime::LifetimeReport;
 use super::path::PathReport;
 use super::port_mapping::PortMapping;
 pub use super::trial::Asks;
+use super::unsolicited::Unsolicited;
 use crate::nat::Behaviour;
 
 /// What was found, in the shape of natprobe's JSON.
@@ -36,6 +37,9 @@ pub struct Report {
     /// Does a packet that comes before our own has gone out make the NAT give
     /// ours another port? Openers with a low TTL cure it. `None`: not tested.
     pub remaps_after_early_inbound: Option<bool>,
+    /// What does a packet get from where its mapping has not sent to? `None`:
+    /// not tested, or the server cannot tell.
+    pub unsolicited: Option<Unsolicited>,
     /// Is it the same every time? `None`: it was measured once.
     pub determinism: Option<Determinism>,
     /// Does the outer address lead back in? `None`: not tested, which is how

@@ -29,6 +29,10 @@ enum Server {
     OtherIsDead,
     /// Tells no OTHER-ADDRESS on either of its addresses.
     Untold,
+    /// Does not know BOUNCED.
+    Old,
+    /// What it sends to one filtering socket comes back.
+    OneBounces,
     Dead,
 }
 
@@ -68,14 +72,24 @@ impl Host for TestServer {
         if self.fault == Server::Dead || (self.fault == Server::OtherIsDead && socket > 1) {
             return;
         }
-        self.brain.handle_input(now, socket, from, datagram);
+        let request = Message::parse(datagram).unwrap();
+        match self.fault == Server::Old && request.bounced().is_some() {
+            true => {
+                let known = wire::binding_request(request.transaction(), None);
+                self.brain.handle_input(now, socket, from, &known);
+            }
+            false => self.brain.handle_input(now, socket, from, datagram),
+        }
         while let Some(mut transmit) = self.brain.poll_transmit() {
             match self.fault {
                 Server::IgnoresChange => transmit.socket = socket,
                 Server::WrongSource => transmit.socket = 3,
+                Server::OneBounces if transmit.to.port() == 33001 => {
+                    let icmp = wire::Icmp { kind: 3, code: 3 };
+                    self.handle_icmp(now, transmit.to, icmp, &transmit.payload);
+                }
                 Server::OtherIsDead if transmit.socket > 1 => continue,
                 Server::Untold => {
-                    let request = Message::parse(datagram).unwrap();
                     let answer = wire::Builder::success(&request).xor_mapped(from);
                     (transmit.socket, transmit.payload) = (socket, answer.finish());
                 }
@@ -83,6 +97,9 @@ impl Host for TestServer {
             }
             self.outbox.push_back(transmit);
         }
+    }
+    fn handle_icmp(&mut self, now: Instant, to: SocketAddr, icmp: wire::Icmp, quoted: &[u8]) {
+        self.brain.handle_icmp(now, to, icmp, quoted);
     }
     fn handle_timeout(&mut self, now: Instant) {
         self.brain.handle_timeout(now);
@@ -479,4 +496,83 @@ fn what_was_heard_is_certain_and_what_was_not_nearly_so() {
     assert!((1.0 - 1e-6..1.0).contains(&filtering), "{filtering}");
     let lone = Scene::named("full-cone").server(Server::OneAddress).run();
     assert_eq!(lone.confidence.filtering, None);
+}
+
+#[test]
+fn what_a_strangers_packet_gets_is_told() {
+    use Unsolicited::*;
+    for name in Profile::NAMES {
+        let mut profile = Profile::named(name).unwrap();
+        for (code, refusal) in [
+            (None, Silence),
+            (Some(0), IcmpUnreachable),
+            (Some(1), IcmpHostUnreachable),
+            (Some(3), IcmpPortUnreachable),
+            (Some(9), IcmpAdminProhibited),
+            (Some(13), IcmpAdminProhibited),
+        ] {
+            profile.refuses = code;
+            let expected = match profile.filtering {
+                _ if profile.blocks_udp => None,
+                EndpointIndependent => Some(Delivered),
+                _ => Some(refusal),
+            };
+            let mut told = 0;
+            for seed in 0..20 {
+                let mut scene = Scene::behind(std::slice::from_ref(&profile));
+                (scene.seed, scene.loss) = (seed, if seed < 2 { 0.0 } else { 10.0 });
+                let report = scene.run();
+                let got = report.unsolicited;
+                told += u32::from(got.is_some());
+                // Under loss it may remain untested, but never be wrong.
+                assert!(
+                    got == expected || (scene.loss > 0.0 && got.is_none()),
+                    "{name} {seed}: {report:#?}"
+                );
+            }
+            assert!(told >= 15 || expected.is_none(), "{name} {code:?}: {told}");
+        }
+    }
+    let masquerade = Scene::named("masquerade").run();
+    assert_eq!(masquerade.unsolicited, Some(IcmpPortUnreachable));
+}
+
+#[test]
+fn heavy_loss_of_icmp_is_not_taken_for_silence() {
+    for seed in 0..200 {
+        let mut scene = Scene::named("masquerade");
+        (scene.loss, scene.seed) = (50.0, seed);
+        let got = scene.run().unsolicited;
+        assert_ne!(got, Some(Unsolicited::Silence), "{seed}");
+    }
+}
+
+#[test]
+fn the_question_what_came_back_costs_no_time() {
+    for name in ["restricted", "masquerade"] {
+        let report = Scene::named(name).run();
+        assert!(report.unsolicited.is_some());
+        // A round trip, four times 20 ms, and the wait.
+        assert!(report.elapsed_ms < 231.0, "{}", report.elapsed_ms);
+        let mut slow = Scene::named(name);
+        slow.hop = Duration::from_millis(75);
+        assert_eq!(slow.run().unsolicited, report.unsolicited);
+    }
+}
+
+#[test]
+fn what_the_server_cannot_tell_is_not_taken_for_silence() {
+    use Server::*;
+    for server in [Old, OneAddress, IgnoresChange, OtherIsDead, Untold] {
+        for name in ["restricted", "port-restricted", "masquerade", "symmetric"] {
+            let report = Scene::named(name).server(server).run();
+            assert_eq!(report.unsolicited, None, "{name}: {report:#?}");
+        }
+    }
+    // The port of one socket has a past, and with it another one's fate.
+    let report = Scene::named("port-restricted").server(OneBounces).run();
+    assert_eq!(report.unsolicited, None);
+    // What comes in is seen without it.
+    let cone = Scene::named("full-cone").server(Old).run();
+    assert_eq!(cone.unsolicited, Some(Unsolicited::Delivered));
 }

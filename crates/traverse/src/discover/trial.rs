@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use serde::Serialize;
-use wire::{Change, Message, Transaction};
+use wire::{Change, Icmp, Message, Transaction};
 
 use super::measurement::transaction;
 use crate::io::{SocketId, Transmit};
@@ -26,6 +26,8 @@ pub enum Asks {
     EarlyInbound,
     /// And now that I send there: from where do you see me?
     AfterEarly,
+    /// What came back of your answers from your other address and port?
+    Unsolicited,
 }
 
 /// The same question from one socket to one address, and what came of it.
@@ -35,6 +37,8 @@ pub(super) struct Trial {
     pub(super) to: SocketAddr,
     pub(super) asks: Asks,
     pub(super) answers: Vec<Answer>,
+    /// The answers that [`Asks::Unsolicited`] is about.
+    pub(super) about: Vec<Transaction>,
     sends: Vec<Send>,
     due: Option<Instant>,
     left: u32,
@@ -59,6 +63,10 @@ pub(super) struct Answer {
     pub(super) origin: Option<SocketAddr>,
     pub(super) other: Option<SocketAddr>,
     pub(super) error: Option<u16>,
+    /// Does the server know what comes back of its answers?
+    pub(super) bounces: bool,
+    /// This has.
+    pub(super) icmp: Option<Icmp>,
     pub(super) sent: Instant,
     pub(super) round_trip: Duration,
 }
@@ -109,6 +117,7 @@ impl Trial {
             to,
             asks,
             answers: Vec::new(),
+            about: Vec::new(),
             sends: Vec::new(),
             due: None,
             left: 0,
@@ -137,11 +146,15 @@ impl Trial {
             at: now,
             answered: false,
         });
+        let payload = match self.asks {
+            Asks::Unsolicited => wire::bounced_request(transaction, &self.about),
+            _ => wire::binding_request(transaction, self.asks.change()),
+        };
         Some(Transmit {
             socket: self.socket,
             to: self.to,
             ttl: None,
-            payload: wire::binding_request(transaction, self.asks.change()),
+            payload,
         })
     }
 
@@ -165,6 +178,8 @@ impl Trial {
             origin: message.response_origin(),
             other: message.other_address(),
             error: message.error(),
+            bounces: message.bounced().is_some(),
+            icmp: message.icmp(),
             sent: send.at,
             round_trip: now - send.at,
         };
@@ -196,6 +211,12 @@ impl Trial {
         self.sends.last().map(|send| send.at)
     }
 
+    /// The transactions of the last sends, at most so many.
+    pub(super) fn newest(&self, most: usize) -> Vec<Transaction> {
+        let newest = self.sends.iter().rev().take(most);
+        newest.map(|send| send.transaction).collect()
+    }
+
     pub(super) fn sent(&self) -> usize {
         self.sends.len()
     }
@@ -211,9 +232,9 @@ impl Trial {
 }
 
 impl Asks {
-    /// The answer comes from where it was asked.
+    /// From where do you see me, and no more.
     pub(super) fn is_plain(self) -> bool {
-        self.change().is_none()
+        matches!(self, Asks::Mapping | Asks::Allocation | Asks::AfterEarly)
     }
 
     /// The tests that show the same as this one, by the packets that they
@@ -222,18 +243,21 @@ impl Asks {
         match self {
             Asks::OtherAddress | Asks::EarlyInbound => &[Asks::OtherAddress, Asks::EarlyInbound],
             Asks::OtherPort => &[Asks::OtherPort],
-            Asks::Mapping | Asks::Allocation | Asks::AfterEarly => &[],
+            Asks::Mapping | Asks::Allocation | Asks::AfterEarly | Asks::Unsolicited => &[],
         }
     }
 
     /// One answer says it all; the others also measure the loss.
     pub(super) fn is_enough_once(self) -> bool {
-        matches!(self, Asks::Allocation | Asks::AfterEarly)
+        matches!(
+            self,
+            Asks::Allocation | Asks::AfterEarly | Asks::Unsolicited
+        )
     }
 
     fn change(self) -> Option<Change> {
         match self {
-            Asks::Mapping | Asks::Allocation | Asks::AfterEarly => None,
+            Asks::Mapping | Asks::Allocation | Asks::AfterEarly | Asks::Unsolicited => None,
             Asks::OtherAddress | Asks::EarlyInbound => Some(Change {
                 ip: true,
                 port: true,

@@ -7,7 +7,7 @@ use super::report::{
     Asks, Cause, CauseCode, Confidence, Evidence, Note, NoteCode, Report, Verdict,
 };
 use super::trial::{Trial, let_in, loss, witnesses};
-use super::{Discover, MAPPING, births, early};
+use super::{Discover, MAPPING, births, early, unsolicited};
 use crate::nat::{
     Behaviour,
     Dependence::{self, *},
@@ -46,6 +46,7 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         allocation: births::allocation(discover, &behaviour),
         public_addresses: births::public_addresses(discover, &behaviour),
         remaps_after_early_inbound: early::judge(&discover.trials, bench.loss, &behaviour),
+        unsolicited: unsolicited::judge(discover, bench.loss),
         confidence: Confidence {
             mapping: behaviour.mapping.map(|_| 1.0),
             filtering: behaviour.filtering.map(|_| 1.0 - bench.doubt),
@@ -280,10 +281,12 @@ impl Bench<'_> {
             let asked_for = match trial.asks {
                 Asks::OtherAddress | Asks::EarlyInbound => Some("its other address and port"),
                 Asks::OtherPort => Some("its other port"),
-                Asks::Mapping | Asks::Allocation | Asks::AfterEarly => None,
+                Asks::Mapping | Asks::Allocation | Asks::AfterEarly | Asks::Unsolicited => None,
             };
             let moved = match trial.asks {
-                Asks::Mapping | Asks::Allocation | Asks::AfterEarly => from == to,
+                Asks::Mapping | Asks::Allocation | Asks::AfterEarly | Asks::Unsolicited => {
+                    from == to
+                }
                 Asks::OtherAddress | Asks::EarlyInbound => {
                     from.ip() != to.ip() && from.port() != to.port()
                 }

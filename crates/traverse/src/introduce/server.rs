@@ -5,10 +5,13 @@
 //! [`Server::handle_timeout`] when [`Server::poll_timeout`] says so, and send
 //! what [`Server::poll_transmit`] yields from the socket that it names.
 //!
+//! [`Server::handle_icmp`] is for what comes back of what was sent.
+//!
 //! Without a [`Relay`] it does not relay: no payload of a client reaches another
 //! but the sealed offer and its answer, and those only to a client that has
 //! registered.
 
+mod bounce;
 mod classic;
 mod introducer;
 mod registration;
@@ -22,6 +25,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
 use wire::{Builder, Change, Class, MAX_DATAGRAM, Message, Method, ParseError, code, turn};
 
+use super::bounces::Bounces;
 use super::cookie::Cookies;
 use super::forward::{Due, Introductions};
 use super::limit::Limiter;
@@ -106,6 +110,7 @@ pub struct Server {
     limiter: Limiter,
     registry: Registry,
     introductions: Introductions,
+    bounces: Bounces,
     relay: Option<Relay>,
     rng: ChaCha20Rng,
     stats: Stats,
@@ -130,6 +135,7 @@ impl Server {
             limiter: Limiter::new(config.rate),
             registry: Registry::new(config.most_names),
             introductions: Introductions::default(),
+            bounces: Bounces::default(),
             relay: None,
             rng: ChaCha20Rng::from_seed(config.secret),
             stats: Stats::default(),
@@ -318,6 +324,7 @@ impl Server {
         if let Some(other) = self.other(inbound.socket) {
             answer = answer.other_address(other);
         }
+        answer = self.tell_bounced(inbound, answer);
         self.stats.bindings += 1;
         self.push(via, to, answer.finish());
         Ok(())

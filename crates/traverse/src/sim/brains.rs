@@ -3,12 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use wire::Icmp;
+
 use super::Host;
 use crate::endpoint::Endpoint;
 use crate::introduce::server::Server;
 use crate::io::{SocketId, Transmit};
 
 impl Host for Server {
+    fn handle_icmp(&mut self, now: Instant, to: SocketAddr, icmp: Icmp, quoted: &[u8]) {
+        self.handle_icmp(now, to, icmp, quoted);
+    }
+
     fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
         self.handle_input(now, socket, from, datagram);
     }

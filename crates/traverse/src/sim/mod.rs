@@ -11,7 +11,7 @@
 //! ```
 //!
 //! It models what decides whether peers connect, and nothing else: there is no
-//! ICMP, no fragmentation, no bandwidth and no queue.
+//! ICMP but a NAT's refusal, no fragmentation, no bandwidth and no queue.
 
 mod brains;
 mod nat;
@@ -30,6 +30,8 @@ pub use network::{DEFAULT_TTL, HostId, Lost, Network, Place};
 pub use ports::Ports;
 pub use profile::Profile;
 
+use wire::Icmp;
+
 use crate::io::{SocketId, Transmit};
 
 /// A brain that can be plugged into a [`Network`].
@@ -43,6 +45,8 @@ use crate::io::{SocketId, Transmit};
 pub trait Host {
     /// A datagram has come to `socket`.
     fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]);
+    /// An ICMP error has come about what was sent to `to`, which it quotes.
+    fn handle_icmp(&mut self, _now: Instant, _to: SocketAddr, _icmp: Icmp, _quoted: &[u8]) {}
     /// The time that [`poll_timeout`](Host::poll_timeout) asked for has come.
     fn handle_timeout(&mut self, now: Instant);
     /// The next datagram to send, until there is none.

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use self::flight::{Arrival, Packet, Stop, forwarded};
+use wire::Icmp;
+
+use self::flight::{Arrival, Packet, Stop, forwarded, refused};
 use super::{Dropped, Host, Nat, Profile};
 use crate::io::{SocketId, Transmit};
 
@@ -252,6 +254,7 @@ impl Network {
                 to,
                 ttl: ttl.unwrap_or(DEFAULT_TTL),
                 payload,
+                refusal: None,
             };
             self.sent += 1;
             self.enter(place, packet);
@@ -307,13 +310,20 @@ impl Network {
     }
 
     fn come_in(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
-        let Some((_, nat)) = &mut self.segments[place.0].uplink else {
+        let Some((parent, nat)) = &mut self.segments[place.0].uplink else {
             return Err((packet, Dropped::NoRoute));
         };
         // A router looks the mapping up before it counts the hop.
         match nat.inbound(self.now, packet.from, packet.to) {
             Ok(to) => self.enter_down(place, forwarded(Packet { to, ..packet })?),
-            Err(reason) => Err((packet, reason)),
+            Err(reason) => {
+                let (parent, refuses) = (*parent, nat.profile().refuses);
+                // No error about an error (RFC 1122 §3.2.2).
+                if refuses.is_some() && packet.refusal.is_none() {
+                    self.enter(parent, refused(&packet, refuses));
+                }
+                Err((packet, reason))
+            }
         }
     }
 
@@ -324,13 +334,17 @@ impl Network {
         brains: &mut [&mut dyn Host],
     ) -> Result<(), (Packet, Dropped)> {
         let mut sockets = self.hosts[id].sockets.iter();
-        match sockets.position(|&bound| bound == packet.to) {
-            Some(socket) => {
-                brains[id].handle_input(self.now, socket, packet.from, &packet.payload);
-                Ok(())
+        let Some(socket) = sockets.position(|&bound| bound == packet.to) else {
+            return Err((packet, Dropped::NoSocket));
+        };
+        let (now, brain) = (self.now, &mut brains[id]);
+        match packet.refusal {
+            None => brain.handle_input(now, socket, packet.from, &packet.payload),
+            Some(code) => {
+                brain.handle_icmp(now, packet.from, Icmp { kind: 3, code }, &packet.payload);
             }
-            None => Err((packet, Dropped::NoSocket)),
         }
+        Ok(())
     }
 
     /// Puts a packet on a segment: to the neighbour that it is for, or up.

@@ -30,6 +30,9 @@ pub struct Profile {
     /// host's own has gone out makes an entry that owns the addresses and
     /// ports, and the host's own packet is moved to another outer port.
     pub remaps_after_early_inbound: bool,
+    /// What it does not let in it refuses with an ICMP destination-unreachable
+    /// of this code; without one it is silent.
+    pub refuses: Option<u8>,
     /// No UDP passes in either direction.
     pub blocks_udp: bool,
 }
@@ -62,6 +65,7 @@ impl Profile {
             lifetime: Duration::from_secs(120),
             hairpin: false,
             remaps_after_early_inbound: false,
+            refuses: None,
             blocks_udp: false,
         }
     }
@@ -97,6 +101,8 @@ impl Profile {
             },
             "masquerade" => Self {
                 remaps_after_early_inbound: true,
+                // The router's own stack: nobody listens there.
+                refuses: Some(3),
                 ..port_restricted
             },
             "udp-blocked" => Self {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::Place;
+use super::{DEFAULT_TTL, Place};
 use crate::sim::Dropped;
 
 /// Where a packet is next looked at.
@@ -32,6 +32,9 @@ pub(super) struct Packet {
     pub(super) to: SocketAddr,
     pub(super) ttl: u8,
     pub(super) payload: Vec<u8>,
+    /// It is an ICMP destination-unreachable of this code about the payload,
+    /// which was going where this one comes from.
+    pub(super) refusal: Option<u8>,
 }
 
 /// One hop further, if the time to live allows it (RFC 1812 §5.3.1).
@@ -42,5 +45,16 @@ pub(super) fn forwarded(packet: Packet) -> Result<Packet, (Packet, Dropped)> {
             ttl: ttl - 1,
             ..packet
         }),
+    }
+}
+
+/// The ICMP error about a packet, on its way to who sent it.
+pub(super) fn refused(packet: &Packet, code: Option<u8>) -> Packet {
+    Packet {
+        from: packet.to,
+        to: packet.from,
+        ttl: DEFAULT_TTL,
+        payload: packet.payload.clone(),
+        refusal: code,
     }
 }
