@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use traverse::endpoint::{Endpoint, Event};
-use traverse::io::SocketId;
+use traverse::io::{Inbound, SocketId};
 use traverse::plan::Side;
 
 use crate::discover::address_towards;
@@ -146,6 +146,12 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
         self.endpoint.describe(Instant::now(), side);
     }
 
+    /// The brain, to be told something; what it then wants is done by
+    /// [`Self::next`].
+    pub fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
     /// The local port of a socket.
     pub fn port(&self, socket: SocketId) -> u16 {
         self.sockets.port(socket).unwrap_or(0)
@@ -175,7 +181,8 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
                     payload,
                 });
                 self.answered.get_or_insert(from);
-                self.endpoint.handle_input(at, socket, from, payload);
+                let inbound = Inbound { socket, from, ttl };
+                self.endpoint.handle_input(at, inbound, payload);
             }
             Received::Bounced {
                 to,

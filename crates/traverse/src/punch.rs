@@ -8,10 +8,12 @@
 //! before others, as a controlling agent does in RFC 8445 §8.1.1.
 
 mod agent;
+mod meter;
 mod pair;
 pub mod schedule;
 mod volley;
 
 pub use agent::{Agent, Config, Event, Observed, Role};
+pub use meter::{Burst, Measured, Meter};
 pub use pair::Path;
 pub use volley::{Shot, Volley, shots};

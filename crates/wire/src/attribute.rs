@@ -80,6 +80,8 @@ pub enum Attribute {
     /// Has an ICMP error come back for one of these answers? In a request their
     /// transactions, 12 bytes each; empty in an answer that can tell.
     Bounced = 0xcf09,
+    /// Part of a measurement of a path, among probes: which, and its figures.
+    Measure = 0xcf0a,
     /// Empty: credentials for the relay are asked for. In the answer, sealed
     /// to the asker's key: those credentials.
     Relay = 0xcf10,

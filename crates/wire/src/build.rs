@@ -170,6 +170,11 @@ impl Builder {
         self.raw(Attribute::Attempt, &attempt)
     }
 
+    /// MEASURE.
+    pub fn measure(self, measure: &[u8]) -> Self {
+        self.raw(Attribute::Measure, measure)
+    }
+
     /// BOUNCED: of these answers, or in an answer of none.
     pub fn bounced(self, about: &[Transaction]) -> Self {
         self.raw(Attribute::Bounced, about.as_flattened())

@@ -24,6 +24,9 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
         // Long enough to join two ends of a packet by eye.
         let [a, b, c, ..] = message.transaction();
         let _ = write!(text, " {a:02x}{b:02x}{c:02x}");
+        if message.measure().is_some() {
+            text.push_str(", measures");
+        }
         if message.use_candidate() {
             text.push_str(match message.class() {
                 Class::Indication => ", confirms",

@@ -215,6 +215,11 @@ impl<'a> Message<'a> {
         self.array(Attribute::Attempt)
     }
 
+    /// Which part of a measurement a probe is, and its figures.
+    pub fn measure(&self) -> Option<&'a [u8]> {
+        self.get(Attribute::Measure)
+    }
+
     /// Which answers may have come back as ICMP errors; of none in an answer.
     pub fn bounced(&self) -> Option<&'a [Transaction]> {
         let (transactions, rest) = self.get(Attribute::Bounced)?.as_chunks();

@@ -14,7 +14,7 @@ use traverse::endpoint::{self, Endpoint, Event};
 use traverse::identity::fingerprint;
 use traverse::introduce::client;
 use traverse::plan::{Limits, Plan, Side};
-use traverse::punch::{Path, Role};
+use traverse::punch::{Measured, Path, Role};
 use traverse::relay;
 use traverse::verdict::Cause;
 use wire::code;
@@ -23,6 +23,7 @@ use crate::cli::Args;
 use crate::plan::announced;
 use crate::report::{Outcome, Report};
 use crate::settings::Settings;
+use crate::stay::{Nat, nat};
 use crate::trace::Trace;
 
 /// How long to wait for the peer, and for the path, unless told otherwise.
@@ -33,6 +34,9 @@ const KNOCK: Duration = Duration::from_millis(500);
 
 /// RFC 8656 §17.
 const TURN_PORT: u16 = 3478;
+
+/// How long the path may take to be measured.
+const MEASURE_PATH: Duration = Duration::from_secs(3);
 
 /// How long our NAT may take to be measured.
 const MEASURE: Duration = Duration::from_secs(1);
@@ -51,6 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let limits = args.limits()?;
+    let known = args.nat.as_deref().map(nat).transpose()?;
     let settings = Settings::gather(args).await?;
     let any = match settings.server {
         SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
@@ -82,11 +87,18 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         session,
         start,
         limits,
+        known,
         introduced: None,
         plan: None,
+        measured: None,
         peer: args.peer.clone(),
     };
-    let outcome = attempt.run().await;
+    let mut outcome = attempt.run().await;
+    if args.watch
+        && let Ok((ended, at)) = &mut outcome
+    {
+        (*ended, *at) = attempt.stay(ended.clone(), *at).await?;
+    }
     let registered = !attempt.session.endpoint().mapped().is_empty();
     let left = match registered {
         true => attempt.session.leave().await,
@@ -111,6 +123,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         probes_sent: attempt.session.endpoint().probes_sent(),
         plan: attempt.plan,
         limits,
+        measured: attempt.measured.take(),
         outcome,
     };
     drop(attempt);
@@ -187,15 +200,17 @@ async fn measure(server: SocketAddr, limits: Limits) -> Option<Side> {
     (report.verdict == discover::Verdict::Measured).then(|| Side::of(&report, limits))
 }
 
-struct Attempt<'a, W> {
+pub struct Attempt<'a, W> {
     settings: &'a Settings,
-    args: &'a Args,
-    session: Session<W>,
-    start: Instant,
+    pub args: &'a Args,
+    pub session: Session<W>,
+    pub start: Instant,
     limits: Limits,
+    pub known: Option<Nat>,
     introduced: Option<Instant>,
-    plan: Option<(Role, Plan)>,
-    peer: Option<String>,
+    pub plan: Option<(Role, Plan)>,
+    measured: Option<Measured>,
+    pub peer: Option<String>,
 }
 
 impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
@@ -207,12 +222,20 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         };
         let give_up = patience.map(|patience| self.start + patience);
         let mut connected: Option<(Path, Instant)> = None;
+        let known = self.known.as_ref().map(|nat| nat.side(self.limits));
         let mut measuring = !self.args.no_measure;
-        let mut measured = std::pin::pin!(measure(self.settings.server, self.limits));
+        let (server, limits) = (self.settings.server, self.limits);
+        let mut measured = std::pin::pin!(async {
+            match known {
+                Some(side) => Some(side),
+                None => measure(server, limits).await,
+            }
+        });
+        let mut path_by: Option<Instant> = None;
         loop {
             let waiting = self.introduced.is_none();
             let expired = async {
-                match give_up.filter(|_| waiting) {
+                match path_by.or(give_up.filter(|_| waiting)) {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
                     None => std::future::pending().await,
                 }
@@ -224,7 +247,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     self.session.describe(side);
                     continue;
                 }
-                () = expired => return self.nobody().await,
+                () = expired => match connected {
+                    Some((path, at)) => return Ok((Outcome::Connected(path), at)),
+                    None => return self.nobody().await,
+                },
                 _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
             };
             let event = match event {
@@ -242,7 +268,17 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     }
                     connected = Some((path, Instant::now()));
                 }
-                Event::Finished { .. } => {
+                Event::Finished { peer } => {
+                    if let Some((path, at)) = connected {
+                        if self.args.quick {
+                            return Ok((Outcome::Connected(path), at));
+                        }
+                        path_by = Some(Instant::now() + MEASURE_PATH);
+                        self.session.endpoint_mut().measure(Instant::now(), &peer);
+                    }
+                }
+                Event::Measured { measured, .. } => {
+                    self.measured = Some(measured);
                     if let Some((path, at)) = connected {
                         return Ok((Outcome::Connected(path), at));
                     }

@@ -64,6 +64,20 @@ pub struct Args {
     /// Yes, more than a router can be expected to bear
     #[arg(long)]
     pub yes: bool,
+    /// Do not measure the path once it is there
+    #[arg(long)]
+    pub quick: bool,
+    /// Stay connected: keep the path open, say when it breaks or improves, and
+    /// punch it anew. Ends with Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// From one sign of life to the next, in seconds; with --nat no more than
+    /// half of the lifetime in that report
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "2")]
+    pub keepalive: Duration,
+    /// A natprobe report on the network that we are in, instead of measuring it
+    #[arg(long, value_name = "FILE.json")]
+    pub nat: Option<PathBuf>,
     /// No relay: a path that is not direct does not count
     #[arg(long, conflicts_with = "relay_only")]
     pub direct_only: bool,

@@ -5,6 +5,7 @@ mod cli;
 mod plan;
 mod report;
 mod settings;
+mod stay;
 mod trace;
 
 use std::process::ExitCode;

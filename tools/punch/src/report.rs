@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use traverse::plan::{Limits, Plan};
-use traverse::punch::{Path, Role};
+use traverse::punch::{Burst, Measured, Path, Role};
 use traverse::verdict::Cause;
 use vantage::Seen;
 
 use crate::plan;
 
 /// How an attempt ended.
+#[derive(Clone)]
 pub enum Outcome {
     Connected(Path),
     Failed(Cause),
@@ -31,6 +32,7 @@ pub struct Report {
     pub probes_sent: u32,
     pub plan: Option<(Role, Plan)>,
     pub limits: Limits,
+    pub measured: Option<Measured>,
     pub outcome: Outcome,
 }
 
@@ -64,6 +66,7 @@ impl Report {
             "probes_sent": self.probes_sent,
             "plan": self.plan.map(|(role, plan)| plan::to_json(&plan, role, &self.limits)),
             "guess": null,
+            "path": self.measured,
             "cause": null,
         });
         match &self.outcome {
@@ -105,7 +108,7 @@ impl Report {
         match &self.outcome {
             Outcome::Connected(path) => format!(
                 "{}: {} at {} reaches {peer} at {}, {} ms after the introduction, \
-                 with {} probes ({}).",
+                 with {} probes ({}).{}",
                 self.result(),
                 self.name,
                 self.local,
@@ -113,6 +116,7 @@ impl Report {
                 ms(self.elapsed),
                 self.probes_sent,
                 self.strategy(path),
+                self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
                 "failed: {} does not reach {peer}, after {} ms and {} probes: {}: {cause}.",
@@ -128,4 +132,28 @@ impl Report {
 /// Milliseconds, to a tenth.
 fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// What the path is worth, as a sentence of its own.
+pub fn worth(measured: &Measured) -> String {
+    let Some(rtt) = measured.rtt else {
+        return " The peer did not take part in measuring the path.".into();
+    };
+    let rate = |burst: Option<Burst>| {
+        let rate = burst.and_then(|burst| burst.mbit_s);
+        rate.map_or("?".into(), |rate| format!("{rate:.0}"))
+    };
+    let way = match (measured.direct, measured.hops) {
+        (Some(true), Some(hops)) => format!("direct, {hops} hops away"),
+        (Some(true), None) => "direct".into(),
+        (Some(false), _) => "not direct".into(),
+        (None, _) => "hops unknown".into(),
+    };
+    format!(
+        " The path: {way}; round trip {} ms, loss {:.0} %, a burst of {} Mbit/s there and {} back.",
+        ms(rtt),
+        measured.loss * 100.0,
+        rate(measured.sent),
+        rate(measured.received),
+    )
 }

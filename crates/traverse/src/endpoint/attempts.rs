@@ -7,9 +7,9 @@ use std::time::Instant;
 use wire::Message;
 
 use crate::candidate::Candidates;
-use crate::io::{SocketId, Transmit};
+use crate::io::{Inbound, Transmit};
 use crate::plan::Plan;
-use crate::punch::{Agent, Event};
+use crate::punch::{Agent, Event, Measured, Meter, Shot};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -26,6 +26,10 @@ pub(super) struct Attempt {
     pub(super) theirs: Candidates,
     pub(super) plan: Plan,
     pub(super) stage: Stage,
+    /// Of the path that there is.
+    pub(super) meter: Option<Meter>,
+    /// The path is being measured.
+    pub(super) measuring: bool,
 }
 
 #[derive(Debug)]
@@ -48,12 +52,47 @@ impl Attempts {
     pub(super) fn handle_input(
         &mut self,
         now: Instant,
-        socket: SocketId,
-        from: SocketAddr,
+        inbound: Inbound,
         message: &Message<'_>,
     ) -> bool {
+        let Inbound { socket, from, ttl } = inbound;
         let mut table = self.table.iter_mut();
-        table.any(|a| a.agent.handle_input(now, socket, from, message))
+        if message.measure().is_none() {
+            return table.any(|a| a.agent.handle_input(now, socket, from, message));
+        }
+        let attempt = table.find(|a| message.attempt() == Some(a.agent.keys().attempt));
+        let meter = attempt.and_then(|attempt| attempt.meter.as_mut());
+        if let Some(meter) = meter {
+            meter.handle_input(now, Shot { socket, to: from }, ttl, message);
+            return true;
+        }
+        false
+    }
+
+    /// Begins to measure the path to that peer, if there is one.
+    pub(super) fn measure(&mut self, now: Instant, peer: &str) {
+        let attempt = self.table.iter_mut().find(|a| a.peer == peer);
+        if let Some(attempt) = attempt
+            && let Some(meter) = &mut attempt.meter
+        {
+            meter.start(now);
+            attempt.measuring = true;
+        }
+    }
+
+    pub(super) fn meter(&mut self, peer: &str) -> Option<&mut Meter> {
+        let attempt = self.table.iter_mut().find(|a| a.peer == peer)?;
+        attempt.meter.as_mut()
+    }
+
+    /// A measurement that is over.
+    pub(super) fn poll_measured(&mut self, now: Instant) -> Option<(String, Measured)> {
+        let mut table = self.table.iter_mut().filter(|a| a.measuring);
+        table.find_map(|attempt| {
+            let measured = attempt.meter.as_ref()?.result(now)?;
+            attempt.measuring = false;
+            Some((attempt.peer.clone(), measured))
+        })
     }
 
     pub(super) fn handle_refused(&mut self, to: SocketAddr) {
@@ -65,16 +104,25 @@ impl Attempts {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         for attempt in &mut self.table {
             attempt.agent.handle_timeout(now);
+            if let Some(meter) = &mut attempt.meter {
+                meter.handle_timeout(now);
+            }
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let timeouts = self.table.iter().map(|a| a.agent.poll_timeout());
-        timeouts.flatten().min()
+        let measuring = self.table.iter().filter(|a| a.measuring);
+        let meters = measuring.map(|a| a.meter.as_ref().and_then(Meter::poll_timeout));
+        timeouts.chain(meters).flatten().min()
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.table.iter_mut().find_map(|a| a.agent.poll_transmit())
+        let mut table = self.table.iter_mut();
+        table.find_map(|a| {
+            let measure = || a.meter.as_mut().and_then(Meter::poll_transmit);
+            a.agent.poll_transmit().or_else(measure)
+        })
     }
 
     /// What an agent says, and whose it is.

@@ -31,10 +31,10 @@ use self::relaying::Relaying;
 use crate::candidate::Candidates;
 use crate::identity::PublicKey;
 use crate::introduce::client::{self, Client, Introduced, Invitation};
-use crate::io::{SocketId, Transmit};
+use crate::io::{Inbound, SocketId, Transmit};
 use crate::plan::{self, Limits, Plan, Ports, Side, Strategy};
 use crate::punch::{
-    self, Agent, Path, Role, Volley,
+    self, Agent, Measured, Meter, Path, Role, Shot, Volley,
     schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT},
 };
 use crate::relay;
@@ -123,6 +123,13 @@ pub enum Event {
     Finished {
         /// The peer's name.
         peer: String,
+    },
+    /// What the path is worth, after [`Endpoint::measure`].
+    Measured {
+        /// The peer's name.
+        peer: String,
+        /// The figures.
+        measured: Measured,
     },
     /// There is none, and this is why.
     Failed {
@@ -269,30 +276,53 @@ impl Endpoint {
         self.client.refresh(now);
     }
 
-    /// One datagram that came to that socket; true if it was understood.
-    pub fn handle_input(
-        &mut self,
-        now: Instant,
-        socket: SocketId,
-        from: SocketAddr,
-        bytes: &[u8],
-    ) -> bool {
-        let understood = match self.relaying.handle_input(now, from, bytes) {
-            Input::NotOurs => self.take(now, socket, from, bytes),
+    /// Measures the path to that peer, if there is one and the peer does the
+    /// same; it takes about half a second, and a hundred packets at once.
+    pub fn measure(&mut self, now: Instant, peer: &str) {
+        self.attempts.measure(now, peer);
+        self.advance(now);
+    }
+
+    /// Asks the peer for a sign of life on the path that there is, which also
+    /// keeps the NATs' mappings.
+    pub fn beat(&mut self, now: Instant, peer: &str) {
+        if let Some(meter) = self.attempts.meter(peer) {
+            meter.beat();
+        }
+        self.advance(now);
+    }
+
+    /// When the peer was last heard on that path, after it was there.
+    pub fn heard(&mut self, peer: &str) -> Option<Instant> {
+        self.attempts.meter(peer)?.heard()
+    }
+
+    /// One datagram; true if it was understood.
+    pub fn handle_input(&mut self, now: Instant, inbound: Inbound, bytes: &[u8]) -> bool {
+        let understood = match self.relaying.handle_input(now, inbound.from, bytes) {
+            Input::NotOurs => self.take(now, inbound, bytes),
             Input::Consumed => true,
-            Input::Relayed { peer, payload } => self.take(now, RELAY, peer, &payload),
+            Input::Relayed { peer, payload } => {
+                let relayed = Inbound {
+                    socket: RELAY,
+                    from: peer,
+                    ttl: None,
+                };
+                self.take(now, relayed, &payload)
+            }
         };
         self.advance(now);
         understood
     }
 
-    fn take(&mut self, now: Instant, socket: SocketId, from: SocketAddr, bytes: &[u8]) -> bool {
+    fn take(&mut self, now: Instant, inbound: Inbound, bytes: &[u8]) -> bool {
+        let Inbound { socket, from, .. } = inbound;
         let Ok(message) = Message::parse(bytes) else {
             return false;
         };
         let mut understood = true;
         if message.method() == Method::Probe {
-            understood = self.attempts.handle_input(now, socket, from, &message);
+            understood = self.attempts.handle_input(now, inbound, &message);
         } else if message.method() == Method::Binding {
             for question in self.gather.iter_mut().chain(&mut self.fresh) {
                 question.hear(from, &message);
@@ -398,6 +428,9 @@ impl Endpoint {
         }
         self.relaying.advance();
         self.agent_events();
+        while let Some((peer, measured)) = self.attempts.poll_measured(now) {
+            self.events.push_back(Event::Measured { peer, measured });
+        }
         while let Some(transmit) = self.attempts.poll_transmit() {
             let transmit = match transmit.socket {
                 RELAY => self.relaying.wrap(now, transmit.to, &transmit.payload),
@@ -690,6 +723,8 @@ impl Endpoint {
             theirs,
             plan,
             stage: Stage::Punching,
+            meter: None,
+            measuring: false,
         });
     }
 
@@ -741,6 +776,14 @@ impl Endpoint {
             let event = match event {
                 punch::Event::Connected(path) => {
                     attempt.stage = Stage::Connected;
+                    let mut seed = [0; 32];
+                    self.rng.fill_bytes(&mut seed);
+                    let keys = attempt.agent.keys().clone();
+                    let to = Shot {
+                        socket: path.socket,
+                        to: path.remote,
+                    };
+                    attempt.meter = Some(Meter::new(keys, to, path.relayed, seed));
                     Event::Connected { peer, path }
                 }
                 punch::Event::Finished => {

@@ -302,6 +302,11 @@ impl Agent {
         self.events.pop_front()
     }
 
+    /// What it is keyed with.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Probes sent, openers and nominations included.
     pub fn probes_sent(&self) -> u32 {
         self.probes

@@ -8,7 +8,7 @@ use wire::Icmp;
 use super::Host;
 use crate::endpoint::Endpoint;
 use crate::introduce::server::Server;
-use crate::io::{SocketId, Transmit};
+use crate::io::{Inbound, SocketId, Transmit};
 
 impl Host for Server {
     fn handle_icmp(&mut self, now: Instant, to: SocketAddr, icmp: Icmp, quoted: &[u8]) {
@@ -34,7 +34,8 @@ impl Host for Server {
 
 impl Host for Endpoint {
     fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
-        self.handle_input(now, socket, from, datagram);
+        let ttl = None;
+        self.handle_input(now, Inbound { socket, from, ttl }, datagram);
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use quinn::Incoming;
 use traverse::endpoint::Event;
 use traverse::identity::PublicKey;
+use traverse::io::Inbound;
 use traverse::punch::{Path, Role};
 use traverse::verdict::Cause;
 use wire::code;
@@ -24,7 +25,12 @@ impl Hub {
     pub(super) fn aside(&mut self, aside: Aside) -> anyhow::Result<()> {
         match aside {
             Aside::Stun(from, datagram) => {
-                self.brain.handle_input(Instant::now(), 0, from, &datagram);
+                let inbound = Inbound {
+                    socket: 0,
+                    from,
+                    ttl: None,
+                };
+                self.brain.handle_input(Instant::now(), inbound, &datagram);
             }
             Aside::Refused(to) => {
                 self.brain.handle_refused(to);
@@ -57,6 +63,7 @@ impl Hub {
                 code::reason(code)
             ),
             Event::ServerSilent => self.tell(Notice::ServerSilent(self.settings.server)),
+            Event::Measured { .. } => {}
             Event::PeerUnavailable { peer, .. } => {
                 if let Some(cause) = self.brain.cause_so_far(&peer) {
                     self.not_yet(peer, cause);
