@@ -34,6 +34,15 @@ found() {
 found port-restricted masquerade
 found symmetric restricted
 
+# leased TYPE PROTOCOL: our own client, and what it leaves behind
+leased() { story "$1,upnp=on" open lease.py "$1,upnp=on" "$2"; }
+
+leased port-restricted pcp
+leased port-restricted nat-pmp
+leased port-restricted upnp-igd
+leased symmetric any
+story port-restricted open lease-nobody.py
+
 # Left to itself, miniupnpd takes the documentation's networks for private ones, where it maps nothing.
 options=(--prefix 11.22.33.0/24)
 story full-cone open port-mapping.py
