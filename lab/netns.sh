@@ -76,6 +76,7 @@ A NAT laboratory in network namespaces.
 Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
 Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
   ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off   addresses=1|2
+  upnp=on|off: the router maps ports for who asks by UPnP-IGD, NAT-PMP or PCP (miniupnpd)
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
   --json          for programs; matrix wants a file name after it (- for stdout)
@@ -162,8 +163,8 @@ rebuild() {
 # build_network: for the two types that were asked
 build_network() {
 	network "${words[@]}"
-	[[ ! $loss ]] || lossy "$loss"
 	raise
+	[[ ! $loss ]] || lossy "$loss"
 }
 
 # private CMD…: run it as the first process of namespaces that die with us. No exec: unshare holds

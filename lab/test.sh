@@ -61,8 +61,11 @@ shell() { stage shellcheck shellcheck -S warning -x lab/*.sh lab/lib/*.sh lab/te
 # labs FILE…: two files at once, each file's lines together
 labs() {
 	lab/netns.sh open open --no-verify -- true || halt 'no lab comes up; lab/netns.sh doctor says why'
-	# the lab builds what it needs itself, and chat is not among it
-	[[ ${PINHOLE_BIN-} ]] || { owner && "${as[@]}" cargo build --release --quiet --package=chat; } || halt 'chat does not build'
+	# the lab builds what it needs itself, and these are not among it
+	if [[ ! ${PINHOLE_BIN-} ]]; then
+		owner && "${as[@]}" cargo build --release --quiet --package=chat || halt 'chat does not build'
+		"${as[@]}" cargo build --release --quiet --package=pinhole-peer --features=gateway --example=lease || halt 'the lease does not build'
+	fi
 	printf '%s\n' "$@" | xargs -P 2 -I{} sh -c 'said=$(bash "$1" 2>&1); printf "%s\n" "— $1" "$said"' sh {}
 }
 

@@ -29,6 +29,7 @@ packages() {
 	has nft || missing+=(nftables)
 	has unshare && has nsenter && has setpriv && has flock || missing+=(util-linux)
 	has mount || missing+=(mount)
+	[[ ${words[*]} != *upnp=on* ]] || has miniupnpd || missing+=(miniupnpd-nftables)
 	if [[ $1 ]]; then
 		has cc || missing+=(gcc libc6-dev)
 		has pkg-config || missing+=(pkg-config)
@@ -36,9 +37,14 @@ packages() {
 		has pkg-config && pkg-config --exists libmnl || missing+=(libmnl-dev)
 	fi
 	install "${missing[@]}"
+	[[ ${words[*]} != *upnp=on* ]] || for_nftables ||
+		die "upnp=on wants a miniupnpd that speaks to nftables: install miniupnpd-nftables in place of the one that is here"
 }
 
 has() { command -v "$1" >/dev/null; }
+
+# for_nftables: whether the miniupnpd that is here writes its rules as the lab has them
+for_nftables() { has miniupnpd && [[ $(miniupnpd --version 2>&1) == *nftables* ]]; }
 
 # install PACKAGE…: as root, or with --install by sudo; else say what to type
 install() {
@@ -96,6 +102,8 @@ doctor() {
 		private nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
 	can wish 'netem' 'no --delay; load sch_netem' \
 		private sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
+	can wish 'miniupnpd, for nftables' 'no upnp=on; it is installed when that is asked (Debian: miniupnpd-nftables)' \
+		for_nftables
 	can wish 'cargo' 'the tools cannot be built here: set PINHOLE_BIN' owner
 	can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
 		pkg-config --exists libnftnl libmnl

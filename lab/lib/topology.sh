@@ -3,6 +3,7 @@
 
 declare -gA setup=()  # node → commands for ip -batch in that node
 declare -gA ruleset=() # router → its rules, behind the parameters that they ask for
+declare -gA mappers=() # routers that map ports for who asks
 declare -gA lifetime=() # router → how long its conntrack remembers UDP
 created=
 log=/run/rendezvous.log
@@ -40,6 +41,7 @@ define public = $3
 	ruleset[$node]+=$rules
 	lifetime[$node]=
 	[[ ${head[timeout]} != *s ]] || lifetime[$node]=${head[timeout]%s}
+	[[ ${head[upnp]} != on ]] || mappers[$node]=1
 }
 
 # side WHO TYPE FIRST N: the hosts of alice or bob behind their router (and its carrier),
@@ -137,6 +139,7 @@ raise() {
 	for node in "${jobs[@]}"; do
 		wait "$node" || die "the network did not come up"
 	done
+	[[ ${#mappers[@]} == 0 ]] || { lib upnp; mapping "${!mappers[@]}"; }
 	[[ ! $delay ]] || slow
 }
 
@@ -171,12 +174,12 @@ lossy() {
 	local hundredths some=
 	printf -v hundredths %.0f "${1}e2"
 	((hundredths == 10000)) || some="numgen random mod 10000 < $hundredths "
-	ruleset[core]="table ip loss {
+	nsenter --net=/run/netns/core nft -f - <<<"table ip loss {
 	chain forward {
 		type filter hook forward priority 0
 		${some}counter drop
 	}
-}"
+}" || die "cannot load the rules for --loss"
 }
 
 # slow: what leaves core has waited

@@ -17,11 +17,14 @@ read_type() {
 		[[ $line == '#'* ]] || break
 		[[ ! $line =~ ^'# '([a-z ]+):\ +(.*) ]] || head[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
 	done
+	head[upnp]=${head[no upnp]:+none}
+	head[upnp]=${head[upnp]:-off}
 	while [[ $spec == *,* ]]; do
 		spec=${spec#*,} override=${spec%%,*}
 		override "$1" "${override%%=*}" "${override#*=}"
 	done
 	[[ ! ${head[said mapping]}${head[said filtering]} ]] || classify
+	[[ ${head[addresses]}:${head[upnp]} != 2:on ]] || usage "$1: miniupnpd knows of one public address, and a pool has two"
 }
 
 # classify: the name that RFC 3489 has for the two axes
@@ -44,6 +47,11 @@ read_rules() {
 		[[ ! ${head[said $piece]} ]] || rules=${rules/"$piece/"+([a-z-])/"$piece/${head[$piece]}"}
 	done
 	[[ ${head[addresses]} != 2 ]] || rules+=$'\n\ninclude "addresses/two.nft"\n'
+	if [[ ${head[upnp]} == on ]]; then
+		piece=napt
+		[[ ${head[name]} != masquerade ]] || piece=masquerade
+		rules+=$'\n\ninclude "upnp/'$piece$'.nft"\n'
+	fi
 	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
 		read -rd '' piece <"$lab/nat/${BASH_REMATCH[1]}"
 		rules=${rules/"${BASH_REMATCH[0]}"/"$piece"}
@@ -57,10 +65,11 @@ read_rules() {
 override() {
 	local spec=$1 key=$2 value=$3
 	case $key=$value in
-	ports=preserve | ports=random | ports=sequential | ports=block | hairpin=on | hairpin=off | addresses=[12]) ;;
+	ports=preserve | ports=random | ports=sequential | ports=block | hairpin=on | hairpin=off | addresses=[12] | upnp=on | upnp=off) ;;
 	ports=*) usage "$spec: ports is preserve, random, sequential or block, not \"$value\"" ;;
 	hairpin=*) usage "$spec: hairpin is on or off, not \"$value\"" ;;
 	addresses=*) usage "$spec: addresses is 1 or 2, not \"$value\"" ;;
+	upnp=*) usage "$spec: upnp is on or off, not \"$value\"" ;;
 	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
 		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
 	mapping=endpoint-independent | mapping=address-dependent | mapping=address-and-port-dependent | \
@@ -68,7 +77,7 @@ override() {
 		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that could be another" ;;
 	mapping=* | filtering=*)
 		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
-	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, hairpin, addresses, mapping and filtering" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, hairpin, addresses, upnp, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"
@@ -82,9 +91,9 @@ list() {
 		local comma='['
 		for name in "${types[@]}"; do
 			read_type "$name"
-			say '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","seen_on":"%s"}' \
+			say '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","upnp":"%s","seen_on":"%s"}' \
 				"$comma" "$name" "${head[class]}" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
-				"${head[timeout]}" "${head[hairpin]}" "${head[seen on]//\"/\\\"}"
+				"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[seen on]//\"/\\\"}"
 			comma=$',\n'
 		done
 		say ']\n'
@@ -93,16 +102,16 @@ list() {
 	exec {out}>&1
 	[[ ! -t 1 ]] || read -r _ columns < <(stty size <&"$out")
 	((columns == 0 || columns >= 190)) || shape=narrow
-	$shape TYPE MAPPING FILTERING PORTS TIMEOUT HAIRPIN 'SEEN ON'
+	$shape TYPE MAPPING FILTERING PORTS TIMEOUT HAIRPIN UPNP 'SEEN ON'
 	for name in "${types[@]}"; do
 		read_type "$name"
 		$shape "$name" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
-			"${head[timeout]}" "${head[hairpin]}" "${head[seen on]}"
+			"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[seen on]}"
 	done
 }
 
-wide() { say '%-21s %-27s %-27s %-11s %-8s %-8s %s\n' "$@"; }
+wide() { say '%-21s %-27s %-27s %-11s %-8s %-8s %-5s %s\n' "$@"; }
 narrow() {
 	say '%-21s %-27s %s\n' "${@:1:3}"
-	fold -sw $((columns > 20 ? columns - 4 : 20)) <<<"$4, $5, $6; $7" | sed 's/^/    /'
+	fold -sw $((columns > 20 ? columns - 4 : 20)) <<<"$4, $5, $6, $7; $8" | sed 's/^/    /'
 }

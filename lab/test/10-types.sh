@@ -22,6 +22,8 @@ prove full-cone,ports=random $E $E random full-cone,ports=sequential $E $E seque
 prove restricted,ports=block $E $A block symmetric,ports=preserve $P $P preserve
 prove address-dependent,ports=preserve $A $A preserve cgnat,ports=random,timeout=9s $E $P random
 prove port-restricted,addresses=2 $E $P preserve symmetric,addresses=2 $P $P random
+prove port-restricted,upnp=on $E $P preserve symmetric,upnp=on $P $P random
+prove address-dependent,upnp=on $A $A random masquerade,upnp=on $E $P preserve
 
 heads=$("$netns" list --json)
 for type in "full-cone $E $E" "restricted $E $A" "port-restricted $E $P" "symmetric $P $P" "address-dependent $A $A" \

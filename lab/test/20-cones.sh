@@ -9,6 +9,7 @@ story masquerade open collision.py shared
 story port-restricted port-restricted race.py kept
 story restricted port-restricted race.py kept
 story cgnat port-restricted race.py kept
+story port-restricted,upnp=on port-restricted,upnp=on race.py kept
 story masquerade port-restricted race.py remapped
 
 story full-cone open pool.py full-cone 1

@@ -22,6 +22,13 @@ refused 'a pool with basic NAT' 'an address of its own' basic,addresses=2 open
 refused 'a pool with masquerade' "the interface's first address" masquerade,addresses=2 open
 refused 'a pool of a carrier' 'RFC 6888' cgnat,addresses=2 open
 refused 'a pool without UDP' 'no UDP gets through' udp-blocked,addresses=2 open
+refused 'upnp=maybe' 'upnp is on or off' full-cone,upnp=maybe open
+refused 'a mapped port without a NAT' 'there is no NAT' open,upnp=on open
+refused 'a mapped port behind a firewall' 'there is no NAT' firewall,upnp=on open
+refused 'a mapped port with basic NAT' 'comes in to every port' basic,upnp=on open
+refused 'a mapped port before a carrier' "the carrier's private ones" open cgnat,upnp=on
+refused 'a mapped port without UDP' 'no UDP gets through' udp-blocked,upnp=on open
+refused 'a mapped port of a pool' 'symmetric,upnp=on,addresses=2: miniupnpd knows of one' symmetric,upnp=on,addresses=2 open
 refused 'a timeout without a unit' 'timeout is in seconds' full-cone,timeout=20 open
 refused 'a timeout of nothing' 'timeout is in seconds' full-cone,timeout=0s open
 refused 'ports without a NAT' 'there is no NAT' open,ports=random open

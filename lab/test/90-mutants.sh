@@ -29,6 +29,9 @@ mutant 'a mapping that depends on the remote' nat/full-cone.nft 's/mapping\/endp
 mutant 'ports that are not sequential' nat/ports/sequential.nft 's/numgen inc/numgen random/' symmetric-sequential open behaviour.py symmetric-sequential $P $P sequential open none $E -
 mutant 'a public port for two hosts' nat/ports/preserve.nft 's/udp sport != @taken/meta l4proto udp/' full-cone open collision.py true
 mutant 'an unguarded router' nat/filtering/address-and-port-dependent.nft '/guard/d' port-restricted port-restricted race.py kept
+mutant 'a router that hears strangers when it maps ports' nat/upnp/napt.nft '/goto stranger/d' port-restricted,upnp=on port-restricted race.py kept
+mutant 'a mapped port that lets all ports in' nat/upnp/napt.nft '/ip pinhole rx/d; /meta mark 7/d' port-restricted,upnp=on open mapped.py port-restricted,upnp=on kept
+mutant 'a router that maps its own packets' nat/upnp/napt.nft '/fib/d' port-restricted,upnp=on open mapped.py port-restricted,upnp=on kept
 mutant 'a mapping that is never refreshed' nat/napt.nft 's/type filter hook postrouting priority srcnat + 10/type nat hook postrouting priority srcnat + 10/' full-cone,timeout=1s full-cone,timeout=1s lifetime.py
 mutant 'a mapping that never dies' lib/types.sh 's/timeout 120s\/timeout \${head/timeout 120s\/timeout 9${head/' full-cone,timeout=1s full-cone,timeout=1s lifetime.py
 mutant 'a hairpin without a filter' nat/filtering/address-and-port-dependent.nft '/opened ip daddr/d' port-restricted,hairpin=on open hairpin.py on no

@@ -1,11 +1,23 @@
-//! Does the home's gateway map ports for who asks? It is asked what it is and
-//! never to map, so that nothing is left behind on it.
+//! Does the home's gateway map ports for who asks? [`port_mapping`] asks it what
+//! it is and never to map, so that nothing is left behind on it; a [`Lease`]
+//! asks for a port, keeps it and gives it back.
+//!
+//! None but the default gateway is asked by NAT-PMP and PCP, and heard. UPnP is
+//! a multicast on the local network; a lease takes the default gateway's answer
+//! alone.
+
+mod ask;
+mod lease;
+
+pub use lease::Lease;
+pub use traverse::lease::{Config, Event, Grant, Mapped, Protocol, Refusal};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use igd_next::SearchOptions;
-use igd_next::aio::tokio::search_gateway;
+use igd_next::aio::Gateway;
+use igd_next::aio::tokio::{Tokio, search_gateway};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -41,8 +53,7 @@ pub async fn port_mapping(server: SocketAddr) -> Result<Option<PortMapping>, Err
         return Ok(None);
     }
     let local = address_towards(server).map_err(|error| Error::Route(server, error))?;
-    let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
-    let gateway = default_gateway(&routes);
+    let gateway = gateway();
     let ((nat_pmp, pcp), upnp_igd) = tokio::join!(
         async {
             let Some(gateway) = gateway else {
@@ -59,6 +70,12 @@ pub async fn port_mapping(server: SocketAddr) -> Result<Option<PortMapping>, Err
         upnp_igd,
         agrees: None,
     }))
+}
+
+/// The default gateway.
+fn gateway() -> Option<Ipv4Addr> {
+    let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    default_gateway(&routes)
 }
 
 async fn nat_pmp(gateway: Ipv4Addr) -> Option<NatPmp> {
@@ -104,10 +121,24 @@ async fn ask<A, R: AsRef<[u8]>>(
     None
 }
 
-/// The first gateway that a search finds; `local` says on which network. A
-/// router may answer from its outer address and name its inner one: that is
-/// believed of nobody but the default gateway.
 async fn upnp_igd(local: IpAddr, gateway: Option<Ipv4Addr>) -> Option<UpnpIgd> {
+    let gateway = search(local, gateway, |_| true).await?;
+    let external = timeout(UPNP_TALK, gateway.get_external_ip()).await;
+    let external = external.ok().and_then(Result::ok);
+    Some(UpnpIgd {
+        external: external.filter(|ip| !ip.is_unspecified()),
+        location: format!("http://{}{}", gateway.addr, gateway.root_url),
+    })
+}
+
+/// The first gateway at an acceptable address that a search finds; `local` says
+/// on which network. A router may answer from its outer address and name its
+/// inner one: that is believed of nobody but the default gateway.
+async fn search(
+    local: IpAddr,
+    gateway: Option<Ipv4Addr>,
+    acceptable: impl Fn(IpAddr) -> bool,
+) -> Option<Gateway<Tokio>> {
     let mut searches = JoinSet::new();
     for number in 0..SEARCHES {
         let mut options = SearchOptions::default();
@@ -119,18 +150,14 @@ async fn upnp_igd(local: IpAddr, gateway: Option<Ipv4Addr>) -> Option<UpnpIgd> {
             search_gateway(options).await.ok()
         });
     }
-    let gateway = loop {
-        if let Ok(Some(gateway)) = searches.join_next().await? {
-            break gateway;
+    // The others end with the set.
+    loop {
+        if let Ok(Some(gateway)) = searches.join_next().await?
+            && acceptable(gateway.addr.ip())
+        {
+            return Some(gateway);
         }
-    };
-    searches.abort_all();
-    let external = timeout(UPNP_TALK, gateway.get_external_ip()).await;
-    let external = external.ok().and_then(Result::ok);
-    Some(UpnpIgd {
-        external: external.filter(|ip| !ip.is_unspecified()),
-        location: format!("http://{}{}", gateway.addr, gateway.root_url),
-    })
+    }
 }
 
 /// The gateway of the default route with the lowest metric in Linux' table of

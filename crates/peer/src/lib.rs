@@ -1,6 +1,7 @@
 //! tokio hands for the brains in `traverse`: sockets, addresses, keys on disk.
 
 pub mod discover;
+#[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod home;
 pub mod host;

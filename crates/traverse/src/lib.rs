@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod identity;
 pub mod introduce;
 pub mod io;
+pub mod lease;
 pub mod nat;
 pub mod oracle;
 pub mod plan;

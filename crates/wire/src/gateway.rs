@@ -1,7 +1,9 @@
 //! What a gateway can be asked without being given anything to do: its outer
 //! address by NAT-PMP (RFC 6886 §3.2), and its sign of life by PCP (RFC 6887
-//! §14.1). The requests that map are not here, so nobody can send one by
+//! §14.1). The requests that map are apart, in [`map`], so nobody sends one by
 //! mistake.
+
+pub mod map;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,14 +22,18 @@ const UNSUPPORTED_VERSION: u8 = 1;
 /// PCP's ANNOUNCE: version 2, opcode 0, a lifetime of 0 and the client's own
 /// address, which a gateway compares with the packet's source.
 pub fn pcp_announce(client: IpAddr) -> [u8; PCP_LENGTH] {
-    let client = match client {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-        IpAddr::V6(ip) => ip,
-    };
     let mut request = [0; PCP_LENGTH];
     request[0] = PCP_VERSION;
-    request[8..].copy_from_slice(&Ipv6Addr::octets(&client));
+    request[8..].copy_from_slice(&v6(client).octets());
     request
+}
+
+/// PCP writes all addresses as IPv6 has them (RFC 6887 §5).
+fn v6(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
 }
 
 /// A NAT-PMP gateway's answer to [`NAT_PMP_REQUEST`].

@@ -1,0 +1,212 @@
+//! The requests that map a UDP port, and their answers: NAT-PMP's (RFC 6886
+//! §3.3) and PCP's (RFC 6887 §11.1). Both give a mapping back by asking for it
+//! with a lifetime of nothing.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{ANSWER, PCP_LENGTH, PCP_VERSION, UNSUPPORTED_VERSION, v6};
+
+const NAT_PMP_MAP_UDP: u8 = 1;
+const PCP_MAP: u8 = 1;
+const PCP_MAP_LENGTH: usize = PCP_LENGTH + 36;
+/// The IP protocol number.
+const UDP: u8 = 17;
+
+/// NAT-PMP's request to map the inner port, from `external` if that can be (0:
+/// from any), for so many seconds.
+pub fn nat_pmp_map(inner: u16, external: u16, lifetime: u32) -> [u8; 12] {
+    let mut request = [0; 12];
+    request[1] = NAT_PMP_MAP_UDP;
+    request[4..6].copy_from_slice(&inner.to_be_bytes());
+    request[6..8].copy_from_slice(&external.to_be_bytes());
+    request[8..].copy_from_slice(&lifetime.to_be_bytes());
+    request
+}
+
+/// An answer to [`nat_pmp_map`]. The outer address takes a request of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NatPmpMapping {
+    /// 0 is success; RFC 6886 §3.5 has the others.
+    pub result: u16,
+    /// The port that is mapped.
+    pub inner: u16,
+    /// The outer port that leads there, on success.
+    pub external: u16,
+    /// For how many seconds.
+    pub lifetime: u32,
+}
+
+impl NatPmpMapping {
+    /// `None`: no such answer.
+    pub fn parse(datagram: &[u8]) -> Option<Self> {
+        let answer: &[u8; 16] = datagram.first_chunk()?;
+        let &[
+            version,
+            opcode,
+            r0,
+            r1,
+            _,
+            _,
+            _,
+            _,
+            i0,
+            i1,
+            e0,
+            e1,
+            lifetime @ ..,
+        ] = answer;
+        ([version, opcode] == [0, ANSWER | NAT_PMP_MAP_UDP]).then_some(Self {
+            result: u16::from_be_bytes([r0, r1]),
+            inner: u16::from_be_bytes([i0, i1]),
+            external: u16::from_be_bytes([e0, e1]),
+            lifetime: u32::from_be_bytes(lifetime),
+        })
+    }
+}
+
+/// What a PCP mapping is known by, besides the client: nobody who does not know
+/// the nonce can change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PcpMap {
+    /// The client's own address and port.
+    pub inner: SocketAddr,
+    /// 96 bits that nobody can guess, the same for as long as it is renewed.
+    pub nonce: [u8; 12],
+}
+
+impl PcpMap {
+    /// PCP's request to map the inner port, from `external` if that can be, for
+    /// so many seconds.
+    pub fn request(&self, external: Option<SocketAddr>, lifetime: u32) -> [u8; PCP_MAP_LENGTH] {
+        let mut request = [0; PCP_MAP_LENGTH];
+        request[..2].copy_from_slice(&[PCP_VERSION, PCP_MAP]);
+        request[4..8].copy_from_slice(&lifetime.to_be_bytes());
+        request[8..24].copy_from_slice(&v6(self.inner.ip()).octets());
+        request[24..36].copy_from_slice(&self.nonce);
+        request[36] = UDP;
+        request[40..42].copy_from_slice(&self.inner.port().to_be_bytes());
+        // Any address of the inner one's family, where none is suggested (§11.1).
+        let any = match self.inner {
+            SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+            SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+        };
+        let external = external.unwrap_or(any);
+        request[42..44].copy_from_slice(&external.port().to_be_bytes());
+        request[44..].copy_from_slice(&v6(external.ip()).octets());
+        request
+    }
+
+    /// The answer to [`request`](Self::request). `None`: it is none, or is about
+    /// another mapping.
+    pub fn parse(&self, datagram: &[u8]) -> Option<PcpMapping> {
+        let answer: &[u8; PCP_MAP_LENGTH] = datagram.first_chunk()?;
+        let &[version, opcode, _, result, l0, l1, l2, l3, ..] = answer;
+        let ours = [version, opcode] == [PCP_VERSION, ANSWER | PCP_MAP]
+            && result != UNSUPPORTED_VERSION
+            && answer[24..36] == self.nonce
+            && answer[36] == UDP
+            && answer[40..42] == self.inner.port().to_be_bytes();
+        let ip: [u8; 16] = answer[44..].try_into().ok()?;
+        ours.then_some(PcpMapping {
+            result,
+            lifetime: u32::from_be_bytes([l0, l1, l2, l3]),
+            external: SocketAddr::new(
+                IpAddr::from(ip).to_canonical(),
+                u16::from_be_bytes([answer[42], answer[43]]),
+            ),
+        })
+    }
+}
+
+/// A PCP server's answer about a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PcpMapping {
+    /// 0 is success; RFC 6887 §7.4 has the others.
+    pub result: u8,
+    /// For how many seconds; after a refusal, how long it will stand.
+    pub lifetime: u32,
+    /// What leads to the inner port, on success.
+    pub external: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OURS: PcpMap = PcpMap {
+        inner: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 2)), 5000),
+        nonce: *b"twelve bytes",
+    };
+
+    /// As a PCP server would answer.
+    fn answer(request: &[u8], result: u8) -> Vec<u8> {
+        let mut answer = request.to_vec();
+        answer[1] |= ANSWER;
+        answer[2..4].copy_from_slice(&[0, result]);
+        answer
+    }
+
+    #[test]
+    fn nat_pmp_says_which_port_for_how_long() {
+        let request = nat_pmp_map(5000, 6000, 7200);
+        assert_eq!(request, [0, 1, 0, 0, 19, 136, 23, 112, 0, 0, 28, 32]);
+        let answer = [0, 129, 0, 0, 0, 0, 0, 9, 19, 136, 23, 112, 0, 0, 28, 32];
+        let mapping = NatPmpMapping {
+            result: 0,
+            inner: 5000,
+            external: 6000,
+            lifetime: 7200,
+        };
+        assert_eq!(NatPmpMapping::parse(&answer), Some(mapping));
+        assert_eq!(NatPmpMapping::parse(&request), None);
+    }
+
+    #[test]
+    fn pcp_says_whose_port_and_what_leads_there() {
+        let request = OURS.request(None, 7200);
+        assert_eq!(request[..8], [2, 1, 0, 0, 0, 0, 28, 32]);
+        assert_eq!(request[20..24], [192, 168, 1, 2]);
+        assert_eq!(request[36..44], [17, 0, 0, 0, 19, 136, 0, 0]);
+        assert_eq!(request[54..], [255, 255, 0, 0, 0, 0]);
+        let wish = "203.0.113.17:6000".parse().unwrap();
+        let granted = OURS.parse(&answer(&OURS.request(Some(wish), 120), 0));
+        let mapping = PcpMapping {
+            result: 0,
+            lifetime: 120,
+            external: wish,
+        };
+        assert_eq!(granted, Some(mapping));
+    }
+
+    #[test]
+    fn an_answer_about_another_mapping_is_none() {
+        let request = OURS.request(None, 120);
+        assert_eq!(OURS.parse(&request), None);
+        for change in [1, 24, 35, 36, 41] {
+            let mut other = answer(&request, 0);
+            assert!(OURS.parse(&other).is_some());
+            other[change] ^= 2;
+            assert_eq!(OURS.parse(&other), None, "byte {change}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_an_answer_or_none(datagram in prop::collection::vec(any::<u8>(), 0..99)) {
+            let _ = NatPmpMapping::parse(&datagram);
+            let _ = OURS.parse(&datagram);
+        }
+
+        #[test]
+        fn any_answer_is_read_and_none_that_is_cut(port: u16, ip: u32, lifetime: u32, result in 2_u8..) {
+            let external = SocketAddr::from((ip.to_be_bytes(), port));
+            let bytes = answer(&OURS.request(Some(external), lifetime), result);
+            prop_assert_eq!(OURS.parse(&bytes), Some(PcpMapping { result, lifetime, external }));
+            for length in 0..bytes.len() {
+                prop_assert_eq!(OURS.parse(&bytes[..length]), None);
+            }
+        }
+    }
+}

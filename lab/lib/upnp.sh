@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# miniupnpd in a router: UPnP-IGD, NAT-PMP and PCP for its LAN. It dies with the lab, as all in it.
+
+# mapping ROUTER…: each has its miniupnpd, up and listening
+mapping() {
+	local node pid end=$((SECONDS + 15))
+	local -A pids=()
+	for node; do
+		configured "$node" >"/run/upnp-$node.conf"
+		# -d also keeps it in the foreground, and what it says shows what it was asked
+		nsenter --net="/run/netns/$node" miniupnpd -d -f "/run/upnp-$node.conf" -P "/run/upnp-$node.pid" \
+			</dev/null >"/run/upnp-$node.log" 2>&1 &
+		pids[$node]=$!
+	done
+	for node; do
+		pid=${pids[$node]}
+		# 5351 in hex, which it opens last
+		until grep -q ':14E7 ' "/proc/$pid/net/udp" 2>/dev/null; do
+			kill -0 "$pid" 2>/dev/null && ((SECONDS < end)) || die "upnp=on: miniupnpd did not come up in $node: $(<"/run/upnp-$node.log")"
+			sleep 0.005
+		done
+		grep -q 'Port forwarding is now enabled' "/run/upnp-$node.log" ||
+			die "upnp=on: miniupnpd in $node will map nothing: $(<"/run/upnp-$node.log")"
+	done
+}
+
+# configured ROUTER: its configuration. That the public addresses are the documentation's keeps miniupnpd
+# from mapping, unless a STUN server sees it there with nothing between: the rendezvous is one.
+configured() {
+	cat <<-CONF
+		ext_ifname=wan
+		ext_perform_stun=yes
+		ext_stun_host=$s1
+		ext_stun_port=$port
+		listening_ip=lan
+		ipv6_disable=yes
+		enable_upnp=yes
+		enable_natpmp=yes
+		secure_mode=yes
+		min_lifetime=1
+		upnp_table_name=miniupnpd
+		upnp_nat_table_name=miniupnpd
+		upnp_nat_chain=upnp_in
+		upnp_forward_chain=upnp_forward
+		upnp_nat_postrouting_chain=upnp_out
+		allow 1024-65535 192.168.0.0/16 1024-65535
+		deny 0-65535 0.0.0.0/0 0-65535
+	CONF
+}
