@@ -50,19 +50,20 @@ measured() {
 
 # asked SPEC: what natprobe would say of that type, for the oracle
 asked() {
-	local nat=true mapping filtering ports= remaps=false
+	local nat=true mapping filtering ports='' remaps=false opens=false
 	read_type "$1"
 	[[ ${head[hosts]} != public ]] || nat=false
 	mapping="\"${head[mapping]}\"" filtering="\"${head[filtering]}\""
 	[[ ${head[mapping]} != none ]] || mapping='"endpoint-independent"'
 	[[ ${head[filtering]} != none ]] || mapping=null filtering=null
 	[[ $1 != masquerade* ]] || remaps=true
+	[[ ${head[upnp]} != on ]] || opens=true
 	case ${head[ports]} in
 	sequential*) ports=',"allocation":{"policy":"sequential","step":1,"range":[40000,40511]}' ;;
 	block*) ports=',"allocation":{"policy":"block","range":[40000,40511]}' ;;
 	esac
-	printf '{"class":"%s","mapping":%s,"filtering":%s,"nat":%s,"remaps_after_early_inbound":%s%s}' \
-		"${head[class]}" "$mapping" "$filtering" $nat $remaps "$ports"
+	printf '{"class":"%s","mapping":%s,"filtering":%s,"nat":%s,"remaps_after_early_inbound":%s,"port_mapping":{"agrees":%s}%s}' \
+		"${head[class]}" "$mapping" "$filtering" $nat $remaps $opens "$ports"
 }
 
 # What a lab may spend that nobody else shares: more packets, and faster.

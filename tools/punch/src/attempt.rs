@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use peer::gateway::{self, Lease};
 use peer::session::{Session, Traffic};
 use peer::udp::Udp;
 use peer::{host, reach};
@@ -88,6 +89,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         start,
         limits,
         known,
+        lease: None,
         introduced: None,
         plan: None,
         measured: None,
@@ -98,6 +100,9 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         && let Ok((ended, at)) = &mut outcome
     {
         (*ended, *at) = attempt.stay(ended.clone(), *at).await?;
+    }
+    if let Some(lease) = attempt.lease.take() {
+        lease.close().await;
     }
     let registered = !attempt.session.endpoint().mapped().is_empty();
     let left = match registered {
@@ -167,6 +172,14 @@ fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoin
     })
 }
 
+/// What becomes of our router's port.
+pub async fn granted(lease: &mut Option<Lease>) -> gateway::Event {
+    match lease {
+        Some(lease) => lease.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn wish(args: &Args) -> endpoint::Wish {
     match (args.direct_only, args.relay_only) {
         (true, _) => endpoint::Wish::Never,
@@ -207,6 +220,8 @@ pub struct Attempt<'a, W> {
     pub start: Instant,
     limits: Limits,
     pub known: Option<Nat>,
+    /// A port of our router, if it gives us one.
+    pub lease: Option<Lease>,
     introduced: Option<Instant>,
     pub plan: Option<(Role, Plan)>,
     measured: Option<Measured>,
@@ -245,6 +260,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 side = &mut measured, if measuring => {
                     measuring = false;
                     self.session.describe(side);
+                    continue;
+                }
+                event = granted(&mut self.lease) => {
+                    self.opened(event);
                     continue;
                 }
                 () = expired => match connected {
@@ -298,6 +317,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         match event {
             Event::Registered(mapped) => {
                 eprintln!("punch: registered as {name}, seen at {mapped}");
+                self.ask_gateway(mapped);
                 if self.args.peer.is_none() {
                     eprintln!("punch: waiting for a peer: punch --name THEM --peer {name}");
                 }
@@ -344,6 +364,36 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Asks our router for a port, if there is a router between.
+    fn ask_gateway(&mut self, mapped: SocketAddr) {
+        let port = self.session.port(0);
+        let translated = host::local_address(self.settings.server, port) != mapped;
+        if self.args.no_port_mapping || self.args.relay_only || !translated || !mapped.is_ipv4() {
+            return;
+        }
+        let config = gateway::Config {
+            observed: vec![mapped.ip()],
+            ..gateway::Config::default()
+        };
+        // Without one it is as before.
+        self.lease = Lease::ask(port, config).ok();
+    }
+
+    /// Where the router's port is of use: an outer one behind another NAT is not.
+    pub fn opened(&mut self, event: gateway::Event) {
+        let mapped = self.session.endpoint().mapped();
+        let external = match event {
+            gateway::Event::Mapped(gateway::Mapped {
+                external, protocol, ..
+            }) if mapped.iter().any(|seen| seen.ip() == external.ip()) => {
+                eprintln!("punch: our router leads from {external} to us ({protocol})");
+                Some(external)
+            }
+            _ => None,
+        };
+        self.session.endpoint_mut().opened(external);
     }
 
     /// Never an answer by UDP, but one by TCP.

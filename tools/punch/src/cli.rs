@@ -78,6 +78,10 @@ pub struct Args {
     /// A natprobe report on the network that we are in, instead of measuring it
     #[arg(long, value_name = "FILE.json")]
     pub nat: Option<PathBuf>,
+    /// Do not ask our router for a port (PCP, NAT-PMP, UPnP-IGD); what it gives
+    /// is given back in the end
+    #[arg(long)]
+    pub no_port_mapping: bool,
     /// No relay: a path that is not direct does not count
     #[arg(long, conflicts_with = "relay_only")]
     pub direct_only: bool,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use traverse::plan::{Limits, Plan};
+use traverse::plan::{Limits, Plan, Strategy};
 use traverse::punch::{Burst, Measured, Path, Role};
 use traverse::verdict::Cause;
 use vantage::Seen;
@@ -99,6 +99,7 @@ impl Report {
             _ if path.relayed => "relay",
             _ if path.lan => "lan",
             Some((_, plan)) if plan.caller.each > 0 => plan.strategy.name(),
+            Some((_, plan)) if plan.strategy == Strategy::PortMapping => plan.strategy.name(),
             _ => "plain",
         }
     }

@@ -12,7 +12,7 @@ use traverse::endpoint::Event;
 use traverse::plan::{Limits, Side};
 use traverse::punch::Role;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, granted};
 use crate::report::Outcome;
 
 /// A sign of life that was not answered is asked for again after this, and so
@@ -109,6 +109,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                         endpoint.beat(now, &peer);
                     }
                     next = now + if beats > 0 { AGAIN } else { pause };
+                    continue;
+                }
+                event = granted(&mut self.lease) => {
+                    self.opened(event);
                     continue;
                 }
                 _ = tokio::signal::ctrl_c() => {
