@@ -173,6 +173,24 @@ fn a_client_stays_for_hours_and_leaves_at_once() {
 }
 
 #[test]
+fn a_client_keeps_the_mapping_of_its_nat_and_says_no_more_than_that() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    run(&mut world, &mut [&mut alice], soon());
+    let (mut words, end) = (0, world.now + Duration::from_secs(120));
+    while let Some(next) = alice.client.poll_timeout().filter(|next| *next < end) {
+        alice.client.handle_timeout(next);
+        while let Some(bytes) = alice.client.poll_transmit() {
+            let message = wire::Message::parse(&bytes).unwrap();
+            assert!(message.is(Class::Indication, Method::Binding));
+            assert!(world.say(ALICE, &bytes).is_empty());
+            words += 1;
+        }
+    }
+    assert!((7..=8).contains(&words), "{words}");
+}
+
+#[test]
 fn a_client_says_why_it_has_no_relay() {
     let failure = |world: &mut World, credentials: Credentials| {
         let mut peer = Peer::with(world, credentials, BOB);
@@ -227,6 +245,27 @@ fn a_client_hears_of_refusals_and_of_a_server_that_forgot_it() {
     run(&mut world, &mut [&mut alice], Duration::from_secs(300));
     let lost = Event::Failed(Failure::Refused(code::ALLOCATION_MISMATCH));
     assert_eq!(alice.events.last(), Some(&lost));
+}
+
+#[test]
+fn a_first_answer_that_comes_twice_starts_nothing_anew() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let first = alice.client.poll_transmit().unwrap();
+    let challenge = world.ask(ALICE, &first);
+    alice.client.handle_input(world.now, at(SERVER), &challenge);
+    // Two minutes have ended between the copies of the request.
+    let first = wire::Message::parse(&first).unwrap().transaction();
+    let again = Builder::new(Class::Error, Method::Allocate, first)
+        .error_code(code::UNAUTHENTICATED)
+        .realm("pinhole")
+        .nonce(b"another nonce");
+    alice
+        .client
+        .handle_input(world.now, at(SERVER), &again.finish());
+    run(&mut world, &mut [&mut alice], Duration::from_secs(5));
+    assert!(alice.client.relayed().is_some(), "{:?}", alice.events);
+    assert_eq!(world.relay().stats().refused, 1);
 }
 
 #[test]

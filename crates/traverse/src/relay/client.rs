@@ -57,6 +57,8 @@ pub struct Client {
     epoch: Instant,
     /// Requests that were sent and not answered: an answer must be to one.
     asked: VecDeque<(Transaction, bool)>,
+    /// Whether the server has told its nonce and we have used it.
+    challenged: bool,
     relayed: Option<SocketAddr>,
     /// When to leave it at that.
     closing: Option<Instant>,
@@ -92,6 +94,7 @@ impl Client {
             local,
             epoch: now,
             asked: VecDeque::new(),
+            challenged: false,
             relayed: None,
             closing: None,
             ended: false,
