@@ -25,7 +25,7 @@ impl Peer {
 
     fn with(world: &mut World, credentials: Credentials, from: &'static str) -> Self {
         let config = client::Config {
-            server: at(SERVER),
+            server: world.address,
             username: credentials.username,
             password: credentials.password,
         };
@@ -56,7 +56,7 @@ fn run(world: &mut World, peers: &mut [&mut Peer], time: Duration) {
                 let Some(peer) = peer else { continue };
                 let input = peer
                     .client
-                    .handle_input(world.now, at(SERVER), &transmit.payload);
+                    .handle_input(world.now, world.address, &transmit.payload);
                 if let Input::Relayed {
                     peer: from,
                     payload,
@@ -139,6 +139,21 @@ fn two_clients_talk_through_their_relayed_addresses() {
     assert_eq!(alice.heard, [(b, b"hi".to_vec())]);
     assert_eq!(bob.heard, [(a, b"hello".to_vec())]);
     assert!(world.to_peers.is_empty(), "no kernel is asked to loop back");
+}
+
+#[test]
+fn the_same_over_ipv6() {
+    let server = at("[2001:db8::1]:8848");
+    let mut world = World::at(server, limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", "[2001:db8:1::2]:40000");
+    let peer = at("[2001:db8:2::2]:9");
+    alice.client.bind_channel(world.now, peer);
+    run(&mut world, &mut [&mut alice], soon());
+    let relayed = alice.client.relayed().unwrap();
+    assert_eq!(relayed.ip(), server.ip());
+    let bytes = alice.client.send_to(world.now, peer, b"hello").unwrap();
+    world.say(alice.from, &bytes);
+    assert_eq!(world.to_peers, [(relayed.port(), peer, b"hello".to_vec())]);
 }
 
 #[test]
