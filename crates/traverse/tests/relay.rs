@@ -100,7 +100,7 @@ fn two_clients_talk_through_their_relayed_addresses() {
         [Event::Allocated {
             relayed: a,
             mapped: Some(at(ALICE)),
-            lifetime: Duration::from_secs(1800),
+            lifetime: Duration::from_secs(600),
         }]
     );
     assert_eq!(
@@ -188,12 +188,44 @@ fn a_client_stays_for_hours_and_leaves_at_once() {
 }
 
 #[test]
+fn a_client_that_leaves_before_it_has_come_leaves_nothing_behind() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let hello = alice.client.poll_transmit().unwrap();
+    let challenge = world.ask(ALICE, &hello);
+    alice.client.handle_input(world.now, at(SERVER), &challenge);
+    alice.client.close(world.now);
+    run(&mut world, &mut [&mut alice], Duration::from_millis(900));
+    assert_eq!(world.relay().stats().allocations, 1);
+    assert_eq!((world.relay().allocations(), world.open.len()), (0, 0));
+    assert_eq!(alice.events, [Event::Failed(Failure::Closed)]);
+    // And where nobody answers, it does not wait for long.
+    let mut bob = Peer::new(&mut world, "bob", BOB);
+    let start = world.now;
+    bob.client.close(world.now);
+    while let Some(next) = bob.client.poll_timeout() {
+        world.now = next;
+        bob.client.handle_timeout(next);
+    }
+    assert_eq!(
+        bob.client.poll_event(),
+        Some(Event::Failed(Failure::Closed))
+    );
+    assert_eq!(world.now - start, Duration::from_secs(1));
+}
+
+#[test]
 fn a_client_keeps_the_mapping_of_its_nat_and_says_no_more_than_that() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     run(&mut world, &mut [&mut alice], soon());
     let (mut words, end) = (0, world.now + Duration::from_secs(120));
-    while let Some(next) = alice.client.poll_timeout().filter(|next| *next < end) {
+    for turn in 0.. {
+        let next = alice.client.poll_timeout().unwrap();
+        if next >= end {
+            break;
+        }
+        assert!(turn < 100, "it asks for time and does nothing with it");
         alice.client.handle_timeout(next);
         while let Some(bytes) = alice.client.poll_transmit() {
             let message = wire::Message::parse(&bytes).unwrap();

@@ -117,6 +117,7 @@ impl Client {
             return false;
         };
         match event {
+            TurnEvent::AllocationCreated(..) if self.closing.is_some() => self.give_back(now),
             TurnEvent::AllocationCreated(_, relayed) => {
                 self.relayed = Some(relayed);
                 let (mapped, lifetime) = self.granted;
