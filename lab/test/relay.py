@@ -94,7 +94,7 @@ def ours():
     alice, bob = Turn("alice", f"{S1}:{PORT}", "alice"), Turn("bob", f"{S1}:{PORT}", "bob")
     a, b = alice.relayed(), bob.relayed()
     check("a registered name gets a relayed address of the rendezvous", a[0] == b[0] == S1, (a, b))
-    seen = alice.says(r"^allocated \S+ (\S+):\d+ 1800$")
+    seen = alice.says(r"^allocated \S+ (\S+):\d+ 600$")
     check("and its own, as the rendezvous sees it", seen and seen[1] == A, alice.said)
     check("the rendezvous' log has it", until(lambda: f"relays for alice at {A}:" in log()), log())
     alice.tell(f"bind {b[0]}:{b[1]}")

@@ -25,7 +25,7 @@ impl Peer {
 
     fn with(world: &mut World, credentials: Credentials, from: &'static str) -> Self {
         let config = client::Config {
-            server: at(SERVER),
+            server: world.address,
             username: credentials.username,
             password: credentials.password,
         };
@@ -56,7 +56,7 @@ fn run(world: &mut World, peers: &mut [&mut Peer], time: Duration) {
                 let Some(peer) = peer else { continue };
                 let input = peer
                     .client
-                    .handle_input(world.now, at(SERVER), &transmit.payload);
+                    .handle_input(world.now, world.address, &transmit.payload);
                 if let Input::Relayed {
                     peer: from,
                     payload,
@@ -100,7 +100,7 @@ fn two_clients_talk_through_their_relayed_addresses() {
         [Event::Allocated {
             relayed: a,
             mapped: Some(at(ALICE)),
-            lifetime: Duration::from_secs(1800),
+            lifetime: Duration::from_secs(600),
         }]
     );
     assert_eq!(
@@ -142,6 +142,21 @@ fn two_clients_talk_through_their_relayed_addresses() {
 }
 
 #[test]
+fn the_same_over_ipv6() {
+    let server = at("[2001:db8::1]:8848");
+    let mut world = World::at(server, limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", "[2001:db8:1::2]:40000");
+    let peer = at("[2001:db8:2::2]:9");
+    alice.client.bind_channel(world.now, peer);
+    run(&mut world, &mut [&mut alice], soon());
+    let relayed = alice.client.relayed().unwrap();
+    assert_eq!(relayed.ip(), server.ip());
+    let bytes = alice.client.send_to(world.now, peer, b"hello").unwrap();
+    world.say(alice.from, &bytes);
+    assert_eq!(world.to_peers, [(relayed.port(), peer, b"hello".to_vec())]);
+}
+
+#[test]
 fn a_client_stays_for_hours_and_leaves_at_once() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
@@ -170,6 +185,56 @@ fn a_client_stays_for_hours_and_leaves_at_once() {
     assert!(world.open.is_empty());
     assert_eq!(alice.events.last(), Some(&Event::Failed(Failure::Closed)));
     assert_eq!(alice.client.poll_timeout(), None);
+}
+
+#[test]
+fn a_client_that_leaves_before_it_has_come_leaves_nothing_behind() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let hello = alice.client.poll_transmit().unwrap();
+    let challenge = world.ask(ALICE, &hello);
+    alice.client.handle_input(world.now, at(SERVER), &challenge);
+    alice.client.close(world.now);
+    run(&mut world, &mut [&mut alice], Duration::from_millis(900));
+    assert_eq!(world.relay().stats().allocations, 1);
+    assert_eq!((world.relay().allocations(), world.open.len()), (0, 0));
+    assert_eq!(alice.events, [Event::Failed(Failure::Closed)]);
+    // And where nobody answers, it does not wait for long.
+    let mut bob = Peer::new(&mut world, "bob", BOB);
+    let start = world.now;
+    bob.client.close(world.now);
+    while let Some(next) = bob.client.poll_timeout() {
+        world.now = next;
+        bob.client.handle_timeout(next);
+    }
+    assert_eq!(
+        bob.client.poll_event(),
+        Some(Event::Failed(Failure::Closed))
+    );
+    assert_eq!(world.now - start, Duration::from_secs(1));
+}
+
+#[test]
+fn a_client_keeps_the_mapping_of_its_nat_and_says_no_more_than_that() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    run(&mut world, &mut [&mut alice], soon());
+    let (mut words, end) = (0, world.now + Duration::from_secs(120));
+    for turn in 0.. {
+        let next = alice.client.poll_timeout().unwrap();
+        if next >= end {
+            break;
+        }
+        assert!(turn < 100, "it asks for time and does nothing with it");
+        alice.client.handle_timeout(next);
+        while let Some(bytes) = alice.client.poll_transmit() {
+            let message = wire::Message::parse(&bytes).unwrap();
+            assert!(message.is(Class::Indication, Method::Binding));
+            assert!(world.say(ALICE, &bytes).is_empty());
+            words += 1;
+        }
+    }
+    assert!((7..=8).contains(&words), "{words}");
 }
 
 #[test]
@@ -227,6 +292,27 @@ fn a_client_hears_of_refusals_and_of_a_server_that_forgot_it() {
     run(&mut world, &mut [&mut alice], Duration::from_secs(300));
     let lost = Event::Failed(Failure::Refused(code::ALLOCATION_MISMATCH));
     assert_eq!(alice.events.last(), Some(&lost));
+}
+
+#[test]
+fn a_first_answer_that_comes_twice_starts_nothing_anew() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let first = alice.client.poll_transmit().unwrap();
+    let challenge = world.ask(ALICE, &first);
+    alice.client.handle_input(world.now, at(SERVER), &challenge);
+    // Two minutes have ended between the copies of the request.
+    let first = wire::Message::parse(&first).unwrap().transaction();
+    let again = Builder::new(Class::Error, Method::Allocate, first)
+        .error_code(code::UNAUTHENTICATED)
+        .realm("pinhole")
+        .nonce(b"another nonce");
+    alice
+        .client
+        .handle_input(world.now, at(SERVER), &again.finish());
+    run(&mut world, &mut [&mut alice], Duration::from_secs(5));
+    assert!(alice.client.relayed().is_some(), "{:?}", alice.events);
+    assert_eq!(world.relay().stats().refused, 1);
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub const INDICATION_OVERHEAD: usize = 36;
 pub const CHANNEL_OVERHEAD: usize = 4;
 
 /// The largest datagram of TURN that is looked at, in bytes: what an Ethernet
-/// carries, which is more than we would send ourselves.
-pub const MAX_DATAGRAM: usize = 1500;
+/// carries, in an indication.
+pub const MAX_DATAGRAM: usize = 1536;
 
 /// UDP in REQUESTED-TRANSPORT.
 const UDP: u8 = 17;

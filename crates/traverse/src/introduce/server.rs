@@ -185,6 +185,9 @@ impl Server {
         }
         if inbound.message.class() != Class::Request {
             // Binding indications keep a mapping open (RFC 8489 §3): nothing to say.
+            if let Some(relay) = &mut self.relay {
+                relay.heard(now, socket, from);
+            }
             return;
         }
         if !self.limiter.allow(now, from.ip()) {

@@ -26,6 +26,8 @@ pub(super) struct Allocation {
     /// Which request made it: the answer may have been lost.
     pub(super) transaction: Transaction,
     pub(super) expires: Instant,
+    /// When its client was heard last.
+    pub(super) heard: Instant,
     /// Payload that it has relayed, both ways.
     pub(super) bytes: u64,
     bucket: Bucket,
@@ -39,7 +41,7 @@ impl Allocation {
         seat: Seat,
         username: String,
         transaction: Transaction,
-        expires: Instant,
+        (now, expires): (Instant, Instant),
         rate: u32,
     ) -> Self {
         Allocation {
@@ -47,6 +49,7 @@ impl Allocation {
             username,
             transaction,
             expires,
+            heard: now,
             bytes: 0,
             bucket: Bucket::new(rate),
             permissions: HashMap::new(),

@@ -40,7 +40,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LAST_WAIT: Duration = Duration::from_millis(1600);
 const TRANSMISSIONS: u32 = 6;
 
-/// How long giving the relayed address back may take.
+/// How long giving the relayed address back may take. Kept, it would count
+/// against the quota until it expires.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// Peers that may be permitted, and those with a channel: more are refused
@@ -57,6 +58,8 @@ pub struct Client {
     epoch: Instant,
     /// Requests that were sent and not answered: an answer must be to one.
     asked: VecDeque<(Transaction, bool)>,
+    /// Whether the server has told its nonce and we have used it.
+    challenged: bool,
     relayed: Option<SocketAddr>,
     /// When to leave it at that.
     closing: Option<Instant>,
@@ -92,6 +95,7 @@ impl Client {
             local,
             epoch: now,
             asked: VecDeque::new(),
+            challenged: false,
             relayed: None,
             closing: None,
             ended: false,
@@ -188,6 +192,9 @@ impl Client {
                 _ => return Input::NotOurs,
             }
         }
+        if self.ended {
+            return Input::Consumed;
+        }
         let transmit = turn_client_proto::api::Transmit::new(
             bytes,
             TransportType::Udp,
@@ -252,10 +259,16 @@ impl Client {
         if self.ended || self.closing.is_some() {
             return;
         }
-        if self.relayed.take().is_some() && self.turn.delete(self.at(now)).is_ok() {
-            self.closing = Some(now + CLOSING);
+        self.closing = Some(now + CLOSING);
+        if self.relayed.take().is_some() {
+            self.give_back(now);
             self.advance(now);
-        } else {
+        }
+        // Otherwise what is being asked for is given back once it is there.
+    }
+
+    fn give_back(&mut self, now: Instant) {
+        if self.turn.delete(self.at(now)).is_err() {
             self.end(Failure::Closed);
         }
     }

@@ -36,6 +36,10 @@ pub const SHORTEST: Duration = Duration::from_secs(600);
 /// refreshed with them after that, too.
 pub const CREDENTIALS: Duration = Duration::from_secs(3600);
 
+/// An allocation whose client is silent for so long makes room for another of
+/// its name: a process that ended without a word would hold it otherwise.
+pub const ABANDONED: Duration = Duration::from_secs(60);
+
 /// Ports that are tried for one allocation before it is refused.
 const TRIES: u8 = 8;
 
@@ -102,6 +106,15 @@ impl Relay {
         Granted {
             credentials: self.config.secret.issue(name, until),
             lifetime: CREDENTIALS,
+        }
+    }
+
+    /// Somebody has said something, be it only to keep a mapping: whoever has
+    /// an allocation there still wants it.
+    pub fn heard(&mut self, now: Instant, socket: SocketId, from: SocketAddr) {
+        let port = self.seats.get(&(socket, from));
+        if let Some(allocation) = port.and_then(|port| self.allocations.get_mut(port)) {
+            allocation.heard = now;
         }
     }
 
@@ -193,6 +206,7 @@ impl Relay {
             self.stats.unpermitted += 1;
             return;
         };
+        allocation.heard = now;
         if !allocation.take(now, payload.len()) {
             self.stats.over_rate += 1;
             return;
@@ -221,7 +235,7 @@ impl Relay {
             opening.seat,
             opening.username.clone(),
             opening.transaction,
-            now + opening.lifetime,
+            (now, now + opening.lifetime),
             self.config.limits.rate,
         );
         self.stats.allocations += 1;
@@ -267,6 +281,23 @@ impl Relay {
             .map(|step| first + ((start + step) % many) as u16)
             .filter(|port| !even || port % 2 == 0)
             .find(|port| !self.allocations.contains_key(port) && !self.openings.contains_key(port))
+    }
+
+    /// Closes the name's allocation that has been silent for longest, if that
+    /// is long enough.
+    fn make_room(&mut self, now: Instant, name: &str) -> bool {
+        let of_name = self
+            .allocations
+            .iter()
+            .filter(|(_, held)| name_of(&held.username) == name);
+        let silent = of_name
+            .min_by_key(|(_, held)| held.heard)
+            .filter(|(_, held)| held.heard + ABANDONED <= now)
+            .map(|(port, _)| *port);
+        if let Some(port) = silent {
+            self.close(port);
+        }
+        silent.is_some()
     }
 
     fn close(&mut self, port: u16) {

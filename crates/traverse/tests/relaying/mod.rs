@@ -35,6 +35,7 @@ pub type Sent = (u16, SocketAddr, Vec<u8>);
 
 /// The server and its hands.
 pub struct World {
+    pub address: SocketAddr,
     pub now: Instant,
     pub server: Server,
     pub open: HashSet<u16>,
@@ -45,8 +46,12 @@ pub struct World {
 
 impl World {
     pub fn new(limits: Limits, allowed: &[&str]) -> Self {
+        Self::at(at(SERVER), limits, allowed)
+    }
+
+    pub fn at(address: SocketAddr, limits: Limits, allowed: &[&str]) -> Self {
         let now = Instant::now();
-        let addresses = vec![at(SERVER), at("203.0.113.1:8849")];
+        let addresses = vec![address, SocketAddr::new(address.ip(), 8849)];
         let server = Server::new(
             ServerConfig {
                 addresses,
@@ -57,9 +62,9 @@ impl World {
             now,
         );
         let allowed: Vec<Cidr> = allowed.iter().map(|text| text.parse().unwrap()).collect();
-        let own = vec![at(SERVER).ip(), at("203.0.113.2:1").ip()];
+        let own = vec![address.ip(), at("203.0.113.2:1").ip()];
         let config = relay::Config {
-            address: at(SERVER).ip(),
+            address: address.ip(),
             ports: 50000..=50009,
             realm: REALM.into(),
             secret: Secret::new("north"),
@@ -69,6 +74,7 @@ impl World {
             limits,
         };
         World {
+            address,
             now,
             server: server.with_relay(Relay::new(config, now)),
             open: HashSet::new(),

@@ -31,6 +31,14 @@ impl Client {
         let Some(error) = message.error() else {
             return true;
         };
+        if error == code::UNAUTHENTICATED
+            && !authenticated
+            && std::mem::replace(&mut self.challenged, true)
+        {
+            // Of a first request that was repeated: its nonce would start all
+            // over, and the server would find us there already.
+            return false;
+        }
         let lost = match (message.method(), error) {
             (_, code::STALE_NONCE) => false,
             (_, code::UNAUTHENTICATED) => authenticated,
@@ -109,6 +117,7 @@ impl Client {
             return false;
         };
         match event {
+            TurnEvent::AllocationCreated(..) if self.closing.is_some() => self.give_back(now),
             TurnEvent::AllocationCreated(_, relayed) => {
                 self.relayed = Some(relayed);
                 let (mapped, lifetime) = self.granted;

@@ -149,10 +149,14 @@ impl Relay {
             return Err(code::INSUFFICIENT_CAPACITY);
         }
         let name = name_of(user.username).to_owned();
-        let limits = &self.config.limits;
-        if self.held.of(&name) >= limits.per_name
-            || self.held_at.of(&seat.1.ip()) >= limits.per_address
-        {
+        let (per_name, per_address) = {
+            let limits = &self.config.limits;
+            (limits.per_name, limits.per_address)
+        };
+        if self.held.of(&name) >= per_name && !self.make_room(now, &name) {
+            return Err(code::QUOTA_REACHED);
+        }
+        if self.held_at.of(&seat.1.ip()) >= per_address {
             return Err(code::QUOTA_REACHED);
         }
         self.held.add(name);
@@ -269,6 +273,7 @@ impl Relay {
         if held.username != user.username {
             return Err(code::WRONG_CREDENTIALS);
         }
+        held.heard = now;
         Ok((port, held))
     }
 

@@ -32,7 +32,7 @@ impl Default for Limits {
             per_name: 4,
             per_address: 32,
             rate: 1_000_000,
-            lifetime: Duration::from_secs(3600),
+            lifetime: super::SHORTEST,
         }
     }
 }
