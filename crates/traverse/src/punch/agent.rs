@@ -344,12 +344,7 @@ impl Agent {
         self.push(Shot { socket, to: remote }, None, answer);
         let nominates = message.use_candidate() && self.role == Role::Target;
         match self.state {
-            State::Punching if nominates && self.may_improve(pair) => {
-                if self.settled.replace(pair) != Some(pair) {
-                    let path = self.pairs[pair].path();
-                    self.events.push_back(Event::Connected(path));
-                }
-            }
+            State::Punching if nominates && self.may_improve(pair) => self.settle(pair),
             State::Punching if nominates => {
                 self.state = State::Lingering {
                     until: now + LINGER,
@@ -451,6 +446,14 @@ impl Agent {
     /// It will do, but a better path may come.
     fn may_improve(&self, pair: usize) -> bool {
         self.pairs[pair].relayed && self.hopeful
+    }
+
+    /// The caller uses this path until there is a better one.
+    fn settle(&mut self, pair: usize) {
+        if self.settled.replace(pair) != Some(pair) {
+            let path = self.pairs[pair].path();
+            self.events.push_back(Event::Connected(path));
+        }
     }
 
     /// The peer has been told often enough.
