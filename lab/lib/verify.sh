@@ -136,7 +136,8 @@ demonstrate() {
 	meet 4 --trace
 	for who in alice bob; do
 		printf '\n%s: punch%s --trace\n' "$who" "$([[ $who == bob ]] || echo ' --peer bob')"
-		cat "$room/$who.log" "$room/$who.out"
+		cat "$room/$who.log"
+		abridged "$room/$who.out"
 	done
 	for who in alice bob; do
 		printf '\nnat-%s: nattrace table\n' "$who"
@@ -147,6 +148,17 @@ demonstrate() {
 	((met < 2)) || lines=("failed: alice's punch could not tell: $(reason | sed 's/^punch: //; s/[^.?!]$/&./')")
 	say '\n%s Expected was %s: %s.\n' "${lines[-1]}" "$expected" "$why"
 	concluded
+}
+
+# abridged FILE: a page of it, from both ends
+abridged() {
+	local lines
+	mapfile -t lines <"$1"
+	if ((${#lines[@]} <= 60)); then
+		cat "$1"
+	else
+		printf '%s\n' "${lines[@]::40}" "         … $((${#lines[@]} - 60)) more packets …" "${lines[@]: -20}"
+	fi
 }
 
 # concluded: the lab's exit code: a call that came to no result is neither as expected nor otherwise

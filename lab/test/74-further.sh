@@ -53,7 +53,7 @@ against() {
 }
 against restricted symmetric 'connects directly'
 against port-restricted symmetric 'connects directly by guessing ports (spray'
-against symmetric symmetric 'connects directly by guessing ports (spray'
+against symmetric symmetric 'takes a relay'
 
 further full-cone --path 'path.hops=["192.168.1.1", "203.0.113.254"]' path.complete=true path.public_at_hop=1 path.filter_at_hop=null path.nats_in_series=false
 further port-restricted --path path.public_at_hop=1 path.filter_at_hop=1 path.nats_in_series=false
