@@ -78,6 +78,17 @@ check("after a restart it arrives whole", came and same(came["path"], content), 
 check("from a part that was kept", kept > 0, part)
 check("its sender is told", alice.wait("sent", name="big file.bin", deadline=60))
 
+# So he does again, and meanwhile the file becomes another one of that size.
+alice.type(f"/send {made(alice.home, 'changing', content)}")
+progress(bob, size // 5)
+bob.kill()
+made(alice.home, "changing", content[::-1])
+bob = Chat("bob", "bob", "--accept-files")
+alice.type("and again?")
+came = bob.wait("received", 120)
+check("a file that has changed arrives as it is now", came and same(came["path"], content[::-1]), bob.events[-3:])
+check("its sender is told", alice.wait("sent", name="changing", deadline=60))
+
 # Several at once, one of them empty, with names that mean harm.
 small = {name: os.urandom(50_000 * n) for n, name in enumerate(("empty", "-rf", "ümläut 👋.txt", ".hidden"))}
 for name, data in small.items():

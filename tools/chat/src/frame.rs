@@ -12,7 +12,7 @@ const MOST_BODY: usize = MOST_TEXT + 64;
 
 const VERSION: u8 = 1;
 
-/// BLAKE3 of a whole file.
+/// BLAKE3 of a file, or of its beginning.
 pub type FileHash = [u8; 32];
 
 /// What is told.
@@ -57,8 +57,6 @@ pub enum Item {
         file: u64,
         /// In bytes.
         size: u64,
-        /// Of the whole.
-        hash: FileHash,
         /// As the sender calls it. Not to be trusted.
         name: String,
     },
@@ -66,8 +64,10 @@ pub enum Item {
     Accept {
         /// The sender's number.
         file: u64,
-        /// What is there already.
+        /// How much is there already.
         offset: u64,
+        /// BLAKE3 of that much.
+        prefix: FileHash,
     },
     /// "No", or "no longer", from either side.
     Decline {
@@ -163,22 +163,21 @@ impl Item {
                 bytes.push(1);
                 bytes.extend(text.as_bytes());
             }
-            Item::Offer {
-                file,
-                size,
-                hash,
-                name,
-            } => {
+            Item::Offer { file, size, name } => {
                 bytes.push(2);
                 bytes.extend(file.to_be_bytes());
                 bytes.extend(size.to_be_bytes());
-                bytes.extend(hash);
                 bytes.extend(name.as_bytes());
             }
-            Item::Accept { file, offset } => {
+            Item::Accept {
+                file,
+                offset,
+                prefix,
+            } => {
                 bytes.push(3);
                 bytes.extend(file.to_be_bytes());
                 bytes.extend(offset.to_be_bytes());
+                bytes.extend(prefix);
             }
             Item::Decline { file, mine, why } => {
                 bytes.push(4);
@@ -200,12 +199,12 @@ impl Item {
             2 => Item::Offer {
                 file: body.number()?,
                 size: body.number()?,
-                hash: body.array()?,
                 name: body.text(MOST_NAME)?,
             },
             3 => Item::Accept {
                 file: body.number()?,
                 offset: body.number()?,
+                prefix: body.array()?,
             },
             4 => Item::Decline {
                 file: body.number()?,
@@ -298,10 +297,13 @@ mod tests {
             Item::Offer {
                 file: 1,
                 size: 2,
-                hash: [3; 32],
                 name: "a b.txt".into(),
             },
-            Item::Accept { file: 1, offset: 9 },
+            Item::Accept {
+                file: 1,
+                offset: 9,
+                prefix: [3; 32],
+            },
             Item::Decline {
                 file: 1,
                 mine: true,

@@ -21,6 +21,10 @@ use crate::tls::{self, Welcome};
 /// Peers that we punch at the same time.
 const MOST_ATTEMPTS: usize = 16;
 
+/// Files each have a thread while they are on their way: eight in each
+/// direction with each of 64 peers, and some that are being opened.
+const MOST_FILE_THREADS: usize = 2048;
+
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
@@ -31,6 +35,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 pub fn run(args: &Args) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(MOST_FILE_THREADS)
         .enable_all()
         .build()?;
     let ended = runtime.block_on(chat(args));

@@ -7,11 +7,11 @@ use quinn::{RecvStream, VarInt};
 use tokio::task::spawn_blocking;
 
 use super::Hub;
-use super::peer::Taking;
+use super::peer::{Sending, Taking};
 use super::transfers::Job;
-use crate::files::carry::{self, Arrival};
-use crate::files::ledger::{Act, File};
-use crate::frame::{FileHash, Item, MOST_NAME};
+use crate::files::carry::{self, Arrival, Source};
+use crate::files::ledger::{Act, File, Start};
+use crate::frame::{Item, MOST_NAME};
 use crate::notice::Notice;
 
 impl Hub {
@@ -52,7 +52,7 @@ impl Hub {
                 let _ = peer.conversation.say(now, item);
             }
             Some(Act::Ask(file)) => self.ask(name, file),
-            Some(Act::Send { file, offset }) => self.send_file(name, file, offset),
+            Some(Act::Send { file, from }) => self.send_file(name, file, from),
             Some(Act::Completed(file)) => {
                 let number = peer
                     .sending
@@ -102,7 +102,8 @@ impl Hub {
         };
         let fits = matches!(
             peer.taking.get(&file),
-            Some(Taking::Ready(part)) if part.written() == offset
+            // Or from the beginning, if what we have is of something else.
+            Some(Taking::Ready(part)) if offset == 0 || part.written() == offset
         );
         let (true, Some(announced)) = (fits, peer.ledger.accepted(file).cloned()) else {
             let _ = stream.stop(VarInt::from_u32(0)); // Nobody has asked for it.
@@ -114,8 +115,7 @@ impl Hub {
         let progress = self.transfers.watch(&name, file, true, &announced);
         let jobs = self.transfers.jobs.clone();
         tokio::spawn(async move {
-            let what = (announced.size, announced.hash);
-            let arrival = carry::receive(stream, part, what, &progress).await;
+            let arrival = carry::receive(stream, part, offset, announced.size, &progress).await;
             let from = name;
             let _ = jobs
                 .send(Job::Arrived {
@@ -134,7 +134,7 @@ impl Hub {
             Job::Measured { to, path, result } => {
                 self.transfers.measuring -= 1;
                 match result {
-                    Ok((size, hash)) => self.offer(now, &to, path, size, hash),
+                    Ok(size) => self.offer(now, &to, path, size),
                     Err(error) => self.problem(format!("not sent: {error:#}")),
                 }
             }
@@ -158,7 +158,7 @@ impl Hub {
                 peer.taking.remove(&file);
                 match result {
                     Ok(part) => {
-                        let Some(item) = peer.ledger.accept(file, part.written()) else {
+                        let Some(item) = peer.ledger.ask(file, part.start()) else {
                             return; // Withdrawn meanwhile.
                         };
                         peer.taking.insert(file, Taking::Ready(part));
@@ -208,7 +208,7 @@ impl Hub {
         for file in peer.ledger.interrupted() {
             match peer.taking.get(&file) {
                 Some(Taking::Ready(part)) => {
-                    if let Some(item) = peer.ledger.accept(file, part.written()) {
+                    if let Some(item) = peer.ledger.ask(file, part.start()) {
                         let _ = peer.conversation.say(now, item);
                     }
                 }
@@ -251,7 +251,7 @@ impl Hub {
         }
     }
 
-    fn offer(&mut self, now: Instant, to: &str, path: PathBuf, size: u64, hash: FileHash) {
+    fn offer(&mut self, now: Instant, to: &str, path: PathBuf, size: u64) {
         let Some(peer) = self.peers.get_mut(to) else {
             return;
         };
@@ -262,7 +262,7 @@ impl Hub {
         while name.len() > MOST_NAME {
             name.pop();
         }
-        let offered = peer.ledger.offer(File { name, size, hash });
+        let offered = peer.ledger.offer(File { name, size });
         let Some((number, item)) = offered else {
             return self.problem("too many files at once: not sent".into());
         };
@@ -301,8 +301,7 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(name) else {
             return;
         };
-        // From now on it is resumed, whatever happens.
-        if peer.ledger.accept(file, 0).is_none() {
+        if !peer.ledger.accept(file) {
             return;
         }
         peer.taking.insert(file, Taking::Opening);
@@ -310,28 +309,35 @@ impl Hub {
             .reopen(name, peer.key, file, peer.ledger.incoming(file));
     }
 
-    fn send_file(&mut self, name: &str, file: u64, offset: u64) {
+    fn send_file(&mut self, name: &str, file: u64, from: Start) {
         let Some(peer) = self.peers.get_mut(name) else {
             return;
         };
         let (Some(link), Some(path)) = (&peer.link, peer.sources.get(&file)) else {
             return;
         };
-        // The peer may have asked twice, if it could not know that we heard.
-        let what = (link.id, offset);
-        if peer.sending.insert(file, what) == Some(what) {
-            return;
-        }
-        let (connection, path) = (link.connection.clone(), path.clone());
         let Some(known) = peer.ledger.outgoing(file) else {
             return;
         };
+        // The peer may have asked twice, if it could not know that we heard.
+        let what = (link.id, from);
+        if peer.sending.get(&file).is_some_and(|s| s.what == what) {
+            return;
+        }
+        let source = Source {
+            path: path.clone(),
+            number: file,
+            size: known.size,
+        };
+        let connection = link.connection.clone();
         let progress = self.transfers.watch(name, file, false, known);
         let (jobs, to) = (self.transfers.jobs.clone(), name.to_owned());
-        tokio::spawn(async move {
-            let result = carry::send(&connection, &path, (file, offset), &progress).await;
+        let task = tokio::spawn(async move {
+            let result = carry::send(&connection, source, from, &progress).await;
             let _ = jobs.send(Job::Sent { to, file, result }).await;
         });
+        let task = task.abort_handle();
+        peer.sending.insert(file, Sending { what, task });
     }
 
     fn arrived(&mut self, from: &str, file: u64, arrival: Arrival) {
@@ -355,8 +361,8 @@ impl Hub {
             Arrival::Wrong(part) => {
                 let discarded = part.discard();
                 let why = match discarded {
-                    Ok(()) => "it is not what was announced".to_owned(),
-                    Err(error) => format!("it is not what was announced, and stays: {error}"),
+                    Ok(()) => "it is not what was sent".to_owned(),
+                    Err(error) => format!("it is not what was sent, and stays: {error}"),
                 };
                 self.refuse(from, file, &why);
             }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use tokio::task::AbortHandle;
 use traverse::identity::PublicKey;
 use traverse::punch::{Path, Role};
 
 use crate::conversation::{Conversation, LinkId};
 use crate::files::folder::Part;
-use crate::files::ledger::Ledger;
+use crate::files::ledger::{Ledger, Start};
 use crate::link::Link;
 
 /// A peer.
@@ -41,10 +42,25 @@ pub struct Peer {
     pub ledger: Ledger,
     /// Where our files are.
     pub sources: HashMap<u64, PathBuf>,
-    /// Our files on their way: over which link, from which byte on.
-    pub sending: HashMap<u64, (LinkId, u64)>,
+    /// Our files on their way.
+    pub sending: HashMap<u64, Sending>,
     /// The peer's files on their way.
     pub taking: HashMap<u64, Taking>,
+}
+
+/// A file of ours on its way.
+#[derive(Debug)]
+pub struct Sending {
+    /// Over which link, and from where on.
+    pub what: (LinkId, Start),
+    /// Who sends it. It ends with this.
+    pub task: AbortHandle,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// How far taking a file has come.

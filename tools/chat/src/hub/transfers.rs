@@ -12,7 +12,6 @@ use super::Hub;
 use crate::files::carry::{Arrival, Progress};
 use crate::files::folder::{Folder, Part};
 use crate::files::ledger::File;
-use crate::frame::FileHash;
 use crate::notice::Notice;
 
 /// How often progress is looked at; it is told at every tenth.
@@ -21,11 +20,11 @@ const TICK: Duration = Duration::from_millis(200);
 /// A task that has ended.
 #[derive(Debug)]
 pub enum Job {
-    /// A file of ours was read, to be offered.
+    /// A file of ours was looked at, to be offered.
     Measured {
         to: String,
         path: PathBuf,
-        result: anyhow::Result<(u64, FileHash)>,
+        result: anyhow::Result<u64>,
     },
     /// A file of ours was sent, or the link has ended.
     Sent {
@@ -58,7 +57,7 @@ pub struct Transfers {
     pub(super) folder: Folder,
     pub(super) accept_all: bool,
     pub(super) jobs: mpsc::Sender<Job>,
-    /// Files of ours that are being read before they are offered.
+    /// Files of ours that are being looked at before they are offered.
     pub(super) measuring: usize,
     /// Offers as the user numbers them: whose, and its number there.
     pub(super) offers: BTreeMap<u64, (String, u64)>,
@@ -114,7 +113,7 @@ impl Transfers {
         };
         let (folder, jobs, from) = (self.folder.clone(), self.jobs.clone(), name.to_owned());
         spawn_blocking(move || {
-            let result = folder.part(&key, &announced.hash, announced.size);
+            let result = folder.part(&key, &announced.name, announced.size);
             let _ = jobs.blocking_send(Job::Opened { from, file, result });
         });
     }
