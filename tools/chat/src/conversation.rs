@@ -304,6 +304,7 @@ impl Conversation {
                 self.left(id);
                 Ok(())
             }
+            Frame::Verify(_) => Ok(()), // Not a part of what is said.
         }
     }
 

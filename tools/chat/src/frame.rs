@@ -1,6 +1,8 @@
 //! What two chats tell each other on the control stream of a link: frames of
 //! a type, a length (u32, big endian) and a body.
 
+use crate::verify::Step;
+
 /// The longest message, in bytes of UTF-8.
 pub const MOST_TEXT: usize = 64 * 1024;
 
@@ -31,6 +33,8 @@ pub enum Frame {
     Ack(u64),
     /// The sender leaves, and this is its last frame.
     Bye,
+    /// A step of the comparison of digits.
+    Verify(Step),
 }
 
 /// How far the conversation has come, as one side knows.
@@ -123,6 +127,14 @@ impl Frame {
                 3
             }
             Frame::Bye => 4,
+            Frame::Verify(Step::Commit(hash)) => {
+                bytes.extend(hash);
+                5
+            }
+            Frame::Verify(Step::Reveal(nonce)) => {
+                bytes.extend(nonce);
+                6
+            }
         };
         let length = (bytes.len() - 5) as u32;
         bytes[1..5].copy_from_slice(&length.to_be_bytes());
@@ -150,6 +162,8 @@ impl Frame {
             },
             3 => Frame::Ack(body.number()?),
             4 => Frame::Bye,
+            5 => Frame::Verify(Step::Commit(body.array()?)),
+            6 => Frame::Verify(Step::Reveal(body.array()?)),
             _ => return Ok(None), // Of a later version.
         };
         Ok(Some(frame))
@@ -320,8 +334,10 @@ mod tests {
             of: 3,
             received: 4,
         });
+        let steps = [Step::Commit([5; 32]), Step::Reveal([6; 32])].map(Frame::Verify);
         [hello, Frame::Ack(7), Frame::Bye]
             .into_iter()
+            .chain(steps)
             .chain(items)
             .collect()
     }

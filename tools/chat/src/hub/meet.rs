@@ -19,6 +19,7 @@ use crate::link::{self, Close, Down, Link};
 use crate::notice::{Notice, Way};
 use crate::socket::Aside;
 use crate::tls;
+use crate::verify::Verify;
 
 impl Hub {
     /// A STUN datagram, or an ICMP error.
@@ -119,6 +120,12 @@ impl Hub {
                 if frame == Frame::Bye {
                     return self.lost(now, id, Down::Bye);
                 }
+                if let Frame::Verify(step) = frame {
+                    if let Some(down) = self.verify_step(id, step) {
+                        self.lost(now, id, down);
+                    }
+                    return;
+                }
                 let Some((_, peer)) = self.over(id) else {
                     return;
                 };
@@ -199,7 +206,10 @@ impl Hub {
                 self.problem(format!("cannot remember {name}'s key: {error}"));
             }
         }
+        self.verify_ended(&name);
+        let verify = Verify::new(link.binding, self.settings.identity.public(), link.key);
         let peer = self.peers.get_mut(&name).expect("just found");
+        peer.verify = Some(verify);
         let way = Way {
             lan: peer.path.is_some_and(|path| path.lan),
             remote: link.connection.remote_address(),
@@ -235,6 +245,8 @@ impl Hub {
         };
         let link = peer.link.take();
         let waiting = peer.conversation.waiting();
+        self.verify_ended(&name);
+        let peer = self.peers.get_mut(&name).expect("just found");
         match down {
             Down::Bye => {
                 if let Some(link) = link {
@@ -333,7 +345,7 @@ impl Hub {
     }
 
     /// Whose link that is.
-    fn over(&mut self, id: LinkId) -> Option<(String, &mut Peer)> {
+    pub(super) fn over(&mut self, id: LinkId) -> Option<(String, &mut Peer)> {
         let mut peers = self.peers.iter_mut();
         peers
             .find(|(_, peer)| peer.link.as_ref().is_some_and(|link| link.id == id))

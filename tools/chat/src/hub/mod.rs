@@ -1,5 +1,6 @@
 //! Where everything meets: the socket, the brains, the links, the user.
 
+mod compare;
 mod files;
 mod meet;
 mod peer;

@@ -11,7 +11,9 @@ use traverse::punch::{Path, Role};
 use crate::conversation::{Conversation, LinkId};
 use crate::files::folder::Part;
 use crate::files::ledger::{Ledger, Start};
+use crate::frame::Frame;
 use crate::link::Link;
+use crate::verify::Verify;
 
 /// A peer.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Peer {
     pub conversation: Conversation,
     /// The connection.
     pub link: Option<Link>,
+    /// The comparison of digits over it.
+    pub verify: Option<Verify>,
     /// Datagrams that had come over it when we last sent something or doubted.
     pub heard: u64,
     /// The last path, and who asked for it.
@@ -81,6 +85,7 @@ impl Peer {
             changed: None,
             conversation,
             link: None,
+            verify: None,
             heard: 0,
             path: None,
             role: Role::Target,
@@ -113,8 +118,12 @@ impl Peer {
     /// Hands to the link what it has room for.
     pub fn write(&mut self, now: Instant) {
         let Some(link) = &self.link else { return };
+        let step = |verify: &mut Option<Verify>| verify.as_mut()?.poll_step();
         while let Some(room) = link.room()
-            && let Some(frame) = self.conversation.poll_frame(now)
+            && let Some(frame) = self
+                .conversation
+                .poll_frame(now)
+                .or_else(|| step(&mut self.verify).map(Frame::Verify))
         {
             room.send(frame);
             self.heard = link.heard();

@@ -12,7 +12,6 @@ use crate::conversation::Event;
 use crate::frame::Item;
 use crate::link::Close;
 use crate::notice::{Notice, PathLine, PeerLine, Way};
-use crate::verify::digits;
 
 impl Hub {
     /// Opens a conversation and chooses it.
@@ -108,6 +107,7 @@ impl Hub {
         };
         let why = peer.cause.take();
         peer.told = None;
+        peer.verify = None;
         if let Some(link) = peer.link.take() {
             link.close(Close::Bye);
         }
@@ -152,13 +152,7 @@ impl Hub {
                 };
                 self.tell(who);
             }
-            Command::Verify(name) => match self.settings.known.get(&name) {
-                Some(theirs) => {
-                    let digits = digits(&self.settings.identity.public(), theirs);
-                    self.tell(Notice::Verify { peer: name, digits });
-                }
-                None => self.problem(format!("{name}'s key is not known yet")),
-            },
+            Command::Verify(name) => self.verify(&name),
             Command::Trust(name) => {
                 if let Err(error) = self.trust_key(now, &name) {
                     self.problem(format!("{name} is not trusted: {error:#}"));

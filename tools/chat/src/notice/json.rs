@@ -124,6 +124,9 @@ impl Notice {
                 "event": "who", "name": name, "key": fingerprint(key), "server": server,
                 "mapped": mapped, "to": to,
             }),
+            Notice::Verifying { peer, theirs } => {
+                json!({"event": "verifying", "peer": peer, "theirs": theirs})
+            }
             Notice::Verify { peer, digits } => {
                 json!({"event": "verify", "peer": peer, "digits": digits})
             }

@@ -101,6 +101,8 @@ pub enum Notice {
         mapped: Vec<SocketAddr>,
         to: Option<String>,
     },
+    /// One user wants to compare digits, and the other is to ask, too.
+    Verifying { peer: String, theirs: bool },
     /// Digits to compare.
     Verify { peer: String, digits: String },
     /// What there is to type.

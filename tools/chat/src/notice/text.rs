@@ -157,6 +157,10 @@ impl Notice {
                     }
                 )
             }
+            Notice::Verifying { peer, theirs: true } => {
+                format!("{peer} wants to compare digits with you: /verify {peer}")
+            }
+            Notice::Verifying { peer, .. } => format!("{peer} has to type /verify, too"),
             Notice::Verify { peer, digits } => format!(
                 "compare with {peer}, over the telephone say: {digits}; \
                  if {peer} sees the same, nobody sits between you"
