@@ -29,7 +29,7 @@ flags=()
 
 among full-cone restricted chat-reboot.py nat-alice nat-bob
 among restricted symmetric chat-reboot.py nat-bob
-among port-restricted,ports=random port-restricted,ports=random chat-reboot.py nat-alice
+among port-restricted,ports=random port-restricted,ports=random chat-reboot.py nat-alice nat-bob
 
 among restricted port-restricted chat-files.py 20
 among port-restricted restricted chat-strangers.py

@@ -215,8 +215,7 @@ impl Hub {
             remote: link.connection.remote_address(),
             rtt: link.connection.rtt(),
         };
-        peer.conversation.link_up(link.id);
-        if let Some(old) = peer.link.replace(link) {
+        if let Some(old) = peer.link_up(Instant::now(), link) {
             old.close(Close::Replaced);
         }
         peer.told = None;

@@ -225,8 +225,8 @@ impl Hub {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let conversations = self.peers.values().map(|p| p.conversation.poll_timeout());
-        conversations
+        let peers = self.peers.values().map(Peer::poll_timeout);
+        peers
             .chain([
                 self.brain.poll_timeout(),
                 self.transfers.poll_timeout(),
@@ -239,8 +239,12 @@ impl Hub {
 
     fn timeouts(&mut self, now: Instant) -> anyhow::Result<()> {
         self.brain.handle_timeout(now);
+        let mut silent = false;
         for peer in self.peers.values_mut() {
-            peer.handle_timeout(now);
+            silent |= peer.handle_timeout(now);
+        }
+        if silent {
+            self.brain.refresh(now);
         }
         self.show_progress(now);
         if self.register_by.take_if(|by| *by <= now).is_some()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 use traverse::identity::PublicKey;
@@ -14,6 +14,13 @@ use crate::files::ledger::{Ledger, Start};
 use crate::frame::Frame;
 use crate::link::Link;
 use crate::verify::Verify;
+
+/// How often a link is listened to.
+const LISTEN: Duration = Duration::from_secs(1);
+
+/// A link over which nothing has come for so long is silent: it is kept alive
+/// every five seconds.
+const SILENT: Duration = Duration::from_secs(6);
 
 /// A peer.
 #[derive(Debug)]
@@ -30,6 +37,10 @@ pub struct Peer {
     pub verify: Option<Verify>,
     /// Datagrams that had come over it when we last sent something or doubted.
     pub heard: u64,
+    /// Since when nothing has come over the link, and how much had come.
+    silent: (Instant, u64),
+    /// When to look whether something has.
+    listen_at: Option<Instant>,
     /// The last path, and who asked for it.
     pub path: Option<Path>,
     /// Who asked for the introduction last.
@@ -87,6 +98,8 @@ impl Peer {
             link: None,
             verify: None,
             heard: 0,
+            silent: (Instant::now(), 0),
+            listen_at: None,
             path: None,
             role: Role::Target,
             met: false,
@@ -130,8 +143,26 @@ impl Peer {
         }
     }
 
-    /// Lets time pass. A link over which anything comes is not doubted.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    /// A new link; the last one, if there was one.
+    pub fn link_up(&mut self, now: Instant, link: Link) -> Option<Link> {
+        self.conversation.link_up(link.id);
+        self.silent = (now, link.heard());
+        self.listen_at = Some(now + LISTEN);
+        self.link.replace(link)
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let listen = self.listen_at.filter(|_| self.link.is_some());
+        let timeouts = [self.conversation.poll_timeout(), listen];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Lets time pass. A link over which anything comes is not doubted. True
+    /// if nothing comes although both sides keep it alive: then it may be our
+    /// address that has changed, and the rendezvous should know it before the
+    /// peer asks for us.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let due = self.conversation.poll_timeout().is_some_and(|at| at <= now);
         if let Some(link) = self.link.as_ref().filter(|_| due) {
             let heard = link.heard();
@@ -140,5 +171,17 @@ impl Peer {
             }
         }
         self.conversation.handle_timeout(now);
+        self.listen_at.take_if(|at| *at <= now).is_some() && self.is_silent(now)
+    }
+
+    fn is_silent(&mut self, now: Instant) -> bool {
+        let Some(link) = &self.link else { return false };
+        self.listen_at = Some(now + LISTEN);
+        let heard = link.heard();
+        let silent = heard == self.silent.1 && now >= self.silent.0 + SILENT;
+        if silent || heard != self.silent.1 {
+            self.silent = (now, heard);
+        }
+        silent
     }
 }
