@@ -13,12 +13,13 @@ mod tls;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use traverse::identity::Identity;
 
 const CHUNK: usize = 256 * 1024;
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
@@ -37,7 +38,7 @@ async fn serve(address: SocketAddr, mut file: File) -> anyhow::Result<()> {
     let (alice, bob) = identities();
     let welcome = tls::Welcome::default();
     welcome.insert(alice.public());
-    let endpoint = quinn::Endpoint::server(tls::server(&bob, welcome)?, address)?;
+    let endpoint = quinn::Endpoint::server(tls::server(&bob, welcome, KEEPALIVE)?, address)?;
     println!("ready");
     let connection = endpoint.accept().await.context("closed")?.await?;
     let mut stream = connection.accept_uni().await?;
@@ -58,7 +59,7 @@ async fn serve(address: SocketAddr, mut file: File) -> anyhow::Result<()> {
 async fn send(address: SocketAddr, mut file: File) -> anyhow::Result<()> {
     let (alice, bob) = identities();
     let endpoint = quinn::Endpoint::client(([0, 0, 0, 0], 0).into())?;
-    let config = tls::client(&alice, bob.public(), None)?;
+    let config = tls::client(&alice, bob.public(), None, KEEPALIVE)?;
     let connection = endpoint
         .connect_with(config, address, tls::SERVER_NAME)?
         .await?;

@@ -55,7 +55,7 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
     let brain = Endpoint::new(brain(args, &settings, local)?, Instant::now());
     let (socket, aside) = Shared::new(udp).context("cannot prepare the socket")?;
     let welcome = Welcome::default();
-    let quic = quic(&settings, Arc::clone(&socket), welcome.clone())?;
+    let quic = quic(args, &settings, Arc::clone(&socket), welcome.clone())?;
     let names = Names::default();
     let mut known: Vec<String> = settings.known.keys().cloned().collect();
     known.sort();
@@ -81,6 +81,7 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
         names,
         peer: args.peer.clone(),
         patience: args.timeout,
+        keepalive: args.keepalive,
         stay: args.stay,
         accept_files: args.accept_files,
         trust: args.trust.clone(),
@@ -132,11 +133,13 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
 }
 
 fn quic(
+    args: &Args,
     settings: &Settings,
     socket: Arc<Shared>,
     welcome: Welcome,
 ) -> anyhow::Result<quinn::Endpoint> {
-    let server = tls::server(&settings.identity, welcome).context("cannot set up TLS")?;
+    let server =
+        tls::server(&settings.identity, welcome, args.keepalive).context("cannot set up TLS")?;
     let mut config = quinn::EndpointConfig::default();
     // Else the first byte would not tell QUIC from STUN (RFC 9443 §3).
     config.grease_quic_bit(false);

@@ -22,12 +22,10 @@ use traverse::identity::{Identity, PublicKey, verify};
 /// sent for everybody to see.
 pub const SERVER_NAME: &str = "pinhole.invalid";
 
-/// A packet at least this often, whichever way, keeps every mapping on the
-/// way alive that lives for 20 s: three may be lost in a row.
-const KEEPALIVE: Duration = Duration::from_secs(5);
-
-/// A path that has been silent for so long, although it was kept alive, is gone.
-const SILENCE: Duration = Duration::from_secs(15);
+/// A path that has been silent for so many intervals, although it was kept
+/// alive, is gone; never before three seconds.
+const SILENT_FOR: u32 = 3;
+const LEAST_SILENCE: Duration = Duration::from_secs(3);
 
 const ALPN: &[u8] = b"pinhole-chat/1";
 
@@ -59,7 +57,8 @@ impl Welcome {
     }
 }
 
-/// For connecting to the owner of `peer`, over a path of that round trip.
+/// For connecting to the owner of `peer`, over a path of that round trip that
+/// is kept alive so often.
 ///
 /// # Errors
 /// What rustls says of the configuration.
@@ -67,6 +66,7 @@ pub fn client(
     identity: &Identity,
     peer: PublicKey,
     rtt: Option<Duration>,
+    keepalive: Duration,
 ) -> Result<quinn::ClientConfig, Error> {
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -78,7 +78,7 @@ pub fn client(
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let quic = QuicClientConfig::try_from(tls).map_err(|e| Error::General(e.to_string()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(quic));
-    config.transport_config(Arc::new(transport(rtt)));
+    config.transport_config(Arc::new(transport(rtt, keepalive)));
     Ok(config)
 }
 
@@ -86,7 +86,11 @@ pub fn client(
 ///
 /// # Errors
 /// What rustls says of the configuration.
-pub fn server(identity: &Identity, welcome: Welcome) -> Result<quinn::ServerConfig, Error> {
+pub fn server(
+    identity: &Identity,
+    welcome: Welcome,
+    keepalive: Duration,
+) -> Result<quinn::ServerConfig, Error> {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(welcome))
@@ -96,7 +100,7 @@ pub fn server(identity: &Identity, welcome: Welcome) -> Result<quinn::ServerConf
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let quic = QuicServerConfig::try_from(tls).map_err(|e| Error::General(e.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(quic));
-    config.transport_config(Arc::new(transport(None)));
+    config.transport_config(Arc::new(transport(None, keepalive)));
     Ok(config)
 }
 
@@ -107,11 +111,12 @@ pub fn key_of(connection: &quinn::Connection) -> Option<PublicKey> {
     key_in(chain.first()?)
 }
 
-fn transport(rtt: Option<Duration>) -> TransportConfig {
+fn transport(rtt: Option<Duration>, keepalive: Duration) -> TransportConfig {
     let mut transport = TransportConfig::default();
-    let silence = VarInt::from_u32(SILENCE.as_millis() as u32);
+    let silence = LEAST_SILENCE.max(SILENT_FOR * keepalive);
+    let silence = VarInt::from_u32(silence.as_millis() as u32);
     transport
-        .keep_alive_interval(Some(KEEPALIVE))
+        .keep_alive_interval(Some(keepalive))
         .max_idle_timeout(Some(IdleTimeout::from(silence)))
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(8))

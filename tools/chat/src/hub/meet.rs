@@ -152,12 +152,12 @@ impl Hub {
             let stale = stale.map(|(name, _)| name.clone())?;
             self.peers.remove(&stale);
         }
-        let patience = self.patience;
+        let (patience, keepalive) = (self.patience, self.keepalive);
         let fresh = || {
             let mut epoch = [0; 8];
             getrandom::fill(&mut epoch).ok()?;
             let conversation = Conversation::new(u64::from_ne_bytes(epoch), patience);
-            Some(Peer::new(conversation))
+            Some(Peer::new(conversation, keepalive))
         };
         if !self.peers.contains_key(name) {
             self.peers.insert(name.to_owned(), fresh()?);
@@ -188,8 +188,8 @@ impl Hub {
         let (Some(key), Role::Caller) = (peer.key, peer.role) else {
             return Ok(()); // Who has called connects.
         };
-        let config =
-            tls::client(&self.settings.identity, key, path.rtt).context("TLS cannot be set up")?;
+        let config = tls::client(&self.settings.identity, key, path.rtt, self.keepalive)
+            .context("TLS cannot be set up")?;
         let id = self.next_id();
         self.links.dial(id, &self.quic, config, path.remote, key);
         Ok(())

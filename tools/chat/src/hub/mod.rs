@@ -59,6 +59,8 @@ pub struct Parts {
     pub peer: Option<String>,
     /// How long to try to reach somebody.
     pub patience: Duration,
+    /// How often a path is kept alive.
+    pub keepalive: Duration,
     /// Go on when stdin has ended.
     pub stay: bool,
     /// Take every file.
@@ -95,6 +97,7 @@ pub struct Hub {
     screen: Screen,
     names: Names,
     patience: Duration,
+    keepalive: Duration,
     stay: bool,
     /// Nothing more comes from the user, and we stay all the same.
     input_ended: bool,
@@ -170,6 +173,7 @@ impl Hub {
             screen: parts.screen,
             names: parts.names,
             patience: parts.patience,
+            keepalive: parts.keepalive,
             stay: parts.stay,
             input_ended: false,
             trust: parts.trust.into_iter().collect(),

@@ -15,13 +15,6 @@ use crate::frame::Frame;
 use crate::link::Link;
 use crate::verify::Verify;
 
-/// How often a link is listened to.
-const LISTEN: Duration = Duration::from_secs(1);
-
-/// A link over which nothing has come for so long is silent: it is kept alive
-/// every five seconds.
-const SILENT: Duration = Duration::from_secs(6);
-
 /// A peer.
 #[derive(Debug)]
 pub struct Peer {
@@ -37,6 +30,8 @@ pub struct Peer {
     pub verify: Option<Verify>,
     /// Datagrams that had come over it when we last sent something or doubted.
     pub heard: u64,
+    /// How often the link is kept alive.
+    keepalive: Duration,
     /// Since when nothing has come over the link, and how much had come.
     silent: (Instant, u64),
     /// When to look whether something has.
@@ -90,8 +85,9 @@ pub enum Taking {
 }
 
 impl Peer {
-    pub fn new(conversation: Conversation) -> Peer {
+    pub fn new(conversation: Conversation, keepalive: Duration) -> Peer {
         Peer {
+            keepalive,
             key: None,
             changed: None,
             conversation,
@@ -147,7 +143,7 @@ impl Peer {
     pub fn link_up(&mut self, now: Instant, link: Link) -> Option<Link> {
         self.conversation.link_up(link.id);
         self.silent = (now, link.heard());
-        self.listen_at = Some(now + LISTEN);
+        self.listen_at = Some(now + self.keepalive / 5);
         self.link.replace(link)
     }
 
@@ -176,9 +172,10 @@ impl Peer {
 
     fn is_silent(&mut self, now: Instant) -> bool {
         let Some(link) = &self.link else { return false };
-        self.listen_at = Some(now + LISTEN);
+        self.listen_at = Some(now + self.keepalive / 5);
         let heard = link.heard();
-        let silent = heard == self.silent.1 && now >= self.silent.0 + SILENT;
+        let most = self.keepalive * 6 / 5;
+        let silent = heard == self.silent.1 && now >= self.silent.0 + most;
         if silent || heard != self.silent.1 {
             self.silent = (now, heard);
         }
