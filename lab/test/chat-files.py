@@ -32,10 +32,11 @@ def progress(chat, least):
     return 0
 
 
-def slow(rate):
-    """The way to bob takes its time, so that there is a middle to break it in."""
+def slow(seconds):
+    """The way to bob takes its time for the file, so that there is a middle to break it in."""
     enter("core")
-    subprocess.check_call(["tc", "qdisc", "add", "dev", "bob", "root", "tbf", "rate", rate, "burst", "256kb", "latency", "50ms"])
+    rate = ["rate", f"{size * 8 / seconds:.0f}bit", "burst", str(max(size // 100, 256 * 1024)), "latency", "50ms"]
+    subprocess.check_call(["tc", "qdisc", "add", "dev", "bob", "root", "tbf", *rate])
 
 
 alice, bob = meet(bob_args=["--accept-files"])
@@ -50,7 +51,7 @@ took = time.monotonic() - start
 print(f"info  {size / 2**20:.0f} MiB in {took:.2f} s, {size / took / 2**20:.0f} MiB/s", flush=True)
 check("its sender is told", alice.wait("sent", name="big file.bin"))
 
-slow("100mbit")
+slow(2.5)
 
 # Again, with both NATs forgetting everything when a part is there.
 alice.type(f"/send {big}")
