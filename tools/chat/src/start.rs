@@ -13,7 +13,7 @@ use traverse::introduce::client;
 use crate::cli::Args;
 use crate::hub::{self, Inbox, Parts};
 use crate::input::{self, Names, Prompt};
-use crate::screen::Screen;
+use crate::screen::{Screen, Terminal};
 use crate::settings::Settings;
 use crate::socket::Shared;
 use crate::tls::{self, Welcome};
@@ -65,7 +65,8 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
         let printer = prompt.printer.take().context("no printer")?;
         let (_, none) = tokio::sync::mpsc::channel(1);
         let lines = std::mem::replace(&mut prompt.lines, none);
-        (Screen::Prompt(printer), lines, Some(prompt))
+        let terminal = Terminal::new(printer, Arc::clone(&prompt.editing));
+        (Screen::Prompt(terminal), lines, Some(prompt))
     } else if args.json {
         (Screen::Json, input::pipe(), None)
     } else {

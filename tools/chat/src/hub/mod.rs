@@ -213,6 +213,7 @@ impl Hub {
                 break;
             }
         }
+        self.settle_bars().context("cannot print")?;
         // Shown before it is acknowledged: nothing is lost with a closed pipe.
         while let Some(notice) = self.notices.pop_front() {
             self.screen.tell(&notice).context("cannot print")?;
@@ -250,7 +251,7 @@ impl Hub {
         if silent {
             self.brain.refresh(now);
         }
-        self.show_progress(now);
+        self.show_progress(now).context("cannot print")?;
         if self.register_by.take_if(|by| *by <= now).is_some()
             && self.brain.mapped().is_empty()
             && !self.screen.is_interactive()

@@ -1,6 +1,7 @@
 //! What is on its way, over all peers: tasks, offers, progress.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,9 @@ use crate::files::carry::{Arrival, Progress};
 use crate::files::folder::{Folder, Part};
 use crate::files::ledger::File;
 use crate::notice::Notice;
+use crate::screen::Screen;
 
-/// How often progress is looked at; it is told at every tenth.
+/// How often progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
 /// A task that has ended.
@@ -36,7 +38,7 @@ pub enum Job {
     Opened {
         from: String,
         file: u64,
-        result: std::io::Result<Part>,
+        result: io::Result<Part>,
     },
     /// A peer's file was received, or the link has ended.
     Arrived {
@@ -48,7 +50,7 @@ pub enum Job {
     Kept {
         from: String,
         file: u64,
-        result: std::io::Result<PathBuf>,
+        result: io::Result<PathBuf>,
     },
 }
 
@@ -73,7 +75,7 @@ struct Watched {
     incoming: bool,
     name: String,
     progress: Progress,
-    /// Keeps the speed; it is not drawn, since the prompt has the terminal.
+    /// Keeps the speed; it does not draw, since the prompt has the terminal.
     bar: ProgressBar,
     told: u64,
 }
@@ -158,30 +160,61 @@ impl Transfers {
     }
 }
 
+impl Watched {
+    /// Looks how far it has come: so many tenths.
+    fn look(&mut self) -> u64 {
+        let bytes = self.progress.bytes();
+        self.bar.set_position(bytes);
+        bytes.saturating_mul(10) / self.size().max(1)
+    }
+
+    fn size(&self) -> u64 {
+        self.bar.length().unwrap_or(0)
+    }
+
+    fn notice(&self) -> Notice {
+        Notice::Progress {
+            peer: self.peer.clone(),
+            name: self.name.clone(),
+            incoming: self.incoming,
+            bytes: self.bar.position(),
+            size: self.size(),
+            speed: self.bar.per_sec(),
+            left: self.bar.eta(),
+        }
+    }
+}
+
 impl Hub {
-    /// Tells how far files have come, at every tenth.
-    pub(super) fn show_progress(&mut self, now: Instant) {
+    /// Shows how far files have come: a bar for each, or a line at every tenth.
+    pub(super) fn show_progress(&mut self, now: Instant) -> io::Result<()> {
         if self.transfers.look_at > now {
-            return;
+            return Ok(());
         }
         self.transfers.look_at = now + TICK;
         for watched in &mut self.transfers.watched {
-            let (bytes, size) = (watched.progress.bytes(), watched.bar.length().unwrap_or(0));
-            watched.bar.set_position(bytes);
-            let tenth = bytes.saturating_mul(10) / size.max(1);
-            if tenth == watched.told || bytes >= size {
-                continue;
+            let tenth = watched.look();
+            if tenth != watched.told && tenth < 10 && !self.screen.is_interactive() {
+                watched.told = tenth;
+                self.notices.push_back(watched.notice());
             }
-            watched.told = tenth;
-            self.notices.push_back(Notice::Progress {
-                peer: watched.peer.clone(),
-                name: watched.name.clone(),
-                incoming: watched.incoming,
-                bytes,
-                size,
-                speed: watched.bar.per_sec(),
-                left: watched.bar.eta(),
-            });
         }
+        self.draw_bars()
+    }
+
+    /// Bars of files that have ended or begun since the last tick.
+    pub(super) fn settle_bars(&mut self) -> io::Result<()> {
+        match &self.screen {
+            Screen::Prompt(at) if at.bars() != self.transfers.watched.len() => self.draw_bars(),
+            _ => Ok(()),
+        }
+    }
+
+    fn draw_bars(&mut self) -> io::Result<()> {
+        let Screen::Prompt(terminal) = &mut self.screen else {
+            return Ok(());
+        };
+        let bars = self.transfers.watched.iter();
+        terminal.draw(bars.map(|watched| watched.notice().text()).collect())
     }
 }
