@@ -16,7 +16,7 @@ use super::{Hub, MOST_PEERS};
 use crate::conversation::{Conversation, LinkId};
 use crate::frame::Frame;
 use crate::link::{self, Close, Down, Link};
-use crate::notice::{Notice, Way};
+use crate::notice::{How, Notice, Way};
 use crate::socket::Aside;
 use crate::tls;
 use crate::verify::Verify;
@@ -211,7 +211,7 @@ impl Hub {
         let peer = self.peers.get_mut(&name).expect("just found");
         peer.verify = Some(verify);
         let way = Way {
-            lan: peer.path.is_some_and(|path| path.lan),
+            how: peer.path.map_or(How::Direct, How::from),
             remote: link.connection.remote_address(),
             rtt: link.connection.rtt(),
         };

@@ -17,7 +17,7 @@ impl Notice {
             Notice::Connected { peer, way, again } => format!(
                 "{peer} is {}connected: {}, {} in {} ms",
                 if *again { "again " } else { "" },
-                way.word(),
+                way.how.word(),
                 way.remote,
                 ms(way.rtt)
             ),
@@ -128,7 +128,7 @@ impl Notice {
                 format!(
                     "{}: {}, from {} to {}, {} ms, {lost} of {sent} packets lost; {}",
                     path.name,
-                    path.way.word(),
+                    path.way.how.word(),
                     path.local,
                     path.way.remote,
                     ms(path.way.rtt),
