@@ -96,7 +96,7 @@ impl Terminal {
         let mut out = "\x1b[A\x1b[2K".repeat(std::mem::take(&mut self.drawn));
         out.push_str(text);
         for bar in &self.bars {
-            out.push_str(&clip(bar, columns.saturating_sub(1)));
+            out.push_str(clip(bar, columns.saturating_sub(1)));
             out.push('\n');
         }
         if out.is_empty() {

@@ -34,7 +34,8 @@ const SPKI: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 
-/// The keys of those who may connect: whom we have been introduced to.
+/// The keys of those who may be at the other end: whom we have been introduced
+/// to, or whom we call.
 #[derive(Clone, Debug, Default)]
 pub struct Welcome(Arc<RwLock<HashSet<PublicKey>>>);
 
@@ -51,9 +52,14 @@ impl Welcome {
         keys.remove(key);
     }
 
-    fn contains(&self, key: &PublicKey) -> bool {
+    fn let_in(&self, key: &CertificateDer<'_>) -> Result<(), Error> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        keys.contains(key)
+        match key_in(key) {
+            Some(key) if keys.contains(&key) => Ok(()),
+            _ => Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            )),
+        }
     }
 }
 
@@ -68,10 +74,12 @@ pub fn client(
     rtt: Option<Duration>,
     keepalive: Duration,
 ) -> Result<quinn::ClientConfig, Error> {
+    let only = Welcome::default();
+    only.insert(peer);
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Only(peer)))
+        .with_custom_certificate_verifier(Arc::new(only))
         .with_client_cert_resolver(Arc::new(
             rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified(identity)),
         ));
@@ -180,11 +188,39 @@ impl Signer for Key {
     }
 }
 
-/// The one key that the server must have.
-#[derive(Debug)]
-struct Only(PublicKey);
+/// What both verifiers have in common: a key is proved by its signature, and
+/// there is no chain to follow.
+macro_rules! raw_keys_alone {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::General("QUIC has TLS 1.3 alone".into()))
+        }
 
-impl ServerCertVerifier for Only {
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            key: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            check(message, key, signed)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ED25519]
+        }
+
+        fn requires_raw_public_keys(&self) -> bool {
+            true
+        }
+    };
+}
+
+impl ServerCertVerifier for Welcome {
     fn verify_server_cert(
         &self,
         key: &CertificateDer<'_>,
@@ -193,37 +229,10 @@ impl ServerCertVerifier for Only {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match key_in(key) {
-            Some(key) if key == self.0 => Ok(ServerCertVerified::assertion()),
-            _ => Err(stranger()),
-        }
+        self.let_in(key).map(|()| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("QUIC has TLS 1.3 alone".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        key: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        check(message, key, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
-    }
+    raw_keys_alone!();
 }
 
 impl ClientCertVerifier for Welcome {
@@ -237,37 +246,10 @@ impl ClientCertVerifier for Welcome {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match key_in(key) {
-            Some(key) if self.contains(&key) => Ok(ClientCertVerified::assertion()),
-            _ => Err(stranger()),
-        }
+        self.let_in(key).map(|()| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("QUIC has TLS 1.3 alone".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        key: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        check(message, key, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
-    }
+    raw_keys_alone!();
 }
 
 fn check(
@@ -284,8 +266,4 @@ fn check(
         }
         _ => Err(bad()),
     }
-}
-
-fn stranger() -> Error {
-    Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
 }
