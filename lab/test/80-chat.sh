@@ -29,10 +29,13 @@ flags=()
 
 among full-cone restricted chat-reboot.py nat-alice nat-bob
 among restricted symmetric chat-reboot.py nat-bob
-among port-restricted,ports=random port-restricted,ports=random chat-reboot.py nat-alice
+among port-restricted,ports=random port-restricted,ports=random chat-reboot.py nat-alice nat-bob
 
-among restricted port-restricted chat-files.py 20
+among port-restricted restricted,ports=random chat-restart.py
+
+among restricted port-restricted chat-files.py 200
 among port-restricted restricted chat-strangers.py
 among restricted restricted chat-gone.py
 among full-cone port-restricted chat-terminal.py
-among port-restricted,timeout=8s port-restricted,timeout=8s chat-idle.py 20
+# As 20 s, 5 s and six minutes and a half; ports are random, or who had lost one would get it back.
+among port-restricted,timeout=1s,ports=random port-restricted,timeout=1s,ports=random chat-idle.py 20 --keepalive 0.25

@@ -32,10 +32,11 @@ def progress(chat, least):
     return 0
 
 
-def slow(rate):
-    """The way to bob takes its time, so that there is a middle to break it in."""
+def slow(seconds):
+    """The way to bob takes its time for the file, so that there is a middle to break it in."""
     enter("core")
-    subprocess.check_call(["tc", "qdisc", "add", "dev", "bob", "root", "tbf", "rate", rate, "burst", "256kb", "latency", "50ms"])
+    rate = ["rate", f"{size * 8 / seconds:.0f}bit", "burst", str(max(size // 100, 256 * 1024)), "latency", "50ms"]
+    subprocess.check_call(["tc", "qdisc", "add", "dev", "bob", "root", "tbf", *rate])
 
 
 alice, bob = meet(bob_args=["--accept-files"])
@@ -50,7 +51,7 @@ took = time.monotonic() - start
 print(f"info  {size / 2**20:.0f} MiB in {took:.2f} s, {size / took / 2**20:.0f} MiB/s", flush=True)
 check("its sender is told", alice.wait("sent", name="big file.bin"))
 
-slow("100mbit")
+slow(2.5)
 
 # Again, with both NATs forgetting everything when a part is there.
 alice.type(f"/send {big}")
@@ -77,6 +78,17 @@ came = bob.wait("received", 120)
 check("after a restart it arrives whole", came and same(came["path"], content), bob.events[-3:])
 check("from a part that was kept", kept > 0, part)
 check("its sender is told", alice.wait("sent", name="big file.bin", deadline=60))
+
+# So he does again, and meanwhile the file becomes another one of that size.
+alice.type(f"/send {made(alice.home, 'changing', content)}")
+progress(bob, size // 5)
+bob.kill()
+made(alice.home, "changing", content[::-1])
+bob = Chat("bob", "bob", "--accept-files")
+alice.type("and again?")
+came = bob.wait("received", 120)
+check("a file that has changed arrives as it is now", came and same(came["path"], content[::-1]), bob.events[-3:])
+check("its sender is told", alice.wait("sent", name="changing", deadline=60))
 
 # Several at once, one of them empty, with names that mean harm.
 small = {name: os.urandom(50_000 * n) for n, name in enumerate(("empty", "-rf", "ümläut 👋.txt", ".hidden"))}

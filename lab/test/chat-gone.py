@@ -50,6 +50,18 @@ check("and is told", any(b"8900 is taken" in line for line in alice.errors), ali
 alice.process.terminate()
 alice.code()
 
+alice = Chat("alice", "alice")
+alice.wait("registered")
+second = Chat("alice", "alice", "--cport", "8901")
+check("a second chat of one name and home is exit 2", second.code() == 2, second.errors)
+check("and says who has it", any(f"by process {alice.process.pid}".encode() in line for line in second.errors), second.errors)
+alice.process.kill()
+alice.code()
+alice = Chat("alice", "alice")
+check("who was killed keeps nobody out", alice.wait("registered"), alice.errors)
+alice.process.terminate()
+alice.code()
+
 run = ["ip", "netns", "exec", "alice", "chat", "--name", "alice"]
 env = os.environ | {"PINHOLE_HOME": alice.home}
 said = subprocess.run(run + ["--peer", "alice"], env=env, stdin=subprocess.DEVNULL, capture_output=True)

@@ -1,5 +1,6 @@
-"""A benchmark, not a test: a file by chat and the same bytes by bare quinn, over one path, in
-turn; argv: MiB, rounds, and the folder of the example "bare". Needs bob with a public address."""
+"""A benchmark, not a test: a file by chat and the same file by bare quinn, through the same NATs,
+in turn; argv: MiB, rounds, and the folder of the example "bare". Wants bob's NAT to be a full cone
+that keeps ports, since bare quinn cannot punch."""
 
 import os
 import statistics
@@ -8,25 +9,42 @@ import sys
 import time
 
 from chats import meet
+from nodes import S1, Udp
 
 mib, rounds, examples = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 alice, bob = meet(bob_args=["--accept-files"])
-path = os.path.join(alice.home, "file")
+path, copy = os.path.join(alice.home, "file"), os.path.join(bob.home, "copy")
 with open(path, "wb") as file:
     file.write(os.urandom(mib * 2**20))
-speeds = {"chat": [], "bare": []}
-for n in range(rounds):
+
+
+def chat():
     start = time.monotonic()
     alice.type(f"/send {path}")
     came = bob.wait("received", 300)
-    speeds["chat"].append(mib / (time.monotonic() - start))
+    took = time.monotonic() - start
     os.unlink(came["path"])
-    where = f"203.0.113.34:{9000 + n}"
-    server = subprocess.Popen(["ip", "netns", "exec", "bob", f"{examples}/bare", "serve", where])
-    time.sleep(0.2)
-    took = subprocess.check_output(["ip", "netns", "exec", "alice", f"{examples}/bare", "send", where, str(mib)])
-    server.wait()
-    speeds["bare"].append(mib / float(took))
-for what, figures in speeds.items():
-    print(f"{what}: {statistics.median(figures):.0f} MiB/s, of {[round(figure) for figure in figures]}")
-print(f"chat / bare: {statistics.median(speeds['chat']) / statistics.median(speeds['bare']):.2f}")
+    return took
+
+
+def bare(port):
+    opener = Udp("bob", port=port)
+    opener.send((S1, 8848))
+    opener.socket.close()
+    run = ["ip", "netns", "exec"]
+    server = subprocess.Popen(run + ["bob", f"{examples}/bare", "serve", f"0.0.0.0:{port}", copy], stdout=subprocess.PIPE)
+    assert server.stdout.readline() == b"ready\n"
+    took = float(subprocess.check_output(run + ["alice", f"{examples}/bare", "send", f"203.0.113.33:{port}", path]))
+    assert server.wait() == 0 and os.path.getsize(copy) == mib * 2**20
+    os.unlink(copy)
+    return took
+
+
+took = {"chat": [], "bare": []}
+for n in range(rounds):
+    took["chat"].append(chat())
+    took["bare"].append(bare(9000 + n))
+for what, seconds in took.items():
+    print(f"{what}: {mib / statistics.median(seconds):.0f} MiB/s, of {[round(mib / s) for s in seconds]}")
+ratios = [bare / chat for chat, bare in zip(took["chat"], took["bare"])]
+print(f"chat / bare: {statistics.median(ratios):.2f}, of {[round(ratio, 2) for ratio in ratios]}")

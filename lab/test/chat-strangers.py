@@ -27,9 +27,18 @@ check("/peers tells both", peers and [p["state"] for p in peers["peers"]] == ["c
 paths = alice.wait("paths")
 ways = {path["peer"]: path["how"] for path in paths["paths"]} if paths else None
 check("/path tells the ways", ways == {"bob": "direct", "carol": "lan"}, paths)
+check("who wants to compare digits is told to wait", alice.wait("verifying", theirs=False))
+check("the other is asked", bob.wait("verifying", theirs=True))
 bob.type("/verify alice")
 ours, theirs = alice.wait("verify"), bob.wait("verify")
 check("both see the same digits", ours and theirs and ours["digits"] == theirs["digits"])
+bob.type("/verify alice")
+alice.wait("verifying")
+alice.type("/verify bob")
+again, theirs = alice.wait("verify"), bob.wait("verify")
+check("and others the next time", again and again == {**theirs, "peer": "bob"} and again != ours, again)
+carol.type("/verify nobody")
+check("who is not connected cannot be verified", carol.wait("problem"))
 
 # Garbage, on the port of both, from everywhere that gets through.
 random.seed(1)

@@ -7,7 +7,7 @@ import subprocess
 import termios
 import time
 
-from nodes import check, done
+from nodes import check, done, enter
 from chats import HOMES, Chat
 
 
@@ -74,13 +74,34 @@ check("and is sent whole", bob.wait("message", text="half a line"), bob.events[-
 alice.type("\x1b[A\x1b[A\r")
 check("the history has what was said", bob.wait("message", text="hello bob, größe 👋🏽"), bob.events[-3:])
 alice.type("/verify b\t\r")
-check("a name is completed", alice.sees("compare with bob"), alice.seen)
+check("a name is completed", alice.sees("bob has to type /verify"), alice.seen)
+bob.type("/verify alice")
+check("both have asked", alice.sees("compare with bob"), alice.seen)
+check("and see the same digits", alice.sees(bob.wait("verify")["digits"]), alice.seen)
 alice.type("/nonsense\r")
 check("nonsense is told", alice.sees("there is no /nonsense"), alice.seen)
 alice.type("/help\r")
 check("there is help", alice.sees("/verify NAME"), alice.seen)
 alice.type("/path\r")
 check("how bob is reached", alice.sees("bob: direct, from 192.168.1.2:8900 to 203.0.113.33:8900"), alice.seen)
+
+# A file on its way, for some seconds: its bar is drawn in place, and one can type beside it.
+big = os.path.join(HOMES, "big file")
+with open(big, "wb") as file:
+    file.write(os.urandom(4 << 20))
+enter("core")
+subprocess.check_call("tc qdisc add dev bob root tbf rate 16mbit burst 64kb latency 50ms".split())
+alice.type(f"/send {big}\r")
+offer = bob.wait("offered")
+bob.type("/accept")
+check("a bar is drawn", alice.sees("▕██"), repr(alice.seen))
+alice.type("hello besi")
+bob.type("in the middle")
+check("a message appears above it", alice.sees("\x1b[A\x1b[2Kbob: in the middle\r\nbig file to bob: ▕"), repr(alice.seen))
+alice.type("des\r")
+check("what was typed beside it is sent whole", bob.wait("message", text="hello besides"), bob.events[-3:])
+check("the file arrives", bob.wait("received", 30), bob.events[-3:])
+check("and its bar goes", alice.sees("\x1b[A\x1b[2K\x1b[A") and alice.sees("✓ bob has big file"), repr(alice.seen))
 alice.type("/quit\r")
 check("/quit ends it with 0", alice.process.wait(10) == 0)
 check("bob is told", bob.wait("left", peer="alice"))

@@ -6,13 +6,18 @@
 //! - `config.toml`: `server = "203.0.113.1"` and `name = "alice"`
 //! - `keys/NAME`: the secret of that name, 64 hex digits, mode 0600
 //! - `known-peers`: a name and the key it was first seen with, a line each
+//! - `locks/NAME@SERVER`: locked while somebody uses the name there; the
+//!   process that does, for people
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 use traverse::identity::{Identity, PublicKey};
 use traverse::introduce::registry::valid_name;
@@ -42,6 +47,16 @@ pub enum HomeError {
     /// A name that cannot be registered.
     #[error("{0:?} cannot be a name: 1 to 32 letters, digits, '-', '_' or '.'")]
     BadName(String),
+    /// Another process uses the name.
+    #[error("{name} is in use at {server} by process {process}: end that, or use another name")]
+    InUse {
+        /// The name.
+        name: String,
+        /// The rendezvous.
+        server: SocketAddr,
+        /// Who has it, as it has written down.
+        process: String,
+    },
 }
 
 /// `config.toml`.
@@ -53,6 +68,10 @@ pub struct Settings {
     /// Our name there.
     pub name: Option<String>,
 }
+
+/// The right to use a name at a server, as long as this is kept.
+#[derive(Debug)]
+pub struct Claim(#[allow(dead_code)] Flock<File>);
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -127,6 +146,45 @@ impl Home {
                 self.identity(name)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps other processes of this home from using the name at that server:
+    /// each would take it from the other.
+    ///
+    /// # Errors
+    /// `InUse`, or when the lock cannot be made.
+    pub fn claim(&self, name: &str, server: SocketAddr) -> Result<Claim, HomeError> {
+        if !valid_name(name) {
+            return Err(HomeError::BadName(name.to_owned()));
+        }
+        let folder = self.path.join("locks");
+        make_folder(&folder)?;
+        let path = folder.join(format!("{name}@{server}"));
+        let failed = |source| HomeError::Io {
+            path: path.clone(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                file.set_len(0)
+                    .and_then(|()| writeln!(file, "{}", std::process::id()))
+                    .map_err(failed)?;
+                Ok(Claim(file))
+            }
+            Err((_, Errno::EWOULDBLOCK)) => Err(HomeError::InUse {
+                name: name.to_owned(),
+                server,
+                process: read(&path)?.unwrap_or_default().trim().to_owned(),
+            }),
+            Err((_, errno)) => Err(failed(errno.into())),
         }
     }
 
@@ -291,6 +349,23 @@ mod tests {
             home.identity("alice"),
             Err(HomeError::Malformed { .. })
         ));
+        fs::remove_dir_all(home.path).unwrap();
+    }
+
+    #[test]
+    fn a_name_is_used_once_at_a_server() {
+        let home = home("locks");
+        let server = ([203, 0, 113, 1], 8848).into();
+        let claim = home.claim("alice", server).unwrap();
+        let refused = home.claim("alice", server).unwrap_err().to_string();
+        let us = format!("by process {}:", std::process::id());
+        assert!(refused.contains(&us), "{refused}");
+        home.claim("bob", server).unwrap();
+        home.claim("alice", ([203, 0, 113, 1], 8849).into())
+            .unwrap();
+        drop(claim);
+        home.claim("alice", server).unwrap();
+        assert!(home.claim("../alice", server).is_err());
         fs::remove_dir_all(home.path).unwrap();
     }
 

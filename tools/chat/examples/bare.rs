@@ -1,54 +1,86 @@
-//! Bare quinn, to compare chat's files with: bytes out of memory, into nowhere,
-//! over a socket of quinn's own, with the same TLS and transport as chat.
+//! Bare quinn, to compare chat's files with: a file's bytes over one stream and
+//! into a file, with the same TLS and transport as chat, over a socket of
+//! quinn's own. Nothing is hashed, offered, or resumed.
 //!
-//! `bare serve IP:PORT` receives one stream; `bare send IP:PORT MIB` sends one
-//! and prints the seconds that it took.
+//! `bare serve IP:PORT FILE` receives one file; `bare send IP:PORT FILE` sends
+//! one and prints the seconds until all of it was written there.
 
 #![allow(dead_code)] // Of the module that is chat's own.
 
 #[path = "../src/tls.rs"]
 mod tls;
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use traverse::identity::Identity;
 
+const CHUNK: usize = 256 * 1024;
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
-    let address: SocketAddr = args.get(2).context("an address")?.parse()?;
-    let (alice, bob) = (
-        Identity::from_secret(&[1; 32]),
-        Identity::from_secret(&[2; 32]),
-    );
-    if args[1] == "serve" {
-        let welcome = tls::Welcome::default();
-        welcome.insert(alice.public());
-        let endpoint = quinn::Endpoint::server(tls::server(&bob, welcome)?, address)?;
-        let connection = endpoint.accept().await.context("closed")?.await?;
-        let mut stream = connection.accept_uni().await?;
-        while stream.read_chunk(256 * 1024, true).await?.is_some() {}
-        connection.closed().await;
-        return Ok(());
+    let [_, what, address, file] = &args[..] else {
+        anyhow::bail!("bare serve|send IP:PORT FILE");
+    };
+    let address = address.parse()?;
+    match what.as_str() {
+        "serve" => serve(address, File::create(file)?).await,
+        _ => send(address, File::open(file)?).await,
     }
-    let mib: usize = args.get(3).context("MiB")?.parse()?;
+}
+
+async fn serve(address: SocketAddr, mut file: File) -> anyhow::Result<()> {
+    let (alice, bob) = identities();
+    let welcome = tls::Welcome::default();
+    welcome.insert(alice.public());
+    let endpoint = quinn::Endpoint::server(tls::server(&bob, welcome, KEEPALIVE)?, address)?;
+    println!("ready");
+    let connection = endpoint.accept().await.context("closed")?.await?;
+    let mut stream = connection.accept_uni().await?;
+    let mut buffer = Vec::with_capacity(2 * CHUNK);
+    while let Some(chunk) = stream.read_chunk(CHUNK, true).await? {
+        buffer.extend_from_slice(&chunk.bytes);
+        if buffer.len() >= CHUNK {
+            file.write_all(&buffer)?;
+            buffer.clear();
+        }
+    }
+    file.write_all(&buffer)?;
+    connection.close(0u32.into(), b"");
+    endpoint.wait_idle().await;
+    Ok(())
+}
+
+async fn send(address: SocketAddr, mut file: File) -> anyhow::Result<()> {
+    let (alice, bob) = identities();
     let endpoint = quinn::Endpoint::client(([0, 0, 0, 0], 0).into())?;
-    let config = tls::client(&alice, bob.public(), None)?;
+    let config = tls::client(&alice, bob.public(), None, KEEPALIVE)?;
     let connection = endpoint
         .connect_with(config, address, tls::SERVER_NAME)?
         .await?;
     let start = Instant::now();
     let mut stream = connection.open_uni().await?;
-    let chunk = vec![7; 256 * 1024];
-    for _ in 0..mib * 4 {
-        stream.write_all(&chunk).await?;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            length => stream.write_all(&buffer[..length]).await?,
+        }
     }
     stream.finish()?;
-    stream.stopped().await?;
+    connection.closed().await;
     println!("{:.3}", start.elapsed().as_secs_f64());
-    connection.close(0u32.into(), b"");
-    endpoint.wait_idle().await;
     Ok(())
+}
+
+fn identities() -> (Identity, Identity) {
+    (
+        Identity::from_secret(&[1; 32]),
+        Identity::from_secret(&[2; 32]),
+    )
 }

@@ -61,6 +61,10 @@ pub struct Args {
     /// Seconds without a path after which a peer counts as gone
     #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
     pub timeout: Duration,
+    /// Seconds between the packets that keep a path open: a NAT on the way may
+    /// forget a mapping after four of them
+    #[arg(long, value_name = "S", default_value = "5", value_parser = interval)]
+    pub keepalive: Duration,
     /// TTL of the packets that open our own NAT and must not reach the
     /// peer's; 0 sends none
     #[arg(long, default_value_t = 2)]
@@ -71,9 +75,17 @@ pub struct Args {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
+    within(text, 86_400.0)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    within(text, 60.0)
+}
+
+fn within(text: &str, most: f64) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
-    if !(0.1..=86_400.0).contains(&seconds) {
-        return Err("between 0.1 and 86400 seconds".into());
+    if !(0.1..=most).contains(&seconds) {
+        return Err(format!("between 0.1 and {most} seconds"));
     }
     Ok(Duration::from_secs_f64(seconds))
 }

@@ -12,14 +12,14 @@
 //! say how far they have come; what the other has not got is sent again, what
 //! it has got is not. A peer that starts anew has another epoch.
 
+mod outbox;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::frame::{Frame, Hello, Item};
+use self::outbox::Outbox;
 
-/// Items that wait for their acknowledgement, at most, and their bytes.
-pub const MOST_WAITING: usize = 1000;
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+use crate::frame::{Frame, Hello, Item};
 
 /// An item that is not acknowledged for so long raises doubts about the path:
 /// another is made while this one may still recover.
@@ -81,15 +81,6 @@ pub enum Violation {
 }
 
 #[derive(Debug)]
-struct Waiting {
-    number: u64,
-    item: Item,
-    said: Instant,
-    /// When it was sent on this link.
-    sent: Option<Instant>,
-}
-
-#[derive(Debug)]
 struct Link {
     id: LinkId,
     said_hello: bool,
@@ -117,8 +108,7 @@ pub struct Conversation {
     epoch: u64,
     patience: Duration,
     state: State,
-    next: u64,
-    waiting: VecDeque<Waiting>,
+    outbox: Outbox,
     theirs: u64,
     received: u64,
     events: VecDeque<Event>,
@@ -132,8 +122,7 @@ impl Conversation {
             epoch: epoch.max(1),
             patience,
             state: State::Idle,
-            next: 0,
-            waiting: VecDeque::new(),
+            outbox: Outbox::default(),
             theirs: 0,
             received: 0,
             events: VecDeque::new(),
@@ -163,22 +152,14 @@ impl Conversation {
         if !self.has_room() {
             return Err(Full);
         }
-        let number = self.next;
-        self.next += 1;
-        self.waiting.push_back(Waiting {
-            number,
-            item,
-            said: now,
-            sent: None,
-        });
+        let number = self.outbox.push(now, item);
         self.open(now);
         Ok(number)
     }
 
     /// Whether more can be said.
     pub fn has_room(&self) -> bool {
-        let bytes: usize = self.waiting.iter().map(|w| w.item.weight()).sum();
-        self.waiting.len() < MOST_WAITING && bytes < MOST_BYTES
+        self.outbox.has_room()
     }
 
     /// Whether there is a link.
@@ -193,7 +174,7 @@ impl Conversation {
 
     /// How many items are not acknowledged.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.outbox.len()
     }
 
     /// Whether everything that has arrived is acknowledged, as far as sending
@@ -214,9 +195,7 @@ impl Conversation {
             acked: self.received,
             doubt_at: None,
         });
-        for waiting in &mut self.waiting {
-            waiting.sent = None;
-        }
+        self.outbox.send_again();
     }
 
     /// Something has come over the link since the last item was sent: it is
@@ -251,14 +230,14 @@ impl Conversation {
 
     /// Ends it: no path is wanted any more, and what waits is given up.
     pub fn hang_up(&mut self) {
-        if !self.is_idle() || !self.waiting.is_empty() {
+        if !self.is_idle() || self.outbox.len() > 0 {
             self.give_up();
         }
     }
 
     fn give_up(&mut self) {
         self.state = State::Idle;
-        let lost = self.waiting.drain(..).map(|waiting| waiting.item).collect();
+        let lost = self.outbox.give_up();
         self.events.push_back(Event::GaveUp(lost));
     }
 
@@ -304,6 +283,7 @@ impl Conversation {
                 self.left(id);
                 Ok(())
             }
+            Frame::Verify(_) => Ok(()), // Not a part of what is said.
         }
     }
 
@@ -320,7 +300,7 @@ impl Conversation {
                 }
             }
             State::Up(link) => {
-                let doubt = doubt(link, self.waiting.front());
+                let doubt = doubt(link, self.outbox.oldest_sent());
                 if doubt.is_some_and(|at| at <= now) {
                     link.doubt_at = Some(now + DOUBT_AGAIN);
                     self.events.push_back(Event::Call);
@@ -337,7 +317,7 @@ impl Conversation {
                 let end = *since + self.patience;
                 Some(call_at.map_or(end, |at| at.min(end)))
             }
-            State::Up(link) => doubt(link, self.waiting.front()),
+            State::Up(link) => doubt(link, self.outbox.oldest_sent()),
         }
     }
 
@@ -350,7 +330,7 @@ impl Conversation {
             link.said_hello = true;
             return Some(Frame::Hello(Hello {
                 epoch: self.epoch,
-                first: self.waiting.front().map_or(self.next, |w| w.number),
+                first: self.outbox.first(),
                 of: self.theirs,
                 received: self.received,
             }));
@@ -362,12 +342,8 @@ impl Conversation {
             link.acked = self.received;
             return Some(Frame::Ack(self.received));
         }
-        let next = self.waiting.iter_mut().find(|w| w.sent.is_none())?;
-        next.sent = Some(now);
-        Some(Frame::Item {
-            number: next.number,
-            item: next.item.clone(),
-        })
+        let (number, item) = self.outbox.next_to_send(now)?;
+        Some(Frame::Item { number, item })
     }
 
     /// The next thing to know.
@@ -402,13 +378,10 @@ impl Conversation {
     }
 
     fn acknowledged(&mut self, now: Instant, received: u64) -> Result<(), Violation> {
-        if received > self.next {
+        if received > self.outbox.next() {
             return Err(Violation::Ack);
         }
-        let has_it = |waiting: &Waiting| waiting.number < received;
-        while self.waiting.front().is_some_and(has_it)
-            && let Some(waiting) = self.waiting.pop_front()
-        {
+        while let Some(waiting) = self.outbox.take_before(received) {
             self.events.push_back(Event::Delivered {
                 number: waiting.number,
                 item: waiting.item,
@@ -423,19 +396,9 @@ impl Conversation {
 }
 
 /// When to doubt the path, while the oldest item stays unacknowledged.
-fn doubt(link: &Link, oldest: Option<&Waiting>) -> Option<Instant> {
-    let sent = oldest?.sent?;
+fn doubt(link: &Link, oldest_sent: Option<Instant>) -> Option<Instant> {
+    let sent = oldest_sent?;
     Some(link.doubt_at.unwrap_or(sent + DOUBT))
-}
-
-impl Item {
-    /// What it takes up, about.
-    fn weight(&self) -> usize {
-        match self {
-            Item::Text(text) => text.len() + 64,
-            _ => 320,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Lines from the user: edited at a prompt, or read from a pipe.
 
 use std::io::{self, BufRead, Read};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
@@ -68,6 +69,24 @@ fn read_line(stdin: &mut impl BufRead) -> Option<Input> {
     Some(Input::Line(String::from_utf8_lossy(line).into_owned()))
 }
 
+/// What whoever draws above the prompt has to know of it.
+#[derive(Debug)]
+pub struct Editing {
+    /// A line was entered since this was taken back: it stands above now.
+    pub entered: AtomicBool,
+    /// The terminal's width when the last line began.
+    pub columns: AtomicUsize,
+}
+
+impl Default for Editing {
+    fn default() -> Self {
+        Editing {
+            entered: AtomicBool::new(false),
+            columns: AtomicUsize::new(80),
+        }
+    }
+}
+
 /// A prompt, its printer, and the terminal as it was.
 pub struct Prompt {
     /// What is typed.
@@ -76,6 +95,8 @@ pub struct Prompt {
     pub show: std::sync::mpsc::Sender<String>,
     /// Prints above the line being edited.
     pub printer: Option<Box<dyn ExternalPrinter + Send>>,
+    /// For who uses the printer.
+    pub editing: Arc<Editing>,
     before: Option<Termios>,
 }
 
@@ -94,9 +115,16 @@ impl Prompt {
         let printer = Box::new(editor.create_external_printer()?);
         let (show, prompts) = std::sync::mpsc::channel::<String>();
         let (typed, lines) = mpsc::channel(1);
+        let editing = Arc::<Editing>::default();
+        let told = Arc::clone(&editing);
         std::thread::spawn(move || {
             while let Ok(prompt) = prompts.recv() {
-                let input = match editor.readline(&prompt) {
+                if let Some((columns, _)) = editor.dimensions() {
+                    told.columns.store(columns.into(), Ordering::Relaxed);
+                }
+                let line = editor.readline(&prompt);
+                told.entered.store(true, Ordering::SeqCst);
+                let input = match line {
                     Ok(line) => {
                         let _ = editor.add_history_entry(&line);
                         match line.len() > MOST_TEXT {
@@ -117,6 +145,7 @@ impl Prompt {
             lines,
             show,
             printer: Some(printer),
+            editing,
             before,
         })
     }

@@ -19,6 +19,9 @@ use crate::tls;
 /// Frames that wait to be written, at most.
 const MOST_FRAMES: usize = 64;
 
+/// What the binding is exported for (RFC 8446 §7.5).
+const BINDING: &[u8] = b"EXPORTER-pinhole-chat-verify";
+
 /// How long a connection may take once there is a path.
 const HANDSHAKE: Duration = Duration::from_secs(8);
 
@@ -80,6 +83,8 @@ pub struct Link {
     pub key: PublicKey,
     /// The connection.
     pub connection: Connection,
+    /// Keying material that only its two ends have.
+    pub binding: [u8; 32],
     frames: Option<mpsc::Sender<Frame>>,
     writer: AbortHandle,
     written: Arc<Notify>,
@@ -145,6 +150,13 @@ impl Links {
         connection: Connection,
         (send, receive): (SendStream, RecvStream),
     ) {
+        let mut binding = [0; 32];
+        if connection
+            .export_keying_material(&mut binding, BINDING, b"")
+            .is_err()
+        {
+            return close(&connection, Close::Violation);
+        }
         let (frames, waiting) = mpsc::channel(MOST_FRAMES);
         let written = Arc::new(Notify::new());
         let writer = write(send, waiting, Arc::clone(&self.room), Arc::clone(&written));
@@ -152,6 +164,7 @@ impl Links {
             id,
             key,
             connection: connection.clone(),
+            binding,
             frames: Some(frames),
             writer: tokio::spawn(writer).abort_handle(),
             written,

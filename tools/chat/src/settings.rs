@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
-use peer::home::Home;
+use peer::home::{Claim, Home};
 use peer::host;
 use peer::udp::Udp;
 use traverse::identity::{Identity, PublicKey};
@@ -28,6 +28,9 @@ pub struct Settings {
     pub known: HashMap<String, PublicKey>,
     /// Whether somebody sits there.
     pub interactive: bool,
+    /// Keeps a second chat from taking the name over.
+    #[allow(dead_code)] // It is there to be dropped.
+    pub claim: Claim,
 }
 
 impl Settings {
@@ -72,10 +75,12 @@ impl Settings {
         let server = host::resolve(&server, wire::DEFAULT_PORT)
             .await
             .with_context(|| format!("cannot find the server {server}"))?;
+        let server = or_this_host(server);
         Ok(Settings {
             identity: home.identity(&name)?,
             known: home.known_peers()?,
-            server: or_this_host(server),
+            claim: home.claim(&name, server)?,
+            server,
             home,
             name,
             interactive,

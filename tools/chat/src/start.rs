@@ -13,13 +13,17 @@ use traverse::introduce::client;
 use crate::cli::Args;
 use crate::hub::{self, Inbox, Parts};
 use crate::input::{self, Names, Prompt};
-use crate::screen::Screen;
+use crate::screen::{Screen, Terminal};
 use crate::settings::Settings;
 use crate::socket::Shared;
 use crate::tls::{self, Welcome};
 
 /// Peers that we punch at the same time.
 const MOST_ATTEMPTS: usize = 16;
+
+/// Files each have a thread while they are on their way: eight in each
+/// direction with each of 64 peers, and some that are being opened.
+const MOST_FILE_THREADS: usize = 2048;
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -31,6 +35,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 pub fn run(args: &Args) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(MOST_FILE_THREADS)
         .enable_all()
         .build()?;
     let ended = runtime.block_on(chat(args));
@@ -50,7 +55,7 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
     let brain = Endpoint::new(brain(args, &settings, local)?, Instant::now());
     let (socket, aside) = Shared::new(udp).context("cannot prepare the socket")?;
     let welcome = Welcome::default();
-    let quic = quic(&settings, Arc::clone(&socket), welcome.clone())?;
+    let quic = quic(args, &settings, Arc::clone(&socket), welcome.clone())?;
     let names = Names::default();
     let mut known: Vec<String> = settings.known.keys().cloned().collect();
     known.sort();
@@ -60,7 +65,8 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
         let printer = prompt.printer.take().context("no printer")?;
         let (_, none) = tokio::sync::mpsc::channel(1);
         let lines = std::mem::replace(&mut prompt.lines, none);
-        (Screen::Prompt(printer), lines, Some(prompt))
+        let terminal = Terminal::new(printer, Arc::clone(&prompt.editing));
+        (Screen::Prompt(terminal), lines, Some(prompt))
     } else if args.json {
         (Screen::Json, input::pipe(), None)
     } else {
@@ -76,6 +82,7 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
         names,
         peer: args.peer.clone(),
         patience: args.timeout,
+        keepalive: args.keepalive,
         stay: args.stay,
         accept_files: args.accept_files,
         trust: args.trust.clone(),
@@ -127,11 +134,13 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
 }
 
 fn quic(
+    args: &Args,
     settings: &Settings,
     socket: Arc<Shared>,
     welcome: Welcome,
 ) -> anyhow::Result<quinn::Endpoint> {
-    let server = tls::server(&settings.identity, welcome).context("cannot set up TLS")?;
+    let server =
+        tls::server(&settings.identity, welcome, args.keepalive).context("cannot set up TLS")?;
     let mut config = quinn::EndpointConfig::default();
     // Else the first byte would not tell QUIC from STUN (RFC 9443 §3).
     config.grease_quic_bit(false);

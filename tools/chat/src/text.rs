@@ -22,6 +22,19 @@ pub fn glimpse(text: &str) -> String {
     }
 }
 
+/// As much of a line as fits into so many columns. What may be wide is taken
+/// for wide.
+pub fn clip(line: &str, columns: usize) -> &str {
+    let mut left = columns;
+    let mut fits = |c: char| {
+        let narrow = c.is_ascii() || ('\u{2500}'..='\u{259f}').contains(&c);
+        left = left.checked_sub(if narrow { 1 } else { 2 })?;
+        Some(())
+    };
+    let end = line.char_indices().find(|(_, c)| fits(*c).is_none());
+    end.map_or(line, |(end, _)| &line[..end])
+}
+
 /// Bytes, for people.
 pub fn size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
@@ -38,6 +51,14 @@ mod tests {
         assert!(!cleaned.chars().any(char::is_control), "{cleaned:?}");
         assert!(!cleaned.contains('\u{202e}'));
         assert_eq!(clean("größe 👋🏽 ok"), "größe 👋🏽 ok");
+    }
+
+    #[test]
+    fn a_line_is_clipped_to_its_columns() {
+        assert_eq!(clip("short", 5), "short");
+        assert_eq!(clip("longer", 5), "longe");
+        assert_eq!(clip("▕██▏ä", 5), "▕██▏");
+        assert_eq!(clip("👋👋", 3), "👋");
     }
 
     #[test]

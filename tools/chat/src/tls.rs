@@ -22,12 +22,10 @@ use traverse::identity::{Identity, PublicKey, verify};
 /// sent for everybody to see.
 pub const SERVER_NAME: &str = "pinhole.invalid";
 
-/// A packet at least this often, whichever way, keeps every mapping on the
-/// way alive that lives for 20 s: three may be lost in a row.
-const KEEPALIVE: Duration = Duration::from_secs(5);
-
-/// A path that has been silent for so long, although it was kept alive, is gone.
-const SILENCE: Duration = Duration::from_secs(15);
+/// A path that has been silent for so many intervals, although it was kept
+/// alive, is gone; never before three seconds.
+const SILENT_FOR: u32 = 3;
+const LEAST_SILENCE: Duration = Duration::from_secs(3);
 
 const ALPN: &[u8] = b"pinhole-chat/1";
 
@@ -36,7 +34,8 @@ const SPKI: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 
-/// The keys of those who may connect: whom we have been introduced to.
+/// The keys of those who may be at the other end: whom we have been introduced
+/// to, or whom we call.
 #[derive(Clone, Debug, Default)]
 pub struct Welcome(Arc<RwLock<HashSet<PublicKey>>>);
 
@@ -53,13 +52,19 @@ impl Welcome {
         keys.remove(key);
     }
 
-    fn contains(&self, key: &PublicKey) -> bool {
+    fn let_in(&self, key: &CertificateDer<'_>) -> Result<(), Error> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        keys.contains(key)
+        match key_in(key) {
+            Some(key) if keys.contains(&key) => Ok(()),
+            _ => Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            )),
+        }
     }
 }
 
-/// For connecting to the owner of `peer`, over a path of that round trip.
+/// For connecting to the owner of `peer`, over a path of that round trip that
+/// is kept alive so often.
 ///
 /// # Errors
 /// What rustls says of the configuration.
@@ -67,18 +72,21 @@ pub fn client(
     identity: &Identity,
     peer: PublicKey,
     rtt: Option<Duration>,
+    keepalive: Duration,
 ) -> Result<quinn::ClientConfig, Error> {
+    let only = Welcome::default();
+    only.insert(peer);
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Only(peer)))
+        .with_custom_certificate_verifier(Arc::new(only))
         .with_client_cert_resolver(Arc::new(
             rustls::client::AlwaysResolvesClientRawPublicKeys::new(certified(identity)),
         ));
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let quic = QuicClientConfig::try_from(tls).map_err(|e| Error::General(e.to_string()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(quic));
-    config.transport_config(Arc::new(transport(rtt)));
+    config.transport_config(Arc::new(transport(rtt, keepalive)));
     Ok(config)
 }
 
@@ -86,7 +94,11 @@ pub fn client(
 ///
 /// # Errors
 /// What rustls says of the configuration.
-pub fn server(identity: &Identity, welcome: Welcome) -> Result<quinn::ServerConfig, Error> {
+pub fn server(
+    identity: &Identity,
+    welcome: Welcome,
+    keepalive: Duration,
+) -> Result<quinn::ServerConfig, Error> {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(welcome))
@@ -96,7 +108,7 @@ pub fn server(identity: &Identity, welcome: Welcome) -> Result<quinn::ServerConf
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let quic = QuicServerConfig::try_from(tls).map_err(|e| Error::General(e.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(quic));
-    config.transport_config(Arc::new(transport(None)));
+    config.transport_config(Arc::new(transport(None, keepalive)));
     Ok(config)
 }
 
@@ -107,11 +119,12 @@ pub fn key_of(connection: &quinn::Connection) -> Option<PublicKey> {
     key_in(chain.first()?)
 }
 
-fn transport(rtt: Option<Duration>) -> TransportConfig {
+fn transport(rtt: Option<Duration>, keepalive: Duration) -> TransportConfig {
     let mut transport = TransportConfig::default();
-    let silence = VarInt::from_u32(SILENCE.as_millis() as u32);
+    let silence = LEAST_SILENCE.max(SILENT_FOR * keepalive);
+    let silence = VarInt::from_u32(silence.as_millis() as u32);
     transport
-        .keep_alive_interval(Some(KEEPALIVE))
+        .keep_alive_interval(Some(keepalive))
         .max_idle_timeout(Some(IdleTimeout::from(silence)))
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(8))
@@ -175,11 +188,39 @@ impl Signer for Key {
     }
 }
 
-/// The one key that the server must have.
-#[derive(Debug)]
-struct Only(PublicKey);
+/// What both verifiers have in common: a key is proved by its signature, and
+/// there is no chain to follow.
+macro_rules! raw_keys_alone {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::General("QUIC has TLS 1.3 alone".into()))
+        }
 
-impl ServerCertVerifier for Only {
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            key: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            check(message, key, signed)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ED25519]
+        }
+
+        fn requires_raw_public_keys(&self) -> bool {
+            true
+        }
+    };
+}
+
+impl ServerCertVerifier for Welcome {
     fn verify_server_cert(
         &self,
         key: &CertificateDer<'_>,
@@ -188,37 +229,10 @@ impl ServerCertVerifier for Only {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match key_in(key) {
-            Some(key) if key == self.0 => Ok(ServerCertVerified::assertion()),
-            _ => Err(stranger()),
-        }
+        self.let_in(key).map(|()| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("QUIC has TLS 1.3 alone".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        key: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        check(message, key, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
-    }
+    raw_keys_alone!();
 }
 
 impl ClientCertVerifier for Welcome {
@@ -232,37 +246,10 @@ impl ClientCertVerifier for Welcome {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match key_in(key) {
-            Some(key) if self.contains(&key) => Ok(ClientCertVerified::assertion()),
-            _ => Err(stranger()),
-        }
+        self.let_in(key).map(|()| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("QUIC has TLS 1.3 alone".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        key: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        check(message, key, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
-    }
+    raw_keys_alone!();
 }
 
 fn check(
@@ -279,8 +266,4 @@ fn check(
         }
         _ => Err(bad()),
     }
-}
-
-fn stranger() -> Error {
-    Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use wire::Transaction;
 
+use crate::identity::PublicKey;
 use crate::io::SocketId;
 
 /// When a notification is sent, after the caller has asked.
@@ -46,11 +47,15 @@ pub(super) struct Introduction {
     /// The caller's CONNECT: an answer may not be longer.
     pub(super) request: Vec<u8>,
     pub(super) caller: String,
+    pub(super) key: PublicKey,
     pub(super) target: String,
-    pub(super) to: (SocketId, SocketAddr),
-    pub(super) notification: Vec<u8>,
+    to: (SocketId, SocketAddr),
+    notification: Vec<u8>,
     started: Instant,
+    /// When it was first sent to where it is sent now.
+    since: Instant,
     sent: usize,
+    redirected: bool,
     given_up: bool,
     answer: Option<Vec<u8>>,
 }
@@ -97,6 +102,7 @@ impl Introductions {
         asker: Asker,
         request: &[u8],
         names: (&str, &str),
+        key: PublicKey,
         to: (SocketId, SocketAddr),
         notification: Vec<u8>,
     ) {
@@ -106,11 +112,14 @@ impl Introductions {
             asker,
             request: request.to_vec(),
             caller: names.0.to_owned(),
+            key,
             target: names.1.to_owned(),
             to,
             notification,
             started: now,
+            since: now,
             sent: 0,
+            redirected: false,
             given_up: false,
             answer: None,
         };
@@ -126,6 +135,39 @@ impl Introductions {
         self.by_notification
             .get(transaction)
             .filter(|i| i.answer.is_none() && i.to.1 == from)
+    }
+
+    /// Those that wait for this target at another address than `to`. Each may
+    /// follow it once: who moves all the time is asked for anew.
+    pub(super) fn elsewhere(&self, target: &str, to: (SocketId, SocketAddr)) -> Vec<Transaction> {
+        let waits = |i: &Introduction| {
+            i.target == target && i.to != to && !i.redirected && i.answer.is_none() && !i.given_up
+        };
+        let all = self.by_notification.iter();
+        all.filter(|(_, introduction)| waits(introduction))
+            .map(|(transaction, _)| *transaction)
+            .collect()
+    }
+
+    /// Sends another notification in place of the last, to another address,
+    /// as often as the first. The caller waits no longer for it.
+    pub(super) fn redirect(
+        &mut self,
+        now: Instant,
+        transaction: &Transaction,
+        to: (SocketId, SocketAddr),
+        notification: Vec<u8>,
+    ) {
+        let Some(introduction) = self.by_notification.get_mut(transaction) else {
+            return;
+        };
+        self.schedule.remove(&(introduction.next(), *transaction));
+        introduction.to = to;
+        introduction.notification = notification;
+        introduction.since = now;
+        introduction.sent = 0;
+        introduction.redirected = true;
+        self.schedule.insert((introduction.next(), *transaction));
     }
 
     /// What the caller was told; kept for its retransmissions.
@@ -157,7 +199,7 @@ impl Introductions {
                 continue;
             }
             if introduction.answer.is_none() && !introduction.given_up {
-                due.push(introduction.act(transaction));
+                due.push(introduction.act(now, transaction));
             }
             self.schedule.insert((introduction.next(), transaction));
         }
@@ -171,8 +213,8 @@ impl Introductions {
 }
 
 impl Introduction {
-    fn act(&mut self, transaction: Transaction) -> Due {
-        if self.sent == NOTIFY_AT.len() {
+    fn act(&mut self, now: Instant, transaction: Transaction) -> Due {
+        if now >= self.started + GIVE_UP {
             self.given_up = true;
             return Due::Silent(transaction);
         }
@@ -184,12 +226,11 @@ impl Introduction {
     }
 
     fn next(&self) -> Instant {
-        let over = self.given_up || self.answer.is_some();
-        let after = match NOTIFY_AT.get(self.sent) {
-            _ if over => GIVE_UP + REMEMBER,
-            Some(&at) => at,
-            None => GIVE_UP,
-        };
-        self.started + after
+        let end = self.started + GIVE_UP;
+        match NOTIFY_AT.get(self.sent) {
+            _ if self.given_up || self.answer.is_some() => end + REMEMBER,
+            Some(&after) => end.min(self.since + after),
+            None => end,
+        }
     }
 }

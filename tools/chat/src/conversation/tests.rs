@@ -1,3 +1,4 @@
+use super::outbox::{MOST_BYTES, MOST_WAITING};
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,24 +1,39 @@
-//! A file's bytes, over a stream of their own: the file's number and the
-//! offset, then the bytes. What they mean was agreed on in the conversation.
+//! A file's bytes, over a stream of their own: the file's number, the offset,
+//! the bytes from there on, and BLAKE3 of the whole. What they mean was agreed
+//! on in the conversation.
+//!
+//! The disk and the hash have a thread beside the network, in both directions,
+//! and the file is read once.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
+use bytes::Bytes;
 use quinn::{Connection, ReadError, RecvStream};
-use tokio::task::block_in_place;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use super::folder::Part;
-use crate::frame::FileHash;
+use super::ledger::Start;
 
 /// Read and written at once, in bytes.
 const CHUNK: usize = 256 * 1024;
 
+/// Pieces between the disk and the network, at most.
+const MOST_PIECES: usize = 8;
+
+/// What the network hands over at once, in packets.
+const MOST_PACKETS: usize = 128;
+
 /// The number and the offset at the beginning of a stream.
 pub const HEAD: usize = 16;
+
+/// The hash at its end.
+const TAIL: usize = 32;
 
 /// How many bytes of a file have been carried, for those who watch.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +53,9 @@ impl Progress {
 /// How receiving has ended.
 #[derive(Debug)]
 pub enum Arrival {
-    /// Whole, and what was announced.
+    /// Whole, and as it was sent.
     Whole(Part),
-    /// Whole, and something else.
+    /// Something else.
     Wrong(Part),
     /// The link broke; the part waits for the rest.
     Broken,
@@ -48,102 +63,179 @@ pub enum Arrival {
     Disk(io::Error),
 }
 
-/// Size and hash of a file.
+/// A file that is to be sent.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its number.
+    pub number: u64,
+    /// Its size, as it was offered.
+    pub size: u64,
+}
+
+/// The size of a file that can be sent.
 ///
 /// # Errors
 /// When it cannot be read, or is no ordinary file.
-pub fn measure(path: &Path) -> anyhow::Result<(u64, FileHash)> {
+pub fn measure(path: &Path) -> anyhow::Result<u64> {
     let name = path.display();
-    let mut file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-    let meta = file
-        .metadata()
-        .with_context(|| format!("cannot read {name}"))?;
+    let meta = fs::metadata(path).with_context(|| format!("cannot read {name}"))?;
     anyhow::ensure!(meta.is_file(), "{name} is not a file");
-    let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let length = file
-            .read(&mut buffer)
-            .with_context(|| format!("cannot read {name}"))?;
-        if length == 0 {
-            return Ok((size, *hasher.finalize().as_bytes()));
-        }
-        hasher.update(&buffer[..length]);
-        size += length as u64;
-    }
+    File::open(path).with_context(|| format!("cannot open {name}"))?;
+    Ok(meta.len())
 }
 
-/// Sends a file's bytes from `offset` on. The link's end is no error: the
-/// receiver asks again on the next.
+/// Sends a file's bytes, from where they are wanted. The link's end is no
+/// error: the receiver asks again on the next.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub async fn send(
     connection: &Connection,
-    path: &Path,
-    (number, offset): (u64, u64),
+    source: Source,
+    from: Start,
     progress: &Progress,
 ) -> anyhow::Result<()> {
-    let name = path.display();
-    let mut file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-    file.seek(SeekFrom::Start(offset))
-        .with_context(|| format!("cannot read {name}"))?;
     let Ok(mut stream) = connection.open_uni().await else {
         return Ok(());
     };
     // Messages go first.
     let _ = stream.set_priority(-1);
-    let head = [number.to_be_bytes(), offset.to_be_bytes()].concat();
-    let mut alive = stream.write_all(&head).await.is_ok();
-    let (mut at, mut buffer) = (offset, vec![0; CHUNK]);
-    while alive {
-        let length = block_in_place(|| file.read(&mut buffer))
-            .with_context(|| format!("cannot read {name}"))?;
-        if length == 0 {
-            let _ = stream.finish();
-            let _ = stream.stopped().await;
+    let (pieces, mut waiting) = mpsc::channel(MOST_PIECES);
+    let reader = spawn_blocking(move || read(&source, from, &pieces));
+    while let Some((bytes, at)) = waiting.recv().await {
+        if stream.write_chunk(bytes).await.is_err() {
             return Ok(());
         }
-        alive = stream.write_all(&buffer[..length]).await.is_ok();
-        at += length as u64;
         progress.set(at);
+    }
+    let result = reader.await.context("the reader has died")?;
+    match result {
+        Ok(()) => {
+            let _ = stream.finish();
+            let _ = stream.stopped().await;
+        }
+        Err(_) => {
+            let _ = stream.reset(0u32.into());
+        }
+    }
+    result
+}
+
+/// Pieces of a stream, each with the position in the file after it.
+type Pieces = mpsc::Sender<(Bytes, u64)>;
+
+/// Reads what a stream consists of. Who takes the pieces may leave.
+fn read(source: &Source, from: Start, pieces: &Pieces) -> anyhow::Result<()> {
+    let name = source.path.display();
+    let mut file = File::open(&source.path).with_context(|| format!("cannot open {name}"))?;
+    let cannot_read = || format!("cannot read {name}");
+    let mut hasher = blake3::Hasher::new();
+    let mut at = from.offset;
+    if at > 0 {
+        hasher
+            .update_reader((&mut file).take(at))
+            .with_context(cannot_read)?;
+        // What the peer has is of another file, or of what this one was before.
+        if hasher.finalize() != from.prefix {
+            hasher.reset();
+            file.seek(SeekFrom::Start(0)).with_context(cannot_read)?;
+            at = 0;
+        }
+    }
+    let head = [source.number.to_be_bytes(), at.to_be_bytes()].concat();
+    let mut more = pieces.blocking_send((head.into(), at)).is_ok();
+    while more && at < source.size {
+        let length = CHUNK.min(usize::try_from(source.size - at).unwrap_or(CHUNK));
+        let mut piece = Vec::with_capacity(length);
+        (&mut file)
+            .take(length as u64)
+            .read_to_end(&mut piece)
+            .with_context(cannot_read)?;
+        anyhow::ensure!(!piece.is_empty(), "{name} has become shorter");
+        hasher.update(&piece);
+        at += piece.len() as u64;
+        more = pieces.blocking_send((piece.into(), at)).is_ok();
+    }
+    if more {
+        let hash = hasher.finalize().as_bytes().to_vec();
+        let _ = pieces.blocking_send((hash.into(), at));
     }
     Ok(())
 }
 
-/// Receives the rest of a file into its part.
+/// Receives a file into its part: what is missing, or, if the sender says so,
+/// all of it.
 pub async fn receive(
     mut stream: RecvStream,
-    mut part: Part,
-    (size, hash): (u64, FileHash),
+    part: Part,
+    offset: u64,
+    size: u64,
     progress: &Progress,
 ) -> Arrival {
+    let (batches, waiting) = mpsc::channel(MOST_PIECES);
+    let progress = progress.clone();
+    let writer = spawn_blocking(move || write(part, offset, size, waiting, &progress));
+    let mut packets = vec![Bytes::new(); MOST_PACKETS];
+    let ended = loop {
+        match stream.read_chunks(&mut packets).await {
+            Ok(Some(count)) => {
+                let batch: Vec<Bytes> = packets[..count].iter_mut().map(std::mem::take).collect();
+                if batches.send(batch).await.is_err() {
+                    break Ok(()); // The writer has something to say.
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    drop(batches);
+    match (writer.await, ended) {
+        (Err(died), _) => Arrival::Disk(io::Error::other(died)),
+        (Ok(Err(error)), _) => Arrival::Disk(error),
+        // The link has broken, or the sender has stopped.
+        (Ok(_), Err(ReadError::ConnectionLost(_) | ReadError::Reset(_))) => Arrival::Broken,
+        (Ok(Ok((part, true))), Ok(())) => Arrival::Whole(part),
+        (Ok(Ok((part, _))), _) => Arrival::Wrong(part),
+    }
+}
+
+/// Writes what comes; true if it is whole, and has the hash that follows it.
+fn write(
+    mut part: Part,
+    offset: u64,
+    size: u64,
+    mut batches: mpsc::Receiver<Vec<Bytes>>,
+    progress: &Progress,
+) -> io::Result<(Part, bool)> {
+    if offset < part.written() {
+        part.begin_anew()?;
+    }
     progress.set(part.written());
+    let mut left = size - part.written();
     // Chunks are single packets: hashed and written one by one they would cost
     // twice the time.
     let mut buffer = Vec::with_capacity(2 * CHUNK);
-    loop {
-        let chunk = stream.read_chunk(CHUNK, true).await;
-        let ended = !matches!(chunk, Ok(Some(_)));
-        if let Ok(Some(chunk)) = &chunk {
-            buffer.extend_from_slice(&chunk.bytes);
+    let mut tail = Vec::with_capacity(TAIL);
+    while let Some(batch) = batches.blocking_recv() {
+        for mut bytes in batch {
+            let rest = bytes.split_off(bytes.len().min(left.try_into().unwrap_or(usize::MAX)));
+            left -= bytes.len() as u64;
+            buffer.extend_from_slice(&bytes);
+            if tail.len() + rest.len() > TAIL {
+                return Ok((part, false));
+            }
+            tail.extend_from_slice(&rest);
         }
-        if buffer.len() >= CHUNK || ended {
-            if part.written() + buffer.len() as u64 > size {
-                return Arrival::Wrong(part);
-            }
-            if let Err(error) = block_in_place(|| part.write(&buffer)) {
-                return Arrival::Disk(error);
-            }
+        if buffer.len() >= CHUNK {
+            part.write(&buffer)?;
             buffer.clear();
             progress.set(part.written());
         }
-        match chunk {
-            Ok(Some(_)) => {}
-            // The link has broken, or the sender has stopped.
-            Err(ReadError::ConnectionLost(_) | ReadError::Reset(_)) => return Arrival::Broken,
-            Ok(None) if part.written() == size && part.is(&hash) => return Arrival::Whole(part),
-            Ok(None) | Err(_) => return Arrival::Wrong(part),
-        }
     }
+    part.write(&buffer)?;
+    progress.set(part.written());
+    let whole = left == 0 && part.start().prefix[..] == tail[..];
+    Ok((part, whole))
 }

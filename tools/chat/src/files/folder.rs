@@ -2,17 +2,27 @@
 //! and nothing in it is overwritten.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::frame::FileHash;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::ledger::Start;
 
 /// The longest name on disk, in bytes, with room for a number.
 const MOST_NAME: usize = 200;
 
 /// As many files of one name, and then no more.
 const MOST_NUMBERED: u32 = 10_000;
+
+/// Files of one name, size and sender that are received at once, at most.
+const MOST_PARTS: u32 = 8;
+
+/// How long to wait for who has a part, before another is begun.
+const LET_GO: Duration = Duration::from_secs(1);
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -22,7 +32,7 @@ pub struct Folder(PathBuf);
 #[derive(Debug)]
 pub struct Part {
     path: PathBuf,
-    file: File,
+    file: Flock<File>,
     hasher: Box<blake3::Hasher>,
     written: u64,
 }
@@ -34,56 +44,39 @@ impl Folder {
     }
 
     /// Opens what there is of a file, or begins it. The name on disk is made
-    /// of hexadecimal digits alone, of the file's hash and its sender's.
+    /// of hexadecimal digits alone, of who offers it and what is known of it.
     ///
     /// # Errors
     /// What the system says; a symbolic link in its place is an error.
-    pub fn part(&self, of: &[u8], hash: &FileHash, size: u64) -> io::Result<Part> {
+    pub fn part(&self, of: &[u8], name: &str, size: u64) -> io::Result<Part> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.0)?;
-        let name = blake3::Hasher::new()
+        let digest = blake3::Hasher::new()
             .update(of)
-            .update(&[0])
-            .update(hash)
+            .update(&size.to_be_bytes())
+            .update(name.as_bytes())
             .finalize();
-        let path = self.0.join(format!(".{}.part", &name.to_hex()[..32]));
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(&path)?;
-        let meta = file.metadata()?;
-        if !meta.is_file() || meta.nlink() != 1 {
-            let problem = format!("{} is not a file of ours", path.display());
-            return Err(io::Error::new(ErrorKind::AlreadyExists, problem));
-        }
-        let mut hasher = Box::new(blake3::Hasher::new());
-        let mut written = 0;
-        if meta.len() > size {
-            file.set_len(0)?;
-        } else {
-            let mut buffer = vec![0; 256 * 1024];
+        let patience = Instant::now() + LET_GO;
+        for number in 0..MOST_PARTS {
+            let path = self.0.join(match number {
+                0 => format!(".{}.part", &digest.to_hex()[..32]),
+                n => format!(".{}-{n}.part", &digest.to_hex()[..32]),
+            });
             loop {
-                let length = file.read(&mut buffer)?;
-                if length == 0 {
+                if let Some(file) = ours_alone(&path)? {
+                    return Part::resume(path, file, size);
+                }
+                // Mostly a stream has it whose link has just ended.
+                if Instant::now() >= patience {
                     break;
                 }
-                hasher.update(&buffer[..length]);
-                written += length as u64;
+                std::thread::sleep(Duration::from_millis(10));
             }
         }
-        file.seek(SeekFrom::Start(written))?;
-        Ok(Part {
-            path,
-            file,
-            hasher,
-            written,
-        })
+        let problem = format!("{name} is being received {MOST_PARTS} times already");
+        Err(io::Error::new(ErrorKind::WouldBlock, problem))
     }
 
     /// Gives a whole file its name, or one like it that is free.
@@ -111,9 +104,44 @@ impl Folder {
 }
 
 impl Part {
+    fn resume(path: PathBuf, mut file: Flock<File>, size: u64) -> io::Result<Part> {
+        if file.metadata()?.len() > size {
+            file.set_len(0)?;
+        }
+        let mut hasher = Box::new(blake3::Hasher::new());
+        hasher.update_reader(&mut *file)?;
+        let written = file.stream_position()?;
+        Ok(Part {
+            path,
+            file,
+            hasher,
+            written,
+        })
+    }
+
     /// How much of it there is, in bytes.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// From where on it is wanted.
+    pub fn start(&self) -> Start {
+        Start {
+            offset: self.written,
+            prefix: *self.hasher.finalize().as_bytes(),
+        }
+    }
+
+    /// Forgets what there is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn begin_anew(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.hasher.reset();
+        self.written = 0;
+        Ok(())
     }
 
     /// Appends.
@@ -121,15 +149,10 @@ impl Part {
     /// # Errors
     /// What the system says.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        io::Write::write_all(&mut self.file, bytes)?;
+        self.file.write_all(bytes)?;
         self.hasher.update(bytes);
         self.written += bytes.len() as u64;
         Ok(())
-    }
-
-    /// Whether it is what was announced.
-    pub fn is(&self, hash: &FileHash) -> bool {
-        self.hasher.finalize() == blake3::Hash::from_bytes(*hash)
     }
 
     /// Throws it away.
@@ -138,6 +161,34 @@ impl Part {
     /// What the system says.
     pub fn discard(self) -> io::Result<()> {
         fs::remove_file(self.path)
+    }
+}
+
+/// Opens a part and locks it; `None` if somebody else has it.
+fn ours_alone(path: &Path) -> io::Result<Option<Flock<File>>> {
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(path)?;
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => file,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => return Err(errno.into()),
+        };
+        let meta = file.metadata()?;
+        if meta.nlink() == 0 {
+            continue; // It was given its name before we had the lock.
+        }
+        if !meta.is_file() || meta.nlink() != 1 {
+            let problem = format!("{} is not a file of ours", path.display());
+            return Err(io::Error::new(ErrorKind::AlreadyExists, problem));
+        }
+        return Ok(Some(file));
     }
 }
 
@@ -207,20 +258,23 @@ mod tests {
     #[test]
     fn resumes_and_never_overwrites() {
         let (folder, path) = folder("resume");
-        let hash = *blake3::hash(b"hello world").as_bytes();
-        let mut part = folder.part(b"bob", &hash, 11).unwrap();
+        let mut part = folder.part(b"bob", "a.txt", 11).unwrap();
         part.write(b"hello ").unwrap();
         drop(part);
-        let mut part = folder.part(b"bob", &hash, 11).unwrap();
-        assert_eq!(part.written(), 6);
+        let mut part = folder.part(b"bob", "a.txt", 11).unwrap();
+        let start = Start {
+            offset: 6,
+            prefix: *blake3::hash(b"hello ").as_bytes(),
+        };
+        assert_eq!(part.start(), start);
         part.write(b"world").unwrap();
-        assert!(part.is(&hash));
+        let whole = *blake3::hash(b"hello world").as_bytes();
+        assert_eq!(part.start().prefix, whole);
         assert_eq!(folder.keep(part, "a.txt").unwrap(), path.join("a.txt"));
 
         for expected in ["a (1).txt", "a (2).txt"] {
-            let mut part = folder.part(b"bob", &hash, 11).unwrap();
+            let mut part = folder.part(b"bob", "a.txt", 11).unwrap();
             part.write(b"another one").unwrap();
-            assert!(!part.is(&hash));
             let kept = folder.keep(part, "x/../a.txt").unwrap();
             assert_eq!(kept, path.join(expected));
         }
@@ -230,14 +284,39 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_something_else_is_begun_anew() {
+        let (folder, path) = folder("anew");
+        let mut part = folder.part(b"bob", "a", 5).unwrap();
+        part.write(b"wrong").unwrap();
+        part.begin_anew().unwrap();
+        part.write(b"right").unwrap();
+        assert_eq!(part.start().prefix, *blake3::hash(b"right").as_bytes());
+        let kept = folder.keep(part, "a").unwrap();
+        assert_eq!(fs::read(kept).unwrap(), b"right");
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn two_of_one_name_do_not_share_a_part() {
+        let (folder, path) = folder("two");
+        let mut one = folder.part(b"bob", "a", 3).unwrap();
+        let mut other = folder.part(b"bob", "a", 3).unwrap();
+        one.write(b"one").unwrap();
+        other.write(b"two").unwrap();
+        let (one, other) = (folder.keep(one, "a"), folder.keep(other, "a"));
+        assert_eq!(fs::read(one.unwrap()).unwrap(), b"one");
+        assert_eq!(fs::read(other.unwrap()).unwrap(), b"two");
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
     fn a_link_is_not_followed() {
         let (folder, path) = folder("link");
-        let hash = [7; 32];
-        let part = folder.part(b"bob", &hash, 1).unwrap();
+        let part = folder.part(b"bob", "a", 1).unwrap();
         let trap = part.path.clone();
         part.discard().unwrap();
         std::os::unix::fs::symlink(path.join("elsewhere"), &trap).unwrap();
-        assert!(folder.part(b"bob", &hash, 1).is_err());
+        assert!(folder.part(b"bob", "a", 1).is_err());
         fs::remove_dir_all(path).unwrap();
     }
 }

@@ -17,8 +17,16 @@ pub struct File {
     pub name: String,
     /// In bytes.
     pub size: u64,
-    /// BLAKE3.
-    pub hash: FileHash,
+}
+
+/// From where on a file is wanted: what comes before is there already, if it is
+/// still the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// In bytes.
+    pub offset: u64,
+    /// BLAKE3 of what comes before.
+    pub prefix: FileHash,
 }
 
 /// What to do about something that the peer has said.
@@ -26,12 +34,12 @@ pub struct File {
 pub enum Act {
     /// Ask the user; answer with [`Ledger::accept`] or [`Ledger::decline`].
     Ask(u64),
-    /// Send the bytes of our file from this offset on.
+    /// Send the bytes of our file, as asked.
     Send {
         /// Our number.
         file: u64,
         /// From where.
-        offset: u64,
+        from: Start,
     },
     /// Tell the peer this.
     Say(Item),
@@ -79,12 +87,7 @@ impl Ledger {
     /// What the peer says of files.
     pub fn handle_item(&mut self, item: Item) -> Option<Act> {
         match item {
-            Item::Offer {
-                file,
-                size,
-                hash,
-                name,
-            } => {
+            Item::Offer { file, size, name } => {
                 if self.incoming.len() >= MOST || self.incoming.contains_key(&file) {
                     let why = "too many files at once".into();
                     return Some(Act::Say(Item::Decline {
@@ -93,13 +96,18 @@ impl Ledger {
                         why,
                     }));
                 }
-                let offered = File { name, size, hash };
+                let offered = File { name, size };
                 self.incoming.insert(file, (offered, Stage::Asked));
                 Some(Act::Ask(file))
             }
-            Item::Accept { file, offset } => {
+            Item::Accept {
+                file,
+                offset,
+                prefix,
+            } => {
                 let known = self.outgoing.get(&file)?;
-                (offset <= known.size).then_some(Act::Send { file, offset })
+                let from = Start { offset, prefix };
+                (offset <= known.size).then_some(Act::Send { file, from })
             }
             Item::Decline { file, mine, why } => {
                 let ended = match mine {
@@ -118,11 +126,22 @@ impl Ledger {
         }
     }
 
-    /// The user wants it; `offset` bytes are there already.
-    pub fn accept(&mut self, file: u64, offset: u64) -> Option<Item> {
-        let (_, stage) = self.incoming.get_mut(&file)?;
-        *stage = Stage::Accepted;
-        Some(Item::Accept { file, offset })
+    /// The user wants it. From now on it is resumed, whatever happens; false
+    /// if it was withdrawn.
+    pub fn accept(&mut self, file: u64) -> bool {
+        let entry = self.incoming.get_mut(&file);
+        entry.map(|(_, stage)| *stage = Stage::Accepted).is_some()
+    }
+
+    /// Asks for the rest of a file that was accepted.
+    pub fn ask(&self, file: u64, from: Start) -> Option<Item> {
+        self.accepted(file)?;
+        let Start { offset, prefix } = from;
+        Some(Item::Accept {
+            file,
+            offset,
+            prefix,
+        })
     }
 
     /// The user does not want it, or it cannot be taken.
@@ -195,7 +214,6 @@ fn offer(number: u64, file: &File) -> Item {
     Item::Offer {
         file: number,
         size: file.size,
-        hash: file.hash,
         name: file.name.clone(),
     }
 }
@@ -208,7 +226,6 @@ mod tests {
         File {
             name: name.into(),
             size: 10,
-            hash: [1; 32],
         }
     }
 
@@ -218,12 +235,15 @@ mod tests {
         let (number, offer) = ours.offer(file("a")).unwrap();
         assert_eq!(theirs.handle_item(offer), Some(Act::Ask(number)));
         assert_eq!(theirs.accepted(number), None);
-        let accept = theirs.accept(number, 4).unwrap();
-        let send = Act::Send {
-            file: number,
+        let from = Start {
             offset: 4,
+            prefix: [1; 32],
         };
-        assert_eq!(ours.handle_item(accept), Some(send));
+        assert_eq!(theirs.ask(number, from), None);
+        assert!(theirs.accept(number));
+        let ask = theirs.ask(number, from).unwrap();
+        let send = Act::Send { file: number, from };
+        assert_eq!(ours.handle_item(ask), Some(send));
         assert_eq!(theirs.interrupted(), [number]);
         let (_, complete) = theirs.complete(number).unwrap();
         assert_eq!(ours.handle_item(complete), Some(Act::Completed(file("a"))));
@@ -249,7 +269,11 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_ignored() {
         let mut ledger = Ledger::default();
-        let accept = |offset| Item::Accept { file: 1, offset };
+        let accept = |offset| Item::Accept {
+            file: 1,
+            offset,
+            prefix: [1; 32],
+        };
         assert_eq!(ledger.handle_item(accept(0)), None);
         assert_eq!(ledger.handle_item(Item::Complete { file: 1 }), None);
         ledger.offer(file("a")).unwrap();

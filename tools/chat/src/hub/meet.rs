@@ -16,9 +16,10 @@ use super::{Hub, MOST_PEERS};
 use crate::conversation::{Conversation, LinkId};
 use crate::frame::Frame;
 use crate::link::{self, Close, Down, Link};
-use crate::notice::{Notice, Way};
+use crate::notice::{How, Notice, Way};
 use crate::socket::Aside;
 use crate::tls;
+use crate::verify::Verify;
 
 impl Hub {
     /// A STUN datagram, or an ICMP error.
@@ -119,6 +120,12 @@ impl Hub {
                 if frame == Frame::Bye {
                     return self.lost(now, id, Down::Bye);
                 }
+                if let Frame::Verify(step) = frame {
+                    if let Some(down) = self.verify_step(id, step) {
+                        self.lost(now, id, down);
+                    }
+                    return;
+                }
                 let Some((_, peer)) = self.over(id) else {
                     return;
                 };
@@ -145,12 +152,12 @@ impl Hub {
             let stale = stale.map(|(name, _)| name.clone())?;
             self.peers.remove(&stale);
         }
-        let patience = self.patience;
+        let (patience, keepalive) = (self.patience, self.keepalive);
         let fresh = || {
             let mut epoch = [0; 8];
             getrandom::fill(&mut epoch).ok()?;
             let conversation = Conversation::new(u64::from_ne_bytes(epoch), patience);
-            Some(Peer::new(conversation))
+            Some(Peer::new(conversation, keepalive))
         };
         if !self.peers.contains_key(name) {
             self.peers.insert(name.to_owned(), fresh()?);
@@ -181,8 +188,8 @@ impl Hub {
         let (Some(key), Role::Caller) = (peer.key, peer.role) else {
             return Ok(()); // Who has called connects.
         };
-        let config =
-            tls::client(&self.settings.identity, key, path.rtt).context("TLS cannot be set up")?;
+        let config = tls::client(&self.settings.identity, key, path.rtt, self.keepalive)
+            .context("TLS cannot be set up")?;
         let id = self.next_id();
         self.links.dial(id, &self.quic, config, path.remote, key);
         Ok(())
@@ -199,14 +206,16 @@ impl Hub {
                 self.problem(format!("cannot remember {name}'s key: {error}"));
             }
         }
+        self.verify_ended(&name);
+        let verify = Verify::new(link.binding, self.settings.identity.public(), link.key);
         let peer = self.peers.get_mut(&name).expect("just found");
+        peer.verify = Some(verify);
         let way = Way {
-            lan: peer.path.is_some_and(|path| path.lan),
+            how: peer.path.map_or(How::Direct, How::from),
             remote: link.connection.remote_address(),
             rtt: link.connection.rtt(),
         };
-        peer.conversation.link_up(link.id);
-        if let Some(old) = peer.link.replace(link) {
+        if let Some(old) = peer.link_up(Instant::now(), link) {
             old.close(Close::Replaced);
         }
         peer.told = None;
@@ -235,6 +244,8 @@ impl Hub {
         };
         let link = peer.link.take();
         let waiting = peer.conversation.waiting();
+        self.verify_ended(&name);
+        let peer = self.peers.get_mut(&name).expect("just found");
         match down {
             Down::Bye => {
                 if let Some(link) = link {
@@ -333,7 +344,7 @@ impl Hub {
     }
 
     /// Whose link that is.
-    fn over(&mut self, id: LinkId) -> Option<(String, &mut Peer)> {
+    pub(super) fn over(&mut self, id: LinkId) -> Option<(String, &mut Peer)> {
         let mut peers = self.peers.iter_mut();
         peers
             .find(|(_, peer)| peer.link.as_ref().is_some_and(|link| link.id == id))

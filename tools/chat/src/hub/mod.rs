@@ -1,10 +1,16 @@
 //! Where everything meets: the socket, the brains, the links, the user.
 
+mod compare;
 mod files;
+mod leave;
 mod meet;
 mod peer;
+mod run;
+mod taking;
 mod talk;
 mod transfers;
+
+pub use run::{Inbox, run};
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -18,12 +24,12 @@ use traverse::endpoint::Endpoint;
 use crate::command::{Command, parse};
 use crate::conversation::LinkId;
 use crate::files::folder::Folder;
-use crate::input::{Input, Names, Prompt};
+use crate::input::{Input, Names};
 use crate::link::Links;
 use crate::notice::Notice;
 use crate::screen::Screen;
 use crate::settings::Settings;
-use crate::socket::{Aside, Shared};
+use crate::socket::Shared;
 use crate::tls::Welcome;
 
 use peer::Peer;
@@ -31,12 +37,6 @@ use transfers::{Job, Transfers};
 
 /// Peers in the table at once. Strangers beyond it are not answered.
 const MOST_PEERS: usize = 64;
-
-/// Somebody who types /quit waits no longer than this for deliveries.
-const FAREWELL: Duration = Duration::from_secs(3);
-
-/// How long links may take to write what is left.
-const FLUSH: Duration = Duration::from_secs(1);
 
 /// What the hub is made of.
 pub struct Parts {
@@ -58,6 +58,8 @@ pub struct Parts {
     pub peer: Option<String>,
     /// How long to try to reach somebody.
     pub patience: Duration,
+    /// How often a path is kept alive.
+    pub keepalive: Duration,
     /// Go on when stdin has ended.
     pub stay: bool,
     /// Take every file.
@@ -66,16 +68,6 @@ pub struct Parts {
     pub trust: Vec<String>,
     /// Where files go.
     pub downloads: PathBuf,
-}
-
-/// What the hub waits for.
-pub struct Inbox {
-    /// STUN and ICMP.
-    pub aside: mpsc::Receiver<Aside>,
-    /// Lines of the user.
-    pub lines: mpsc::Receiver<Input>,
-    /// The prompt, if there is one, to be shown after each line.
-    pub prompt: Option<Prompt>,
 }
 
 /// Everything.
@@ -94,6 +86,7 @@ pub struct Hub {
     screen: Screen,
     names: Names,
     patience: Duration,
+    keepalive: Duration,
     stay: bool,
     /// Nothing more comes from the user, and we stay all the same.
     input_ended: bool,
@@ -107,49 +100,6 @@ pub struct Hub {
     /// Something was not delivered.
     failed: bool,
     notices: VecDeque<Notice>,
-}
-
-/// Runs a chat until the user leaves; true if everything was delivered.
-///
-/// # Errors
-/// When it cannot go on: no server, the name is taken, the socket fails.
-pub async fn run(parts: Parts, mut inbox: Inbox) -> anyhow::Result<bool> {
-    let (events, mut link_events) = mpsc::channel(64);
-    let (jobs, mut finished_jobs) = mpsc::channel(64);
-    let links = Links {
-        events,
-        room: Arc::default(),
-    };
-    let (quic, room) = (parts.quic.clone(), Arc::clone(&links.room));
-    let mut hub = Hub::new(parts, links, jobs);
-    let mut interrupted = std::pin::pin!(interrupted());
-    inbox.show_prompt(&hub);
-    loop {
-        hub.settle()?;
-        if hub.may_leave(Instant::now()) {
-            break;
-        }
-        let timeout = hub.poll_timeout();
-        let wants_input = hub.wants_input();
-        tokio::select! {
-            Some(aside) = inbox.aside.recv() => hub.aside(aside)?,
-            Some(event) = link_events.recv() => hub.link_event(event),
-            Some(incoming) = quic.accept() => hub.knock(incoming),
-            Some(job) = finished_jobs.recv() => hub.job_done(job),
-            input = inbox.lines.recv(), if wants_input => {
-                hub.input(input.unwrap_or(Input::End));
-                hub.settle()?;
-                inbox.show_prompt(&hub);
-            }
-            () = room.notified() => {}
-            () = sleep_until(timeout) => hub.timeouts(Instant::now())?,
-            signal = &mut interrupted => {
-                signal?;
-                break;
-            }
-        }
-    }
-    hub.leave().await
 }
 
 impl Hub {
@@ -169,6 +119,7 @@ impl Hub {
             screen: parts.screen,
             names: parts.names,
             patience: parts.patience,
+            keepalive: parts.keepalive,
             stay: parts.stay,
             input_ended: false,
             trust: parts.trust.into_iter().collect(),
@@ -208,6 +159,7 @@ impl Hub {
                 break;
             }
         }
+        self.settle_bars().context("cannot print")?;
         // Shown before it is acknowledged: nothing is lost with a closed pipe.
         while let Some(notice) = self.notices.pop_front() {
             self.screen.tell(&notice).context("cannot print")?;
@@ -224,8 +176,8 @@ impl Hub {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let conversations = self.peers.values().map(|p| p.conversation.poll_timeout());
-        conversations
+        let peers = self.peers.values().map(Peer::poll_timeout);
+        peers
             .chain([
                 self.brain.poll_timeout(),
                 self.transfers.poll_timeout(),
@@ -238,10 +190,14 @@ impl Hub {
 
     fn timeouts(&mut self, now: Instant) -> anyhow::Result<()> {
         self.brain.handle_timeout(now);
+        let mut silent = false;
         for peer in self.peers.values_mut() {
-            peer.handle_timeout(now);
+            silent |= peer.handle_timeout(now);
         }
-        self.show_progress(now);
+        if silent {
+            self.brain.refresh(now);
+        }
+        self.show_progress(now).context("cannot print")?;
         if self.register_by.take_if(|by| *by <= now).is_some()
             && self.brain.mapped().is_empty()
             && !self.screen.is_interactive()
@@ -278,48 +234,9 @@ impl Hub {
         self.tell(Notice::Problem(problem));
     }
 
-    fn begin_to_leave(&mut self) {
-        let interactive = self.screen.is_interactive();
-        let by = interactive.then(|| Instant::now() + FAREWELL);
-        self.leaving.get_or_insert(by);
-    }
-
     /// A line at a time: the next is read when this one is on its way.
     fn wants_input(&self) -> bool {
         self.held.is_none() && self.leaving.is_none() && !self.input_ended
-    }
-
-    fn may_leave(&self, now: Instant) -> bool {
-        let Some(by) = self.leaving else { return false };
-        let done = self.held.is_none()
-            && !self.transfers.is_busy()
-            && self.peers.values().all(Peer::is_done);
-        done || by.is_some_and(|by| by <= now)
-    }
-
-    async fn leave(mut self) -> anyhow::Result<bool> {
-        let now = Instant::now();
-        if let Some(text) = self.held.take() {
-            let to = self.chosen.clone().unwrap_or_else(|| "anybody".into());
-            self.failed = true;
-            self.tell(Notice::Undelivered { to, text });
-        }
-        let mut farewells = Vec::new();
-        for peer in self.peers.values_mut() {
-            peer.parted = true;
-            peer.conversation.hang_up();
-            if let Some(link) = peer.link.take() {
-                farewells.push(tokio::spawn(link.finish(FLUSH)));
-            }
-        }
-        self.brain.leave(now);
-        // Prints what was not delivered. A closed pipe cannot be told of.
-        let _ = self.settle();
-        for farewell in farewells {
-            let _ = farewell.await;
-        }
-        let _ = tokio::time::timeout(FLUSH, self.quic.wait_idle()).await;
-        Ok(!self.failed)
     }
 
     fn remember_name(&self, name: &str) {
@@ -328,37 +245,5 @@ impl Hub {
             names.push(name.to_owned());
             names.sort();
         }
-    }
-}
-
-impl Inbox {
-    /// Edits the next line.
-    fn show_prompt(&self, hub: &Hub) {
-        if let Some(prompt) = self.prompt.as_ref().filter(|_| hub.leaving.is_none()) {
-            let text = match &hub.chosen {
-                Some(peer) => format!("{peer}> "),
-                None => "> ".into(),
-            };
-            let _ = prompt.show.send(text);
-        }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Control-C as a filter, or the system's wish.
-async fn interrupted() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for signals")?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("cannot wait for signals"),
-        _ = terminate.recv() => Ok(()),
-        _ = hang_up.recv() => Ok(()),
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::task::AbortHandle;
 use traverse::identity::PublicKey;
 use traverse::punch::{Path, Role};
 
 use crate::conversation::{Conversation, LinkId};
 use crate::files::folder::Part;
-use crate::files::ledger::Ledger;
+use crate::files::ledger::{Ledger, Start};
+use crate::frame::Frame;
 use crate::link::Link;
+use crate::verify::Verify;
 
 /// A peer.
 #[derive(Debug)]
@@ -23,8 +26,16 @@ pub struct Peer {
     pub conversation: Conversation,
     /// The connection.
     pub link: Option<Link>,
+    /// The comparison of digits over it.
+    pub verify: Option<Verify>,
     /// Datagrams that had come over it when we last sent something or doubted.
     pub heard: u64,
+    /// How often the link is kept alive.
+    keepalive: Duration,
+    /// Since when nothing has come over the link, and how much had come.
+    silent: (Instant, u64),
+    /// When to look whether something has.
+    listen_at: Option<Instant>,
     /// The last path, and who asked for it.
     pub path: Option<Path>,
     /// Who asked for the introduction last.
@@ -41,10 +52,25 @@ pub struct Peer {
     pub ledger: Ledger,
     /// Where our files are.
     pub sources: HashMap<u64, PathBuf>,
-    /// Our files on their way: over which link, from which byte on.
-    pub sending: HashMap<u64, (LinkId, u64)>,
+    /// Our files on their way.
+    pub sending: HashMap<u64, Sending>,
     /// The peer's files on their way.
     pub taking: HashMap<u64, Taking>,
+}
+
+/// A file of ours on its way.
+#[derive(Debug)]
+pub struct Sending {
+    /// Over which link, and from where on.
+    pub what: (LinkId, Start),
+    /// Who sends it. It ends with this.
+    pub task: AbortHandle,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// How far taking a file has come.
@@ -59,13 +85,17 @@ pub enum Taking {
 }
 
 impl Peer {
-    pub fn new(conversation: Conversation) -> Peer {
+    pub fn new(conversation: Conversation, keepalive: Duration) -> Peer {
         Peer {
+            keepalive,
             key: None,
             changed: None,
             conversation,
             link: None,
+            verify: None,
             heard: 0,
+            silent: (Instant::now(), 0),
+            listen_at: None,
             path: None,
             role: Role::Target,
             met: false,
@@ -97,16 +127,38 @@ impl Peer {
     /// Hands to the link what it has room for.
     pub fn write(&mut self, now: Instant) {
         let Some(link) = &self.link else { return };
+        let step = |verify: &mut Option<Verify>| verify.as_mut()?.poll_step();
         while let Some(room) = link.room()
-            && let Some(frame) = self.conversation.poll_frame(now)
+            && let Some(frame) = self
+                .conversation
+                .poll_frame(now)
+                .or_else(|| step(&mut self.verify).map(Frame::Verify))
         {
             room.send(frame);
             self.heard = link.heard();
         }
     }
 
-    /// Lets time pass. A link over which anything comes is not doubted.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    /// A new link; the last one, if there was one.
+    pub fn link_up(&mut self, now: Instant, link: Link) -> Option<Link> {
+        self.conversation.link_up(link.id);
+        self.silent = (now, link.heard());
+        self.listen_at = Some(now + self.keepalive / 5);
+        self.link.replace(link)
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let listen = self.listen_at.filter(|_| self.link.is_some());
+        let timeouts = [self.conversation.poll_timeout(), listen];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Lets time pass. A link over which anything comes is not doubted. True
+    /// if nothing comes although both sides keep it alive: then it may be our
+    /// address that has changed, and the rendezvous should know it before the
+    /// peer asks for us.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let due = self.conversation.poll_timeout().is_some_and(|at| at <= now);
         if let Some(link) = self.link.as_ref().filter(|_| due) {
             let heard = link.heard();
@@ -115,5 +167,18 @@ impl Peer {
             }
         }
         self.conversation.handle_timeout(now);
+        self.listen_at.take_if(|at| *at <= now).is_some() && self.is_silent(now)
+    }
+
+    fn is_silent(&mut self, now: Instant) -> bool {
+        let Some(link) = &self.link else { return false };
+        self.listen_at = Some(now + self.keepalive / 5);
+        let heard = link.heard();
+        let most = self.keepalive * 6 / 5;
+        let silent = heard == self.silent.1 && now >= self.silent.0 + most;
+        if silent || heard != self.silent.1 {
+            self.silent = (now, heard);
+        }
+        silent
     }
 }

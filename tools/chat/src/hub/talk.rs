@@ -11,8 +11,7 @@ use crate::command::{COMMANDS, Command};
 use crate::conversation::Event;
 use crate::frame::Item;
 use crate::link::Close;
-use crate::notice::{Notice, PathLine, PeerLine, Way};
-use crate::verify::digits;
+use crate::notice::{How, Notice, PathLine, PeerLine, Way};
 
 impl Hub {
     /// Opens a conversation and chooses it.
@@ -108,6 +107,7 @@ impl Hub {
         };
         let why = peer.cause.take();
         peer.told = None;
+        peer.verify = None;
         if let Some(link) = peer.link.take() {
             link.close(Close::Bye);
         }
@@ -152,13 +152,7 @@ impl Hub {
                 };
                 self.tell(who);
             }
-            Command::Verify(name) => match self.settings.known.get(&name) {
-                Some(theirs) => {
-                    let digits = digits(&self.settings.identity.public(), theirs);
-                    self.tell(Notice::Verify { peer: name, digits });
-                }
-                None => self.problem(format!("{name}'s key is not known yet")),
-            },
+            Command::Verify(name) => self.verify(&name),
             Command::Trust(name) => {
                 if let Err(error) = self.trust_key(now, &name) {
                     self.problem(format!("{name} is not trusted: {error:#}"));
@@ -211,27 +205,17 @@ impl Hub {
             let Some(link) = &peer.link else { continue };
             let stats = link.connection.stats().path;
             let remote = link.connection.remote_address();
-            let lan = peer.path.is_some_and(|path| path.lan);
-            let why = match (lan, peer.role) {
-                (true, _) => "both are on one network".to_owned(),
-                (false, Role::Caller) => format!(
-                    "you called, and {name}'s NAT let your packets in at the address that the \
-                     punch proved"
-                ),
-                (false, Role::Target) => {
-                    format!("{name} called, and your NAT lets in what comes from there")
-                }
-            };
+            let how = peer.path.map_or(How::Direct, How::from);
             lines.push(PathLine {
                 name: name.clone(),
                 way: Way {
-                    lan,
+                    how,
                     remote,
                     rtt: stats.rtt,
                 },
                 local: host::local_address(remote, port),
                 lost: (stats.lost_packets, stats.sent_packets),
-                why,
+                why: how.why(name, peer.role),
             });
         }
         self.tell(Notice::Paths(lines));

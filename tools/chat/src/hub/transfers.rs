@@ -1,6 +1,7 @@
 //! What is on its way, over all peers: tasks, offers, progress.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,20 +13,20 @@ use super::Hub;
 use crate::files::carry::{Arrival, Progress};
 use crate::files::folder::{Folder, Part};
 use crate::files::ledger::File;
-use crate::frame::FileHash;
 use crate::notice::Notice;
+use crate::screen::Screen;
 
-/// How often progress is looked at; it is told at every tenth.
+/// How often progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
 /// A task that has ended.
 #[derive(Debug)]
 pub enum Job {
-    /// A file of ours was read, to be offered.
+    /// A file of ours was looked at, to be offered.
     Measured {
         to: String,
         path: PathBuf,
-        result: anyhow::Result<(u64, FileHash)>,
+        result: anyhow::Result<u64>,
     },
     /// A file of ours was sent, or the link has ended.
     Sent {
@@ -37,7 +38,7 @@ pub enum Job {
     Opened {
         from: String,
         file: u64,
-        result: std::io::Result<Part>,
+        result: io::Result<Part>,
     },
     /// A peer's file was received, or the link has ended.
     Arrived {
@@ -49,7 +50,7 @@ pub enum Job {
     Kept {
         from: String,
         file: u64,
-        result: std::io::Result<PathBuf>,
+        result: io::Result<PathBuf>,
     },
 }
 
@@ -58,7 +59,7 @@ pub struct Transfers {
     pub(super) folder: Folder,
     pub(super) accept_all: bool,
     pub(super) jobs: mpsc::Sender<Job>,
-    /// Files of ours that are being read before they are offered.
+    /// Files of ours that are being looked at before they are offered.
     pub(super) measuring: usize,
     /// Offers as the user numbers them: whose, and its number there.
     pub(super) offers: BTreeMap<u64, (String, u64)>,
@@ -74,7 +75,7 @@ struct Watched {
     incoming: bool,
     name: String,
     progress: Progress,
-    /// Keeps the speed; it is not drawn, since the prompt has the terminal.
+    /// Keeps the speed; it does not draw, since the prompt has the terminal.
     bar: ProgressBar,
     told: u64,
 }
@@ -114,7 +115,7 @@ impl Transfers {
         };
         let (folder, jobs, from) = (self.folder.clone(), self.jobs.clone(), name.to_owned());
         spawn_blocking(move || {
-            let result = folder.part(&key, &announced.hash, announced.size);
+            let result = folder.part(&key, &announced.name, announced.size);
             let _ = jobs.blocking_send(Job::Opened { from, file, result });
         });
     }
@@ -159,30 +160,61 @@ impl Transfers {
     }
 }
 
+impl Watched {
+    /// Looks how far it has come: so many tenths.
+    fn look(&mut self) -> u64 {
+        let bytes = self.progress.bytes();
+        self.bar.set_position(bytes);
+        bytes.saturating_mul(10) / self.size().max(1)
+    }
+
+    fn size(&self) -> u64 {
+        self.bar.length().unwrap_or(0)
+    }
+
+    fn notice(&self) -> Notice {
+        Notice::Progress {
+            peer: self.peer.clone(),
+            name: self.name.clone(),
+            incoming: self.incoming,
+            bytes: self.bar.position(),
+            size: self.size(),
+            speed: self.bar.per_sec(),
+            left: self.bar.eta(),
+        }
+    }
+}
+
 impl Hub {
-    /// Tells how far files have come, at every tenth.
-    pub(super) fn show_progress(&mut self, now: Instant) {
+    /// Shows how far files have come: a bar for each, or a line at every tenth.
+    pub(super) fn show_progress(&mut self, now: Instant) -> io::Result<()> {
         if self.transfers.look_at > now {
-            return;
+            return Ok(());
         }
         self.transfers.look_at = now + TICK;
         for watched in &mut self.transfers.watched {
-            let (bytes, size) = (watched.progress.bytes(), watched.bar.length().unwrap_or(0));
-            watched.bar.set_position(bytes);
-            let tenth = bytes.saturating_mul(10) / size.max(1);
-            if tenth == watched.told || bytes >= size {
-                continue;
+            let tenth = watched.look();
+            if tenth != watched.told && tenth < 10 && !self.screen.is_interactive() {
+                watched.told = tenth;
+                self.notices.push_back(watched.notice());
             }
-            watched.told = tenth;
-            self.notices.push_back(Notice::Progress {
-                peer: watched.peer.clone(),
-                name: watched.name.clone(),
-                incoming: watched.incoming,
-                bytes,
-                size,
-                speed: watched.bar.per_sec(),
-                left: watched.bar.eta(),
-            });
         }
+        self.draw_bars()
+    }
+
+    /// Bars of files that have ended or begun since the last tick.
+    pub(super) fn settle_bars(&mut self) -> io::Result<()> {
+        match &self.screen {
+            Screen::Prompt(at) if at.bars() != self.transfers.watched.len() => self.draw_bars(),
+            _ => Ok(()),
+        }
+    }
+
+    fn draw_bars(&mut self) -> io::Result<()> {
+        let Screen::Prompt(terminal) = &mut self.screen else {
+            return Ok(());
+        };
+        let bars = self.transfers.watched.iter();
+        terminal.draw(bars.map(|watched| watched.notice().text()).collect())
     }
 }

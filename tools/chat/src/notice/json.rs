@@ -17,7 +17,7 @@ impl Notice {
             }
             Notice::ServerSilent(server) => json!({"event": "server_silent", "server": server}),
             Notice::Connected { peer, way, again } => json!({
-                "event": "connected", "peer": peer, "how": way.word(), "remote": way.remote,
+                "event": "connected", "peer": peer, "how": way.how.word(), "remote": way.remote,
                 "rtt_ms": ms(way.rtt), "again": again,
             }),
             Notice::Broken { peer, why, waiting } => {
@@ -106,7 +106,7 @@ impl Notice {
                     .iter()
                     .map(|path| {
                         json!({
-                            "peer": path.name, "how": path.way.word(), "local": path.local,
+                            "peer": path.name, "how": path.way.how.word(), "local": path.local,
                             "remote": path.way.remote, "rtt_ms": ms(path.way.rtt),
                             "lost": path.lost.0, "sent": path.lost.1, "why": path.why,
                         })
@@ -124,6 +124,9 @@ impl Notice {
                 "event": "who", "name": name, "key": fingerprint(key), "server": server,
                 "mapped": mapped, "to": to,
             }),
+            Notice::Verifying { peer, theirs } => {
+                json!({"event": "verifying", "peer": peer, "theirs": theirs})
+            }
             Notice::Verify { peer, digits } => {
                 json!({"event": "verify", "peer": peer, "digits": digits})
             }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use traverse::identity::PublicKey;
+use traverse::punch::{Path, Role};
 use traverse::verdict::Cause;
 
 /// Something to tell.
@@ -101,6 +102,8 @@ pub enum Notice {
         mapped: Vec<SocketAddr>,
         to: Option<String>,
     },
+    /// One user wants to compare digits, and the other is to ask, too.
+    Verifying { peer: String, theirs: bool },
     /// Digits to compare.
     Verify { peer: String, digits: String },
     /// What there is to type.
@@ -109,11 +112,22 @@ pub enum Notice {
     Problem(String),
 }
 
+/// The kinds of paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// On a network of our own.
+    Lan,
+    /// Through NATs, if there are any, and nobody else.
+    Direct,
+    /// Through a relay.
+    Relay,
+}
+
 /// How a peer is reached.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
-    /// On a network of our own.
-    pub lan: bool,
+    /// Over which kind of path.
+    pub how: How,
     /// Where the peer is.
     pub remote: SocketAddr,
     /// Round trip.
@@ -148,10 +162,39 @@ pub struct PathLine {
     pub why: String,
 }
 
-impl Way {
-    /// `lan` or `direct`.
-    pub fn word(&self) -> &'static str {
-        if self.lan { "lan" } else { "direct" }
+impl How {
+    /// As it is told.
+    pub fn word(self) -> &'static str {
+        match self {
+            How::Lan => "lan",
+            How::Direct => "direct",
+            How::Relay => "relay",
+        }
+    }
+
+    /// How it came about that `peer` is reached so.
+    pub fn why(self, peer: &str, role: Role) -> String {
+        match (self, role) {
+            (How::Lan, _) => "both are on one network".into(),
+            (How::Direct, Role::Caller) => format!(
+                "you called, and {peer}'s NAT let your packets in at the address that the punch \
+                 proved"
+            ),
+            (How::Direct, Role::Target) => {
+                format!("{peer} called, and your NAT lets in what comes from there")
+            }
+            (How::Relay, _) => "no direct path was found: a relay carries it, sealed".into(),
+        }
+    }
+}
+
+impl From<Path> for How {
+    fn from(path: Path) -> How {
+        match path {
+            Path { relayed: true, .. } => How::Relay,
+            Path { lan: true, .. } => How::Lan,
+            _ => How::Direct,
+        }
     }
 }
 
@@ -165,4 +208,30 @@ impl Notice {
 /// Milliseconds, to a tenth.
 fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_path_has_its_word_and_reason() {
+        let path = |lan, relayed| Path {
+            socket: 0,
+            remote: ([203, 0, 113, 33], 8900).into(),
+            lan,
+            relayed,
+            rtt: None,
+            guess: None,
+        };
+        for (lan, relayed, word, why) in [
+            (true, false, "lan", "one network"),
+            (false, false, "direct", "you called"),
+            (false, true, "relay", "a relay carries it"),
+        ] {
+            let how = How::from(path(lan, relayed));
+            assert_eq!(how.word(), word);
+            assert!(how.why("bob", Role::Caller).contains(why), "{word}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ impl Notice {
             Notice::Connected { peer, way, again } => format!(
                 "{peer} is {}connected: {}, {} in {} ms",
                 if *again { "again " } else { "" },
-                way.word(),
+                way.how.word(),
                 way.remote,
                 ms(way.rtt)
             ),
@@ -128,7 +128,7 @@ impl Notice {
                 format!(
                     "{}: {}, from {} to {}, {} ms, {lost} of {sent} packets lost; {}",
                     path.name,
-                    path.way.word(),
+                    path.way.how.word(),
                     path.local,
                     path.way.remote,
                     ms(path.way.rtt),
@@ -157,6 +157,10 @@ impl Notice {
                     }
                 )
             }
+            Notice::Verifying { peer, theirs: true } => {
+                format!("{peer} wants to compare digits with you: /verify {peer}")
+            }
+            Notice::Verifying { peer, .. } => format!("{peer} has to type /verify, too"),
             Notice::Verify { peer, digits } => format!(
                 "compare with {peer}, over the telephone say: {digits}; \
                  if {peer} sees the same, nobody sits between you"

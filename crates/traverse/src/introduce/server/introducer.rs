@@ -1,9 +1,13 @@
 //! Introductions: an offer to the target, its answer to the caller.
 
+use std::net::SocketAddr;
+use std::time::Instant;
+
 use rand_chacha::rand_core::RngCore;
 use wire::{Builder, Class, Message, Method, Transaction, code};
 
 use super::{Event, Inbound, Server};
+use crate::identity::PublicKey;
 use crate::introduce::forward::Asker;
 
 impl Server {
@@ -41,14 +45,9 @@ impl Server {
         }
         let mut transaction: Transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);
-        let notification = Builder::request(Method::Notify, transaction)
-            .nonce(&held.cookie)
-            .name(signed.name)
-            .peer_name(target)
-            .public_key(&caller)
-            .peer_address(inbound.from)
-            .seal(offer)
-            .finish();
+        let names = (signed.name, target);
+        let seen = (caller, inbound.from);
+        let notification = notify(transaction, &held.cookie, names, seen, offer);
         if notification.len() > message.as_bytes().len() {
             self.stats.too_short += 1;
             return Ok(());
@@ -59,12 +58,38 @@ impl Server {
             transaction,
             asker,
             message.as_bytes(),
-            (signed.name, target),
+            names,
+            caller,
             (held.socket, held.address),
             notification,
         );
         self.handle_timeout(now);
         Ok(())
+    }
+
+    /// A name is at another address than before, with a cookie of its own:
+    /// who waits for it is announced there. A NAT that has forgotten its
+    /// mappings makes both sides call, and register anew, at the same time.
+    pub(super) fn moved(&mut self, now: Instant, name: &str) {
+        let Some(held) = self.registry.find(now, name) else {
+            return;
+        };
+        let to = (held.socket, held.address);
+        for transaction in self.introductions.elsewhere(name, to) {
+            let Some(introduction) = self.introductions.get(&transaction) else {
+                continue;
+            };
+            let request = Message::parse(&introduction.request).ok();
+            let Some(offer) = request.as_ref().and_then(Message::seal) else {
+                continue;
+            };
+            let names = (introduction.caller.as_str(), name);
+            let seen = (introduction.key, introduction.asker.address);
+            let notification = notify(transaction, &held.cookie, names, seen, offer);
+            self.introductions
+                .redirect(now, &transaction, to, notification);
+        }
+        self.handle_timeout(now);
     }
 
     pub(super) fn notify_answered(&mut self, inbound: &Inbound<'_>) {
@@ -126,4 +151,22 @@ impl Server {
         self.introductions.answered(&transaction, answer.clone());
         self.push(socket, to, answer);
     }
+}
+
+/// What the target is sent.
+fn notify(
+    transaction: Transaction,
+    cookie: &[u8],
+    (caller, target): (&str, &str),
+    (key, seen): (PublicKey, SocketAddr),
+    offer: &[u8],
+) -> Vec<u8> {
+    Builder::request(Method::Notify, transaction)
+        .nonce(cookie)
+        .name(caller)
+        .peer_name(target)
+        .public_key(&key)
+        .peer_address(seen)
+        .seal(offer)
+        .finish()
 }

@@ -62,7 +62,9 @@ impl Server {
             Some(0) => Duration::ZERO,
             _ => LIFETIME,
         };
-        let known = self.registry.find(inbound.now, signed.name).is_some();
+        let before = self.registry.find(inbound.now, signed.name);
+        let before = before.map(|held| (held.socket, held.address));
+        let known = before.is_some();
         let place = Place {
             key,
             address: inbound.from,
@@ -97,6 +99,10 @@ impl Server {
             answer = self.grant(inbound, signed.name, &key, answer);
         }
         self.answer(inbound, answer);
+        let moved = before.is_some_and(|place| place != (inbound.socket, inbound.from));
+        if moved && !lifetime.is_zero() {
+            self.moved(inbound.now, signed.name);
+        }
         Ok(())
     }
 

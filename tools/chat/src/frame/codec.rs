@@ -1,105 +1,12 @@
-//! What two chats tell each other on the control stream of a link: frames of
-//! a type, a length (u32, big endian) and a body.
+//! Frames as bytes: a type, a length (u32, big endian) and a body.
 
-/// The longest message, in bytes of UTF-8.
-pub const MOST_TEXT: usize = 64 * 1024;
-
-/// The longest file name that is told, in bytes.
-pub const MOST_NAME: usize = 255;
+use super::{Frame, FrameError, Hello, Item, MOST_NAME, MOST_TEXT};
+use crate::verify::Step;
 
 /// The longest body of a frame.
 const MOST_BODY: usize = MOST_TEXT + 64;
 
 const VERSION: u8 = 1;
-
-/// BLAKE3 of a whole file.
-pub type FileHash = [u8; 32];
-
-/// What is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
-    /// The first frame on every link, from both sides.
-    Hello(Hello),
-    /// One item of the conversation.
-    Item {
-        /// Counts the sender's items from 0.
-        number: u64,
-        /// What it is.
-        item: Item,
-    },
-    /// So many of the other side's items have arrived, in order.
-    Ack(u64),
-    /// The sender leaves, and this is its last frame.
-    Bye,
-}
-
-/// How far the conversation has come, as one side knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hello {
-    /// Names the sender's numbering: another one is another conversation.
-    pub epoch: u64,
-    /// The sender's first item that is not acknowledged, or the next to come.
-    pub first: u64,
-    /// The receiver's epoch as the sender knows it; 0 if it knows none.
-    pub of: u64,
-    /// How many items of that epoch have arrived.
-    pub received: u64,
-}
-
-/// What is delivered once and in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
-    /// A message.
-    Text(String),
-    /// "Do you want this file?"
-    Offer {
-        /// The sender's number for it.
-        file: u64,
-        /// In bytes.
-        size: u64,
-        /// Of the whole.
-        hash: FileHash,
-        /// As the sender calls it. Not to be trusted.
-        name: String,
-    },
-    /// "Yes, from this byte on."
-    Accept {
-        /// The sender's number.
-        file: u64,
-        /// What is there already.
-        offset: u64,
-    },
-    /// "No", or "no longer", from either side.
-    Decline {
-        /// The sender's number.
-        file: u64,
-        /// True if the speaker is the one who offered it.
-        mine: bool,
-        /// Why, for people.
-        why: String,
-    },
-    /// "It is here, and it is what you said."
-    Complete {
-        /// The sender's number.
-        file: u64,
-    },
-    /// Of a later version: counted, and no more.
-    Unknown,
-}
-
-/// Why bytes are no frames. The link has to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
-    /// A frame that is longer than any.
-    #[error("a frame of {0} bytes")]
-    TooLong(usize),
-    /// A body that ends too early, or a string that is not UTF-8.
-    #[error("a malformed frame")]
-    Malformed,
-    /// Another version.
-    #[error("version {0} of the protocol")]
-    Version(u8),
-}
 
 impl Frame {
     /// To bytes.
@@ -123,6 +30,14 @@ impl Frame {
                 3
             }
             Frame::Bye => 4,
+            Frame::Verify(Step::Commit(hash)) => {
+                bytes.extend(hash);
+                5
+            }
+            Frame::Verify(Step::Reveal(nonce)) => {
+                bytes.extend(nonce);
+                6
+            }
         };
         let length = (bytes.len() - 5) as u32;
         bytes[1..5].copy_from_slice(&length.to_be_bytes());
@@ -150,6 +65,8 @@ impl Frame {
             },
             3 => Frame::Ack(body.number()?),
             4 => Frame::Bye,
+            5 => Frame::Verify(Step::Commit(body.array()?)),
+            6 => Frame::Verify(Step::Reveal(body.array()?)),
             _ => return Ok(None), // Of a later version.
         };
         Ok(Some(frame))
@@ -163,22 +80,21 @@ impl Item {
                 bytes.push(1);
                 bytes.extend(text.as_bytes());
             }
-            Item::Offer {
-                file,
-                size,
-                hash,
-                name,
-            } => {
+            Item::Offer { file, size, name } => {
                 bytes.push(2);
                 bytes.extend(file.to_be_bytes());
                 bytes.extend(size.to_be_bytes());
-                bytes.extend(hash);
                 bytes.extend(name.as_bytes());
             }
-            Item::Accept { file, offset } => {
+            Item::Accept {
+                file,
+                offset,
+                prefix,
+            } => {
                 bytes.push(3);
                 bytes.extend(file.to_be_bytes());
                 bytes.extend(offset.to_be_bytes());
+                bytes.extend(prefix);
             }
             Item::Decline { file, mine, why } => {
                 bytes.push(4);
@@ -200,12 +116,12 @@ impl Item {
             2 => Item::Offer {
                 file: body.number()?,
                 size: body.number()?,
-                hash: body.array()?,
                 name: body.text(MOST_NAME)?,
             },
             3 => Item::Accept {
                 file: body.number()?,
                 offset: body.number()?,
+                prefix: body.array()?,
             },
             4 => Item::Decline {
                 file: body.number()?,
@@ -298,10 +214,13 @@ mod tests {
             Item::Offer {
                 file: 1,
                 size: 2,
-                hash: [3; 32],
                 name: "a b.txt".into(),
             },
-            Item::Accept { file: 1, offset: 9 },
+            Item::Accept {
+                file: 1,
+                offset: 9,
+                prefix: [3; 32],
+            },
             Item::Decline {
                 file: 1,
                 mine: true,
@@ -318,8 +237,10 @@ mod tests {
             of: 3,
             received: 4,
         });
+        let steps = [Step::Commit([5; 32]), Step::Reveal([6; 32])].map(Frame::Verify);
         [hello, Frame::Ack(7), Frame::Bye]
             .into_iter()
+            .chain(steps)
             .chain(items)
             .collect()
     }

@@ -1,0 +1,104 @@
+//! What two chats tell each other on the control stream of a link.
+
+mod codec;
+
+pub use codec::Decoder;
+
+use crate::verify::Step;
+
+/// The longest message, in bytes of UTF-8.
+pub const MOST_TEXT: usize = 64 * 1024;
+
+/// The longest file name that is told, in bytes.
+pub const MOST_NAME: usize = 255;
+
+/// BLAKE3 of a file, or of its beginning.
+pub type FileHash = [u8; 32];
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The first frame on every link, from both sides.
+    Hello(Hello),
+    /// One item of the conversation.
+    Item {
+        /// Counts the sender's items from 0.
+        number: u64,
+        /// What it is.
+        item: Item,
+    },
+    /// So many of the other side's items have arrived, in order.
+    Ack(u64),
+    /// The sender leaves, and this is its last frame.
+    Bye,
+    /// A step of the comparison of digits.
+    Verify(Step),
+}
+
+/// How far the conversation has come, as one side knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Names the sender's numbering: another one is another conversation.
+    pub epoch: u64,
+    /// The sender's first item that is not acknowledged, or the next to come.
+    pub first: u64,
+    /// The receiver's epoch as the sender knows it; 0 if it knows none.
+    pub of: u64,
+    /// How many items of that epoch have arrived.
+    pub received: u64,
+}
+
+/// What is delivered once and in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A message.
+    Text(String),
+    /// "Do you want this file?"
+    Offer {
+        /// The sender's number for it.
+        file: u64,
+        /// In bytes.
+        size: u64,
+        /// As the sender calls it. Not to be trusted.
+        name: String,
+    },
+    /// "Yes, from this byte on."
+    Accept {
+        /// The sender's number.
+        file: u64,
+        /// How much is there already.
+        offset: u64,
+        /// BLAKE3 of that much.
+        prefix: FileHash,
+    },
+    /// "No", or "no longer", from either side.
+    Decline {
+        /// The sender's number.
+        file: u64,
+        /// True if the speaker is the one who offered it.
+        mine: bool,
+        /// Why, for people.
+        why: String,
+    },
+    /// "It is here, and it is what you said."
+    Complete {
+        /// The sender's number.
+        file: u64,
+    },
+    /// Of a later version: counted, and no more.
+    Unknown,
+}
+
+/// Why bytes are no frames. The link has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A frame that is longer than any.
+    #[error("a frame of {0} bytes")]
+    TooLong(usize),
+    /// A body that ends too early, or a string that is not UTF-8.
+    #[error("a malformed frame")]
+    Malformed,
+    /// Another version.
+    #[error("version {0} of the protocol")]
+    Version(u8),
+}
