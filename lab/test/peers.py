@@ -171,5 +171,6 @@ def garbage():
     check("garbage: nobody panicked", "panicked" not in log)
 
 
-globals()[sys.argv[1]]()
-done()
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    done()

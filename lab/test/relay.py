@@ -231,5 +231,6 @@ def uclient():
     server.terminate()
 
 
-{"ours": ours, "refusals": refusals, "coturn": coturn, "uclient": uclient}[sys.argv[1]]()
-done()
+if __name__ == "__main__":
+    {"ours": ours, "refusals": refusals, "coturn": coturn, "uclient": uclient}[sys.argv[1]]()
+    done()

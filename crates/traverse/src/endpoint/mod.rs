@@ -170,6 +170,8 @@ pub struct Endpoint {
     /// Our NAT, if it is known, and whether that is all that we shall know.
     side: Option<Side>,
     described: bool,
+    /// Once, at least.
+    registered: bool,
     /// What our gateway has opened to everybody.
     opened: Option<SocketAddr>,
     relaying: Relaying,
@@ -208,6 +210,7 @@ impl Endpoint {
             gather: None,
             side: None,
             described: !config.measuring,
+            registered: false,
             opened: None,
             turn: config.turn.as_ref().map(|turn| turn.server),
             relaying: Relaying::new(config.relay, config.turn),
@@ -277,7 +280,7 @@ impl Endpoint {
     }
 
     /// Measures the path to that peer, if there is one and the peer does the
-    /// same; it takes about half a second, and a hundred packets at once.
+    /// same; it takes about half a second, and sixty packets at once.
     pub fn measure(&mut self, now: Instant, peer: &str) {
         self.attempts.measure(now, peer);
         self.advance(now);
@@ -444,6 +447,7 @@ impl Endpoint {
         match event {
             client::Event::OtherAddress(to) => self.start_gather(now, to),
             client::Event::Registered(mapped) => {
+                self.moved(now);
                 // Another address than before: the other mapping is another, too.
                 if let Some(gather) = self.gather.take_if(|g| g.mapped.is_some()) {
                     self.start_gather(now, gather.to);
@@ -462,6 +466,20 @@ impl Endpoint {
             }
             client::Event::Introduced(introduced) => self.introduced(now, introduced),
             client::Event::Invitation(invitation) => self.invited(*invitation),
+        }
+    }
+
+    /// We are seen at another address than before, if this is not the first:
+    /// what was told of us is no longer so, and the relay does not know us.
+    fn moved(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.registered, true) {
+            self.relaying.forget();
+            for call in &mut self.calls {
+                call.asked = false;
+            }
+            if !self.calls.is_empty() {
+                self.relaying.start(now);
+            }
         }
     }
 

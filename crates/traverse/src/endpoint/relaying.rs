@@ -57,6 +57,13 @@ impl Relaying {
         }
     }
 
+    /// The address is of no more use: our own may have changed, and the relay
+    /// knows us by it.
+    pub(super) fn forget(&mut self) {
+        self.client = None;
+        self.since = None;
+    }
+
     /// The server relays for us, or for nobody.
     pub(super) fn granted(&mut self, config: Option<Config>) {
         self.over = config.is_none();

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# punch stays connected, has ports opened by the router, and relays by a server of others.
+source "${BASH_SOURCE[0]%/*}/words.sh"
+
+[[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+
+# (a NAT that keeps ports is mended by the next sign of life)
+story port-restricted restricted,ports=random stay.py reboot
+story symmetric symmetric stay.py reboot_relayed
+story symmetric,upnp=on symmetric stay.py mapped
+story port-restricted symmetric,upnp=on stay.py mapped
+story symmetric symmetric stay.py turn
+story full-cone port-restricted stay.py worth

@@ -1,0 +1,121 @@
+"""punch for longer than a hole: signs of life, ports of the router, coturn; argv: which story."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from chats import reboot as forget
+from nodes import S1, check, done, enter
+from peers import line, meet, start
+from relay import ROOM, serve
+
+
+class Watch:
+    """punch --watch, whose lines are read as they come, with a deadline."""
+
+    def __init__(self, node, *words):
+        self.process = start(node, "punch", "--name", node, "--watch", "--json", "--quick", "--keepalive", "0.5", *words)
+        self.lines = queue.Queue()
+
+    def follow(self):
+        """From here on nobody else reads what it says."""
+        for stream in (self.process.stdout, self.process.stderr):
+            threading.Thread(target=lambda stream=stream: [self.lines.put(said) for said in stream], daemon=True).start()
+        return self
+
+    def until(self, event, deadline=15, **wanted):
+        """The next of these events, or None."""
+        end = time.monotonic() + deadline
+        while (left := end - time.monotonic()) > 0:
+            try:
+                said = self.lines.get(timeout=left)
+            except queue.Empty:
+                return None
+            if said.startswith("{") and (heard := json.loads(said)).get("event") == event:
+                if all(heard.get(key) == value for key, value in wanted.items()):
+                    return heard
+        return None
+
+    def stop(self):
+        """Ctrl-C: its exit code, and its report."""
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=10)
+        while "\"result\"" not in (said := self.lines.get(timeout=5)):
+            pass
+        return code, json.loads(said)
+
+
+def watched():
+    bob = Watch("bob")
+    line(bob.process, "registered as")
+    bob.follow()
+    alice = Watch("alice", "--peer", "bob").follow()
+    check("they are connected", alice.until("connected") and bob.until("connected"))
+    return alice, bob
+
+
+def reboot():
+    alice, bob = watched()
+    before = time.monotonic()
+    forget("nat-bob")
+    lost, again = alice.until("lost"), alice.until("connected")
+    took = time.monotonic() - before
+    check("a NAT that reboots: the lost path is told, and punched anew", lost and again, (lost, again))
+    check("within seconds", took < 8, took)
+    check("bob is there as well", bob.until("connected"))
+    code, said = alice.stop()
+    check("Ctrl-C: exit 0, connected", code == 0 and said["result"] == "direct", said)
+    bob.stop()
+
+
+def reboot_relayed():
+    alice, bob = watched()
+    forget("nat-alice")
+    again = alice.until("connected", deadline=25)
+    check("a relayed path comes back after the caller's NAT has rebooted", again and again["relayed"], again)
+    for peer in (alice, bob):
+        peer.stop()
+
+
+def mapped():
+    (code, one, log), other = meet("alice", "bob", "--direct-only")
+    check("a port of the router spares the guessing", code == 0 and one["strategy"] == other["strategy"] == "port-mapping", (one, other, log))
+    (code, one, log), _ = meet("alice", "bob", "--direct-only", "--no-port-mapping", "--budget", "0")
+    check("control: without it there is no path", code == 1, (one, log))
+    enter("nat-alice")
+    rules = subprocess.run(["nft", "list", "table", "inet", "miniupnpd"], capture_output=True, text=True).stdout
+    check("and it is given back", "dnat" not in rules, rules)
+
+
+def turn():
+    os.makedirs(ROOM, exist_ok=True)
+    coturn = serve(3478, "turnserver", "-n", "-L", S1, "-p", "3478", "--no-cli", "--no-tls", "--no-dtls", "--lt-cred-mech",
+                   "--user", "somebody:secret", "--realm", "pinhole.test", f"--pidfile={ROOM}/turn.pid", f"--userdb={ROOM}/turn.db", "--log-file=stdout")
+    use = ("--turn", f"somebody:secret@{S1}")
+    (code, one, log), other = meet("alice", "bob", *use)
+    check("another TURN server serves as well", code == 0 and one["result"] == other["result"] == "relay", (one, other, log))
+    check("and packets do go through it", one["path"]["loss"] < 0.5 and one["path"]["direct"] is False, one["path"])
+    (code, one, log), _ = meet("alice", "bob", "--turn", f"somebody:wrong@{S1}")
+    check("control: with a wrong password there is no path", code == 1, (one, log))
+    coturn.terminate()
+    coturn.wait()
+
+
+def worth():
+    (code, one, log), other = meet("alice", "bob")
+    path = one["path"] or {}
+    check("the path is measured, by both", code == 0 and path and other["path"], (one, other))
+    check("it is direct: alice's router, core, bob's router", path.get("direct") is True and path.get("hops") == 3, path)
+    check("nothing is lost", path.get("loss") == 0 and path["sent"]["packets"] == path["received"]["packets"] == 64, path)
+    (code, one, log), other = meet("alice", "bob", "--relay-only")
+    check("a relayed one is found out", code == 0 and one["path"]["direct"] is False and one["path"]["hops"] is None, (one, log))
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    done()
