@@ -57,6 +57,7 @@ read_rules() {
 		rules=${rules/"${BASH_REMATCH[0]}"/"$piece"}
 	done
 	[[ ${head[timeout]} != *s ]] || rules=${rules//timeout 120s/timeout ${head[timeout]}}
+	[[ ! ${head[said size]} ]] || rules=${rules//size 16384/size ${head[size]}}
 	# shellcheck disable=SC2016 # variables of nft's
 	[[ ${head[addresses]} != 2 ]] || rules=${rules//'snat to $public'/'snat to numgen inc mod 4 map { 0-1 : $first, 2-3 : $second }'}
 }
@@ -72,12 +73,14 @@ override() {
 	upnp=*) usage "$spec: upnp is on or off, not \"$value\"" ;;
 	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
 		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
+	size=*) [[ $value =~ ^[1-9][0-9]{2,5}$ ]] || usage "$spec: size is 100 to 999999 entries, not \"$value\""
+		[[ "${lines[*]}" == *'include "mapping/'* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no tables of its own" ;;
 	mapping=endpoint-independent | mapping=address-dependent | mapping=address-and-port-dependent | \
 		filtering=endpoint-independent | filtering=address-dependent | filtering=address-and-port-dependent)
 		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that could be another" ;;
 	mapping=* | filtering=*)
 		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
-	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, hairpin, addresses, upnp, mapping and filtering" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, upnp, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"

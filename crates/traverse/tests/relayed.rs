@@ -73,6 +73,23 @@ fn who_wants_a_relay_alone_sends_the_peer_nothing() {
 }
 
 #[test]
+fn nor_answers_it_when_the_relay_is_slow() {
+    // With losses, the peer's own probe often comes first.
+    for seed in 0..20 {
+        let [a, b] = [Wish::Only, Wish::Allowed];
+        let [a, b] = [a, b].map(|wish| (Profile::named("full-cone").unwrap(), wish));
+        let mut world = two_relayed_homes(seed, a, b, Some(Limits::POLITE));
+        world.network.set_loss(20.0);
+        world.run(LIMIT);
+        let [alice, bob] = [0, 1].map(|n| world.peers[n].paths());
+        assert!(alice.iter().all(|path| path.relayed), "{seed}: {alice:?}");
+        let of_alice = world::ip("203.0.113.17");
+        let at_alice = bob.iter().any(|path| path.remote.ip() == of_alice);
+        assert!(!at_alice, "{seed}: {bob:?}");
+    }
+}
+
+#[test]
 fn without_the_wish_of_both_there_is_no_relay() {
     for wishes in [(Wish::Never, Wish::Allowed), (Wish::Allowed, Wish::Never)] {
         let world = run(

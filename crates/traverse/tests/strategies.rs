@@ -5,10 +5,11 @@ mod world;
 
 use std::time::Duration;
 
-use traverse::endpoint::Event;
+use traverse::endpoint::{Event, Wish};
 use traverse::plan::{Limits, Strategy, between};
+use traverse::relay::client;
 use traverse::sim::Profile;
-use world::{World, two_measured_homes};
+use world::{Setup, World, at, two_measured_homes};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -108,4 +109,31 @@ fn limits_hold_whatever_the_peer_says() {
         });
         assert_eq!(strategy, Some(Strategy::Relay));
     }
+}
+
+#[test]
+fn a_silent_relay_neither_holds_a_call_up_nor_spins() {
+    // The wait for a relayed address is over while the next port of a NAT that
+    // counts is still being asked for. (The simulator counts idle timeouts.)
+    let mut world = World::new(1);
+    let home = world.router("203.0.113.17", profile("symmetric-sequential"));
+    let caller = Setup {
+        side: Some(profile("symmetric-sequential").side(LAB)),
+        relay: Wish::Allowed,
+        turn: Some(client::Config {
+            server: at("203.0.113.99:3478"),
+            username: "alice".into(),
+            password: "secret".into(),
+        }),
+        ..Setup::new("alice", "192.168.1.2:41000", Some("bob"))
+    };
+    world.peer(home, 1, caller);
+    let home = world.router("203.0.113.33", profile("port-restricted"));
+    let target = Setup {
+        side: Some(profile("port-restricted").side(LAB)),
+        ..Setup::new("bob", "192.168.2.2:42000", None)
+    };
+    world.peer(home, 2, target);
+    world.run(LIMIT);
+    assert!(is_connected(&world));
 }

@@ -33,6 +33,8 @@ pub(super) struct Relaying {
     config: Option<Config>,
     client: Option<Client>,
     since: Option<Instant>,
+    /// A call is held up by this, and not by something else.
+    waiting: bool,
     over: bool,
 }
 
@@ -43,6 +45,7 @@ impl Relaying {
             config,
             client: None,
             since: None,
+            waiting: false,
             over: wish == Wish::Never,
         }
     }
@@ -73,7 +76,8 @@ impl Relaying {
     /// A call is to be made: do we know whether there is a relayed address?
     pub(super) fn is_settled(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
-        self.over || self.address().is_some() || now >= since + WAIT
+        self.waiting = !self.over && self.address().is_none() && now < since + WAIT;
+        !self.waiting
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
@@ -103,7 +107,7 @@ impl Relaying {
 
     pub(super) fn poll_timeout(&self, waiting: bool) -> Option<Instant> {
         let client = self.client.as_ref().and_then(Client::poll_timeout);
-        let wait = self.since.filter(|_| waiting && !self.over);
+        let wait = self.since.filter(|_| waiting && self.waiting);
         client
             .into_iter()
             .chain(wait.map(|since| since + WAIT))

@@ -119,6 +119,7 @@ pub struct Agent {
     keys: Keys,
     pairs: Vec<Pair>,
     volley: Option<Volley>,
+    relay_only: bool,
     /// The relayed pair that both sides use until there is a better one.
     settled: Option<usize>,
     hopeful: bool,
@@ -155,6 +156,7 @@ impl Agent {
             keys: config.keys,
             pairs,
             volley: config.volley,
+            relay_only: config.relay_only,
             settled: None,
             hopeful: config.hopeful,
             relay_from: config.relay_from,
@@ -191,6 +193,9 @@ impl Agent {
         }
         if !message.authentic(&self.keys.incoming) {
             self.observed.forged += 1;
+            return true;
+        }
+        if self.relay_only && !self.is_relayed(socket, from) {
             return true;
         }
         let Some(pair) = self.pair_of(now, socket, from) else {
@@ -310,6 +315,13 @@ impl Agent {
     /// Probes sent, openers and nominations included.
     pub fn probes_sent(&self) -> u32 {
         self.probes
+    }
+
+    /// Does it come through a relay, ours or the peer's?
+    fn is_relayed(&self, socket: SocketId, from: SocketAddr) -> bool {
+        let mut known = self.pairs.iter();
+        socket == RELAY
+            || known.any(|pair| pair.relayed && pair.shot() == Shot { socket, to: from })
     }
 
     /// The pair of an authentic packet's source, made anew if it is a new one

@@ -13,6 +13,7 @@ use traverse::introduce::client;
 use traverse::introduce::server;
 use traverse::plan::{Limits, Side};
 use traverse::punch::Path;
+use traverse::relay;
 use traverse::sim::{Host, Network, Place, Profile};
 use traverse::verdict::Cause;
 
@@ -50,6 +51,7 @@ pub struct Setup<'a> {
     pub most_attempts: usize,
     pub side: Option<Side>,
     pub relay: Wish,
+    pub turn: Option<relay::client::Config>,
 }
 
 impl<'a> Setup<'a> {
@@ -63,6 +65,7 @@ impl<'a> Setup<'a> {
             most_attempts: 1,
             side: None,
             relay: Wish::Never,
+            turn: None,
         }
     }
 }
@@ -126,7 +129,7 @@ impl World {
             known: setup.known,
             opener_ttl: setup.opener_ttl,
             relay: setup.relay,
-            turn: None,
+            turn: setup.turn,
             measuring: false,
             attempt: Duration::from_secs(10),
         };

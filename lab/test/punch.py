@@ -1,0 +1,135 @@
+"""The ways across, between alice and bob; argv: a strategy that must be taken, or a story."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+from nodes import check, done
+
+# What a laboratory may spend.
+SPEND = ["--budget", "4000", "--max-pps", "4000", "--yes"]
+# Probes that are no guesses: openers, schedules to a few addresses, nominations.
+OTHERS = 60
+NET = os.environ["PINHOLE_S1"].rsplit(".", 1)[0]
+ALICE, BOB = f"{NET}.17", f"{NET}.33"
+
+
+def start(node, *options):
+    return subprocess.Popen(
+        ["ip", "netns", "exec", node, "punch", "--name", node, "--json", *options],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def end(process):
+    said, log = process.communicate(timeout=60)
+    return process.returncode, json.loads(said or "{}"), log
+
+
+def meet(of_alice=SPEND, of_bob=SPEND):
+    """bob waits, alice calls: (exit, report, log) of each."""
+    bob = start("bob", *of_bob, "--timeout", "20")
+    until = time.monotonic() + 10
+    while "registered as" not in (line := bob.stderr.readline()):
+        assert line and time.monotonic() < until, "bob is not registered"
+    alice = start("alice", "--peer", "bob", *of_alice, "--timeout", "20")
+    return end(alice), end(bob)
+
+
+def counted(router, match):
+    """Packets that this router's nft rule has counted (see count)."""
+    said = subprocess.check_output(["ip", "netns", "exec", router, "nft", "list", "counter", "ip", "witness", match], text=True)
+    return int(re.search(r"packets (\d+)", said)[1])
+
+
+def count(router, **matches):
+    """Counts, where nothing is translated yet, the packets from inside that match."""
+    rules = "".join(f"add counter ip witness {name}\nadd rule ip witness seen iifname lan {match} counter name {name}\n"
+                    for name, match in matches.items())
+    subprocess.run(["ip", "netns", "exec", router, "nft", "-f", "-"], check=True, text=True, input=(
+        "table ip witness {\n chain seen {\n type filter hook prerouting priority -400\n }\n}\n" + rules))
+
+
+def crosses(strategy):
+    (code, one, log), (_, other, log2) = meet()
+    pair = f"alice and bob, {strategy}"
+    result = "relay" if strategy == "relay" else "direct"
+    check(f"{pair}: there is a path", code == 0 and one["result"] == other.get("result") == result, (one, other, log, log2))
+    check(f"{pair}: found in that way, as both had planned", one["strategy"] == one["plan"]["strategy"] == other["plan"]["strategy"] == strategy, one)
+    if strategy == "relay":
+        check(f"{pair}: nothing was guessed", one["plan"]["packets"] is None and one["probes_sent"] < 40, one)
+        return
+    check(f"{pair}: each is where the other's NAT is", one["remote"].startswith(BOB) and other["remote"].startswith(ALICE), (one, other))
+    check(f"{pair}: it said before what it takes", f"{strategy}: " in log and " entries in the NATs" in log, log)
+    within = all(r["probes_sent"] <= (r["plan"]["packets"] or 0) + OTHERS for r in (one, other))
+    check(f"{pair}: and took no more", within, (one, other))
+
+
+def direct_only():
+    (code, one, log), (code2, other, _) = meet([*SPEND, "--direct-only"], [*SPEND, "--direct-only"])
+    check("--direct-only: exit 1, SYM_SYM", code == 1 and one["cause"]["code"] == "SYM_SYM", (one, log))
+    check("--direct-only: at the other side, too", code2 == 1 and other["cause"]["code"] == "SYM_SYM", other)
+
+
+def relay_only():
+    count("nat-alice", direct=f"ip daddr {BOB} meta l4proto udp")
+    (code, one, log), (_, other, _) = meet([*SPEND, "--relay-only"])
+    check("--relay-only: a relayed path", code == 0 and one["result"] == other.get("result") == "relay", (one, other, log))
+    check("--relay-only: no packet of alice's went to bob's NAT", counted("nat-alice", "direct") == 0)
+    check("--relay-only: bob's report has no address of alice's", ALICE not in json.dumps(other) and "192.168.1." not in json.dumps(other), other)
+
+
+def limits():
+    ended = start("alice", "--peer", "bob", "--budget", "5000")
+    code, said, log = end(ended)
+    check("--budget 5000 without --yes: exit 2, and it says why", code == 2 and not said and "--yes" in log and "5000" in log, log)
+    code, said, log = end(start("alice", "--peer", "bob", "--max-pps", "500"))
+    check("so does --max-pps 500", code == 2 and "--yes" in log, log)
+    count("nat-alice", sent=f"ip daddr {BOB} meta l4proto udp")
+    (code, one, log), _ = meet(["--budget", "0"])
+    check("--budget 0: the relay carries it", code == 0 and one["result"] == "relay", (one, log))
+    check("--budget 0: nothing was guessed", one["plan"]["strategy"] == "relay" and one["probes_sent"] < 40, one)
+    sent = counted("nat-alice", "sent")
+    check("--budget 0: nor was it sent", 0 < sent < 60, sent)
+
+
+def budget():
+    """alice seeks with a small budget, and bob, who hides, would bear a hundred times that. No guess hits."""
+    subprocess.run(["ip", "netns", "exec", "core", "nft", "-f", "-"], check=True, text=True, input=(
+        f"table ip wall {{\n chain forward {{\n type filter hook forward priority 0\n ip saddr {ALICE} ip daddr {BOB} drop\n }}\n}}\n"))
+    count("nat-alice", sent=f"ip daddr {BOB} meta l4proto udp")
+    (code, one, log), _ = meet(["--budget", "300", "--max-pps", "100", "--direct-only", "--trace"],
+                               ["--budget", "30000", "--max-pps", "30000", "--yes", "--direct-only"])
+    sent = counted("nat-alice", "sent")
+    check("a budget of 300 is used, and holds whatever the peer allows", 300 <= sent <= 300 + OTHERS, sent)
+    times = [p["at_ms"] for p in one["trace"] if p["direction"] == "out" and p["dst"].startswith(BOB)]
+    check("every packet that left is in the trace", len(times) == sent, (len(times), sent))
+    busiest = max(sum(at <= other < at + 1000 for other in times) for at in times)
+    check("no second has more than 100 guesses", busiest <= 100 + OTHERS // 2, busiest)
+    check("the plan said so", one["plan"]["packets"] == 300 and one["plan"]["seconds"] >= 3, one["plan"])
+    check("exit 1, BUDGET_EXHAUSTED", code == 1 and one["cause"]["code"] == "BUDGET_EXHAUSTED", one)
+
+
+def stingy():
+    """bob, who would have to seek, guesses nothing: alice need not hide."""
+    count("nat-alice", sent=f"ip daddr {BOB} meta l4proto udp")
+    (code, one, log), (_, other, _) = meet(SPEND, ["--budget", "0"])
+    check("a peer that guesses nothing: both plan for the relay", code == 0 and one["plan"]["strategy"] == other["plan"]["strategy"] == "relay", (one, other, log))
+    check("and alice opens no ports for it", counted("nat-alice", "sent") < 60, one)
+
+
+def exhaustive():
+    both = ["--exhaustive", "--yes", "--direct-only"]
+    (code, one, log), (_, other, _) = meet(both, both)
+    check("--exhaustive on both sides: symmetric × symmetric is direct", code == 0 and one["result"] == other.get("result") == "direct", (one, other, log))
+    check("and that is how", one["strategy"] == "exhaustive", one)
+
+
+story = globals().get(sys.argv[1])
+if story:
+    story()
+else:
+    crosses(sys.argv[1])
+done()
