@@ -40,7 +40,7 @@ const TURN_PORT: u16 = 3478;
 const MEASURE_PATH: Duration = Duration::from_secs(3);
 
 /// How long our NAT may take to be measured.
-const MEASURE: Duration = Duration::from_secs(1);
+const MEASURE: Duration = Duration::from_secs(3);
 
 /// Runs one attempt.
 ///
@@ -205,7 +205,7 @@ async fn turn_server(text: &str) -> anyhow::Result<relay::client::Config> {
     })
 }
 
-/// Our own NAT, if it lets itself be measured within a second.
+/// Our own NAT, if it lets itself be measured in time.
 async fn measure(server: SocketAddr, limits: Limits) -> Option<Side> {
     let config = discover::Config::new(server, None);
     let report = tokio::time::timeout(MEASURE, peer::discover::discover(config)).await;
