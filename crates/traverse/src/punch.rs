@@ -12,8 +12,10 @@ mod meter;
 mod pair;
 pub mod schedule;
 mod volley;
+mod words;
 
-pub use agent::{Agent, Config, Event, Observed, Role};
+pub use agent::Agent;
 pub use meter::{Burst, Measured, Meter};
 pub use pair::Path;
 pub use volley::{Shot, Volley, shots};
+pub use words::{Config, Event, Observed, Role};

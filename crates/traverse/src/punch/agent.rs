@@ -2,93 +2,24 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use wire::{Builder, Class, Message, Method, Transaction};
 
-use super::pair::{Pair, Path};
+use super::pair::Pair;
 use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
 };
 use super::volley::{Shot, Volley};
+use super::words::{Config, Event, Observed, Role};
 use crate::endpoint::RELAY;
 use crate::io::{SocketId, Transmit};
 use crate::seal::Keys;
 
 /// Addresses that the peer was seen at without having told them.
 const MOST_PEER_REFLEXIVE: usize = 8;
-
-/// Who asked for the introduction. The caller nominates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// RFC 8445's controlling agent.
-    Caller,
-    /// RFC 8445's controlled agent.
-    Target,
-}
-
-/// What an attempt starts from.
-#[derive(Debug)]
-pub struct Config {
-    /// Which side we are.
-    pub role: Role,
-    /// The secrets of the attempt.
-    pub keys: Keys,
-    /// Where the rendezvous sees the peer.
-    pub reflexive: SocketAddr,
-    /// The peer's host candidates, already filtered.
-    pub hosts: Vec<SocketAddr>,
-    /// Both sides have one public address, so a LAN path is worth a wait.
-    pub lan_likely: bool,
-    /// TTL of the opener: own NAT depth + 1. `None` sends none.
-    pub opener_ttl: Option<u8>,
-    /// How long full-TTL probes to the reflexive address are held.
-    pub hold: Duration,
-    /// Addresses that lead through a relay, each with the socket to use.
-    pub relayed: Vec<(SocketId, SocketAddr)>,
-    /// From when on those are tried.
-    pub relay_from: Instant,
-    /// No direct path is to be looked for.
-    pub relay_only: bool,
-    /// A direct path is worth waiting for when there is a relayed one.
-    pub hopeful: bool,
-    /// Packets to ports that are guessed, beside the plain probes.
-    pub volley: Option<Volley>,
-    /// When the last packet of such a volley leaves, ours or the peer's.
-    pub volleys_end: Option<Instant>,
-    /// When to give up at the latest; volleys are waited for all the same.
-    pub deadline: Instant,
-    /// Random.
-    pub seed: [u8; 32],
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Both sides have a path. Keep feeding the agent until it is
-    /// [`Event::Finished`], or the peer may never learn of it. Told again when
-    /// a direct path replaces a relayed one.
-    Connected(Path),
-    /// There is nothing left to do.
-    Finished,
-    /// No path.
-    Failed(Observed),
-}
-
-/// What was seen of the peer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// An authentic packet of the peer has arrived.
-    pub heard: bool,
-    /// The peer has answered a packet of ours.
-    pub answered: bool,
-    /// Probes of this attempt with a wrong MAC.
-    pub forged: u32,
-    /// The peer's address answered with ICMP port unreachable.
-    pub refused: Option<SocketAddr>,
-}
 
 #[derive(Debug)]
 enum State {
