@@ -77,6 +77,7 @@ Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob wi
 Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
   ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off   addresses=1|2   size=N
   upnp=on|off: the router maps ports for who asks by UPnP-IGD, NAT-PMP or PCP (miniupnpd)
+  tcp=rst|silence (what an unsolicited SYN gets)
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
   --json          for programs; matrix wants a file name after it (- for stdout)

@@ -53,7 +53,7 @@ side() {
 	[[ $who == bob ]] || hosts+=("${who}2")
 	[[ $same_lan ]] && lan=192.168.1
 	read_type "$2"
-	local home=${head[home]} timeout=${head[said timeout]:+,timeout=${head[timeout]}}
+	local home=${head[home]} said=${head[said timeout]:+,timeout=${head[timeout]}}${head[said tcp]:+,tcp=${head[tcp]}}
 
 	node "$nat" "${hosts[@]}"
 	if [[ $home ]]; then
@@ -64,7 +64,7 @@ side() {
 		on "$outer" "addr add $carried.1 peer $carried.2 dev lan"
 		on "$nat" "addr add $carried.2 peer $carried.1 dev wan"
 		on "$nat" "route add default via $carried.1"
-		read_type "$home$timeout"
+		read_type "$home$said"
 		public=$carried.2
 	fi
 	link core "$who" "$outer" wan

@@ -39,7 +39,7 @@ classify() {
 
 # read_rules: of the type that $head is about
 read_rules() {
-	local LC_ALL=C piece
+	local LC_ALL=C piece tcp
 	read -rd '' rules <"$lab/nat/${head[name]}.nft"
 	rules=${rules/"ports/"+([a-z])/"ports/${head[ports]}"}
 	rules=${rules/"hairpin/"+([a-z])/"hairpin/${head[hairpin]}"}
@@ -47,30 +47,64 @@ read_rules() {
 		[[ ! ${head[said $piece]} ]] || rules=${rules/"$piece/"+([a-z-])/"$piece/${head[$piece]}"}
 	done
 	[[ ${head[addresses]} != 2 ]] || rules+=$'\n\ninclude "addresses/two.nft"\n'
+	included
+	rules_of_tcp
 	if [[ ${head[upnp]} == on ]]; then
 		piece=napt
 		[[ ${head[name]} != masquerade ]] || piece=masquerade
 		rules+=$'\n\ninclude "upnp/'$piece$'.nft"\n'
+		included
 	fi
+	# what fills a table are guessed ports, by UDP
+	[[ ! ${head[said size]} ]] || rules=${rules//size 16384/size ${head[size]}}
+	rules+=$'\n'$tcp
+	[[ ${head[timeout]} != *s ]] || rules=${rules//timeout 120s/timeout ${head[timeout]}}
+	# shellcheck disable=SC2016 # variables of nft's
+	[[ ${head[addresses]} != 2 ]] || rules=${rules//'snat to $public'/'snat to numgen inc mod 4 map { 0-1 : $first, 2-3 : $second }'}
+}
+
+# included: the rules with what they include in place of the words
+included() {
 	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
 		read -rd '' piece <"$lab/nat/${BASH_REMATCH[1]}"
 		rules=${rules/"${BASH_REMATCH[0]}"/"$piece"}
 	done
-	[[ ${head[timeout]} != *s ]] || rules=${rules//timeout 120s/timeout ${head[timeout]}}
-	[[ ! ${head[said size]} ]] || rules=${rules//size 16384/size ${head[size]}}
-	# shellcheck disable=SC2016 # variables of nft's
-	[[ ${head[addresses]} != 2 ]] || rules=${rules//'snat to $public'/'snat to numgen inc mod 4 map { 0-1 : $first, 2-3 : $second }'}
+}
+
+# rules_of_tcp: TCP follows the type, by the same rules in a table of its own, into $tcp. A connection that
+# stands is conntrack's: what the maps forget ends none. A reset makes no mapping, as it may be the router's own.
+rules_of_tcp() {
+	local silent='group 1 counter name' reset='reject with tcp reset'
+	tcp=
+	if [[ $rules == *'map m_in'* ]]; then
+		tcp=${rules//udp/tcp}
+		tcp=${tcp//ip pinhole/ip pinhole_tcp}
+		# shellcheck disable=SC2016 # a variable of nft's
+		tcp=${tcp//'add rule ip pinhole_tcp tx oifname $wan masquerade'/}
+		tcp=${tcp/'l4proto != { tcp, tcp }'/'l4proto != { tcp, udp }'}
+		tcp=${tcp/'nat hook postrouting priority srcnat'/'nat hook postrouting priority srcnat - 1'}
+		tcp=${tcp/'prerouting priority -110'/$'prerouting priority -110\n\t\tct state established,related accept'}
+		tcp=${tcp/'postrouting priority srcnat + 10'/$'postrouting priority srcnat + 10\n\t\ttcp flags rst accept'}
+	fi
+	[[ ${head[said tcp]} && ${head[tcp]} == rst ]] || return 0
+	# shellcheck disable=SC2016 # a variable of nft's
+	local stray='iifname $wan ct state new' logged='log prefix "UNSOLICITED "'
+	rules=${rules/"$stray $logged"/"$stray meta l4proto tcp $logged $silent unsolicited $reset"$'\n\t\t'"$stray $logged"}
+	tcp=${tcp//"$silent unmapped drop"/"$silent unmapped $reset"}
+	tcp=${tcp//'stranger log prefix "FILTER_PORT "'" $silent filtered drop"/"stranger log prefix \"FILTER_PORT \" $silent filtered $reset"}
+	tcp=${tcp//'stranger log prefix "FILTER_ADDR "'" $silent filtered drop"/"stranger log prefix \"FILTER_ADDR \" $silent filtered $reset"}
 }
 
 # override SPEC KEY VALUE: another piece in place of the type's own, or another lifetime.
 override() {
 	local spec=$1 key=$2 value=$3
 	case $key=$value in
-	ports=preserve | ports=random | ports=sequential | ports=block | hairpin=on | hairpin=off | addresses=[12] | upnp=on | upnp=off) ;;
+	ports=preserve | ports=random | ports=sequential | ports=block | hairpin=on | hairpin=off | addresses=[12] | upnp=on | upnp=off | tcp=rst | tcp=silence) ;;
 	ports=*) usage "$spec: ports is preserve, random, sequential or block, not \"$value\"" ;;
 	hairpin=*) usage "$spec: hairpin is on or off, not \"$value\"" ;;
 	addresses=*) usage "$spec: addresses is 1 or 2, not \"$value\"" ;;
 	upnp=*) usage "$spec: upnp is on or off, not \"$value\"" ;;
+	tcp=*) usage "$spec: tcp is rst or silence, not \"$value\"" ;;
 	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
 		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
 	size=*) [[ $value =~ ^[1-9][0-9]{2,5}$ ]] || usage "$spec: size is 100 to 999999 entries, not \"$value\""
@@ -80,7 +114,7 @@ override() {
 		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that could be another" ;;
 	mapping=* | filtering=*)
 		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
-	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, upnp, mapping and filtering" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, upnp, tcp, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"
@@ -94,9 +128,9 @@ list() {
 		local comma='['
 		for name in "${types[@]}"; do
 			read_type "$name"
-			say '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","upnp":"%s","seen_on":"%s"}' \
+			say '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","upnp":"%s","tcp":"%s","seen_on":"%s"}' \
 				"$comma" "$name" "${head[class]}" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
-				"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[seen on]//\"/\\\"}"
+				"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[tcp]}" "${head[seen on]//\"/\\\"}"
 			comma=$',\n'
 		done
 		say ']\n'
@@ -109,7 +143,7 @@ list() {
 	for name in "${types[@]}"; do
 		read_type "$name"
 		$shape "$name" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
-			"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[seen on]}"
+			"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[tcp]}" "${head[seen on]}"
 	done
 }
 

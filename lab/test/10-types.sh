@@ -24,6 +24,9 @@ prove address-dependent,ports=preserve $A $A preserve cgnat,ports=random,timeout
 prove port-restricted,addresses=2 $E $P preserve symmetric,addresses=2 $P $P random
 prove port-restricted,upnp=on $E $P preserve symmetric,upnp=on $P $P random
 prove address-dependent,upnp=on $A $A random masquerade,upnp=on $E $P preserve
+prove port-restricted,tcp=rst $E $P preserve restricted,tcp=rst $E $A preserve
+prove firewall,tcp=rst none $P - cgnat,tcp=rst $E $P block
+prove symmetric,tcp=rst,hairpin=on $P $P random address-dependent,tcp=silence $A $A random
 
 heads=$("$netns" list --json)
 for type in "full-cone $E $E" "restricted $E $A" "port-restricted $E $P" "symmetric $P $P" "address-dependent $A $A" \

@@ -36,6 +36,12 @@ refused 'ports behind a firewall' 'there is no NAT' firewall,ports=random open
 refused 'ports with basic NAT' 'keeps every port by definition' basic,ports=random open
 refused 'ports with masquerade' "the kernel's own" masquerade,ports=random open
 refused 'a hairpin without UDP' 'no UDP gets through' udp-blocked,hairpin=on open
+refused 'tcp=maybe' 'tcp is rst or silence' full-cone,tcp=maybe open
+refused 'tcp without a NAT' 'the host itself answers' open,tcp=rst open
+refused 'tcp with basic NAT' 'the host itself answers' basic,tcp=silence open
+refused 'tcp with masquerade' 'the kernel as it is, which resets' masquerade,tcp=silence open
+refused 'tcp without UDP' 'nobody is introduced' udp-blocked,tcp=rst open
+refused 'tcp twice' 'said twice' full-cone,tcp=rst,tcp=rst open
 refused 'an unknown option' 'no option --fast' open open --fast
 refused 'an option without its value' '--loss wants a value' open open --loss
 refused 'a loss of 101' 'percentage' open open --loss 101

@@ -77,24 +77,62 @@ def allocation(host, first):
     return word, public
 
 
-def tcp(host, router_public):
-    """Whether a TCP connection to the server works, and whether one from outside is let in."""
-    enter("server")
-    listener = socket.create_server((S1, 0))
-    enter(host)
-    with socket.create_connection(listener.getsockname(), DEADLINE) as out:
-        peer, _ = listener.accept()
-        peer.sendall(b"x")
-        goes_out = out.recv(1) == b"x"
-        peer.close()
-    inside = socket.create_server(("0.0.0.0", 0))
-    enter("server")
+def tcp_socket(node, ip="0.0.0.0", port=0):
+    """One that shares its port with others, as a peer's do."""
+    enter(node)
+    one = socket.socket()
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        one.setsockopt(socket.SOL_SOCKET, option, 1)
+    one.bind((ip, port))
+    one.settimeout(DEADLINE)
+    return one
+
+
+def tcp_connect(node, to, ip="0.0.0.0", port=0, deadline=DEADLINE):
+    """A connection, or what came instead."""
+    one = tcp_socket(node, ip, port)
+    one.settimeout(deadline)
     try:
-        socket.create_connection((router_public, inside.getsockname()[1]), 0.15).close()
-        comes_in = True
+        one.connect(to)
+        return one
+    except ConnectionRefusedError:
+        return "rst"
     except OSError:
-        comes_in = False
-    return goes_out, comes_in
+        return "silence"
+
+
+def tcp_mapping(host, port):
+    """The mapping behaviour for TCP."""
+    seen, kept = {}, []
+    for at, listener in listeners.items():
+        out = tcp_connect(host, at, port=port)
+        if isinstance(out, str):
+            return out, seen
+        accepted, seen[at] = listener.accept()
+        kept += [out, accepted]
+    if all(s == kept[0].getsockname() for s in seen.values()):
+        return "none", seen
+    if len(set(seen.values())) == 1:
+        return "endpoint-independent", seen
+    if all(seen[ip, 7001] == seen[ip, 7002] for ip in (S1, S2)):
+        return "address-dependent", seen
+    return "address-and-port-dependent", seen
+
+
+def tcp_filtering(host, port):
+    """The filtering behaviour for TCP, and what a stranger's SYN gets."""
+    inside = tcp_socket(host, port=port)
+    out = tcp_connect(host, (S1, 7001), port=port)
+    accepted, public = listeners[S1, 7001].accept()
+    inside.listen()
+    stranger = tcp_connect("server", public, S2, 7102, 0.2)
+    if not isinstance(stranger, str):
+        return "endpoint-independent", "let in"
+    neighbour = tcp_connect("server", public, S1, 7102, 0.2)
+    word = "address-and-port-dependent" if isinstance(neighbour, str) else "address-dependent"
+    for one in (out, accepted, inside):
+        one.close()
+    return word, stranger
 
 
 def blocked(host):
@@ -106,26 +144,32 @@ def prove(host, spec, want_mapping, want_filtering, want_ports, port):
     kind = spec.split(",")[0]
     if kind == "udp-blocked":
         check(f"{spec}: no UDP from {host}", blocked(host))
-        public = {"alice": "203.0.113.17", "bob": "203.0.113.33"}[host]
-    else:
-        word, seen = mapping(host, port)
-        check(f"{spec}: mapping on {host}'s side is {want_mapping}", word == want_mapping, f"{word}, ports {seen}")
-        word = filtering(host)
-        check(f"{spec}: filtering on {host}'s side is {want_filtering}", word == want_filtering, word)
-        if want_filtering != "endpoint-independent":
-            want = "ECONNREFUSED" if kind == "masquerade" else "silence"
-            word = refusal(host)
-            check(f"{spec}: what a stranger gets from {host}'s side is {want}", word == want, word)
-        if want_ports != "-":
-            word, seen = allocation(host, port + 1)
-            check(f"{spec}: ports on {host}'s side are {want_ports}", word == want_ports, f"{word}, {seen}")
-        public = learn(Udp(host), servers[S1, 7001])[0]
-    goes_out, comes_in = tcp(host, public)
-    check(f"{spec}: TCP leaves {host}'s side", goes_out)
-    expected = kind in ("open", "basic")
-    check(f"{spec}: TCP from outside is {'let in' if expected else 'kept out'}", comes_in == expected)
+        word, seen = tcp_mapping(host, port)
+        return check(f"{spec}: TCP leaves {host}'s side", seen, word)
+    word, seen = mapping(host, port)
+    check(f"{spec}: mapping on {host}'s side is {want_mapping}", word == want_mapping, f"{word}, ports {seen}")
+    word = filtering(host)
+    check(f"{spec}: filtering on {host}'s side is {want_filtering}", word == want_filtering, word)
+    if want_filtering != "endpoint-independent":
+        want = "ECONNREFUSED" if kind == "masquerade" else "silence"
+        word = refusal(host)
+        check(f"{spec}: what a stranger gets from {host}'s side is {want}", word == want, word)
+    if want_ports != "-":
+        word, seen = allocation(host, port + 1)
+        check(f"{spec}: ports on {host}'s side are {want_ports}", word == want_ports, f"{word}, {seen}")
+    word, seen = tcp_mapping(host, port)
+    check(f"{spec}: mapping of TCP on {host}'s side is the same", word == want_mapping, f"{word}, {seen}")
+    word, got = tcp_filtering(host, port + 5)
+    check(f"{spec}: filtering of TCP on {host}'s side is the same", word == want_filtering, word)
+    answer = "rst" if kind == "masquerade" or "tcp=rst" in spec else "silence"
+    if want_filtering == "endpoint-independent":
+        answer = "let in"
+    check(f"{spec}: an unsolicited SYN gets: {answer}", got == answer, got)
 
 
+listeners = {(ip, port): tcp_socket("server", ip, port) for ip in (S1, S2) for port in (7001, 7002)}
+for listener in listeners.values():
+    listener.listen()
 prove("alice", *sys.argv[1:5], 42000)
 prove("bob", *sys.argv[5:9], 42500)
 done()

@@ -38,11 +38,11 @@ def line(process, pattern, deadline=10):
     return None
 
 
-def meet(caller, target, *options):
+def meet(caller, target, *options, timeout="10"):
     """target waits, caller calls; both reports."""
-    waits = start(target, "punch", "--name", target, "--json", "--timeout", "10", *options)
+    waits = start(target, "punch", "--name", target, "--json", "--timeout", timeout, *options)
     line(waits, "registered as")
-    calls = start(caller, "punch", "--name", caller, "--peer", target, "--json", "--timeout", "10", *options)
+    calls = start(caller, "punch", "--name", caller, "--peer", target, "--json", "--timeout", timeout, *options)
     code, said, log = end(calls)
     return (code, json.loads(said or "{}"), log), json.loads(end(waits)[1] or "{}")
 

@@ -8,4 +8,5 @@ pub mod host;
 pub mod reach;
 pub mod session;
 pub mod sockets;
+pub mod tcp;
 pub mod udp;

@@ -98,7 +98,9 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
     /// be starting anew.
     pub async fn next(&mut self) -> io::Result<Event> {
         loop {
-            self.flush()?;
+            if !self.endpoint.has_tcp() {
+                self.flush()?;
+            }
             if let Some(event) = self.endpoint.poll_event() {
                 return Ok(event);
             }

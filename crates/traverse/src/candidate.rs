@@ -28,6 +28,25 @@ pub struct Candidates {
     pub relayed: Option<SocketAddr>,
     /// An outer address that the speaker's gateway has opened to everybody.
     pub opened: Option<SocketAddr>,
+    /// How the speaker is reached by TCP, if that is how it wants to be.
+    pub tcp: Option<Tcp>,
+}
+
+/// Where a peer may be reached by TCP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tcp {
+    /// Its own port, at the addresses of its host candidates.
+    pub port: u16,
+    /// Its addresses as servers saw them by TCP, the first server's first.
+    pub mapped: Vec<SocketAddr>,
+}
+
+impl Tcp {
+    /// The mapping towards the first server and a different one towards
+    /// another, if the NAT made two.
+    pub fn remap(&self) -> Option<(SocketAddr, SocketAddr)> {
+        remap(&self.mapped)
+    }
 }
 
 /// What may follow the lists: a byte that says what, a length, that many bytes.
@@ -35,25 +54,20 @@ pub struct Candidates {
 const SIDE: u8 = 1;
 const RELAYED: u8 = 2;
 const OPENED: u8 = 4;
+const TCP: u8 = 3;
 
 impl Candidates {
     /// The mapping towards the first server and a different one towards
     /// another, if the NAT made two.
     pub fn remap(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let first = *self.mapped.first()?;
-        let other = *self.mapped.iter().find(|&&address| address != first)?;
-        Some((first, other))
+        remap(&self.mapped)
     }
 
     /// To bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         for (list, most) in [(&self.hosts, MOST_HOSTS), (&self.mapped, MOST_MAPPED)] {
-            let list = &list[..list.len().min(most)];
-            bytes.push(list.len() as u8);
-            for address in list {
-                encode_address(address, &mut bytes);
-            }
+            encode_list(list, most, &mut bytes);
         }
         let mut more = |what: u8, value: Vec<u8>| {
             bytes.extend([what, value.len() as u8]);
@@ -71,6 +85,11 @@ impl Candidates {
                 encode_address(address, &mut value);
                 more(what, value);
             }
+        }
+        if let Some(tcp) = &self.tcp {
+            let mut value = tcp.port.to_be_bytes().to_vec();
+            encode_list(&tcp.mapped, MOST_MAPPED, &mut value);
+            more(TCP, value);
         }
         bytes
     }
@@ -96,10 +115,31 @@ impl Candidates {
                 }
                 OPENED => candidates.opened = Some(decode_address(&mut value)?),
                 RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
+                TCP => {
+                    let port = u16::from_be_bytes(take(&mut value)?);
+                    let mapped = decode_list(&mut value, MOST_MAPPED)?;
+                    candidates.tcp = Some(Tcp { port, mapped });
+                }
                 _ => {}
             }
         }
         Some(candidates)
+    }
+
+    /// Where the peer may be knocked at by TCP: its host candidates, as they
+    /// may be probed, and the address that the first server saw. The latter
+    /// counts only if the rendezvous has `observed` the peer at that IP.
+    pub fn tcp_targets(&self, observed: IpAddr) -> Vec<SocketAddr> {
+        let Some(tcp) = &self.tcp else {
+            return Vec::new();
+        };
+        let hosts = self.probeable_hosts().into_iter();
+        let hosts = hosts.map(|host| SocketAddr::new(host.ip(), tcp.port));
+        let mapped = tcp.mapped.first().filter(|mapped| mapped.ip() == observed);
+        let mut targets = Vec::from_iter(hosts.chain(mapped.copied()));
+        targets.retain(|target| target.port() != 0);
+        targets.dedup();
+        targets
     }
 
     /// The host candidates that may be probed: those on private networks. A
@@ -112,6 +152,20 @@ impl Candidates {
         hosts.dedup();
         hosts.truncate(MOST_HOSTS);
         hosts
+    }
+}
+
+fn remap(mapped: &[SocketAddr]) -> Option<(SocketAddr, SocketAddr)> {
+    let first = *mapped.first()?;
+    let other = *mapped.iter().find(|&&address| address != first)?;
+    Some((first, other))
+}
+
+fn encode_list(list: &[SocketAddr], most: usize, bytes: &mut Vec<u8>) {
+    let list = &list[..list.len().min(most)];
+    bytes.push(list.len() as u8);
+    for address in list {
+        encode_address(address, bytes);
     }
 }
 
@@ -181,14 +235,19 @@ mod tests {
             base: Some(40001),
             relayed: Some("203.0.113.1:50000".parse().unwrap()),
             opened: Some("203.0.113.17:4000".parse().unwrap()),
+            tcp: Some(Tcp {
+                port: 41000,
+                mapped: addresses(&["203.0.113.17:40000", "203.0.113.17:40001"]),
+            }),
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
         // Without the NAT it is what older peers send.
-        let opened = bytes.len() - (2 + 7);
+        let tcp = bytes.len() - (2 + 2 + 1 + 2 * 7);
+        let opened = tcp - (2 + 7);
         let relayed = opened - (2 + 7);
         let older = relayed - (2 + Side::LENGTH + 2);
-        let whole = [older, relayed, opened];
+        let whole = [older, relayed, opened, tcp];
         for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }
@@ -216,6 +275,32 @@ mod tests {
         };
         let expected = addresses(&["192.168.1.2:1", "100.64.0.2:5"]);
         assert_eq!(candidates.probeable_hosts(), expected);
+    }
+
+    #[test]
+    fn by_tcp_neither() {
+        let with = |mapped: &[&str], port| Candidates {
+            hosts: addresses(&["192.168.1.2:1", "8.8.8.8:53", "127.0.0.1:22"]),
+            tcp: Some(Tcp {
+                port,
+                mapped: addresses(mapped),
+            }),
+            ..Candidates::default()
+        };
+        let seen = "203.0.113.17".parse().unwrap();
+        for (mapped, port, expected) in [
+            (
+                &["203.0.113.17:40000", "8.8.8.8:53"][..],
+                41000,
+                &["192.168.1.2:41000", "203.0.113.17:40000"][..],
+            ),
+            (&["8.8.8.8:53"], 41000, &["192.168.1.2:41000"]),
+            (&["203.0.113.17:0"], 0, &[]),
+        ] {
+            let targets = with(mapped, port).tcp_targets(seen);
+            assert_eq!(targets, addresses(expected), "{mapped:?}");
+        }
+        assert!(Candidates::default().tcp_targets(seen).is_empty());
     }
 
     #[test]

@@ -18,4 +18,5 @@ pub mod punch;
 pub mod relay;
 pub mod seal;
 pub mod sim;
+pub mod tcp;
 pub mod verdict;

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::candidate::Candidates;
+use crate::candidate::{Candidates, Tcp};
 use crate::plan::{Plan, Strategy};
 use crate::punch::Observed;
+use crate::tcp;
 
 /// Why two peers have no path, as well as one side can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,20 @@ pub enum Cause {
     },
     /// Both NATs keep their mappings, and still nothing arrived.
     NothingHeard,
+    /// The peer's address resets every connection.
+    TcpRefused {
+        /// The address.
+        address: SocketAddr,
+        /// Connections tried.
+        tries: u32,
+    },
+    /// One of the two punches by TCP, the other by UDP.
+    TransportMismatch {
+        /// The name.
+        peer: String,
+        /// We are the one.
+        ours: bool,
+    },
 }
 
 impl Cause {
@@ -80,6 +95,8 @@ impl Cause {
             Cause::OneWay => "ONE_WAY",
             Cause::IcmpRefused { .. } => "ICMP_REFUSED",
             Cause::NothingHeard => "NOTHING_HEARD",
+            Cause::TcpRefused { .. } => "TCP_REFUSED",
+            Cause::TransportMismatch { .. } => "TRANSPORT_MISMATCH",
         }
     }
 
@@ -97,23 +114,8 @@ impl Cause {
             };
         }
         // The mappings first: they explain the rest.
-        match (ours.remap(), theirs.remap()) {
-            (Some(ours), Some(theirs)) => return Cause::SymSym { ours, theirs },
-            (Some((expected, used)), None) => {
-                return Cause::SymmetricRemap {
-                    who: "your".into(),
-                    expected,
-                    used,
-                };
-            }
-            (None, Some((expected, used))) => {
-                return Cause::SymmetricRemap {
-                    who: format!("{peer}'s"),
-                    expected,
-                    used,
-                };
-            }
-            (None, None) => {}
+        if let Some(cause) = Cause::of_remaps(peer, ours.remap(), theirs.remap()) {
+            return cause;
         }
         if observed.heard && !observed.answered {
             return Cause::OneWay;
@@ -123,7 +125,39 @@ impl Cause {
             None => Cause::NothingHeard,
         }
     }
+
+    /// The same of an attempt by TCP.
+    pub fn of_tcp(peer: &str, (ours, theirs): (&Tcp, &Tcp), observed: &tcp::Observed) -> Cause {
+        if let Some(cause) = Cause::of_remaps(peer, ours.remap(), theirs.remap()) {
+            return cause;
+        }
+        match observed.refused {
+            Some(address) => Cause::TcpRefused {
+                address,
+                tries: observed.tries,
+            },
+            None => Cause::NothingHeard,
+        }
+    }
+
+    fn of_remaps(peer: &str, ours: Option<Remap>, theirs: Option<Remap>) -> Option<Cause> {
+        let of_one = |who: String, (expected, used): Remap| Cause::SymmetricRemap {
+            who,
+            expected,
+            used,
+        };
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) => Some(Cause::SymSym { ours, theirs }),
+            (Some(ours), None) => Some(of_one("your".into(), ours)),
+            (None, Some(theirs)) => Some(of_one(format!("{peer}'s"), theirs)),
+            (None, None) => None,
+        }
+    }
 }
+
+/// The address that the peer was told, and what the same socket got towards
+/// another destination.
+type Remap = (SocketAddr, SocketAddr);
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -187,6 +221,20 @@ impl std::fmt::Display for Cause {
                 f,
                 "both NATs keep their mappings, and still nothing of the peer arrived; \
                  look for a firewall on the peer's host or network"
+            ),
+            Cause::TcpRefused { address, tries } => write!(
+                f,
+                "{address} answered with a reset, and none of {tries} connections came through; \
+                 the peer's router resets what comes before its own SYN has left, and a reset may \
+                 close the other's hole: try again, or by UDP"
+            ),
+            Cause::TransportMismatch { peer, ours: true } => write!(
+                f,
+                "you punch by TCP and {peer} by UDP; give --tcp there, too, or leave it out here"
+            ),
+            Cause::TransportMismatch { peer, ours: false } => write!(
+                f,
+                "{peer} punches by TCP and you by UDP; give --tcp here, too, or leave it out there"
             ),
         }
     }

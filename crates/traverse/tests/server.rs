@@ -601,3 +601,35 @@ proptest! {
         prop_assert_eq!((server.registered(now), server.poll_timeout()), (0, None));
     }
 }
+
+#[test]
+fn over_tcp_it_tells_the_mapping_and_nothing_else() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let from = at(ALICE);
+    assert!(server.stream_opened(from));
+    let request = wire::binding_request([7; 12], None);
+    let answer = server.handle_stream(now, 0, from, &request).unwrap();
+    let answer = Message::parse(&answer).unwrap();
+    assert_eq!(answer.mapped(), Some(from));
+    assert_eq!(answer.response_origin(), Some(at("203.0.113.1:8848")));
+    assert_eq!(answer.other_address(), Some(at("203.0.113.2:8849")));
+    let elsewhere = wire::binding_request(
+        [7; 12],
+        Some(Change {
+            ip: true,
+            port: true,
+        }),
+    );
+    let answer = server.handle_stream(now, 0, from, &elsewhere).unwrap();
+    assert_eq!(Message::parse(&answer).unwrap().error(), Some(420));
+    let lookup = Builder::request(Method::Lookup, [7; 12]).peer_name("bob");
+    for bytes in [&lookup.finish()[..], b"no message"] {
+        assert_eq!(server.handle_stream(now, 0, from, bytes), None);
+    }
+    assert!(drain(&mut server).is_empty(), "nothing of it goes by UDP");
+    let answered = (0..2 * RATE).filter(|_| server.handle_stream(now, 0, from, &request).is_some());
+    assert!(answered.count() < RATE as usize);
+    let room = (0..100).filter(|_| server.stream_opened(from)).count();
+    assert_eq!(room, 63);
+}

@@ -20,6 +20,7 @@ mod describe;
 pub mod gateway;
 mod message;
 mod method;
+mod stream;
 pub mod turn;
 
 pub use attribute::{Attribute, Change, Icmp};
@@ -28,6 +29,7 @@ pub use classic::ClassicRequest;
 pub use describe::describe;
 pub use message::{Message, ParseError};
 pub use method::{Class, Method, code};
+pub use stream::Frames;
 pub use stun_types::message::IntegrityKey;
 
 /// A STUN transaction id (RFC 8489 §5): 96 bits.

@@ -130,6 +130,7 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
         known: settings.known.clone(),
         opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
         attempt: ATTEMPT,
+        tcp: None,
     })
 }
 

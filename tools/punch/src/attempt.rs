@@ -25,6 +25,7 @@ use crate::plan::announced;
 use crate::report::{Outcome, Report};
 use crate::settings::Settings;
 use crate::stay::{Nat, nat};
+use crate::tcp::ByTcp;
 use crate::trace::Trace;
 
 /// How long to wait for the peer, and for the path, unless told otherwise.
@@ -69,7 +70,12 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         .then(|| Trace::start(local, start, !args.json))
         .transpose()
         .context("cannot capture")?;
+    let by_tcp = match args.tcp {
+        true => Some(ByTcp::prepare(any, settings.server).await?),
+        false => None,
+    };
     let mut config = config(args, &settings, local.port())?;
+    config.tcp = by_tcp.as_ref().map(ByTcp::told);
     config.turn = match &args.turn {
         Some(turn) => Some(turn_server(turn).await?),
         None => None,
@@ -94,6 +100,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         plan: None,
         measured: None,
         peer: args.peer.clone(),
+        by_tcp,
     };
     let mut outcome = attempt.run().await;
     if args.watch
@@ -116,17 +123,25 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         name: settings.name.clone(),
         peer: attempt.peer.clone(),
         local: match outcome {
+            _ if args.tcp => attempt.by_tcp.as_ref().map_or(local, ByTcp::local),
             Outcome::Connected(path) if path.relayed => local,
             Outcome::Connected(path) => {
                 host::local_address(path.remote, attempt.session.port(path.socket))
             }
             Outcome::Failed(_) => local,
         },
-        mapped: attempt.session.endpoint().mapped(),
+        mapped: match &attempt.by_tcp {
+            Some(by_tcp) => by_tcp.told().mapped,
+            None => attempt.session.endpoint().mapped(),
+        },
         elapsed: ended.duration_since(since),
         total: ended.duration_since(start),
-        probes_sent: attempt.session.endpoint().probes_sent(),
-        plan: attempt.plan,
+        probes_sent: match &attempt.by_tcp {
+            Some(by_tcp) => by_tcp.tries(),
+            None => attempt.session.endpoint().probes_sent(),
+        },
+        tcp: args.tcp,
+        plan: attempt.plan.filter(|_| !args.tcp),
         limits,
         measured: attempt.measured.take(),
         outcome,
@@ -167,8 +182,9 @@ fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoin
         opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
         relay: wish(args),
         turn: None,
-        measuring: !args.no_measure,
+        measuring: measures(args),
         attempt: args.timeout.unwrap_or(TIMEOUT),
+        tcp: None,
     })
 }
 
@@ -180,8 +196,13 @@ pub async fn granted(lease: &mut Option<Lease>) -> gateway::Event {
     }
 }
 
+/// What our NAT does with UDP says nothing of TCP.
+fn measures(args: &Args) -> bool {
+    !args.no_measure && !args.tcp
+}
+
 fn wish(args: &Args) -> endpoint::Wish {
-    match (args.direct_only, args.relay_only) {
+    match (args.direct_only || args.tcp, args.relay_only) {
         (true, _) => endpoint::Wish::Never,
         (_, true) => endpoint::Wish::Only,
         _ => endpoint::Wish::Allowed,
@@ -226,6 +247,7 @@ pub struct Attempt<'a, W> {
     pub plan: Option<(Role, Plan)>,
     measured: Option<Measured>,
     pub peer: Option<String>,
+    by_tcp: Option<ByTcp>,
 }
 
 impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
@@ -238,7 +260,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let give_up = patience.map(|patience| self.start + patience);
         let mut connected: Option<(Path, Instant)> = None;
         let known = self.known.as_ref().map(|nat| nat.side(self.limits));
-        let mut measuring = !self.args.no_measure;
+        let mut measuring = measures(self.args);
         let (server, limits) = (self.settings.server, self.limits);
         let mut measured = std::pin::pin!(async {
             match known {
@@ -255,8 +277,23 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     None => std::future::pending().await,
                 }
             };
+            let by_tcp = async {
+                match &mut self.by_tcp {
+                    Some(by_tcp) => by_tcp.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             let event = tokio::select! {
                 event = self.session.next() => event,
+                outcome = by_tcp => match outcome? {
+                    Some(outcome) => return Ok((outcome, Instant::now())),
+                    None => {
+                        if let Some(by_tcp) = &self.by_tcp {
+                            self.session.endpoint_mut().offer_tcp(by_tcp.told());
+                        }
+                        continue;
+                    }
+                },
                 side = &mut measured, if measuring => {
                     measuring = false;
                     self.session.describe(side);
@@ -307,6 +344,11 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     return Ok((Outcome::Failed(Cause::UdpBlocked), Instant::now()));
                 }
                 event => self.note(event).await?,
+            }
+            if let (Some(by_tcp), Some(config)) =
+                (&mut self.by_tcp, self.session.endpoint_mut().poll_tcp())
+            {
+                by_tcp.start(config).await?;
             }
         }
     }
@@ -370,7 +412,12 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
     fn ask_gateway(&mut self, mapped: SocketAddr) {
         let port = self.session.port(0);
         let translated = host::local_address(self.settings.server, port) != mapped;
-        if self.args.no_port_mapping || self.args.relay_only || !translated || !mapped.is_ipv4() {
+        if self.args.tcp
+            || self.args.no_port_mapping
+            || self.args.relay_only
+            || !translated
+            || !mapped.is_ipv4()
+        {
             return;
         }
         let config = gateway::Config {

@@ -16,6 +16,7 @@ use traverse::plan::Limits;
   punch --server 203.0.113.1 --name alice --peer bob    reach bob
   punch --peer bob --trace                              with PINHOLE_SERVER and PINHOLE_NAME
                                                         or ~/.config/pinhole/config.toml
+  punch --peer bob --tcp                                by TCP, if bob waits with --tcp
   punch --plan alice.json bob.json                      what to expect of two natprobe reports
 
 Exit codes: 0 there is a path (lan, direct or relay), 1 there is none, 2 could not tell."
@@ -40,7 +41,7 @@ pub struct Args {
     /// [default: 10; without --peer the wait has no end]
     #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
-    /// Local UDP port [default: any free one]
+    /// Local UDP port, and with --tcp the TCP port [default: any free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub port: u16,
     /// TTL of the packets that open our own NAT and must not reach the
@@ -89,6 +90,10 @@ pub struct Args {
     /// the rendezvous tells each of the other all the same)
     #[arg(long)]
     pub relay_only: bool,
+    /// By TCP in place of UDP: both sides connect to each other at once. The
+    /// peer has to say so, too
+    #[arg(long, conflicts_with_all = ["relay_only", "turn", "exhaustive", "watch", "plan"])]
+    pub tcp: bool,
     /// A TURN server to relay through, in place of the rendezvous; the peer
     /// has to name it, too
     #[arg(

@@ -6,6 +6,7 @@ mod plan;
 mod report;
 mod settings;
 mod stay;
+mod tcp;
 mod trace;
 
 use std::process::ExitCode;

@@ -29,7 +29,9 @@ pub struct Report {
     /// Since the introduction; without one, since the start.
     pub elapsed: Duration,
     pub total: Duration,
+    /// Probes, or connections tried.
     pub probes_sent: u32,
+    pub tcp: bool,
     pub plan: Option<(Role, Plan)>,
     pub limits: Limits,
     pub measured: Option<Measured>,
@@ -96,6 +98,7 @@ impl Report {
     /// How the path was found.
     fn strategy(&self, path: &Path) -> &'static str {
         match self.plan {
+            _ if self.tcp => "tcp",
             _ if path.relayed => "relay",
             _ if path.lan => "lan",
             Some((_, plan)) if plan.caller.each > 0 => plan.strategy.name(),
@@ -104,26 +107,36 @@ impl Report {
         }
     }
 
+    /// What was sent.
+    fn tried(&self) -> &'static str {
+        match self.tcp {
+            true => "connections tried",
+            false => "probes",
+        }
+    }
+
     fn sentence(&self) -> String {
         let peer = self.peer.as_deref().unwrap_or("anybody");
         match &self.outcome {
             Outcome::Connected(path) => format!(
                 "{}: {} at {} reaches {peer} at {}, {} ms after the introduction, \
-                 with {} probes ({}).{}",
+                 with {} {} ({}).{}",
                 self.result(),
                 self.name,
                 self.local,
                 path.remote,
                 ms(self.elapsed),
                 self.probes_sent,
+                self.tried(),
                 self.strategy(path),
                 self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
-                "failed: {} does not reach {peer}, after {} ms and {} probes: {}: {cause}.",
+                "failed: {} does not reach {peer}, after {} ms and {} {}: {}: {cause}.",
                 self.name,
                 ms(self.elapsed),
                 self.probes_sent,
+                self.tried(),
                 cause.code(),
             ),
         }

@@ -5,6 +5,7 @@ mod log;
 mod relay;
 mod serve;
 mod socket;
+mod stream;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use traverse::introduce::server::Server;
@@ -14,11 +14,13 @@ use traverse::relay::server::Command;
 use crate::log::Log;
 use crate::relay::Sockets;
 use crate::socket::Socket;
+use crate::stream;
 
 /// Datagrams that one socket may hand over before the others have their turn.
 const TURN: usize = 64;
 
-struct Shared {
+/// What the tasks share.
+pub struct Shared {
     server: Mutex<Server>,
     sockets: Vec<Socket>,
     relayed: Sockets,
@@ -39,6 +41,11 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
             .with_context(|| format!("cannot listen on {address} (UDP)"))?;
         sockets.push(socket);
     }
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.with_context(|| format!("cannot listen on {address} (TCP)"))?);
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     log.listening(addresses)?;
@@ -51,6 +58,9 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
     });
     for index in 0..shared.sockets.len() {
         tokio::spawn(receive(Arc::clone(&shared), index));
+    }
+    for (index, listener) in listeners.into_iter().enumerate() {
+        tokio::spawn(stream::accept(Arc::clone(&shared), index, listener));
     }
     tokio::select! {
         () = keep_time(&shared) => {}
@@ -133,7 +143,8 @@ async fn keep_time(shared: &Arc<Shared>) {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
+    /// The brain.
+    pub fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -170,6 +170,7 @@ fn endpoint(
         turn: None,
         measuring: false,
         attempt: Duration::from_secs(10),
+        tcp: None,
     };
     let mut endpoint = Endpoint::new(config, now);
     endpoint.describe(now, Some(person.nat.side(limits)));

@@ -14,7 +14,9 @@
 mod attempts;
 mod question;
 mod relaying;
+mod tcp;
 
+pub use self::tcp::ByTcp;
 pub use relaying::{RELAY, Wish};
 
 use std::collections::{HashMap, VecDeque};
@@ -28,7 +30,7 @@ use wire::{Message, Method, code};
 use self::attempts::{Attempt, Attempts, Stage};
 use self::question::Question;
 use self::relaying::Relaying;
-use crate::candidate::Candidates;
+use crate::candidate::{Candidates, Tcp};
 use crate::identity::PublicKey;
 use crate::introduce::client::{self, Client, Introduced, Invitation};
 use crate::io::{Inbound, SocketId, Transmit};
@@ -72,6 +74,9 @@ pub struct Config {
     pub turn: Option<relay::client::Config>,
     /// How long one attempt may take, beside what its plan takes.
     pub attempt: Duration,
+    /// Where we are reached by TCP, if that and nothing else is wanted. Attempts
+    /// are the hands' then: see [`Endpoint::poll_tcp`].
+    pub tcp: Option<Tcp>,
 }
 
 /// What an endpoint learns.
@@ -181,6 +186,8 @@ pub struct Endpoint {
     fresh: Option<Question>,
     held: Vec<Invitation>,
     attempts: Attempts,
+    tcp: Option<Tcp>,
+    by_tcp: VecDeque<ByTcp>,
     /// The first number that no socket has yet.
     next_socket: SocketId,
     rng: ChaCha20Rng,
@@ -217,6 +224,8 @@ impl Endpoint {
             fresh: None,
             held: Vec::new(),
             attempts: Attempts::new(config.most_attempts),
+            tcp: config.tcp,
+            by_tcp: VecDeque::new(),
             next_socket: 1,
             rng,
             outbox: VecDeque::new(),
@@ -595,6 +604,7 @@ impl Endpoint {
                 .as_ref()
                 .and_then(|fresh| Some(fresh.mapped?.port())),
             relayed: self.relaying.address(),
+            tcp: self.tcp.clone(),
         }
     }
 
@@ -678,6 +688,9 @@ impl Endpoint {
         (side, theirs): (Option<Side>, Candidates),
         keys: Keys,
     ) {
+        if self.tcp.is_some() || theirs.tcp.is_some() {
+            return self.start_tcp(now, role, peer, key, address, theirs, keys);
+        }
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
         let hold = match role {

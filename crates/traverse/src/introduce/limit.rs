@@ -54,6 +54,44 @@ impl Limiter {
     }
 }
 
+/// Connections that may be open at once.
+const MOST_OPEN: usize = 1024;
+
+/// Of these, from one prefix.
+const MOST_OF_PREFIX: usize = 64;
+
+/// How many connections are open, and of whom.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    total: usize,
+    of: HashMap<[u8; 7], usize>,
+}
+
+impl Open {
+    /// Whether there is room for one more from there; it is counted then.
+    pub(super) fn enter(&mut self, source: IpAddr) -> bool {
+        let of = self.of.get(&prefix(source)).copied().unwrap_or(0);
+        let room = self.total < MOST_OPEN && of < MOST_OF_PREFIX;
+        if room {
+            self.total += 1;
+            self.of.insert(prefix(source), of + 1);
+        }
+        room
+    }
+
+    /// One that has entered has ended.
+    pub(super) fn leave(&mut self, source: IpAddr) {
+        let prefix = prefix(source);
+        if let Some(of) = self.of.get_mut(&prefix) {
+            self.total -= 1;
+            *of -= 1;
+            if *of == 0 {
+                self.of.remove(&prefix);
+            }
+        }
+    }
+}
+
 /// /24 for IPv4 and /48 for IPv6: what one customer may well own.
 fn prefix(source: IpAddr) -> [u8; 7] {
     let mut prefix = [0; 7];
@@ -86,6 +124,22 @@ mod tests {
         let later = start + Duration::from_millis(500);
         let passed = (0..300).filter(|_| limiter.allow(later, source)).count();
         assert_eq!(passed, 50);
+    }
+
+    #[test]
+    fn connections_are_bounded_for_each_prefix_and_for_all() {
+        let mut open = Open::default();
+        let of = |net: u8| IpAddr::from([203, 0, net, 7]);
+        let room = (0..100).filter(|_| open.enter(of(1))).count();
+        assert_eq!(room, MOST_OF_PREFIX);
+        open.leave(of(1));
+        assert!(open.enter(of(1)) && !open.enter(of(1)));
+        let room = (2..200).map(|net| (0..64).filter(|_| open.enter(of(net))).count());
+        assert_eq!(room.sum::<usize>(), MOST_OPEN - MOST_OF_PREFIX);
+        for net in 1..200 {
+            (0..64).for_each(|_| open.leave(of(net)));
+        }
+        assert!(open.total == 0 && open.of.is_empty());
     }
 
     #[test]

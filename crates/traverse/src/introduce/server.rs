@@ -15,6 +15,7 @@ mod bounce;
 mod classic;
 mod introducer;
 mod registration;
+mod stream;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ use wire::{Builder, Change, Class, MAX_DATAGRAM, Message, Method, ParseError, co
 use super::bounces::Bounces;
 use super::cookie::Cookies;
 use super::forward::{Due, Introductions};
-use super::limit::Limiter;
+use super::limit::{Limiter, Open};
 use super::registry::Registry;
 use crate::io::{SocketId, Transmit};
 use crate::relay::server::Relay;
@@ -108,6 +109,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     cookies: Cookies,
     limiter: Limiter,
+    open: Open,
     registry: Registry,
     introductions: Introductions,
     bounces: Bounces,
@@ -133,6 +135,7 @@ impl Server {
             addresses: config.addresses,
             cookies: Cookies::new(config.secret, now),
             limiter: Limiter::new(config.rate),
+            open: Open::default(),
             registry: Registry::new(config.most_names),
             introductions: Introductions::default(),
             bounces: Bounces::default(),
@@ -318,6 +321,13 @@ impl Server {
         if let Some(port) = inbound.message.response_port() {
             to.set_port(port);
         }
+        let answer = self.reflexive(inbound, via);
+        self.push(via, to, answer);
+        Ok(())
+    }
+
+    /// Where the asker is seen, told from the socket `via`.
+    fn reflexive(&mut self, inbound: &Inbound<'_>, via: SocketId) -> Vec<u8> {
         let mut answer = Builder::success(&inbound.message)
             .xor_mapped(inbound.from)
             .mapped(inbound.from);
@@ -329,8 +339,7 @@ impl Server {
         }
         answer = self.tell_bounced(inbound, answer);
         self.stats.bindings += 1;
-        self.push(via, to, answer.finish());
-        Ok(())
+        answer.finish()
     }
 
     /// The socket that a change leads to, if there is one.

@@ -132,6 +132,7 @@ impl World {
             turn: setup.turn,
             measuring: false,
             attempt: Duration::from_secs(10),
+            tcp: None,
         };
         let now = self.network.now();
         let mut endpoint = Endpoint::new(config, now);
