@@ -80,6 +80,11 @@ def loss():
     check("they connect all the same", code == 0 and one["result"] == other.get("result") == "direct", (one, other, log))
 
 
+def pool():
+    (code, one, log), _ = meet("alice", "bob", "--no-measure", "--direct-only", "--quick")
+    check(f"restricted × symmetric with that pool: {sys.argv[2]}", one["result"] == sys.argv[2], (one, log))
+
+
 def refusals():
     holder = start("bob", "punch", "--name", "bob")
     line(holder, "registered as")
