@@ -3,6 +3,7 @@
 mod attempt;
 mod cli;
 mod plan;
+mod prepare;
 mod report;
 mod settings;
 mod stay;
