@@ -21,7 +21,7 @@ mod tcp;
 mod words;
 
 pub use self::tcp::ByTcp;
-pub use relaying::{RELAY, Wish};
+pub use relaying::{MOST_RELAYED, RELAY, Wish};
 pub use words::{Config, Event};
 
 use std::collections::{HashMap, VecDeque};
@@ -228,7 +228,7 @@ impl Endpoint {
                     from: peer,
                     ttl: None,
                 };
-                self.take(now, relayed, &payload)
+                self.relaying.keep(peer, &payload) || self.take(now, relayed, &payload)
             }
         };
         self.advance(now);
