@@ -121,7 +121,10 @@ fn what_is_not_stun_goes_through_the_relay_for_four_bytes_more() {
     let alice = &mut world.peers[0].endpoint;
     alice.relay_send(now, bob, &packet);
     let first = alice.poll_transmit().unwrap();
-    assert_eq!((first.to, first.payload.len()), (world::at(world::SERVER), 1236));
+    assert_eq!(
+        (first.to, first.payload.len()),
+        (world::at(world::SERVER), 1236)
+    );
     world.pass(Duration::from_secs(1));
 
     let now = world.network.now();
@@ -185,4 +188,23 @@ fn who_is_seen_elsewhere_gets_another_relayed_address() {
     world.pass(Duration::from_secs(10));
     assert_eq!(world.peers[1].paths().len(), 2);
     assert_ne!(relayed(&world), before);
+}
+
+#[test]
+fn a_relay_that_has_forgotten_us_is_asked_anew() {
+    let both = ("symmetric", Wish::Allowed);
+    let mut world = run(both, both, Limits::POLITE);
+    world.restart_server();
+    for attempt in 1..=2 {
+        let now = world.network.now();
+        for peer in &mut world.peers {
+            peer.endpoint.refresh(now);
+        }
+        world.peers[0].endpoint.call(now, "bob");
+        world.pass(Duration::from_secs(10));
+        // The first fails, which takes to notice.
+        let paths = world.peers.iter().map(|peer| peer.paths().len());
+        assert_eq!(Vec::from_iter(paths), [attempt, attempt]);
+    }
+    assert!(world.peers[0].paths()[1].relayed);
 }

@@ -15,6 +15,11 @@ pub const RELAY: SocketId = SocketId::MAX;
 /// How long a call waits for a relayed address, from when one can be asked for.
 const WAIT: Duration = Duration::from_millis(500);
 
+/// An attempt that fails although there is a relayed address, through which
+/// nothing has come for so long (an attempt takes longer), suggests that the
+/// relay has forgotten it.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// Payloads that wait for [`Endpoint::poll_relayed`], at most: more are lost,
 /// as in a full buffer.
 pub const MOST_RELAYED: usize = 256;
@@ -64,8 +69,10 @@ pub(super) struct Relaying {
     until: Option<Instant>,
     waited: bool,
     over: bool,
-    /// Where the rendezvous sees us.
-    seen: Option<SocketAddr>,
+    /// When something last came through it; nothing can before it is there.
+    heard: Option<Instant>,
+    /// Of clients that are no more.
+    parting: VecDeque<Transmit>,
     /// For others than us.
     payloads: VecDeque<(SocketAddr, Vec<u8>)>,
 }
@@ -79,7 +86,8 @@ impl Relaying {
             until: None,
             waited: false,
             over: wish == Wish::Never,
-            seen: None,
+            heard: None,
+            parting: VecDeque::new(),
             payloads: VecDeque::new(),
         }
     }
@@ -92,16 +100,8 @@ impl Relaying {
         {
             self.client = Some(Client::new(config, now));
             self.over = false;
+            self.heard = Some(now);
             self.asked();
-        }
-    }
-
-    /// The rendezvous, which is the relay, sees us there. If that is elsewhere
-    /// than before, what comes from here is no longer ours to it.
-    pub(super) fn seen(&mut self, now: Instant, mapped: SocketAddr) {
-        let before = self.seen.replace(mapped);
-        if before.is_some_and(|before| before != mapped) && self.client.take().is_some() {
-            self.start(now);
         }
     }
 
@@ -109,7 +109,20 @@ impl Relaying {
     /// knows us by it.
     pub(super) fn forget(&mut self) {
         self.client = None;
-        self.since = None;
+        self.asked();
+    }
+
+    /// An attempt has failed: is the relayed address still ours? The server
+    /// tells only whom it knows.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        let quiet = self.heard.is_some_and(|heard| now >= heard + QUIET);
+        if let Some(mut client) = self.client.take_if(|c| quiet && c.relayed().is_some()) {
+            client.close(now);
+            while let Some(payload) = client.poll_transmit() {
+                self.parting.push_back(to(client.server(), payload));
+            }
+            self.start(now);
+        }
     }
 
     /// The server relays for us, or for nobody.
@@ -157,10 +170,14 @@ impl Relaying {
     }
 
     pub(super) fn handle_input(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Input {
-        match &mut self.client {
+        let input = match &mut self.client {
             Some(client) => client.handle_input(now, from, bytes),
             None => Input::NotOurs,
+        };
+        if matches!(input, Input::Relayed { .. }) {
+            self.heard = Some(now);
         }
+        input
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -179,6 +196,9 @@ impl Relaying {
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+        if let Some(transmit) = self.parting.pop_front() {
+            return Some(transmit);
+        }
         let client = self.client.as_mut()?;
         let payload = client.poll_transmit()?;
         Some(to(client.server(), payload))
