@@ -16,7 +16,6 @@ among() {
 flags=()
 for a in full-cone restricted port-restricted symmetric; do
 	for b in full-cone restricted port-restricted symmetric; do
-		case $a/$b in symmetric/symmetric | symmetric/port-restricted | port-restricted/symmetric) continue ;; esac
 		among $a $b chat-talk.py
 	done
 done
@@ -27,8 +26,14 @@ for percent in 10 30; do
 done
 flags=()
 
+among symmetric symmetric chat-relay.py over
+among symmetric symmetric chat-relay.py direct_only
+among restricted port-restricted chat-relay.py relay_only
+among restricted port-restricted chat-relay.py move
+
 among full-cone restricted chat-reboot.py nat-alice nat-bob
 among restricted symmetric chat-reboot.py nat-bob
+among symmetric symmetric chat-reboot.py nat-alice nat-bob
 among port-restricted,ports=random port-restricted,ports=random chat-reboot.py nat-alice nat-bob
 
 among port-restricted restricted,ports=random chat-restart.py

@@ -5,10 +5,11 @@ mod world;
 
 use std::time::Duration;
 
-use traverse::endpoint::{Event, RELAY, Wish};
+use traverse::endpoint::{Event, MOST_RELAYED, RELAY, Wish};
+use traverse::io::Inbound;
 use traverse::plan::Limits;
 use traverse::sim::Profile;
-use world::{World, two_relayed_homes};
+use world::{Setup, World, two_relayed_homes};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -101,4 +102,109 @@ fn without_the_wish_of_both_there_is_no_relay() {
             assert_eq!(peer.cause().map(|cause| cause.code()), Some("SYM_SYM"));
         }
     }
+}
+
+/// What the relay tells of a peer, with the channel's number in place of its
+/// address.
+fn channel_data(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[0x40, 0x00], &length[..], payload].concat()
+}
+
+#[test]
+fn what_is_not_stun_goes_through_the_relay_for_four_bytes_more() {
+    let both = ("symmetric", Wish::Allowed);
+    let mut world = run(both, both, Limits::POLITE);
+    let bob = world.peers[0].path().unwrap().remote;
+    let packet = [0x45; 1200];
+    let now = world.network.now();
+    let alice = &mut world.peers[0].endpoint;
+    alice.relay_send(now, bob, &packet);
+    let first = alice.poll_transmit().unwrap();
+    assert_eq!(
+        (first.to, first.payload.len()),
+        (world::at(world::SERVER), 1236)
+    );
+    world.pass(Duration::from_secs(1));
+
+    let now = world.network.now();
+    let alice = &mut world.peers[0].endpoint;
+    alice.relay_send(now, bob, &packet);
+    let second = alice.poll_transmit().unwrap();
+    assert_eq!(second.to, world::at(world::SERVER));
+    assert!(second.payload == channel_data(&packet));
+
+    let inbound = Inbound {
+        socket: 0,
+        from: world::at(world::SERVER),
+        ttl: None,
+    };
+    for _ in 0..=MOST_RELAYED {
+        assert!(alice.handle_input(now, inbound, &channel_data(&packet)));
+    }
+    // STUN is not for others.
+    assert!(!alice.handle_input(now, inbound, &channel_data(&[1; 20])));
+    for _ in 0..MOST_RELAYED {
+        assert_eq!(alice.poll_relayed().map(|(peer, _)| peer), Some(bob));
+    }
+    assert!(alice.poll_relayed().is_none());
+}
+
+#[test]
+fn a_path_that_may_well_come_is_not_bridged_at_once() {
+    let mut world = World::new(1);
+    for (number, name, peer) in [(1, "alice", Some("bob")), (2, "bob", None)] {
+        let home = world.router(
+            &format!("203.0.113.{number}7"),
+            Profile::named("port-restricted").unwrap(),
+        );
+        let address = format!("192.168.{number}.2:41000");
+        let setup = Setup {
+            relay: Wish::Allowed,
+            // So the direct path waits until bob's full probes may leave.
+            opener_ttl: None,
+            ..Setup::new(name, &address, peer)
+        };
+        world.peer(home, number, setup);
+    }
+    world.run(LIMIT);
+    for peer in &world.peers {
+        assert_eq!(peer.paths().len(), 1);
+        assert!(!peer.path().unwrap().relayed);
+    }
+}
+
+#[test]
+fn who_is_seen_elsewhere_gets_another_relayed_address() {
+    let both = ("symmetric", Wish::Allowed);
+    let mut world = run(both, both, Limits::POLITE);
+    let relayed = |world: &World| world.peers[1].paths().last().unwrap().remote;
+    let before = relayed(&world);
+    world.network.restart_router(world::ip("203.0.113.17"));
+    let now = world.network.now();
+    let alice = &mut world.peers[0].endpoint;
+    alice.refresh(now);
+    alice.call(now, "bob");
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.peers[1].paths().len(), 2);
+    assert_ne!(relayed(&world), before);
+}
+
+#[test]
+fn a_relay_that_has_forgotten_us_is_asked_anew() {
+    let both = ("symmetric", Wish::Allowed);
+    let mut world = run(both, both, Limits::POLITE);
+    world.restart_server();
+    for attempt in 1..=2 {
+        let now = world.network.now();
+        for peer in &mut world.peers {
+            peer.endpoint.refresh(now);
+        }
+        world.peers[0].endpoint.call(now, "bob");
+        world.pass(Duration::from_secs(10));
+        // The first fails, which takes to notice.
+        let paths = world.peers.iter().map(|peer| peer.paths().len());
+        assert_eq!(Vec::from_iter(paths), [attempt, attempt]);
+    }
+    assert!(world.peers[0].paths()[1].relayed);
 }

@@ -72,6 +72,13 @@ pub struct Args {
     /// Do not tell peers our own addresses: no LAN path, more privacy
     #[arg(long)]
     pub no_host_candidates: bool,
+    /// No relay: peers that cannot be reached directly are not reached
+    #[arg(long, conflicts_with = "relay_only")]
+    pub direct_only: bool,
+    /// Nothing but a relay: no packet of ours goes to a peer's address (which
+    /// the rendezvous tells each of the other all the same)
+    #[arg(long)]
+    pub relay_only: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod conversation;
+mod detour;
 mod files;
 mod frame;
 mod hub;

@@ -1,6 +1,8 @@
 //! One socket for two protocols: the punched hole belongs to it, so STUN and
 //! QUIC share it. The first byte tells them apart (RFC 9443 §3): 0 to 3 is
-//! STUN, and QUIC has its fixed bit set, as long as nobody greases it.
+//! STUN, and QUIC has its fixed bit set, as long as nobody greases it. From
+//! the relay comes no QUIC but what is wrapped, some of it by channel, whose
+//! first bytes QUIC has, too: there the address tells.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
@@ -16,15 +18,19 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 
-/// STUN datagrams that wait for the brain, at most: more are lost, as in a
-/// full buffer.
-const MOST_WAITING: usize = 256;
+use crate::detour::{Detour, is_stand_in};
 
-/// What the socket receives beside QUIC.
+/// Datagrams that wait for the brain, at most: more are lost, as in a full
+/// buffer.
+const MOST_WAITING: usize = 512;
+
+/// What the socket receives beside QUIC, and what it cannot send itself.
 #[derive(Debug)]
 pub enum Aside {
-    /// A STUN datagram.
+    /// A datagram of STUN, or of a TURN channel.
     Stun(SocketAddr, Bytes),
+    /// QUIC for the peer that the relay sees there.
+    Relay(SocketAddr, Bytes),
     /// Nobody listens there (ICMP port unreachable).
     Refused(SocketAddr),
 }
@@ -34,18 +40,29 @@ pub struct Shared {
     udp: Udp,
     state: UdpSocketState,
     aside: mpsc::Sender<Aside>,
+    /// Whence nothing is QUIC.
+    relay: SocketAddr,
+    /// Peers behind the relay.
+    pub detour: Detour,
 }
 
 impl Shared {
-    /// Takes the socket over.
+    /// Takes the socket over. `relay` is the TURN server.
     ///
     /// # Errors
     /// What the system says when the socket is prepared for QUIC.
-    pub fn new(udp: Udp) -> io::Result<(Arc<Shared>, mpsc::Receiver<Aside>)> {
+    pub fn new(udp: Udp, relay: SocketAddr) -> io::Result<(Arc<Shared>, mpsc::Receiver<Aside>)> {
         udp.hide_ttl()?;
         let state = UdpSocketState::new(UdpSockRef::from(udp.as_tokio()))?;
         let (aside, received) = mpsc::channel(MOST_WAITING);
-        Ok((Arc::new(Shared { udp, state, aside }), received))
+        let shared = Shared {
+            udp,
+            state,
+            aside,
+            relay,
+            detour: Detour::default(),
+        };
+        Ok((Arc::new(shared), received))
     }
 
     /// Sends a STUN datagram.
@@ -77,16 +94,32 @@ impl Shared {
         }
     }
 
-    /// Copies the STUN datagrams out. quinn drops them, since their fixed bit
-    /// is zero, so they may stay where they are: the system may have joined
-    /// them with QUIC packets of the same length.
-    fn divert(&self, buffer: &[u8], meta: &RecvMeta) {
-        let received = &buffer[..meta.len.min(buffer.len())];
-        for datagram in received.chunks(meta.stride.max(1)) {
-            if datagram.first().is_some_and(|first| *first < 4) {
-                let datagram = Bytes::copy_from_slice(datagram);
-                let _ = self.aside.try_send(Aside::Stun(meta.addr, datagram));
+    /// Copies the datagrams out that are not QUIC. quinn drops those whose
+    /// fixed bit is zero, so they may stay where they are: the system may have
+    /// joined them with QUIC packets of the same length.
+    fn divert(&self, buffer: &mut [u8], meta: &RecvMeta) {
+        let length = meta.len.min(buffer.len());
+        let relays = meta.addr == self.relay;
+        for datagram in buffer[..length].chunks_mut(meta.stride.max(1)) {
+            if !is_aside(datagram, relays) {
+                continue;
             }
+            let copy = Bytes::copy_from_slice(datagram);
+            let _ = self.aside.try_send(Aside::Stun(meta.addr, copy));
+            datagram[0] = 0;
+        }
+    }
+
+    /// QUIC for a peer behind the relay: the brain has the credentials. More
+    /// than it takes is lost, as on any way.
+    fn send_around(&self, transmit: &Transmit<'_>) {
+        let Some(peer) = self.detour.real(transmit.destination) else {
+            return;
+        };
+        let each = transmit.segment_size.unwrap_or(transmit.contents.len());
+        for datagram in transmit.contents.chunks(each.max(1)) {
+            let datagram = Bytes::copy_from_slice(datagram);
+            let _ = self.aside.try_send(Aside::Relay(peer, datagram));
         }
     }
 }
@@ -100,6 +133,10 @@ impl AsyncUdpSocket for Shared {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        if is_stand_in(transmit.destination) {
+            self.send_around(transmit);
+            return Ok(());
+        }
         let socket = self.udp.as_tokio();
         // As in Udp::send_to: a call may fail for what an earlier one did.
         for _ in 0..3 {
@@ -122,6 +159,10 @@ impl AsyncUdpSocket for Shared {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        let around = self.detour.receive(cx, buffers, meta);
+        if around > 0 {
+            return Poll::Ready(Ok(around));
+        }
         let socket = self.udp.as_tokio();
         loop {
             ready!(socket.poll_recv_ready(cx))?;
@@ -130,7 +171,7 @@ impl AsyncUdpSocket for Shared {
             });
             match received {
                 Ok(count) => {
-                    for (buffer, meta) in buffers.iter().zip(&*meta).take(count) {
+                    for (buffer, meta) in buffers.iter_mut().zip(&*meta).take(count) {
                         self.divert(buffer, meta);
                     }
                     return Poll::Ready(Ok(count));
@@ -165,6 +206,15 @@ impl fmt::Debug for Shared {
     }
 }
 
+/// Whether it is STUN, or from the relay (RFC 9443 §3, RFC 8656 §12).
+fn is_aside(datagram: &[u8], relays: bool) -> bool {
+    match datagram.first() {
+        Some(0..4) => true,
+        Some(_) => relays,
+        None => false,
+    }
+}
+
 /// Somebody who waits until the socket can be written.
 struct Writable {
     socket: Arc<Shared>,
@@ -188,5 +238,71 @@ impl UdpPoller for Writable {
 impl fmt::Debug for Writable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Writable")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay() -> SocketAddr {
+        ([203, 0, 113, 1], 8848).into()
+    }
+
+    fn shared() -> (Arc<Shared>, mpsc::Receiver<Aside>) {
+        let udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Shared::new(udp, relay()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_the_relay_sends_channel_data() {
+        let (shared, mut aside) = shared();
+        let peer = SocketAddr::from(([203, 0, 113, 33], 8900));
+        for (from, first, diverted) in [
+            (relay(), 0x40, true),
+            (relay(), 0x01, true),
+            (peer, 0x40, false),
+            (peer, 0x01, true),
+        ] {
+            // Two that the system has joined.
+            let mut buffer = [first; 48];
+            let mut meta = RecvMeta::default();
+            (meta.addr, meta.len, meta.stride) = (from, 48, 24);
+            shared.divert(&mut buffer, &meta);
+            for start in [0, 24] {
+                let told = matches!(aside.try_recv(), Ok(Aside::Stun(of, datagram))
+                    if of == from && datagram[..] == [first; 24]);
+                assert_eq!(told, diverted, "{from} {first:#x}");
+                assert_eq!(buffer[start] & 0x40 == 0, diverted, "quinn drops it");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_for_a_stand_in_goes_to_the_relay_packet_by_packet() {
+        let (shared, mut aside) = shared();
+        let peer = SocketAddr::from(([203, 0, 113, 33], 8900));
+        let contents = [[1; 1200], [2; 1200]].concat();
+        let transmit = |destination| Transmit {
+            destination,
+            ecn: None,
+            contents: &contents[..2000],
+            segment_size: Some(1200),
+            src_ip: None,
+        };
+        shared
+            .try_send(&transmit(shared.detour.stand_in(peer)))
+            .unwrap();
+        for expected in [&contents[..1200], &contents[1200..2000]] {
+            let told = aside.try_recv();
+            assert!(
+                matches!(told, Ok(Aside::Relay(to, datagram)) if to == peer && datagram == expected)
+            );
+        }
+        // One that is no longer known leads nowhere.
+        shared
+            .try_send(&transmit(([240, 9, 9, 9], 1).into()))
+            .unwrap();
+        assert!(aside.try_recv().is_err());
     }
 }

@@ -53,7 +53,7 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
     let udp = settings.bind(args)?;
     let local = udp.local_addr();
     let brain = Endpoint::new(brain(args, &settings, local)?, Instant::now());
-    let (socket, aside) = Shared::new(udp).context("cannot prepare the socket")?;
+    let (socket, aside) = Shared::new(udp, settings.server).context("cannot prepare the socket")?;
     let welcome = Welcome::default();
     let quic = quic(args, &settings, Arc::clone(&socket), welcome.clone())?;
     let names = Names::default();
@@ -109,7 +109,7 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as u64);
     Ok(endpoint::Config {
-        relay: endpoint::Wish::Never,
+        relay: wish(args),
         turn: None,
         measuring: false,
         client: client::Config {
@@ -132,6 +132,14 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
         attempt: ATTEMPT,
         tcp: None,
     })
+}
+
+fn wish(args: &Args) -> endpoint::Wish {
+    match (args.direct_only, args.relay_only) {
+        (true, _) => endpoint::Wish::Never,
+        (_, true) => endpoint::Wish::Only,
+        _ => endpoint::Wish::Allowed,
+    }
 }
 
 fn quic(

@@ -128,6 +128,7 @@ impl Endpoint {
                 call.asked = true;
                 call.told = side;
                 self.client.connect(now, &call.peer, key, payload.clone());
+                self.relaying.asked();
             }
         }
     }

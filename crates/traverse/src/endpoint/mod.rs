@@ -21,7 +21,7 @@ mod tcp;
 mod words;
 
 pub use self::tcp::ByTcp;
-pub use relaying::{RELAY, Wish};
+pub use relaying::{MOST_RELAYED, RELAY, Wish};
 pub use words::{Config, Event};
 
 use std::collections::{HashMap, VecDeque};
@@ -228,7 +228,7 @@ impl Endpoint {
                     from: peer,
                     ttl: None,
                 };
-                self.take(now, relayed, &payload)
+                self.relaying.keep(peer, &payload) || self.take(now, relayed, &payload)
             }
         };
         self.advance(now);
@@ -347,7 +347,7 @@ impl Endpoint {
             self.transmits.extend(question.ask(now));
         }
         self.relaying.advance();
-        self.agent_events();
+        self.agent_events(now);
         while let Some((peer, measured)) = self.attempts.poll_measured(now) {
             self.events.push_back(Event::Measured { peer, measured });
         }
@@ -360,7 +360,7 @@ impl Endpoint {
         }
     }
 
-    fn agent_events(&mut self) {
+    fn agent_events(&mut self, now: Instant) {
         let ours = self.candidates();
         while let Some((attempt, event)) = self.attempts.poll_event() {
             let peer = attempt.peer.clone();
@@ -383,6 +383,7 @@ impl Endpoint {
                 }
                 punch::Event::Failed(observed) => {
                     attempt.stage = Stage::Ended;
+                    self.relaying.doubt(now);
                     let told = (&ours, &attempt.theirs);
                     let cause = Cause::of_attempt(&peer, told, &attempt.plan, &observed);
                     Event::Failed { peer, cause }

@@ -1,8 +1,10 @@
 //! Our relayed address: what gets it, and what goes through it.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::Endpoint;
 use crate::io::{SocketId, Transmit};
 use crate::relay::client::{Client, Config, Event, Input};
 
@@ -12,6 +14,37 @@ pub const RELAY: SocketId = SocketId::MAX;
 
 /// How long a call waits for a relayed address, from when one can be asked for.
 const WAIT: Duration = Duration::from_millis(500);
+
+/// An attempt that fails although there is a relayed address, through which
+/// nothing has come for so long (an attempt takes longer), suggests that the
+/// relay has forgotten it.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Payloads that wait for [`Endpoint::poll_relayed`], at most: more are lost,
+/// as in a full buffer.
+pub const MOST_RELAYED: usize = 256;
+
+/// What follows the introduction goes through the relay, too.
+impl Endpoint {
+    /// Sends a payload to a peer to which there is a path from [`RELAY`]; the
+    /// payload must not look like STUN. From the second or so on it costs four
+    /// bytes more on the way to the relay. Like any datagram it may be lost.
+    pub fn relay_send(&mut self, now: Instant, peer: SocketAddr, payload: &[u8]) {
+        self.relaying.bind(now, peer);
+        let transmit = self.relaying.wrap(now, peer, payload);
+        self.outbox.extend(transmit);
+    }
+
+    /// What came through the relay and is none of ours, and from whom.
+    pub fn poll_relayed(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        self.relaying.payloads.pop_front()
+    }
+
+    /// Whether we have something at the relay, or are giving it back.
+    pub fn is_relaying(&self) -> bool {
+        self.relaying.client.is_some()
+    }
+}
 
 /// Whether to use one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,10 +65,16 @@ pub(super) struct Relaying {
     /// Where, and with which credentials.
     config: Option<Config>,
     client: Option<Client>,
-    since: Option<Instant>,
-    /// A call is held up by this, and not by something else.
-    waiting: bool,
+    /// Until when a call waits, and whether one has waited for long enough.
+    until: Option<Instant>,
+    waited: bool,
     over: bool,
+    /// When something last came through it; nothing can before it is there.
+    heard: Option<Instant>,
+    /// Of clients that are no more.
+    parting: VecDeque<Transmit>,
+    /// For others than us.
+    payloads: VecDeque<(SocketAddr, Vec<u8>)>,
 }
 
 impl Relaying {
@@ -44,9 +83,12 @@ impl Relaying {
             wish,
             config,
             client: None,
-            since: None,
-            waiting: false,
+            until: None,
+            waited: false,
             over: wish == Wish::Never,
+            heard: None,
+            parting: VecDeque::new(),
+            payloads: VecDeque::new(),
         }
     }
 
@@ -57,6 +99,9 @@ impl Relaying {
             && let Some(config) = &self.config
         {
             self.client = Some(Client::new(config, now));
+            self.over = false;
+            self.heard = Some(now);
+            self.asked();
         }
     }
 
@@ -64,7 +109,20 @@ impl Relaying {
     /// knows us by it.
     pub(super) fn forget(&mut self) {
         self.client = None;
-        self.since = None;
+        self.asked();
+    }
+
+    /// An attempt has failed: is the relayed address still ours? The server
+    /// tells only whom it knows.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        let quiet = self.heard.is_some_and(|heard| now >= heard + QUIET);
+        if let Some(mut client) = self.client.take_if(|c| quiet && c.relayed().is_some()) {
+            client.close(now);
+            while let Some(payload) = client.poll_transmit() {
+                self.parting.push_back(to(client.server(), payload));
+            }
+            self.start(now);
+        }
     }
 
     /// The server relays for us, or for nobody.
@@ -75,9 +133,15 @@ impl Relaying {
 
     /// A call is to be made: do we know whether there is a relayed address?
     pub(super) fn is_settled(&mut self, now: Instant) -> bool {
-        let since = *self.since.get_or_insert(now);
-        self.waiting = !self.over && self.address().is_none() && now < since + WAIT;
-        !self.waiting
+        if self.over || self.waited || self.address().is_some() {
+            return true;
+        }
+        now >= *self.until.get_or_insert(now + WAIT)
+    }
+
+    /// It is made; the next one may wait again.
+    pub(super) fn asked(&mut self) {
+        (self.until, self.waited) = (None, false);
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
@@ -90,14 +154,34 @@ impl Relaying {
         }
     }
 
-    pub(super) fn handle_input(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Input {
-        match &mut self.client {
-            Some(client) => client.handle_input(now, from, bytes),
-            None => Input::NotOurs,
+    fn bind(&mut self, now: Instant, peer: SocketAddr) {
+        if let Some(client) = &mut self.client {
+            client.bind_channel(now, peer);
         }
     }
 
+    /// Keeps a payload that is not STUN for who wants it; false if it is.
+    pub(super) fn keep(&mut self, peer: SocketAddr, payload: &[u8]) -> bool {
+        let foreign = payload.first().is_some_and(|first| *first > 3);
+        if foreign && self.payloads.len() < MOST_RELAYED {
+            self.payloads.push_back((peer, payload.to_vec()));
+        }
+        foreign
+    }
+
+    pub(super) fn handle_input(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Input {
+        let input = match &mut self.client {
+            Some(client) => client.handle_input(now, from, bytes),
+            None => Input::NotOurs,
+        };
+        if matches!(input, Input::Relayed { .. }) {
+            self.heard = Some(now);
+        }
+        input
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.waited |= self.until.take_if(|until| *until <= now).is_some();
         if let Some(client) = &mut self.client
             && client.poll_timeout().is_some_and(|at| at <= now)
         {
@@ -107,14 +191,14 @@ impl Relaying {
 
     pub(super) fn poll_timeout(&self, waiting: bool) -> Option<Instant> {
         let client = self.client.as_ref().and_then(Client::poll_timeout);
-        let wait = self.since.filter(|_| waiting && self.waiting);
-        client
-            .into_iter()
-            .chain(wait.map(|since| since + WAIT))
-            .min()
+        let wait = self.until.filter(|_| waiting && !self.over);
+        client.into_iter().chain(wait).min()
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+        if let Some(transmit) = self.parting.pop_front() {
+            return Some(transmit);
+        }
         let client = self.client.as_mut()?;
         let payload = client.poll_transmit()?;
         Some(to(client.server(), payload))

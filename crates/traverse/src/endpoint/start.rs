@@ -44,9 +44,11 @@ impl Endpoint {
             self.relaying.permit(now, address.ip());
             relayed.push((RELAY, address));
         }
-        // A path that is sure to come need not be bridged.
+        // A path that is sure to come, or may well, need not be bridged.
         let head_start = match plan.strategy {
-            Strategy::Plain if self.relaying.wish != Wish::Only => DIRECT_HEAD_START,
+            Strategy::Plain | Strategy::Unknown if self.relaying.wish != Wish::Only => {
+                DIRECT_HEAD_START
+            }
             _ => Duration::ZERO,
         };
         let config = punch::Config {

@@ -61,6 +61,13 @@ impl Nat {
         }
     }
 
+    /// As after a restart: every mapping is gone.
+    pub fn forget(&mut self) {
+        self.by_flow.clear();
+        self.by_outer.clear();
+        self.taken.clear();
+    }
+
     /// What it was built as.
     pub fn profile(&self) -> &Profile {
         &self.profile

@@ -136,6 +136,14 @@ impl Network {
         place
     }
 
+    /// The router with that outer address forgets its mappings.
+    pub fn restart_router(&mut self, outer: IpAddr) {
+        let routers = self.segments.iter_mut().filter_map(|s| s.uplink.as_mut());
+        for (_, nat) in routers.filter(|(_, nat)| nat.outer() == outer) {
+            nat.forget();
+        }
+    }
+
     /// Attaches a host with these addresses.
     pub fn add_host(&mut self, place: Place, addresses: &[IpAddr]) -> HostId {
         let id = self.hosts.len();

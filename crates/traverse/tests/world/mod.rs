@@ -41,6 +41,23 @@ pub struct World {
     pub peers: Vec<Peer>,
 }
 
+fn addresses() -> Vec<SocketAddr> {
+    [ip("203.0.113.1"), ip("203.0.113.2")]
+        .into_iter()
+        .flat_map(|ip| [8848, 8849].map(|port| SocketAddr::new(ip, port)))
+        .collect()
+}
+
+fn rendezvous(now: Instant) -> Rendezvous {
+    let config = server::Config {
+        addresses: addresses(),
+        secret: [42; 32],
+        rate: server::RATE,
+        most_names: 100,
+    };
+    Rendezvous::new(config, now)
+}
+
 /// How a peer is set up.
 pub struct Setup<'a> {
     pub name: &'a str,
@@ -83,25 +100,21 @@ impl World {
         let mut network = Network::new(start, seed);
         let (s1, s2) = (ip("203.0.113.1"), ip("203.0.113.2"));
         let host = network.add_host(Network::CORE, &[s1, s2]);
-        let addresses: Vec<SocketAddr> = [s1, s2]
-            .into_iter()
-            .flat_map(|ip| [8848, 8849].map(|port| SocketAddr::new(ip, port)))
-            .collect();
+        let addresses = addresses();
         let relayed = rendezvous::PORTS.map(|port| SocketAddr::new(s1, port));
         for address in addresses.iter().copied().chain(relayed) {
             network.bind(host, address);
         }
-        let config = server::Config {
-            addresses,
-            secret: [42; 32],
-            rate: server::RATE,
-            most_names: 100,
-        };
         World {
             network,
-            server: Rendezvous::new(config, start),
+            server: rendezvous(start),
             peers: Vec::new(),
         }
+    }
+
+    /// The rendezvous starts anew and knows nobody.
+    pub fn restart_server(&mut self) {
+        self.server = rendezvous(self.network.now());
     }
 
     /// A router of that type at the core.

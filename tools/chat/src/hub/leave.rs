@@ -2,15 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::Receiver;
+
 use super::Hub;
 use super::peer::Peer;
+use super::run::sleep_until;
 use crate::notice::Notice;
+use crate::socket::Aside;
 
 /// Somebody who types /quit waits no longer than this for deliveries.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// How long links may take to write what is left.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// How long the relay has to say that it has forgotten us.
+const GIVE_BACK: Duration = Duration::from_millis(500);
 
 impl Hub {
     pub(super) fn begin_to_leave(&mut self) {
@@ -27,8 +34,7 @@ impl Hub {
         done || by.is_some_and(|by| by <= now)
     }
 
-    pub(super) async fn leave(mut self) -> anyhow::Result<bool> {
-        let now = Instant::now();
+    pub(super) async fn leave(mut self, asides: &mut Receiver<Aside>) -> anyhow::Result<bool> {
         if let Some(text) = self.held.take() {
             let to = self.chosen.clone().unwrap_or_else(|| "anybody".into());
             self.failed = true;
@@ -42,13 +48,42 @@ impl Hub {
                 farewells.push(tokio::spawn(link.finish(FLUSH)));
             }
         }
-        self.brain.leave(now);
         // Prints what was not delivered. A closed pipe cannot be told of.
         let _ = self.settle();
-        for farewell in farewells {
-            let _ = farewell.await;
+        let quic = self.quic.clone();
+        let mut farewells = std::pin::pin!(async {
+            for farewell in farewells {
+                let _ = farewell.await;
+            }
+            let _ = tokio::time::timeout(FLUSH, quic.wait_idle()).await;
+        });
+        // They may go through the relay, which takes us to wrap them.
+        loop {
+            tokio::select! {
+                () = &mut farewells => break,
+                Some(aside) = asides.recv() => self.last_aside(aside),
+            }
         }
-        let _ = tokio::time::timeout(FLUSH, self.quic.wait_idle()).await;
+        self.brain.leave(Instant::now());
+        let _ = self.flush();
+        let _ = tokio::time::timeout(GIVE_BACK, self.give_back(asides)).await;
         Ok(!self.failed)
+    }
+
+    /// Until the relay knows that we need it no more: it counts what we have.
+    async fn give_back(&mut self, asides: &mut Receiver<Aside>) {
+        while self.brain.is_relaying() {
+            let timeout = self.brain.poll_timeout();
+            tokio::select! {
+                Some(aside) = asides.recv() => self.last_aside(aside),
+                () = sleep_until(timeout) => self.brain.handle_timeout(Instant::now()),
+            }
+            let _ = self.flush();
+        }
+    }
+
+    fn last_aside(&mut self, aside: Aside) {
+        let _ = self.aside(aside);
+        let _ = self.flush();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use quinn::Incoming;
-use traverse::endpoint::Event;
+use traverse::endpoint::{Event, RELAY};
 use traverse::identity::PublicKey;
 use traverse::io::Inbound;
 use traverse::punch::{Path, Role};
@@ -16,13 +16,13 @@ use super::{Hub, MOST_PEERS};
 use crate::conversation::{Conversation, LinkId};
 use crate::frame::Frame;
 use crate::link::{self, Close, Down, Link};
-use crate::notice::{How, Notice, Way};
+use crate::notice::{Notice, Way};
 use crate::socket::Aside;
 use crate::tls;
 use crate::verify::Verify;
 
 impl Hub {
-    /// A STUN datagram, or an ICMP error.
+    /// A STUN datagram, a packet for the relay, or an ICMP error.
     pub(super) fn aside(&mut self, aside: Aside) -> anyhow::Result<()> {
         match aside {
             Aside::Stun(from, datagram) => {
@@ -32,6 +32,9 @@ impl Hub {
                     ttl: None,
                 };
                 self.brain.handle_input(Instant::now(), inbound, &datagram);
+            }
+            Aside::Relay(peer, datagram) => {
+                self.brain.relay_send(Instant::now(), peer, &datagram);
             }
             Aside::Refused(to) => {
                 self.brain.handle_refused(to);
@@ -96,7 +99,9 @@ impl Hub {
     /// learn nothing and cost nothing.
     pub(super) fn knock(&mut self, incoming: Incoming) {
         let from = incoming.remote_address();
-        let expected = |peer: &Peer| peer.path.is_some_and(|path| path.remote == from);
+        let expected = |peer: &Peer| {
+            peer.relayed == Some(from) || peer.path.is_some_and(|path| path.remote == from)
+        };
         if !self.peers.values().any(expected) {
             return incoming.ignore();
         }
@@ -185,13 +190,20 @@ impl Hub {
             return Ok(());
         };
         peer.path = Some(path);
+        let to = match path.socket {
+            RELAY => self.socket.detour.stand_in(path.remote),
+            _ => path.remote,
+        };
+        if path.relayed {
+            peer.relayed = Some(to);
+        }
         let (Some(key), Role::Caller) = (peer.key, peer.role) else {
             return Ok(()); // Who has called connects.
         };
         let config = tls::client(&self.settings.identity, key, path.rtt, self.keepalive)
             .context("TLS cannot be set up")?;
         let id = self.next_id();
-        self.links.dial(id, &self.quic, config, path.remote, key);
+        self.links.dial(id, &self.quic, config, to, key);
         Ok(())
     }
 
@@ -199,6 +211,13 @@ impl Hub {
         let Some(name) = self.owner_of(&link.key) else {
             return link.close(Close::Unwelcome);
         };
+        if self
+            .peers
+            .get(&name)
+            .is_some_and(|peer| peer.is_past(&link))
+        {
+            return link.close(Close::Replaced);
+        }
         if !self.settings.known.contains_key(&name) {
             self.settings.known.insert(name.clone(), link.key);
             self.brain.trust(&name, link.key);
@@ -210,9 +229,10 @@ impl Hub {
         let verify = Verify::new(link.binding, self.settings.identity.public(), link.key);
         let peer = self.peers.get_mut(&name).expect("just found");
         peer.verify = Some(verify);
+        let remote = link.connection.remote_address();
         let way = Way {
-            how: peer.path.map_or(How::Direct, How::from),
-            remote: link.connection.remote_address(),
+            how: peer.how(remote),
+            remote: self.socket.detour.real(remote).unwrap_or(remote),
             rtt: link.connection.rtt(),
         };
         if let Some(old) = peer.link_up(Instant::now(), link) {

@@ -167,6 +167,14 @@ impl Hub {
         for peer in self.peers.values_mut() {
             peer.write(now);
         }
+        self.flush()
+    }
+
+    /// What the brain sends leaves, and what came through the relay arrives.
+    fn flush(&mut self) -> anyhow::Result<()> {
+        while let Some((peer, payload)) = self.brain.poll_relayed() {
+            self.socket.detour.came(peer, payload);
+        }
         while let Some(transmit) = self.brain.poll_transmit() {
             self.socket
                 .send_to(&transmit.payload, transmit.to, transmit.ttl)

@@ -1,6 +1,7 @@
 //! A peer, as the hub sees it.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::files::folder::Part;
 use crate::files::ledger::{Ledger, Start};
 use crate::frame::Frame;
 use crate::link::Link;
+use crate::notice::How;
 use crate::verify::Verify;
 
 /// A peer.
@@ -38,6 +40,8 @@ pub struct Peer {
     listen_at: Option<Instant>,
     /// The last path, and who asked for it.
     pub path: Option<Path>,
+    /// Where its last path through a relay leads, as quinn knows it.
+    pub relayed: Option<SocketAddr>,
     /// Who asked for the introduction last.
     pub role: Role,
     /// There was a link before.
@@ -97,6 +101,7 @@ impl Peer {
             silent: (Instant::now(), 0),
             listen_at: None,
             path: None,
+            relayed: None,
             role: Role::Target,
             met: false,
             parted: false,
@@ -145,6 +150,24 @@ impl Peer {
         self.silent = (now, link.heard());
         self.listen_at = Some(now + self.keepalive / 5);
         self.link.replace(link)
+    }
+
+    /// Over which kind of path a link with that address goes.
+    pub fn how(&self, remote: SocketAddr) -> How {
+        match self.path {
+            _ if self.relayed == Some(remote) => How::Relay,
+            Some(path) if !path.relayed => How::from(path),
+            _ => How::Direct,
+        }
+    }
+
+    /// Whether a new link comes too late: it goes through the relay, which the
+    /// one that there is has already left.
+    pub fn is_past(&self, link: &Link) -> bool {
+        let relayed = |link: &Link| self.how(link.connection.remote_address()) == How::Relay;
+        self.path.is_some_and(|path| !path.relayed)
+            && relayed(link)
+            && self.link.as_ref().is_some_and(|link| !relayed(link))
     }
 
     /// When [`Self::handle_timeout`] has something to do.

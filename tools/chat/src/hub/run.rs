@@ -61,7 +61,7 @@ pub async fn run(parts: Parts, mut inbox: Inbox) -> anyhow::Result<bool> {
             }
         }
     }
-    hub.leave().await
+    hub.leave(&mut inbox.aside).await
 }
 
 impl Inbox {
@@ -77,7 +77,7 @@ impl Inbox {
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
+pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

@@ -11,7 +11,7 @@ use crate::command::{COMMANDS, Command};
 use crate::conversation::Event;
 use crate::frame::Item;
 use crate::link::Close;
-use crate::notice::{How, Notice, PathLine, PeerLine, Way};
+use crate::notice::{Notice, PathLine, PeerLine, Way};
 
 impl Hub {
     /// Opens a conversation and chooses it.
@@ -205,7 +205,8 @@ impl Hub {
             let Some(link) = &peer.link else { continue };
             let stats = link.connection.stats().path;
             let remote = link.connection.remote_address();
-            let how = peer.path.map_or(How::Direct, How::from);
+            let how = peer.how(remote);
+            let remote = self.socket.detour.real(remote).unwrap_or(remote);
             lines.push(PathLine {
                 name: name.clone(),
                 way: Way {
