@@ -24,6 +24,8 @@ pub struct Candidates {
     pub side: Option<Side>,
     /// The outer port of a mapping made just now, where ports can be foreseen.
     pub base: Option<u16>,
+    /// So many ports after that one are, all or some, towards the listener.
+    pub ahead: Option<u16>,
     /// An address at a relay that leads to the speaker.
     pub relayed: Option<SocketAddr>,
     /// An outer address that the speaker's gateway has opened to everybody.
@@ -77,6 +79,7 @@ impl Candidates {
             let mut value = Vec::new();
             side.encode(&mut value);
             value.extend(self.base.unwrap_or(0).to_be_bytes());
+            value.extend(self.ahead.unwrap_or(0).to_be_bytes());
             more(SIDE, value);
         }
         for (what, address) in [(RELAYED, &self.relayed), (OPENED, &self.opened)] {
@@ -112,6 +115,8 @@ impl Candidates {
                     candidates.side = Some(Side::decode(&take(&mut value)?)?);
                     let base = u16::from_be_bytes(take(&mut value)?);
                     candidates.base = Some(base).filter(|&base| base != 0);
+                    let ahead = u16::from_be_bytes(take(&mut value)?);
+                    candidates.ahead = Some(ahead).filter(|&ahead| ahead != 0);
                 }
                 OPENED => candidates.opened = Some(decode_address(&mut value)?),
                 RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
@@ -233,6 +238,7 @@ mod tests {
             mapped: addresses(&["203.0.113.17:40000"]),
             side: Some(Side::default()),
             base: Some(40001),
+            ahead: Some(5),
             relayed: Some("203.0.113.1:50000".parse().unwrap()),
             opened: Some("203.0.113.17:4000".parse().unwrap()),
             tcp: Some(Tcp {
@@ -246,7 +252,7 @@ mod tests {
         let tcp = bytes.len() - (2 + 2 + 1 + 2 * 7);
         let opened = tcp - (2 + 7);
         let relayed = opened - (2 + 7);
-        let older = relayed - (2 + Side::LENGTH + 2);
+        let older = relayed - (2 + Side::LENGTH + 4);
         let whole = [older, relayed, opened, tcp];
         for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use traverse::endpoint::{Event, Wish};
 use traverse::plan::{Limits, Strategy, between};
 use traverse::relay::client;
-use traverse::sim::Profile;
+use traverse::sim::{Network, Profile};
 use world::{Setup, World, at, two_measured_homes};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -89,6 +89,35 @@ fn the_mean_number_of_probes_is_that_of_the_formula() {
     }
     let (mean, formula) = (f64::from(sum) / runs as f64, 64513.0 / 257.0);
     assert!((mean / formula - 1.0).abs() < 0.15, "{mean}, not {formula}");
+}
+
+#[test]
+fn a_busy_nat_that_counts_is_asked_before_and_after() {
+    // 250 strangers' mappings a second and 100 ms to the server: where the
+    // next port is says nothing by the time that the peer hears of it.
+    for hidden_calls in [true, false] {
+        let names = ["symmetric-sequential", "port-restricted"];
+        let [a, b] = if hidden_calls {
+            names
+        } else {
+            [names[1], names[0]]
+        };
+        let mut world = two_measured_homes(1, profile(a), profile(b), Some(LAB));
+        world
+            .network
+            .set_latency(Network::CORE, Duration::from_millis(25));
+        let (home, stranger) = match hidden_calls {
+            true => (world.homes[0], "192.168.1.9:40000"),
+            false => (world.homes[1], "192.168.2.9:40000"),
+        };
+        world.noise(home, stranger, Duration::from_millis(4));
+        world.run(LIMIT);
+        assert!(
+            is_connected(&world),
+            "{a} × {b}: {:#?}",
+            world.peers[0].events
+        );
+    }
 }
 
 #[test]

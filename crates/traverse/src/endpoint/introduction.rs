@@ -152,6 +152,7 @@ impl Endpoint {
                 ..side
             }),
             opened: self.opened,
+            ahead: None,
             base: self
                 .fresh
                 .as_ref()
@@ -197,9 +198,12 @@ impl Endpoint {
             });
         }
         self.hang_up(&caller);
-        let (key, address) = (invitation.key, invitation.address);
         let candidates = self.candidates();
         let (payload, side) = (candidates.encode(), candidates.side);
+        let Some((invitation, theirs)) = self.bracket_answer(now, invitation, side, theirs) else {
+            return;
+        };
+        let (key, address) = (invitation.key, invitation.address);
         if let Ok(keys) = self.client.accept(invitation, &payload) {
             self.start(
                 now,
@@ -217,6 +221,12 @@ impl Endpoint {
         let Some(theirs) = Candidates::decode(&introduced.payload) else {
             return;
         };
+        let call = self.calls.iter().find(|call| call.peer == introduced.peer);
+        let (side, reserved) = call.map_or((None, None), |call| (call.told, call.reserved));
+        self.hang_up(&introduced.peer);
+        if reserved.is_none() && self.bracket_call(now, &introduced, side, &theirs) {
+            return;
+        }
         let Introduced {
             peer,
             key,
@@ -224,9 +234,7 @@ impl Endpoint {
             keys,
             ..
         } = introduced;
-        let call = self.calls.iter().find(|call| call.peer == peer);
-        let side = call.and_then(|call| call.told);
-        self.hang_up(&peer);
+        self.reserved = reserved;
         self.start(now, Role::Caller, peer, key, address, (side, theirs), keys);
     }
 }

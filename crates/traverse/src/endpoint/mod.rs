@@ -13,6 +13,7 @@
 //! on [`Endpoint::poll_event`].
 
 mod attempts;
+mod bracket;
 mod introduction;
 mod question;
 mod relaying;
@@ -30,11 +31,13 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use wire::{Message, Method, code};
+use wire::{Builder, Message, Method, code};
 
 use self::attempts::{Attempt, Attempts, Stage};
+use self::bracket::Bracket;
 use self::question::Question;
 use self::relaying::Relaying;
+use self::start::{is_harmless, plan_of};
 use crate::candidate::{Candidates, Tcp};
 use crate::identity::PublicKey;
 use crate::introduce::client::{self, Client, Introduced, Invitation};
@@ -62,6 +65,8 @@ struct Call {
     /// The introduction has been asked for, with this said of our NAT.
     asked: bool,
     told: Option<Side>,
+    /// Sockets that have a mapping towards the peer already.
+    reserved: Option<SocketId>,
     /// The last error code that came back.
     unavailable: Option<u16>,
 }
@@ -92,6 +97,9 @@ pub struct Endpoint {
     turn: Option<SocketAddr>,
     /// Where a NAT that counts its ports upwards is by now.
     fresh: Option<Question>,
+    bracket: Option<Bracket>,
+    /// Of the attempt that begins: sockets with a mapping towards the peer.
+    reserved: Option<SocketId>,
     held: Vec<Invitation>,
     attempts: Attempts,
     tcp: Option<Tcp>,
@@ -130,6 +138,8 @@ impl Endpoint {
             turn: config.turn.as_ref().map(|turn| turn.server),
             relaying: Relaying::new(config.relay, config.turn),
             fresh: None,
+            bracket: None,
+            reserved: None,
             held: Vec::new(),
             attempts: Attempts::new(config.most_attempts),
             tcp: config.tcp,
@@ -158,6 +168,7 @@ impl Endpoint {
             key: None,
             asked: false,
             told: None,
+            reserved: None,
             unavailable: None,
         });
         self.client.look_up(now, peer);
@@ -244,7 +255,7 @@ impl Endpoint {
         if message.method() == Method::Probe {
             understood = self.attempts.handle_input(now, inbound, &message);
         } else if message.method() == Method::Binding {
-            for question in self.gather.iter_mut().chain(&mut self.fresh) {
+            for question in self.questions() {
                 question.hear(from, &message);
             }
         } else if from == self.server && socket == 0 {
@@ -268,7 +279,8 @@ impl Endpoint {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let questions = self.gather.iter().chain(&self.fresh);
+        let bracket = self.bracket.iter().flat_map(|b| [&b.before, &b.after]);
+        let questions = self.gather.iter().chain(&self.fresh).chain(bracket);
         questions
             .map(Question::next)
             .chain([self.client.poll_timeout(), self.attempts.poll_timeout()])
@@ -332,6 +344,12 @@ impl Endpoint {
         })
     }
 
+    fn questions(&mut self) -> impl Iterator<Item = &mut Question> {
+        let bracket = self.bracket.iter_mut();
+        let bracket = bracket.flat_map(|b| [&mut b.before, &mut b.after]);
+        self.gather.iter_mut().chain(&mut self.fresh).chain(bracket)
+    }
+
     /// Lets everything that has happened have its consequences.
     fn advance(&mut self, now: Instant) {
         while let Some(event) = self.client.poll_event() {
@@ -343,9 +361,9 @@ impl Endpoint {
                 self.answer(now, invitation);
             }
         }
-        for question in self.gather.iter_mut().chain(&mut self.fresh) {
-            self.transmits.extend(question.ask(now));
-        }
+        let asked: Vec<Transmit> = self.questions().filter_map(|q| q.ask(now)).collect();
+        self.transmits.extend(asked);
+        self.bracketed(now);
         self.relaying.advance();
         self.agent_events(now);
         while let Some((peer, measured)) = self.attempts.poll_measured(now) {

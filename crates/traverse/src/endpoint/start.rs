@@ -116,7 +116,9 @@ impl Endpoint {
         // may come to it before its own packet has left.
         let ttl = self.opener_ttl;
         let ttl = ttl.filter(|_| ours.openers && !is_harmless(theirs));
-        let first = self.new_sockets(ours.sockets);
+        let reserved = self.reserved.take();
+        let first = reserved.unwrap_or_else(|| self.new_sockets(ours.sockets));
+        let ours = ours.narrowed(theirs.ahead, our_limits.probes);
         let shots = punch::shots(&ours, peer, theirs.base, first, &mut self.rng);
         let volley = Volley::new(shots, start, our_limits.pps, ttl);
         let end = volley.end()
@@ -130,12 +132,12 @@ impl Endpoint {
 }
 
 /// Is its NAT known to bear packets that come before its own has left?
-fn is_harmless(peer: &Candidates) -> bool {
+pub(super) fn is_harmless(peer: &Candidates) -> bool {
     peer.side.is_some_and(|side| side.remaps == Some(false))
 }
 
 /// Both sides make the same plan, of what they have told each other.
-fn plan_of(role: Role, ours: &Option<Side>, theirs: &Option<Side>) -> Plan {
+pub(super) fn plan_of(role: Role, ours: &Option<Side>, theirs: &Option<Side>) -> Plan {
     match (role, ours, theirs) {
         (Role::Caller, Some(ours), Some(theirs)) => plan::between(ours, theirs),
         (Role::Target, Some(ours), Some(theirs)) => plan::between(theirs, ours),

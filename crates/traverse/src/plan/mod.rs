@@ -114,6 +114,9 @@ impl Serialize for Strategy {
     }
 }
 
+/// The widest window that is still a prediction.
+const MOST_AHEAD: u32 = 256;
+
 /// What one side does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -151,6 +154,16 @@ impl Share {
     /// Packets, if none hits.
     pub fn packets(&self) -> u32 {
         self.flows() * self.rounds
+    }
+
+    /// The peer knows where its next ports have been: between two that a server
+    /// saw, so many of them.
+    pub(crate) fn narrowed(mut self, ports: Option<u16>, most: u32) -> Self {
+        if let (Aim::Ahead { count, .. }, Some(ports), 0) = (&mut self.at, ports, self.sockets) {
+            *count = u32::from(ports).min(most).min(MOST_AHEAD);
+            self.each = *count;
+        }
+        self
     }
 
     /// As often as the limits allow, which is of use up to three times.

@@ -11,6 +11,7 @@ use traverse::endpoint::{Config, Endpoint, Event, Wish};
 use traverse::identity::Identity;
 use traverse::introduce::client;
 use traverse::introduce::server;
+use traverse::io::{SocketId, Transmit};
 use traverse::plan::{Limits, Side};
 use traverse::punch::Path;
 use traverse::relay;
@@ -39,6 +40,44 @@ pub struct World {
     pub network: Network,
     pub server: Rendezvous,
     pub peers: Vec<Peer>,
+    /// Of alice and bob.
+    pub homes: Vec<Place>,
+    /// After all peers: hosts that only use up ports.
+    pub noise: Vec<Noise>,
+}
+
+/// A host that sends to another port of the server every time.
+pub struct Noise {
+    pause: Duration,
+    next: Instant,
+    sent: u16,
+    due: bool,
+}
+
+impl Host for Noise {
+    fn handle_input(&mut self, _: Instant, _: SocketId, _: SocketAddr, _: &[u8]) {}
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.next = now + self.pause;
+        self.due = true;
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        if !std::mem::take(&mut self.due) {
+            return None;
+        }
+        self.sent += 1;
+        Some(Transmit {
+            socket: 0,
+            to: SocketAddr::new(at(SERVER).ip(), 10_000 + self.sent),
+            ttl: None,
+            payload: vec![0],
+        })
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.next)
+    }
 }
 
 fn addresses() -> Vec<SocketAddr> {
@@ -109,6 +148,8 @@ impl World {
             network,
             server: rendezvous(start),
             peers: Vec::new(),
+            homes: Vec::new(),
+            noise: Vec::new(),
         }
     }
 
@@ -156,6 +197,19 @@ impl World {
         });
     }
 
+    /// A host in that place that makes a new mapping in every pause.
+    pub fn noise(&mut self, place: Place, address: &str, pause: Duration) {
+        let local = at(address);
+        let host = self.network.add_host(place, &[local.ip()]);
+        self.network.bind(host, local);
+        self.noise.push(Noise {
+            pause,
+            next: self.network.now(),
+            sent: 0,
+            due: false,
+        });
+    }
+
     /// Until every peer has ended its attempt, or the time is over.
     pub fn run(&mut self, limit: Duration) {
         self.go(limit, |peers| peers.iter().all(Peer::has_ended));
@@ -172,6 +226,9 @@ impl World {
             let mut brains: Vec<&mut dyn Host> = vec![&mut self.server];
             for peer in &mut self.peers {
                 brains.push(&mut peer.endpoint);
+            }
+            for noise in &mut self.noise {
+                brains.push(noise);
             }
             let more = self.network.step(&mut brains, deadline);
             let now = self.network.now();
@@ -251,6 +308,7 @@ pub fn two_relayed_homes(
     let bob = behind(&b, "192.168.2.2:42000", "203.0.113.34:42000");
     let sides = [&a, &b].map(|profile| limits.map(|limits| profile.side(limits)));
     let home = world.router("203.0.113.17", a);
+    world.homes.push(home);
     let setup = Setup::new("alice", alice, Some("bob"));
     world.peer(
         home,
@@ -262,6 +320,7 @@ pub fn two_relayed_homes(
         },
     );
     let home = world.router("203.0.113.33", b);
+    world.homes.push(home);
     let setup = Setup::new("bob", bob, None);
     world.peer(
         home,
