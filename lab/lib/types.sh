@@ -138,8 +138,8 @@ list() {
 	fi
 	exec {out}>&1
 	[[ ! -t 1 ]] || read -r _ columns < <(stty size <&"$out")
-	((columns == 0 || columns >= 190)) || shape=narrow
-	$shape TYPE MAPPING FILTERING PORTS TIMEOUT HAIRPIN UPNP 'SEEN ON'
+	((columns == 0 || columns >= 199)) || shape=narrow
+	$shape TYPE MAPPING FILTERING PORTS TIMEOUT HAIRPIN UPNP TCP 'SEEN ON'
 	for name in "${types[@]}"; do
 		read_type "$name"
 		$shape "$name" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
@@ -147,8 +147,8 @@ list() {
 	done
 }
 
-wide() { say '%-21s %-27s %-27s %-11s %-8s %-8s %-5s %s\n' "$@"; }
+wide() { say '%-20s %-26s %-26s %-10s %-7s %-7s %-4s %-7s %s\n' "$@"; }
 narrow() {
 	say '%-21s %-27s %s\n' "${@:1:3}"
-	fold -sw $((columns > 20 ? columns - 4 : 20)) <<<"$4, $5, $6, $7; $8" | sed 's/^/    /'
+	fold -sw $((columns > 20 ? columns - 4 : 20)) <<<"$4, $5, $6, $7, $8; $9" | sed 's/^/    /'
 }
