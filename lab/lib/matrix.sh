@@ -51,7 +51,7 @@ cell() {
 		measured+=",\"measured\":[${lines[0]},${lines[1]}]"
 	fi
 	foretold "$1" "$2"
-	meet 2 --json
+	meet 6 --json
 	outcome "$1" "$2"
 	echo "${object%\}}$measured}"
 }

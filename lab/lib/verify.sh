@@ -122,7 +122,7 @@ demonstrate() {
 	if [[ $json ]]; then
 		measure "$1" "$2" >"$room/measured" || as_asked=false
 		foretold "$1" "$2"
-		meet 4 --trace --json
+		meet 6 --trace --json
 		outcome "$1" "$2"
 		mapfile -t lines <"$room/measured"
 		say '%s,"as_asked":%s,"measured":[%s,%s],"nat_alice":%s,"nat_bob":%s}\n' "${object%\}}" $as_asked "${lines[@]}" \
@@ -133,7 +133,7 @@ demonstrate() {
 	say '%s\n' "alice ── $1 ── core ── $2 ── bob, and a rendezvous at $s1:$port"
 	[[ ! $verify ]] || measure "$1" "$2" || as_asked=false
 	foretold "$1" "$2"
-	meet 4 --trace
+	meet 6 --trace
 	for who in alice bob; do
 		printf '\n%s: punch%s --trace\n' "$who" "$([[ $who == bob ]] || echo ' --peer bob')"
 		cat "$room/$who.log"
