@@ -13,23 +13,24 @@ matrix() {
 	done
 	# not after minutes of work
 	[[ ! $json || $json == - ]] || { : >>"$json"; } 2>/dev/null || die "cannot write $json; the matrix has not been started"
-	[[ ! -t 2 ]] || trap 'echo >&2; exit 130' INT
+	[[ ! -t 2 ]] || trap '[[ $BASHPID != $$ ]] || echo >&2' EXIT
 	for ((i = 0; i < ${#pairs[@]} + abreast; i++)); do
 		if ((i < ${#pairs[@]})); then
 			read -r a b <<<"${pairs[i]}"
-			exec {pipe}< <(PINHOLE_STAGE=cell PINHOLE_BIN=$bin private "$self" "$a" "$b" "${options[@]}")
+			exec {pipe}< <(PINHOLE_STAGE=cell PINHOLE_BIN=$bin private "$self" "$a" "$b" "${options[@]}" || (($? == 130)) || echo)
 			pipes+=("$pipe")
 		fi
 		if ((i >= abreast && i - abreast < ${#pairs[@]})); then
 			cell=
 			pipe=${pipes[i - abreast]}
-			IFS= read -rt 120 -u "$pipe" cell
+			IFS= read -rt 120 -u "$pipe" cell || (($? > 1)) || exit 130 # no line: Ctrl-C, which bash may lose itself
 			exec {pipe}<&-
 			cells+=("$cell")
 			[[ ! -t 2 ]] || printf '\r%d of %d' ${#cells[@]} ${#pairs[@]} >&2
 		fi
 	done
 	[[ ! -t 2 ]] || printf '\r\033[K' >&2
+	trap - EXIT
 	case $json in
 	'') drawn "${kinds[@]}" ;;
 	-) written; judged >&2; return ;;
@@ -53,7 +54,7 @@ cell() {
 	foretold "$1" "$2"
 	meet 6 --json
 	outcome "$1" "$2"
-	echo "${object%\}}$measured}"
+	say '%s\n' "${object%\}}$measured}"
 }
 
 # written: all cells as one object
