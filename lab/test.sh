@@ -28,8 +28,8 @@ stage() {
 
 # rust: what cargo's stages need; before anything is tested
 rust() {
-	local part
-	owner || die "there is no cargo for ${SUDO_USER:-you}: install Rust (https://rustup.rs)"
+	local part why
+	owner || die "$why"
 	for part in fmt clippy; do
 		"${as[@]}" cargo $part --version >/dev/null 2>&1 || die "there is no cargo $part: rustup component add ${part/fmt/rustfmt}"
 	done

@@ -61,33 +61,39 @@ install() {
 		die "could not install $*"
 }
 
-# owner: who builds, into $as and $home: the user behind sudo, so that target/ stays theirs
+# owner: who builds, into $as and $home: the user behind sudo, so that target/ stays theirs. Else $why not.
 owner() {
-	local user=${SUDO_USER:-}
+	local user=${SUDO_USER:-} have want
 	as=(env "PATH=$PATH:$HOME/.cargo/bin") home=$HOME
 	if ((EUID == 0)) && [[ $user && $user != root ]]; then
 		home=$(getent passwd "$user" | cut -d: -f6)
 		as=(runuser -u "$user" -- env "HOME=$home" "USER=$user" "LOGNAME=$user" "PATH=$home/.cargo/bin:$PATH")
 	fi
-	"${as[@]}" sh -c 'command -v cargo' >/dev/null
+	why="there is no cargo for ${user:-you}: install Rust (https://rustup.rs)"
+	"${as[@]}" sh -c 'command -v cargo' >/dev/null || return
+	want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "${lab%/*}/Cargo.toml")
+	have=$("${as[@]}" cargo --version | cut -d' ' -f2)
+	why="cargo $have is too old, it takes $want: rustup update, or install Rust from https://rustup.rs"
+	printf '%s\n' "$want" "$have" | sort -VC
 }
 
 # build WHY
 build() {
-	local home as
-	owner || die "the tools are not built and there is no cargo for ${SUDO_USER:-you}: install Rust (https://rustup.rs), or set PINHOLE_BIN"
+	local home as why quiet=(--quiet)
+	owner || die "the tools are not built, and $why (or set PINHOLE_BIN)"
 	if [[ -x $bin/rendezvous && ! -w $bin ]]; then
 		echo "netns.sh: $1 is newer than the tools, and $bin is not yours to write: using them as they are" >&2
 		return
 	fi
-	echo "netns.sh: building the tools; the first time takes a minute or so" >&2
-	(cd "${lab%/*}" && "${as[@]}" cargo build --release --quiet "${tools[@]/#/--package=}" >&2) || die "the tools do not build"
+	echo 'netns.sh: building the tools; the first time takes some minutes' >&2
+	[[ ! -t 2 ]] || quiet=() # cargo shows how far it is
+	(cd "${lab%/*}" && "${as[@]}" cargo build --release "${quiet[@]}" "${tools[@]/#/--package=}" >&2) || die "the tools do not build"
 	"${as[@]}" touch "$bin/.for-the-lab"
 }
 
 # doctor: what this kernel and machine can do, and what a lack of it costs
 doctor() {
-	local lacks=0 comma='[' namespaces=true as home
+	local lacks=0 comma='[' namespaces=true as home why
 	can vital 'private namespaces' 'no lab; on Ubuntu 24.04 an ordinary user needs: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' \
 		private sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
 	can vital 'NAT in nft' 'no lab; install nftables, or load nf_tables and nft_chain_nat' \
@@ -104,7 +110,8 @@ doctor() {
 		private sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
 	can wish 'miniupnpd, for nftables' 'no upnp=on; it is installed when that is asked (Debian: miniupnpd-nftables)' \
 		for_nftables
-	can wish 'cargo' 'the tools cannot be built here: set PINHOLE_BIN' owner
+	owner
+	can wish 'cargo' "the tools cannot be built: $why (or set PINHOLE_BIN)" owner
 	can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
 		pkg-config --exists libnftnl libmnl
 	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"

@@ -65,9 +65,10 @@ check 'nor anything else that needs them' test "$(grep -c 'install nftables\|loa
 # test.sh in a checkout of its own, with a cargo that notes who runs it, and one test
 mkdir -p "$tmp/repo/lab" "$tmp/home/.cargo/bin" "$tmp/who"
 cp -r "${test%/*}"/{netns.sh,test.sh,.shellcheckrc,lib,nat} "$tmp/repo/lab"
+cp "${test%/*/*}/Cargo.toml" "$tmp/repo"
 mkdir "$tmp/repo/lab/test" && cp "$test/words.sh" "$tmp/repo/lab/test"
 printf '#!/usr/bin/env bash\necho "ok    all"\n' >"$tmp/repo/lab/test/10-all.sh"
-printf '#!/bin/sh\n[ "$1 $2" != "nextest --version" ] || exit 1\necho "$(id -u) $1 ${CARGO_TARGET_DIR-none}" >>%s/cargo.log\n' "$tmp" >"$tmp/home/.cargo/bin/cargo"
+printf '#!/bin/sh\n[ "$1 $2" != "nextest --version" ] || exit 1\n[ "$1" != --version ] || exec echo cargo 9.0.0\necho "$(id -u) $1 ${CARGO_TARGET_DIR-none}" >>%s/cargo.log\n' "$tmp" >"$tmp/home/.cargo/bin/cargo"
 printf '#!/bin/sh\n[ "$1" = passwd ] && echo "$2:x:65534:65534::%s:/bin/sh"\n' "$tmp/home" >"$tmp/who/getent"
 chmod +x "$tmp/home/.cargo/bin/cargo" "$tmp/who/getent"
 : >"$tmp/cargo.log" && chmod 666 "$tmp/cargo.log"
@@ -103,3 +104,7 @@ sed -i '2i[ "$1" != clippy ] || exit 1' "$tmp/home/.cargo/bin/cargo"
 said=$(runner)
 check 'test.sh without clippy is exit 2' test $? = 2
 check 'and says what to type' grep -q 'rustup component add clippy' <<<"$said"
+sed -i 's/9\.0\.0/1.85.1/' "$tmp/home/.cargo/bin/cargo"
+said=$(runner)
+check 'test.sh with an old cargo is exit 2' test $? = 2
+check 'and says which it takes' grep -q 'cargo 1.85.1 is too old, it takes 1\.[0-9]*: rustup update' <<<"$said"
