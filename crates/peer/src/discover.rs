@@ -66,10 +66,13 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
         if let Some(report) = brain.report() {
             return Ok(report.clone());
         }
-        let timeout = brain.poll_timeout().unwrap_or_else(Instant::now);
+        let timeout = brain.poll_timeout();
         tokio::select! {
-            arrival = sockets.recv() => {
-                let arrival = arrival.map_err(Error::Receive)?;
+            arrival = sockets.recv_until(timeout) => {
+                let Some(arrival) = arrival.map_err(Error::Receive)? else {
+                    brain.handle_timeout(Instant::now());
+                    continue;
+                };
                 match arrival.received {
                     Received::Datagram { from, .. } => {
                         brain.handle_input(arrival.at, arrival.socket, from, &arrival.payload);
@@ -84,11 +87,8 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
             reach = &mut tcp, if knocking && !brain.is_answered() => {
                 knocking = false;
                 if let Some(reach) = reach {
-                    brain.handle_reachable(Instant::now(), reach.round_trip());
+                    brain.handle_reachable(reach.round_trip());
                 }
-            }
-            () = tokio::time::sleep_until(timeout.into()) => {
-                brain.handle_timeout(Instant::now());
             }
         }
     }
@@ -113,21 +113,29 @@ pub async fn measure(server: SocketAddr, brain: &mut impl Measurement) -> Result
         let Some(timeout) = brain.poll_timeout() else {
             return Ok(());
         };
-        tokio::select! {
-            arrival = sockets.recv() => {
-                let Arrival { socket, at, received, payload } = arrival.map_err(Error::Receive)?;
-                match received {
-                    Received::Datagram { from, .. } => {
-                        brain.handle_input(at, socket, from, &payload);
-                    }
-                    Received::Bounced { to, offender, icmp_type, .. } => {
-                        let expired = icmp_type == if to.is_ipv4() { 11 } else { 3 };
-                        brain.handle_bounce(at, socket, Bounce { to, offender, expired });
-                    }
-                }
+        let arrival = sockets.recv_until(Some(timeout)).await;
+        let Some(arrival) = arrival.map_err(Error::Receive)? else {
+            brain.handle_timeout(Instant::now());
+            continue;
+        };
+        let Arrival { socket, at, .. } = arrival;
+        match arrival.received {
+            Received::Datagram { from, .. } => {
+                brain.handle_input(at, socket, from, &arrival.payload);
             }
-            () = tokio::time::sleep_until(timeout.into()) => {
-                brain.handle_timeout(Instant::now());
+            Received::Bounced {
+                to,
+                offender,
+                icmp_type,
+                ..
+            } => {
+                let expired = icmp_type == if to.is_ipv4() { 11 } else { 3 };
+                let bounce = Bounce {
+                    to,
+                    offender,
+                    expired,
+                };
+                brain.handle_bounce(at, socket, bounce);
             }
         }
     }
@@ -162,5 +170,43 @@ fn is_refusal(to: SocketAddr, icmp_type: u8, code: u8) -> bool {
         SocketAddr::V4(_) => icmp_type == 3 && matches!(code, 3 | 9 | 10 | 13),
         // The same (RFC 4443 §3.1).
         SocketAddr::V6(_) => icmp_type == 1 && matches!(code, 1 | 4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers every Binding request, once it is told to.
+    fn server() -> (SocketAddr, std::sync::mpsc::Sender<()>) {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let (start, started) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; wire::MAX_DATAGRAM];
+            started.recv().unwrap();
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let request = wire::Message::parse(&buffer[..length]).unwrap();
+                let answer = wire::Builder::success(&request).xor_mapped(from).finish();
+                socket.send_to(&answer, from).unwrap();
+            }
+        });
+        (address, start)
+    }
+
+    #[tokio::test]
+    async fn what_came_while_the_process_did_not_run_came_in_time() {
+        let (address, start) = server();
+        let wait = Duration::from_secs(1);
+        let pause = async {
+            tokio::time::sleep(Duration::from_millis(120)).await; // all has been sent
+            start.send(()).unwrap();
+            std::thread::sleep(wait * 2); // nothing but the server runs
+        };
+        let mut config = Config::new(address, None);
+        config.wait = Some(wait);
+        let (report, ()) = tokio::join!(discover(config), pause);
+        let report = report.unwrap();
+        assert!(!report.behaviour.udp_blocked, "{report:?}");
     }
 }

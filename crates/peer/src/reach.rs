@@ -9,10 +9,12 @@ use tokio::net::TcpStream;
 use crate::udp::{Received, Udp};
 use tokio::task::JoinSet;
 
-/// How a host answered a TCP SYN; each carries the round trip.
+/// How a host answered by TCP; each carries the round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Something listens there.
+    /// Something listens there. If it is a STUN server (RFC 8489 §6.2.2), the round trip is
+    /// that of a Binding request: a machine that is busy may answer a SYN long before its
+    /// programs answer anything.
     Open(Duration),
     /// The host (or a firewall in its name) refused: it is up all the same.
     Refused(Duration),
@@ -55,10 +57,23 @@ pub async fn tcp_rtt(address: SocketAddr, timeout: Duration) -> Option<Reach> {
 const KNOCKS: u32 = 5;
 const SPACING: Duration = Duration::from_millis(30);
 
+/// How long who listens may be silent before it is no STUN server.
+const ANSWER: Duration = Duration::from_millis(500);
+
+async fn answer(stream: TcpStream) -> std::io::Result<()> {
+    let request = wire::binding_request(*b"speaks STUN?", None);
+    stream.writable().await?;
+    stream.try_write(&request)?;
+    stream.readable().await
+}
+
 async fn knock(address: SocketAddr) -> Option<Reach> {
     let start = Instant::now();
     match TcpStream::connect(address).await {
-        Ok(_) => Some(Reach::Open(start.elapsed())),
+        Ok(stream) => {
+            let _ = tokio::time::timeout(ANSWER, answer(stream)).await;
+            Some(Reach::Open(start.elapsed()))
+        }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             Some(Reach::Refused(start.elapsed()))
         }
@@ -101,5 +116,23 @@ mod tests {
         drop(listener);
         let closed = tcp_rtt(address, timeout).await;
         assert!(matches!(closed, Some(Reach::Refused(_))), "{closed:?}");
+    }
+    #[tokio::test]
+    async fn a_server_that_is_late_is_not_near() {
+        let late = Duration::from_millis(200);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    stream.readable().await.unwrap();
+                    tokio::time::sleep(late).await;
+                    stream.try_write(b"an answer")
+                });
+            }
+        });
+        let reach = tcp_rtt(address, Duration::from_secs(5)).await.unwrap();
+        assert!(reach.round_trip() >= late, "{reach:?}");
     }
 }

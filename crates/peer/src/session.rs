@@ -104,15 +104,10 @@ impl<W: FnMut(Traffic<'_>)> Session<W> {
             if let Some(event) = self.endpoint.poll_event() {
                 return Ok(event);
             }
-            let timeout = async {
-                match self.endpoint.poll_timeout() {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                arrival = self.sockets.recv() => self.take(arrival?)?,
-                () = timeout => self.endpoint.handle_timeout(Instant::now()),
+            let timeout = self.endpoint.poll_timeout();
+            match self.sockets.recv_until(timeout).await? {
+                Some(arrival) => self.take(arrival)?,
+                None => self.endpoint.handle_timeout(Instant::now()),
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 use traverse::io::{SocketId, Transmit};
 
 use crate::udp::{Received, Udp};
@@ -19,6 +20,8 @@ pub struct Sockets {
     local: IpAddr,
     sockets: Vec<Option<Arc<Udp>>>,
     readers: JoinSet<()>,
+    /// How many in a row have been handed out after their deadline.
+    overdue: usize,
     inbox: mpsc::Receiver<io::Result<Arrival>>,
     outbox: mpsc::Sender<io::Result<Arrival>>,
 }
@@ -49,6 +52,7 @@ impl Sockets {
             local,
             sockets: Vec::new(),
             readers: JoinSet::new(),
+            overdue: 0,
             inbox,
             outbox,
         }
@@ -115,6 +119,32 @@ impl Sockets {
             Some(Some(socket)) => socket.send_to(&transmit.payload, transmit.to, transmit.ttl),
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// The next arrival, or `None` when `deadline` has come and nothing waits.
+    ///
+    /// A process that did not run for a while finds its timers due before its
+    /// sockets are read: what came meanwhile is handed out first, up to
+    /// [`WAITING`] of it, so that nothing that came in time is told as silence.
+    ///
+    /// # Errors
+    /// Those of a socket itself.
+    pub async fn recv_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Arrival>> {
+        let Some(deadline) = deadline else {
+            return self.recv().await.map(Some);
+        };
+        if Instant::now() < deadline {
+            self.overdue = 0;
+        } else if self.overdue == WAITING {
+            self.overdue = 0;
+            return Ok(None);
+        }
+        if let Ok(arrival) = timeout_at(deadline.into(), self.recv()).await {
+            self.overdue += 1;
+            return arrival.map(Some);
+        }
+        tokio::task::yield_now().await; // to the readers
+        self.inbox.try_recv().ok().transpose()
     }
 
     /// The next arrival on any of them.

@@ -190,9 +190,8 @@ impl Discover {
 
     /// The server's host has answered something else than UDP (a TCP segment,
     /// even a reset) after `round_trip`: if UDP stays silent, it is blocked.
-    pub fn handle_reachable(&mut self, now: Instant, round_trip: Duration) {
+    pub fn handle_reachable(&mut self, round_trip: Duration) {
         self.host_is_up = Some(round_trip);
-        self.conclude(now);
     }
 
     /// An ICMP destination-unreachable for a datagram to `to`. From the server

@@ -183,7 +183,7 @@ impl Scene {
             assert!(network.step(&mut [&mut server, &mut prober], deadline));
             if !told && network.now() > start + self.hop * 8 {
                 told = true;
-                prober.handle_reachable(network.now(), self.hop * 8);
+                prober.handle_reachable(self.hop * 8);
             }
         }
         assert_eq!(prober.poll_timeout(), None);
