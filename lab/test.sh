@@ -94,7 +94,7 @@ done
 ((${#files[@]})) || die "no test's name contains \"$1\"; there are $(cd lab/test && echo [0-9]*.sh)"
 
 packages building
-has python3 || install python3-minimal
+has python3 && python3 -c 'import ctypes, json' 2>/dev/null || install python3 # python3-minimal lacks them
 has shellcheck || install shellcheck
 has ping || install iputils-ping
 

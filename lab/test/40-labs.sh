@@ -67,13 +67,13 @@ check 'no named namespace is left' test "$names" = "$(ls /run/netns 2>/dev/null)
 check 'no file is left' test "$(ls "$tmp")" = "hold
 said"
 
-# as an ordinary user, from a copy that they may read
+# as an ordinary user, in a folder and from a copy that they may read
 bin=${PINHOLE_BIN:-${test%/*/*}/target/release}
 mkdir "$tmp/bin" && cp "$bin"/{rendezvous,natprobe,punch,nattrace} "$tmp/bin" 2>/dev/null
 cp -r "${netns%/*}" "$tmp/lab" && chmod -R a+rX "$tmp"
 nobody=()
 ((EUID)) || nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-user() { "${nobody[@]}" env PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR= "$tmp/lab/netns.sh" "$@"; }
+user() { "${nobody[@]}" env -C "$tmp" PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR= "$tmp/lab/netns.sh" "$@"; }
 check 'an ordinary user has a lab' user full-cone restricted,timeout=7s --no-verify -- \
 	sh -c 'test $(ip netns exec nat-bob cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout) = 7 && ip netns exec alice ping -qc1 -W2 203.0.113.1'
 check 'an ordinary user has a lab that stays' user up full-cone open --name by-nobody --no-verify
@@ -83,7 +83,7 @@ check 'and its end' user down --name by-nobody
 # where the folder of their labs would be
 mkdir "$tmp/run"
 ((EUID)) || chown 65534:65534 "$tmp/run"
-user() { "${nobody[@]}" env PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR="$tmp/run" "$tmp/lab/netns.sh" "$@"; }
+user() { "${nobody[@]}" env -C "$tmp" PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR="$tmp/run" "$tmp/lab/netns.sh" "$@"; }
 user status >/dev/null 2>&1
 check 'status makes no folder' rmdir "$tmp/run"
 mkdir "$tmp/run"

@@ -59,7 +59,4 @@ for path, value in wanted.items():
     enough = literal(value) is None or known >= (runs // 2 if lossy else runs - 1)
     check(f"natprobe{' under loss' if lossy else ''}: {spec}: {path} is {value} in {runs} runs", all(good) and enough, got)
 
-if not lossy and "ASK" not in os.environ:
-    slowest = max(report["elapsed_ms"] for report in reports)
-    check(f"natprobe: {spec}: in under 350 ms", slowest < 350, slowest)
 done()
