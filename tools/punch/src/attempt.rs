@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use peer::gateway::{self, Lease};
 use peer::session::{Session, Traffic};
+use peer::settings::Settings;
 use peer::udp::Udp;
 use peer::{host, reach};
 use traverse::endpoint::{Endpoint, Event};
@@ -19,9 +20,8 @@ use wire::code;
 
 use crate::cli::Args;
 use crate::plan::announced;
-use crate::prepare::{config, measure, measures, turn_server};
+use crate::prepare::{config, measure, measures, settings, turn_server};
 use crate::report::{Outcome, Report};
-use crate::settings::Settings;
 use crate::stay::{Nat, nat};
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
@@ -50,7 +50,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let limits = args.limits()?;
     let known = args.nat.as_deref().map(nat).transpose()?;
-    let settings = Settings::gather(args).await?;
+    let settings = settings(args).await?;
     let any = match settings.server {
         SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
         SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
@@ -66,7 +66,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         true => Some(ByTcp::prepare(any, settings.server).await?),
         false => None,
     };
-    let mut config = config(args, &settings, local.port())?;
+    let mut config = config(args, &settings, udp.local_addr())?;
     config.tcp = by_tcp.as_ref().map(ByTcp::told);
     config.turn = match &args.turn {
         Some(turn) => Some(turn_server(turn).await?),
