@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use serde::Deserialize;
 use traverse::identity::{Identity, PublicKey};
 use traverse::introduce::registry::valid_name;
+
+use crate::settings::Said;
 
 /// Why something could not be remembered or recalled.
 #[derive(Debug, thiserror::Error)]
@@ -59,16 +60,6 @@ pub enum HomeError {
     },
 }
 
-/// `config.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// The rendezvous, `HOST[:PORT]`.
-    pub server: Option<String>,
-    /// Our name there.
-    pub name: Option<String>,
-}
-
 /// The right to use a name at a server, as long as this is kept.
 #[derive(Debug)]
 pub struct Claim(#[allow(dead_code)] Flock<File>);
@@ -103,10 +94,10 @@ impl Home {
     ///
     /// # Errors
     /// When it is there and cannot be read or understood.
-    pub fn settings(&self) -> Result<Settings, HomeError> {
+    pub fn settings(&self) -> Result<Said, HomeError> {
         let path = self.path.join("config.toml");
         let Some(text) = read(&path)? else {
-            return Ok(Settings::default());
+            return Ok(Said::default());
         };
         toml::from_str(&text).map_err(|error| HomeError::Malformed {
             path,
@@ -388,7 +379,7 @@ mod tests {
     #[test]
     fn settings_are_read_and_typing_errors_found() {
         let home = home("settings");
-        assert_eq!(home.settings().unwrap(), Settings::default());
+        assert_eq!(home.settings().unwrap(), Said::default());
         fs::create_dir_all(&home.path).unwrap();
         let file = home.path.join("config.toml");
         fs::write(&file, "server = \"203.0.113.1\"\nname = \"alice\"\n").unwrap();

@@ -7,6 +7,7 @@ pub mod home;
 pub mod host;
 pub mod reach;
 pub mod session;
+pub mod settings;
 pub mod sockets;
 pub mod tcp;
 pub mod udp;

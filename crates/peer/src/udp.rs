@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
+use nix::libc::sock_extended_err;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
     sockopt,
@@ -184,6 +185,13 @@ impl Udp {
         let Some(peer) = message.address.as_ref().and_then(address) else {
             return Ok(None);
         };
+        let bounced = |error: sock_extended_err, offender| Received::Bounced {
+            length,
+            to: peer,
+            offender,
+            icmp_type: error.ee_type,
+            code: error.ee_code,
+        };
         let mut ttl = None;
         for control in message.cmsgs()? {
             match control {
@@ -192,23 +200,11 @@ impl Udp {
                 }
                 ControlMessageOwned::Ipv4RecvErr(error, Some(by)) => {
                     let offender = IpAddr::V4(Ipv4Addr::from(u32::from_be(by.sin_addr.s_addr)));
-                    return Ok(Some(Received::Bounced {
-                        length,
-                        to: peer,
-                        offender,
-                        icmp_type: error.ee_type,
-                        code: error.ee_code,
-                    }));
+                    return Ok(Some(bounced(error, offender)));
                 }
                 ControlMessageOwned::Ipv6RecvErr(error, Some(by)) => {
                     let offender = IpAddr::V6(Ipv6Addr::from(by.sin6_addr.s6_addr));
-                    return Ok(Some(Received::Bounced {
-                        length,
-                        to: peer,
-                        offender,
-                        icmp_type: error.ee_type,
-                        code: error.ee_code,
-                    }));
+                    return Ok(Some(bounced(error, offender)));
                 }
                 _ => {}
             }

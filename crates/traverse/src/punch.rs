@@ -8,7 +8,9 @@
 //! before others, as a controlling agent does in RFC 8445 §8.1.1.
 
 mod agent;
+mod checklist;
 mod meter;
+mod outbox;
 mod pair;
 pub mod schedule;
 mod volley;

@@ -1,17 +1,19 @@
 //! The relay against those who mean it no good.
 
 mod relaying;
+mod strangers;
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 use relaying::{ALICE, BOB, Speaker, UNIX, World, at, limits};
+use strangers::any_message;
 use traverse::identity::Identity;
 use traverse::introduce::server::RATE;
 use traverse::relay::credentials::{Credentials, Granted, Secret};
 use traverse::relay::server::{Limits, SHORTEST};
 use traverse::seal::SealError;
-use wire::{Attribute, Builder, Class, Message, Method, code, turn};
+use wire::{Attribute, Builder, Message, Method, code, turn};
 
 const CAROL: &str = "198.51.100.7:9";
 const ALICE2: &str = "203.0.113.17:40002";
@@ -290,14 +292,7 @@ fn credentials_are_for_the_registered_and_only_they_can_read_them() {
 }
 
 fn any_turn() -> impl Strategy<Value = Vec<u8>> {
-    let method = proptest::sample::select(Method::ALL.to_vec());
-    let class = proptest::sample::select(vec![
-        Class::Request,
-        Class::Indication,
-        Class::Success,
-        Class::Error,
-    ]);
-    let attribute = proptest::sample::select(vec![
+    let attributes = vec![
         Attribute::Username,
         Attribute::Realm,
         Attribute::Nonce,
@@ -308,7 +303,7 @@ fn any_turn() -> impl Strategy<Value = Vec<u8>> {
         Attribute::EvenPort,
         Attribute::Lifetime,
         Attribute::Relay,
-    ]);
+    ];
     let value = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..40),
         Just(b"1900000000:alice".to_vec()),
@@ -316,19 +311,11 @@ fn any_turn() -> impl Strategy<Value = Vec<u8>> {
         Just(vec![17, 0, 0, 0]),
         Just(vec![0; 20]),
     ];
-    let attributes = proptest::collection::vec((attribute, value), 0..8);
-    let signed = any::<bool>();
-    let message =
-        (method, class, attributes, signed).prop_map(|(method, class, attributes, signed)| {
-            let mut message = Builder::new(class, method, [4; 12]);
-            for (attribute, value) in attributes {
-                message = message.raw(attribute, &value);
-            }
-            if signed {
-                return message.finish_long_term(&turn::long_term_key("alice", "pinhole", "guess"));
-            }
-            message.finish()
-        });
+    let message = (any_message(attributes, value), any::<bool>());
+    let message = message.prop_map(|(message, signed)| match signed {
+        true => message.finish_long_term(&turn::long_term_key("alice", "pinhole", "guess")),
+        false => message.finish(),
+    });
     let channel = proptest::collection::vec(any::<u8>(), 0..80).prop_map(|mut bytes| {
         bytes.insert(0, 0x40);
         bytes

@@ -1,20 +1,19 @@
 //! From the command line to a running chat.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::Context;
-use peer::host;
+use peer::settings::Settings;
 use traverse::endpoint::{self, Endpoint};
-use traverse::introduce::client;
 
 use crate::cli::Args;
 use crate::hub::{self, Inbox, Parts};
 use crate::input::{self, Names, Prompt};
 use crate::screen::{Screen, Terminal};
-use crate::settings::Settings;
+use crate::settings::{bind, gather};
 use crate::socket::Shared;
 use crate::tls::{self, Welcome};
 
@@ -24,9 +23,6 @@ const MOST_ATTEMPTS: usize = 16;
 /// Files each have a thread while they are on their way: eight in each
 /// direction with each of 64 peers, and some that are being opened.
 const MOST_FILE_THREADS: usize = 2048;
-
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Runs it; true if everything was delivered.
 ///
@@ -49,8 +45,11 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
 }
 
 async fn chat(args: &Args) -> anyhow::Result<bool> {
-    let settings = Settings::gather(args).await?;
-    let udp = settings.bind(args)?;
+    let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
+    let settings = gather(args, interactive).await?;
+    // Another chat would take the name over: none can, as long as we run.
+    let _claim = settings.home.claim(&settings.name, settings.server)?;
+    let udp = bind(args, settings.server)?;
     let local = udp.local_addr();
     let brain = Endpoint::new(brain(args, &settings, local)?, Instant::now());
     let (socket, aside) = Shared::new(udp, settings.server).context("cannot prepare the socket")?;
@@ -60,7 +59,7 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
     let mut known: Vec<String> = settings.known.keys().cloned().collect();
     known.sort();
     names.lock().expect("not shared yet").extend(known);
-    let (screen, lines, prompt) = if settings.interactive {
+    let (screen, lines, prompt) = if interactive {
         let mut prompt = Prompt::start(Arc::clone(&names)).context("cannot use the terminal")?;
         let printer = prompt.printer.take().context("no printer")?;
         let (_, none) = tokio::sync::mpsc::channel(1);
@@ -97,40 +96,11 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
 }
 
 fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<endpoint::Config> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).context("cannot read the system's randomness")?;
-    let hosts = match (args.no_host_candidates, local.ip().is_unspecified()) {
-        (true, _) => Vec::new(),
-        (false, true) => host::addresses().context("cannot list this host's addresses")?,
-        (false, false) => vec![local.ip()],
-    };
-    // It has to grow from one start to the next, and a clock mostly does.
-    let sequence = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as u64);
     Ok(endpoint::Config {
-        relay: wish(args),
-        turn: None,
-        measuring: false,
-        client: client::Config {
-            server: settings.server,
-            name: settings.name.clone(),
-            identity: settings.identity.clone(),
-            sequence,
-            relay: false,
-            seed,
-        },
-        hosts: hosts
-            .into_iter()
-            .filter(|ip| ip.is_ipv4() == settings.server.is_ipv4())
-            .map(|ip| SocketAddr::new(ip, local.port()))
-            .collect(),
-        peer: None,
         most_attempts: MOST_ATTEMPTS,
-        known: settings.known.clone(),
         opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
-        attempt: ATTEMPT,
-        tcp: None,
+        relay: wish(args),
+        ..settings.endpoint(local, !args.no_host_candidates)?
     })
 }
 

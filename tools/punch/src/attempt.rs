@@ -1,15 +1,21 @@
 //! Register, be introduced, punch.
 
+mod router;
+mod silence;
+
+pub use router::granted;
+
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use peer::gateway::{self, Lease};
+use peer::gateway::Lease;
+use peer::host;
 use peer::session::{Session, Traffic};
+use peer::settings::Settings;
 use peer::udp::Udp;
-use peer::{host, reach};
 use traverse::endpoint::{Endpoint, Event};
 use traverse::identity::fingerprint;
 use traverse::plan::{Limits, Plan};
@@ -19,18 +25,14 @@ use wire::code;
 
 use crate::cli::Args;
 use crate::plan::announced;
-use crate::prepare::{config, measure, measures, turn_server};
+use crate::prepare::{config, measure, measures, settings, turn_server};
 use crate::report::{Outcome, Report};
-use crate::settings::Settings;
 use crate::stay::{Nat, nat};
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
 
 /// How long to wait for the peer, and for the path, unless told otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the server's host has to answer a knock by TCP.
-const KNOCK: Duration = Duration::from_millis(500);
 
 /// How long the path may take to be measured.
 const MEASURE_PATH: Duration = Duration::from_secs(3);
@@ -50,7 +52,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let limits = args.limits()?;
     let known = args.nat.as_deref().map(nat).transpose()?;
-    let settings = Settings::gather(args).await?;
+    let settings = settings(args).await?;
     let any = match settings.server {
         SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
         SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
@@ -66,7 +68,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         true => Some(ByTcp::prepare(any, settings.server).await?),
         false => None,
     };
-    let mut config = config(args, &settings, local.port())?;
+    let mut config = config(args, &settings, udp.local_addr())?;
     config.tcp = by_tcp.as_ref().map(ByTcp::told);
     config.turn = match &args.turn {
         Some(turn) => Some(turn_server(turn).await?),
@@ -141,14 +143,6 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     drop(attempt);
     let kept = trace.map(Trace::end);
     Ok(report.print(args.json, kept))
-}
-
-/// What becomes of our router's port.
-pub async fn granted(lease: &mut Option<Lease>) -> gateway::Event {
-    match lease {
-        Some(lease) => lease.next().await,
-        None => std::future::pending().await,
-    }
 }
 
 pub struct Attempt<'a, W> {
@@ -323,88 +317,5 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Asks our router for a port, if there is a router between.
-    fn ask_gateway(&mut self, mapped: SocketAddr) {
-        let port = self.session.port(0);
-        let translated = host::local_address(self.settings.server, port) != mapped;
-        if self.args.tcp
-            || self.args.no_port_mapping
-            || self.args.relay_only
-            || !translated
-            || !mapped.is_ipv4()
-        {
-            return;
-        }
-        let config = gateway::Config {
-            observed: vec![mapped.ip()],
-            ..gateway::Config::default()
-        };
-        // Without one it is as before.
-        self.lease = Lease::ask(port, config).ok();
-    }
-
-    /// Where the router's port is of use: an outer one behind another NAT is not.
-    pub fn opened(&mut self, event: gateway::Event) {
-        let mapped = self.session.endpoint().mapped();
-        let external = match event {
-            gateway::Event::Mapped(gateway::Mapped {
-                external, protocol, ..
-            }) if mapped.iter().any(|seen| seen.ip() == external.ip()) => {
-                eprintln!("punch: our router leads from {external} to us ({protocol})");
-                Some(external)
-            }
-            _ => None,
-        };
-        self.session.endpoint_mut().opened(external);
-    }
-
-    /// Never an answer by UDP, but one by TCP.
-    async fn is_blocked(&self) -> anyhow::Result<bool> {
-        let server = self.settings.server;
-        if !self.session.endpoint().mapped().is_empty() {
-            return Ok(false);
-        }
-        if let Some(other) = self.session.answered().filter(|from| *from != server) {
-            anyhow::bail!(
-                "{server} was asked and {other} answered: a server with several addresses \
-                 has to be started with --ip {}",
-                server.ip()
-            );
-        }
-        let (stun, tcp) = tokio::join!(
-            reach::speaks_stun(server, KNOCK),
-            reach::tcp_rtt(server, KNOCK)
-        );
-        Ok(!stun? && self.session.answered().is_none() && tcp.is_some())
-    }
-
-    /// Nobody was introduced in time: why?
-    async fn nobody(&self) -> anyhow::Result<(Outcome, Instant)> {
-        let failed = |cause| Ok((Outcome::Failed(cause), Instant::now()));
-        let server = self.settings.server;
-        if self.is_blocked().await? {
-            return failed(Cause::UdpBlocked);
-        }
-        if self.session.endpoint().mapped().is_empty() {
-            // What answers and is no rendezvous says nothing about the way.
-            let answers = self.session.answered().is_some();
-            anyhow::ensure!(
-                !answers && !reach::speaks_stun(server, KNOCK).await?,
-                "{server} answers, but is no rendezvous: start one with: rendezvous --ip {}",
-                server.ip()
-            );
-            anyhow::bail!(
-                "no answer from {server}, neither by UDP nor by TCP: \
-                 is it the right address, and is the rendezvous running?"
-            );
-        }
-        let peer = self.args.peer.as_deref().unwrap_or_default();
-        match self.session.endpoint().cause_so_far(peer) {
-            Some(cause) => failed(cause),
-            None if self.peer.is_some() => anyhow::bail!("{server} did not introduce us in time"),
-            None => anyhow::bail!("nobody asked for {} in time", self.settings.name),
-        }
     }
 }

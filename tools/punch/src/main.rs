@@ -5,7 +5,6 @@ mod cli;
 mod plan;
 mod prepare;
 mod report;
-mod settings;
 mod stay;
 mod tcp;
 mod trace;

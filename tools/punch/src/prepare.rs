@@ -1,20 +1,20 @@
-//! What an attempt starts from: what the endpoint is told, a TURN server, and
-//! our own NAT.
+//! What an attempt starts from: who we are, what the endpoint is told, a TURN
+//! server, and our own NAT.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
+use peer::home::Home;
 use peer::host;
+use peer::settings::{Said, Settings};
 use traverse::discover;
 use traverse::endpoint;
-use traverse::introduce::client;
 use traverse::plan::{Limits, Side};
 use traverse::relay;
 
 use crate::attempt::TIMEOUT;
 use crate::cli::Args;
-use crate::settings::Settings;
 
 /// RFC 8656 §17.
 const TURN_PORT: u16 = 3478;
@@ -22,40 +22,29 @@ const TURN_PORT: u16 = 3478;
 /// How long our NAT may take to be measured.
 const MEASURE: Duration = Duration::from_secs(3);
 
-pub fn config(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<endpoint::Config> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).context("cannot read the system's randomness")?;
-    let hosts = match args.no_host_candidates {
-        true => Vec::new(),
-        false => host::addresses().context("cannot list this host's addresses")?,
+/// Who we are, as the command line and `config.toml` have it.
+pub async fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let home = Home::find()?;
+    let typed = Said {
+        server: args.server.clone(),
+        name: args.name.clone(),
     };
-    // It has to grow from one start to the next, and a clock mostly does.
-    let sequence = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as u64);
+    let said = typed.or(home.settings()?);
+    Ok(Settings::gather(home, said, args.peer.as_deref()).await?)
+}
+
+pub fn config(
+    args: &Args,
+    settings: &Settings,
+    local: SocketAddr,
+) -> anyhow::Result<endpoint::Config> {
     Ok(endpoint::Config {
-        client: client::Config {
-            server: settings.server,
-            name: settings.name.clone(),
-            identity: settings.identity.clone(),
-            sequence,
-            relay: false,
-            seed,
-        },
-        hosts: hosts
-            .into_iter()
-            .filter(|ip| ip.is_ipv4() == settings.server.is_ipv4())
-            .map(|ip| SocketAddr::new(ip, port))
-            .collect(),
         peer: args.peer.clone(),
-        most_attempts: 1,
-        known: settings.known.clone(),
         opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
         relay: wish(args),
-        turn: None,
         measuring: measures(args),
         attempt: args.timeout.unwrap_or(TIMEOUT),
-        tcp: None,
+        ..settings.endpoint(local, !args.no_host_candidates)?
     })
 }
 

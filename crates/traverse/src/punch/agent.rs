@@ -4,22 +4,17 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use wire::{Builder, Class, Message, Method, Transaction};
 
-use super::pair::Pair;
+use super::checklist::Checklist;
+use super::outbox::Outbox;
 use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
 };
-use super::volley::{Shot, Volley};
+use super::volley::Volley;
 use super::words::{Config, Event, Observed, Role};
-use crate::endpoint::RELAY;
 use crate::io::{SocketId, Transmit};
 use crate::seal::Keys;
-
-/// Addresses that the peer was seen at without having told them.
-const MOST_PEER_REFLEXIVE: usize = 8;
 
 #[derive(Debug)]
 enum State {
@@ -47,8 +42,7 @@ enum State {
 #[derive(Debug)]
 pub struct Agent {
     role: Role,
-    keys: Keys,
-    pairs: Vec<Pair>,
+    pairs: Checklist,
     volley: Option<Volley>,
     relay_only: bool,
     /// The relayed pair that both sides use until there is a better one.
@@ -60,9 +54,7 @@ pub struct Agent {
     give_up: Instant,
     observed: Observed,
     probes: u32,
-    peer_reflexive: usize,
-    rng: ChaCha20Rng,
-    transmits: VecDeque<Transmit>,
+    outbox: Outbox,
     events: VecDeque<Event>,
 }
 
@@ -70,21 +62,11 @@ impl Agent {
     /// Starts an attempt: openers are ready to be sent.
     pub fn new(config: Config, now: Instant) -> Self {
         let start = now + config.hold;
-        let mut pairs = Vec::new();
-        if !config.relay_only {
-            pairs.push(Pair::new(0, config.reflexive, start));
-            let hosts = config.hosts.into_iter();
-            let hosts = hosts.filter(|host| *host != config.reflexive);
-            pairs.extend(hosts.map(|host| Pair::new(0, host, now)));
-        }
-        let relayed = config.relayed.into_iter();
-        let relayed = relayed.map(|(socket, to)| Pair::relayed(socket, to, config.relay_from));
-        pairs.extend(relayed);
+        let pairs = Checklist::new(&config, now);
         let last = start + PROBES[PROBES.len() - 1] + LAST_WAIT;
         let volleys_end = config.volleys_end.map(|end| end + LAST_WAIT);
         let mut agent = Agent {
             role: config.role,
-            keys: config.keys,
             pairs,
             volley: config.volley,
             relay_only: config.relay_only,
@@ -98,9 +80,7 @@ impl Agent {
                 .unwrap_or(last),
             observed: Observed::default(),
             probes: 0,
-            peer_reflexive: 0,
-            rng: ChaCha20Rng::from_seed(config.seed),
-            transmits: VecDeque::new(),
+            outbox: Outbox::new(config.keys, config.seed),
             events: VecDeque::new(),
         };
         if let Some(ttl) = config.opener_ttl.filter(|_| !config.relay_only) {
@@ -119,17 +99,18 @@ impl Agent {
         from: SocketAddr,
         message: &Message<'_>,
     ) -> bool {
-        if message.method() != Method::Probe || message.attempt() != Some(self.keys.attempt) {
+        if message.method() != Method::Probe || message.attempt() != Some(self.keys().attempt) {
             return false;
         }
-        if !message.authentic(&self.keys.incoming) {
+        if !message.authentic(&self.keys().incoming) {
             self.observed.forged += 1;
             return true;
         }
-        if self.relay_only && !self.is_relayed(socket, from) {
+        if self.relay_only && !self.pairs.is_relayed(socket, from) {
             return true;
         }
-        let Some(pair) = self.pair_of(now, socket, from) else {
+        let volley = self.volley.as_ref();
+        let Some(pair) = self.pairs.pair_of(now, socket, from, volley) else {
             return true;
         };
         self.observed.heard = true;
@@ -145,7 +126,7 @@ impl Agent {
 
     /// The system says that nobody listens where we have sent to.
     pub fn handle_refused(&mut self, to: SocketAddr) {
-        if self.pairs.iter().any(|pair| pair.remote == to && !pair.lan) {
+        if self.pairs.is_peers(to) {
             self.observed.refused = Some(to);
         }
     }
@@ -203,13 +184,13 @@ impl Agent {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Punching => {
-                let probes = self.pairs.iter().filter_map(Pair::next);
-                let proved = self.pairs.iter().any(|pair| pair.proved.is_some());
+                let probes = self.pairs.next().into_iter();
+                let proved = self.pairs.is_proved();
                 let lan = self
                     .lan_until
                     .filter(|_| proved && self.role == Role::Caller);
                 let volley = self.volley.as_ref().and_then(Volley::next);
-                let volley = volley.filter(|_| !self.is_heard());
+                let volley = volley.filter(|_| !self.pairs.is_heard());
                 probes.chain(lan).chain(volley).chain([self.give_up]).min()
             }
             State::Nominating { since, sent, .. } => {
@@ -230,7 +211,7 @@ impl Agent {
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.outbox.pop()
     }
 
     /// What came of it.
@@ -240,7 +221,7 @@ impl Agent {
 
     /// What it is keyed with.
     pub(crate) fn keys(&self) -> &Keys {
-        &self.keys
+        self.outbox.keys()
     }
 
     /// Probes sent, openers and nominations included.
@@ -248,43 +229,10 @@ impl Agent {
         self.probes
     }
 
-    /// Does it come through a relay, ours or the peer's?
-    fn is_relayed(&self, socket: SocketId, from: SocketAddr) -> bool {
-        let mut known = self.pairs.iter();
-        socket == RELAY
-            || known.any(|pair| pair.relayed && pair.shot() == Shot { socket, to: from })
-    }
-
-    /// The pair of an authentic packet's source, made anew if it is a new one
-    /// (RFC 8445 §7.3.1.3: a peer-reflexive candidate).
-    fn pair_of(&mut self, now: Instant, socket: SocketId, from: SocketAddr) -> Option<usize> {
-        let of = |pair: &Pair| pair.remote == from && pair.socket == socket;
-        if let Some(index) = self.pairs.iter().position(of) {
-            return Some(index);
-        }
-        if self.peer_reflexive == MOST_PEER_REFLEXIVE {
-            return None;
-        }
-        self.peer_reflexive += 1;
-        let mut pair = match socket {
-            RELAY => Pair::relayed(socket, from, now),
-            _ => Pair::new(socket, from, now),
-        };
-        // A guess may have hit and been too early, and the peer's own packet
-        // have come back through the hole that it made.
-        let volley = self.volley.as_ref();
-        pair.guess = volley.and_then(|volley| volley.number(pair.shot()));
-        self.pairs.push(pair);
-        Some(self.pairs.len() - 1)
-    }
-
     fn asked(&mut self, now: Instant, pair: usize, message: &Message<'_>) {
-        let Pair { socket, remote, .. } = self.pairs[pair];
-        let answer = Builder::success(message)
-            .attempt(self.keys.attempt)
-            .xor_mapped(remote)
-            .finish_authentic(&self.keys.outgoing);
-        self.push(Shot { socket, to: remote }, None, answer);
+        let from = self.pairs[pair].shot();
+        let seen = |answer: Builder| answer.xor_mapped(from.to);
+        self.outbox.answer(from, message, seen);
         let nominates = message.use_candidate() && self.role == Role::Target;
         match self.state {
             State::Punching if nominates && self.may_improve(pair) => self.settle(pair),
@@ -360,13 +308,10 @@ impl Agent {
         if self.role != Role::Caller || !matches!(self.state, State::Punching) {
             return;
         }
-        let proved = |pair: &&(usize, &Pair)| pair.1.proved.is_some();
-        let pairs: Vec<(usize, &Pair)> = self.pairs.iter().enumerate().collect();
-        let best = pairs
-            .iter()
-            .filter(proved)
-            .min_by_key(|(_, pair)| (pair.relayed, !pair.lan, pair.proved));
-        let Some(&(pair, best)) = best else { return };
+        let Some(pair) = self.pairs.best() else {
+            return;
+        };
+        let best = &self.pairs[pair];
         if best.relayed && (self.settled.is_some() || now < self.relay_from) {
             return;
         }
@@ -379,11 +324,6 @@ impl Agent {
             sent: 0,
         };
         self.handle_timeout(now);
-    }
-
-    /// A guess has hit: the rest of them would only be noise.
-    fn is_heard(&self) -> bool {
-        self.pairs.iter().any(|pair| pair.heard && !pair.relayed)
     }
 
     /// It will do, but a better path may come.
@@ -410,60 +350,33 @@ impl Agent {
         }
     }
 
-    /// Everything of the volley that is due.
+    /// Everything of the volley that is due, until a guess has hit: the rest of
+    /// them would only be noise.
     fn fire(&mut self, now: Instant) {
-        if self.is_heard() {
+        let Some(volley) = self.volley.as_mut().filter(|_| !self.pairs.is_heard()) else {
             return;
-        }
-        while let Some(shot) = self.volley.as_mut().and_then(|volley| volley.due(now)) {
-            let transaction = self.transaction();
-            let probe = Builder::request(Method::Probe, transaction)
-                .attempt(self.keys.attempt)
-                .finish_authentic(&self.keys.outgoing);
-            self.probes += 1;
-            let Some(volley) = &mut self.volley else {
-                return;
-            };
+        };
+        while let Some(shot) = volley.due(now) {
+            let transaction = self.outbox.request(shot, volley.ttl, |probe| probe);
             volley.note_sent(now, transaction, shot);
-            let ttl = volley.ttl;
-            self.push(shot, ttl, probe);
+            self.probes += 1;
         }
-    }
-
-    fn transaction(&mut self) -> Transaction {
-        let mut transaction = [0; 12];
-        self.rng.fill_bytes(&mut transaction);
-        transaction
     }
 
     fn probe(&mut self, now: Instant, pair: usize, ttl: Option<u8>, nominate: bool) {
-        let transaction = self.transaction();
-        let mut probe = Builder::request(Method::Probe, transaction).attempt(self.keys.attempt);
-        if nominate {
-            probe = probe.use_candidate();
-        }
-        let probe = probe.finish_authentic(&self.keys.outgoing);
-        self.pairs[pair].note_sent(now, transaction, nominate);
+        let fill = |probe: Builder| match nominate {
+            true => probe.use_candidate(),
+            false => probe,
+        };
+        let pair = &mut self.pairs[pair];
+        let transaction = self.outbox.request(pair.shot(), ttl, fill);
+        pair.note_sent(now, transaction, nominate);
         self.probes += 1;
-        self.push(self.pairs[pair].shot(), ttl, probe);
     }
 
     fn confirm(&mut self, pair: usize) {
-        let transaction = self.transaction();
-        let confirmation = Builder::indication(Method::Probe, transaction)
-            .attempt(self.keys.attempt)
-            .use_candidate()
-            .finish_authentic(&self.keys.outgoing);
-        self.push(self.pairs[pair].shot(), None, confirmation);
-    }
-
-    fn push(&mut self, Shot { socket, to }: Shot, ttl: Option<u8>, payload: Vec<u8>) {
-        self.transmits.push_back(Transmit {
-            socket,
-            to,
-            ttl,
-            payload,
-        });
+        self.outbox
+            .indicate(self.pairs[pair].shot(), Builder::use_candidate);
     }
 
     /// No time is left: what there is will have to do.

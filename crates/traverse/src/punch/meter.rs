@@ -5,14 +5,12 @@
 //! nobody between has taken one in and sent another in its place: a path is
 //! direct if both lost the same number of hops.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Serialize, Serializer};
-use wire::{Builder, Class, Message, Method, Transaction};
+use wire::{Builder, Class, Message, Transaction};
 
+use super::outbox::Outbox;
 use super::volley::Shot;
 use crate::io::Transmit;
 use crate::seal::Keys;
@@ -96,7 +94,6 @@ struct Echo {
 /// One side of a measurement; both measure, and answer each other.
 #[derive(Debug)]
 pub struct Meter {
-    keys: Keys,
     path: Shot,
     relayed: bool,
     since: Option<Instant>,
@@ -109,14 +106,12 @@ pub struct Meter {
     asked: bool,
     over: Option<Instant>,
     heard: Option<Instant>,
-    rng: ChaCha20Rng,
-    transmits: VecDeque<Transmit>,
+    outbox: Outbox,
 }
 
 impl Meter {
     pub(crate) fn new(keys: Keys, path: Shot, relayed: bool, seed: [u8; 32]) -> Self {
         Self {
-            keys,
             path,
             relayed,
             since: None,
@@ -128,8 +123,7 @@ impl Meter {
             asked: false,
             over: None,
             heard: None,
-            rng: ChaCha20Rng::from_seed(seed),
-            transmits: VecDeque::new(),
+            outbox: Outbox::new(keys, seed),
         }
     }
 
@@ -158,7 +152,7 @@ impl Meter {
         message: &Message<'_>,
     ) {
         let measure = message.measure().unwrap_or_default();
-        if !message.authentic(&self.keys.incoming) || from != self.path {
+        if !message.authentic(&self.outbox.keys().incoming) || from != self.path {
             return;
         }
         self.heard = Some(now);
@@ -216,7 +210,7 @@ impl Meter {
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.outbox.pop()
     }
 
     /// What was found, once both sides are done or the peer has had its time.
@@ -286,13 +280,9 @@ impl Meter {
         } else if self.burst_at.is_none() {
             self.burst_at = Some(now);
             for _ in 0..BURST {
-                let transaction = self.transaction();
-                let packet = Builder::indication(Method::Probe, transaction)
-                    .attempt(self.keys.attempt)
-                    .measure(&[BURST_PACKET])
-                    .pad_to(SIZE - INTEGRITY)
-                    .finish_authentic(&self.keys.outgoing);
-                self.push(packet, None);
+                self.outbox.indicate(self.path, |packet| {
+                    packet.measure(&[BURST_PACKET]).pad_to(SIZE - INTEGRITY)
+                });
             }
         } else if self.sums.len() < ASKS {
             let transaction = self.request(&[SUM], None);
@@ -303,36 +293,13 @@ impl Meter {
     }
 
     fn request(&mut self, measure: &[u8], ttl: Option<u8>) -> Transaction {
-        let transaction = self.transaction();
-        let request = Builder::request(Method::Probe, transaction)
-            .attempt(self.keys.attempt)
-            .measure(measure)
-            .finish_authentic(&self.keys.outgoing);
-        self.push(request, ttl);
-        transaction
+        let fill = |request: Builder| request.measure(measure);
+        self.outbox.request(self.path, ttl, fill)
     }
 
     fn answer(&mut self, request: &Message<'_>, measure: &[u8]) {
-        let answer = Builder::success(request)
-            .attempt(self.keys.attempt)
-            .measure(measure)
-            .finish_authentic(&self.keys.outgoing);
-        self.push(answer, None);
-    }
-
-    fn transaction(&mut self) -> Transaction {
-        let mut transaction = [0; 12];
-        self.rng.fill_bytes(&mut transaction);
-        transaction
-    }
-
-    fn push(&mut self, payload: Vec<u8>, ttl: Option<u8>) {
-        self.transmits.push_back(Transmit {
-            socket: self.path.socket,
-            to: self.path.to,
-            ttl,
-            payload,
-        });
+        let fill = |answer: Builder| answer.measure(measure);
+        self.outbox.answer(self.path, request, fill);
     }
 }
 

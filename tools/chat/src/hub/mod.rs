@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use ::peer::settings::Settings;
 use anyhow::{Context, bail};
 use tokio::sync::mpsc;
 use traverse::endpoint::Endpoint;
@@ -28,7 +29,6 @@ use crate::input::{Input, Names};
 use crate::link::Links;
 use crate::notice::Notice;
 use crate::screen::Screen;
-use crate::settings::Settings;
 use crate::socket::Shared;
 use crate::tls::Welcome;
 

@@ -229,11 +229,7 @@ impl Relay {
             .iter()
             .map(SocketAddr::ip)
             .collect();
-        let refused = peers.iter().find_map(|peer| self.refused(*peer));
-        let (_, allocation) = self.allocation(now, seat, user)?;
-        if let Some(code) = refused {
-            return Err(code);
-        }
+        let allocation = self.allocation_towards(now, seat, user, &peers)?;
         allocation.permit(now, &peers)?;
         Ok(Some(Builder::success(message)))
     }
@@ -249,11 +245,7 @@ impl Relay {
         let &[Some(peer)] = &message.peers()[..] else {
             return Err(code::BAD_REQUEST);
         };
-        let refused = self.refused(peer.ip());
-        let (_, allocation) = self.allocation(now, seat, user)?;
-        if let Some(code) = refused {
-            return Err(code);
-        }
+        let allocation = self.allocation_towards(now, seat, user, &[peer.ip()])?;
         allocation.bind(now, number, peer)?;
         Ok(Some(Builder::success(message)))
     }
@@ -275,6 +267,22 @@ impl Relay {
         }
         held.heard = now;
         Ok((port, held))
+    }
+
+    /// The same, if all of these can be its peers.
+    fn allocation_towards(
+        &mut self,
+        now: Instant,
+        seat: Seat,
+        user: &User<'_>,
+        peers: &[IpAddr],
+    ) -> Result<&mut Allocation, u16> {
+        let refused = peers.iter().find_map(|peer| self.refused(*peer));
+        let (_, allocation) = self.allocation(now, seat, user)?;
+        match refused {
+            Some(code) => Err(code),
+            None => Ok(allocation),
+        }
     }
 
     /// Why that address cannot be a peer.

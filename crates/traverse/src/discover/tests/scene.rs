@@ -1,0 +1,195 @@
+//! A prober behind its NATs, and a server that may be a bad one.
+
+use std::collections::VecDeque;
+
+use super::super::*;
+use crate::introduce;
+use crate::sim::{Network, Profile};
+
+pub(super) const S1: &str = "203.0.113.1";
+pub(super) const S2: &str = "203.0.113.2";
+pub(super) const PORTS: [u16; 2] = [8848, 8849];
+
+pub(super) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// How the server misbehaves.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Server {
+    Good,
+    /// Two ports, one address, hence no OTHER-ADDRESS.
+    OneAddress,
+    /// Answers a CHANGE-REQUEST from where it was asked.
+    IgnoresChange,
+    /// Answers everything from its other address and port.
+    WrongSource,
+    /// Tells another address that is cut off.
+    OtherIsDead,
+    /// Tells no OTHER-ADDRESS on either of its addresses.
+    Untold,
+    /// Does not know BOUNCED.
+    Old,
+    /// What it sends to one filtering socket comes back.
+    OneBounces,
+    Dead,
+}
+
+struct TestServer {
+    fault: Server,
+    brain: introduce::server::Server,
+    outbox: VecDeque<Transmit>,
+}
+
+impl TestServer {
+    fn new(now: Instant, fault: Server) -> Self {
+        let ips: &[&str] = match fault {
+            Server::OneAddress => &[S1],
+            _ => &[S1, S2],
+        };
+        let config = introduce::server::Config {
+            addresses: sockets(ips),
+            secret: [7; 32],
+            rate: 10_000,
+            most_names: 10,
+        };
+        Self {
+            fault,
+            brain: introduce::server::Server::new(config, now),
+            outbox: VecDeque::new(),
+        }
+    }
+}
+
+fn sockets(ips: &[&str]) -> Vec<SocketAddr> {
+    let with_ports = |text: &&str| PORTS.map(|port| SocketAddr::new(ip(text), port));
+    ips.iter().flat_map(with_ports).collect()
+}
+
+impl Host for TestServer {
+    fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
+        if self.fault == Server::Dead || (self.fault == Server::OtherIsDead && socket > 1) {
+            return;
+        }
+        let request = Message::parse(datagram).unwrap();
+        match self.fault == Server::Old && request.bounced().is_some() {
+            true => {
+                let known = wire::binding_request(request.transaction(), None);
+                self.brain.handle_input(now, socket, from, &known);
+            }
+            false => self.brain.handle_input(now, socket, from, datagram),
+        }
+        while let Some(mut transmit) = self.brain.poll_transmit() {
+            match self.fault {
+                Server::IgnoresChange => transmit.socket = socket,
+                Server::WrongSource => transmit.socket = 3,
+                Server::OneBounces if transmit.to.port() == 33001 => {
+                    let icmp = wire::Icmp { kind: 3, code: 3 };
+                    self.handle_icmp(now, transmit.to, icmp, &transmit.payload);
+                }
+                Server::OtherIsDead if transmit.socket > 1 => continue,
+                Server::Untold => {
+                    let answer = wire::Builder::success(&request).xor_mapped(from);
+                    (transmit.socket, transmit.payload) = (socket, answer.finish());
+                }
+                _ => {}
+            }
+            self.outbox.push_back(transmit);
+        }
+    }
+    fn handle_icmp(&mut self, now: Instant, to: SocketAddr, icmp: wire::Icmp, quoted: &[u8]) {
+        self.brain.handle_icmp(now, to, icmp, quoted);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.brain.handle_timeout(now);
+    }
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.pop_front()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.brain.poll_timeout()
+    }
+}
+
+pub(super) struct Scene {
+    routers: Vec<Profile>,
+    pub(super) server: Server,
+    pub(super) s2: bool,
+    pub(super) loss: f64,
+    pub(super) seed: u64,
+    pub(super) hop: Duration,
+    /// TCP tells that the server's host is up.
+    pub(super) tcp: bool,
+}
+
+impl Scene {
+    pub(super) fn behind(routers: &[Profile]) -> Self {
+        Self {
+            routers: routers.to_vec(),
+            server: Server::Good,
+            s2: false,
+            loss: 0.0,
+            seed: 1,
+            hop: Duration::from_micros(100),
+            tcp: true,
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Self {
+        Self::behind(&[Profile::named(name).unwrap()])
+    }
+
+    pub(super) fn server(mut self, server: Server) -> Self {
+        self.server = server;
+        self
+    }
+
+    pub(super) fn run(&self) -> Report {
+        let start = Instant::now();
+        let mut network = Network::new(start, self.seed);
+        network.set_loss(self.loss);
+        network.set_latency(Network::CORE, self.hop);
+        let server = network.add_host(Network::CORE, &[ip(S1), ip(S2)]);
+        for address in sockets(&[S1, S2]) {
+            network.bind(server, address);
+        }
+        let (mut place, mut address) = (Network::CORE, ip("198.51.100.1"));
+        for (depth, profile) in self.routers.iter().enumerate() {
+            place = network.add_router(place, address, profile.clone());
+            address = match profile.translates {
+                true => ip(&format!("10.{depth}.0.2")),
+                false => ip("198.51.100.130"),
+            };
+        }
+        let host = network.add_host(place, &[address]);
+        let locals = (33000..).map(|port| SocketAddr::new(address, port));
+        let locals: Vec<_> = locals.take(SOCKETS).collect();
+        for &local in &locals {
+            network.bind(host, local);
+        }
+        let s1 = SocketAddr::new(ip(S1), PORTS[0]);
+        let s2 = self.s2.then_some(SocketAddr::new(ip(S2), PORTS[0]));
+        let mut seed = [3; 32];
+        seed[..8].copy_from_slice(&self.seed.to_be_bytes());
+        let mut server = TestServer::new(start, self.server);
+        let mut prober = Discover::new(start, Config::new(s1, s2), locals[0], seed);
+        for (socket, &local) in locals.iter().enumerate() {
+            prober.handle_opened(socket, local);
+        }
+        let deadline = start + Duration::from_secs(60);
+        let mut told = !self.tcp;
+        while prober.report().is_none() {
+            assert!(network.step(&mut [&mut server, &mut prober], deadline));
+            if !told && network.now() > start + self.hop * 8 {
+                told = true;
+                prober.handle_reachable(self.hop * 8);
+            }
+        }
+        assert_eq!(prober.poll_timeout(), None);
+        prober.report().unwrap().clone()
+    }
+
+    pub(super) fn notes(&self) -> Vec<NoteCode> {
+        self.run().notes.iter().map(|note| note.code).collect()
+    }
+}

@@ -1,0 +1,58 @@
+//! Nobody answers, or nobody comes: why?
+
+use peer::reach;
+
+use super::*;
+
+/// How long the server's host has to answer a knock by TCP.
+const KNOCK: Duration = Duration::from_millis(500);
+
+impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
+    /// Never an answer by UDP, but one by TCP.
+    pub(super) async fn is_blocked(&self) -> anyhow::Result<bool> {
+        let server = self.settings.server;
+        if !self.session.endpoint().mapped().is_empty() {
+            return Ok(false);
+        }
+        if let Some(other) = self.session.answered().filter(|from| *from != server) {
+            anyhow::bail!(
+                "{server} was asked and {other} answered: a server with several addresses \
+                 has to be started with --ip {}",
+                server.ip()
+            );
+        }
+        let (stun, tcp) = tokio::join!(
+            reach::speaks_stun(server, KNOCK),
+            reach::tcp_rtt(server, KNOCK)
+        );
+        Ok(!stun? && self.session.answered().is_none() && tcp.is_some())
+    }
+
+    /// Nobody was introduced in time: why?
+    pub(super) async fn nobody(&self) -> anyhow::Result<(Outcome, Instant)> {
+        let failed = |cause| Ok((Outcome::Failed(cause), Instant::now()));
+        let server = self.settings.server;
+        if self.is_blocked().await? {
+            return failed(Cause::UdpBlocked);
+        }
+        if self.session.endpoint().mapped().is_empty() {
+            // What answers and is no rendezvous says nothing about the way.
+            let answers = self.session.answered().is_some();
+            anyhow::ensure!(
+                !answers && !reach::speaks_stun(server, KNOCK).await?,
+                "{server} answers, but is no rendezvous: start one with: rendezvous --ip {}",
+                server.ip()
+            );
+            anyhow::bail!(
+                "no answer from {server}, neither by UDP nor by TCP: \
+                 is it the right address, and is the rendezvous running?"
+            );
+        }
+        let peer = self.args.peer.as_deref().unwrap_or_default();
+        match self.session.endpoint().cause_so_far(peer) {
+            Some(cause) => failed(cause),
+            None if self.peer.is_some() => anyhow::bail!("{server} did not introduce us in time"),
+            None => anyhow::bail!("nobody asked for {} in time", self.settings.name),
+        }
+    }
+}
