@@ -139,8 +139,23 @@ raise() {
 	for node in "${jobs[@]}"; do
 		wait "$node" || die "the network did not come up"
 	done
+	carries
 	[[ ${#mappers[@]} == 0 ]] || { lib upnp; mapping "${!mappers[@]}"; }
 	[[ ! $delay ]] || slow
+}
+
+# carries: wait until every link does. An interface that is up drops what it is given until the kernel has
+# seen to its carrier, in a work queue that waits for a lock of all namespaces: for half a second while others
+# make and end labs. What is dropped first is an ARP request, and the next one leaves after a second.
+carries() {
+	local node links end=$((SECONDS + 10))
+	for node in "${!setup[@]}"; do
+		while links=$(ip -n "$node" -o link show up) || die "cannot list the links of $node"; do
+			[[ $links == *@(' qdisc noop '|' state DOWN '|' state LOWERLAYERDOWN ')* ]] || break
+			((SECONDS < end)) || die "a link of $node does not come up: $links"
+			sleep 0.01
+		done
+	done
 }
 
 # forward ROUTER: its addresses, its rules, and how long its conntrack remembers UDP (the file

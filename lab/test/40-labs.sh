@@ -22,6 +22,13 @@ exits 0 'a packet with TTL 2 dies in core, and its sender is told' full-cone cgn
 exits 0 'with a carrier it takes a TTL of 3' full-cone cgnat --no-verify -- \
 	sh -c 'ip netns exec bob ping -c1 -W2 -t3 203.0.113.1 | grep -q "From 203.0.113.254.*Time to live exceeded"'
 
+# a link that comes late, as it does on a busy machine; what it is given before is lost
+cp -r "${netns%/*}" "$tmp/late"
+sed -i 's/^\tcarries$/\tip -n bob link set eth0 down; (sleep 0.5; ip -n bob link set eth0 up) \&\n&/' "$tmp/late/lib/topology.sh"
+check 'a lab waits for its links' env PINHOLE_BIN="${PINHOLE_BIN:-${test%/*/*}/target/release}" "$tmp/late/netns.sh" open open --no-verify -- \
+	sh -c 'ip -n nat-bob -o link show lan | grep "state UP"'
+rm -r "$tmp/late"
+
 story full-cone full-cone same-lan.py apart
 said=$("$netns" full-cone full-cone --same-lan --no-verify -- python3 "$test/same-lan.py" same 2>&1) || bad "same-lan did not succeed"
 echo "$said"

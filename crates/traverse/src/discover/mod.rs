@@ -374,7 +374,7 @@ impl Discover {
     fn deadline(&self) -> Instant {
         let last = self.tests().filter_map(Trial::last_sent).max();
         let last = last.unwrap_or(self.started);
-        let measured = self.trials.iter().filter_map(Trial::round_trip).max();
+        let measured = trial::usual_round_trip(&self.trials);
         match (self.config.wait, measured.or(self.host_is_up)) {
             (Some(wait), _) => last + wait,
             (None, Some(round_trip)) => last + MIN_WAIT.max(3 * round_trip),

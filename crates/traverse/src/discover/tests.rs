@@ -81,6 +81,26 @@ fn a_slow_link_is_waited_for() {
 }
 
 #[test]
+fn what_waited_for_the_way_to_be_made_says_nothing_of_its_length() {
+    let passes = |name: &&&str| **name != "udp-blocked";
+    for name in Profile::NAMES.iter().filter(passes) {
+        for s2 in [false, true] {
+            let mut scene = Scene::named(name);
+            scene.s2 = s2;
+            let usual = scene.run();
+            scene.tcp = false; // which would have to wait, too
+            let report = scene.server(Server::FarAtFirst).run();
+            assert_eq!(report.behaviour, usual.behaviour, "{name}");
+            let remaps = report.remaps_after_early_inbound;
+            assert_eq!(remaps, usual.remaps_after_early_inbound, "{name}");
+            assert_eq!(report.unsolicited, usual.unsolicited, "{name}");
+            let took = report.elapsed_ms - usual.elapsed_ms;
+            assert!(took < 1500.0, "{name}, {s2}: {took}");
+        }
+    }
+}
+
+#[test]
 fn two_nats_in_series_measure_as_the_stricter_of_each_axis() {
     let series = ["restricted", "symmetric-block"].map(|n| Profile::named(n).unwrap());
     let report = Scene::behind(&series).run();

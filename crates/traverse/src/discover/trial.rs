@@ -83,6 +83,22 @@ pub(super) fn loss(trials: &[Trial]) -> f64 {
     (sent - received + 1) as f64 / (sent + 2) as f64
 }
 
+/// The longest round trip of any trial, each at its best. What was sent before
+/// anything was heard may have waited for the way to be made (a neighbour that
+/// does not answer at once is asked again after a second), and all of it
+/// equally: it counts only where nothing else was answered by that host.
+pub(super) fn usual_round_trip(trials: &[Trial]) -> Option<Duration> {
+    let answers = || trials.iter().flat_map(|t| &t.answers);
+    let first_heard = answers().map(|a| a.sent + a.round_trip).min()?;
+    let later = |a: &&Answer| a.sent >= first_heard;
+    let counts = |a: &&Answer| {
+        let host = a.asked.ip();
+        later(a) || !answers().filter(later).any(|b| b.asked.ip() == host)
+    };
+    let best = |t: &Trial| t.answers.iter().filter(counts).map(|a| a.round_trip).min();
+    trials.iter().filter_map(best).max()
+}
+
 /// All trials that ask for this.
 pub(super) fn witnesses(trials: &[Trial], asks: Asks) -> impl Iterator<Item = &Trial> {
     let asked = move |t: &&Trial| asks.witnesses().contains(&t.asks);

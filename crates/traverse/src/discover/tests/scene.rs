@@ -32,6 +32,9 @@ pub(super) enum Server {
     Old,
     /// What it sends to one filtering socket comes back.
     OneBounces,
+    /// What is sent to it in the first second waits for the end of it, as in
+    /// the queue of a neighbour whose address is asked for a second time.
+    FarAtFirst,
     Dead,
 }
 
@@ -39,6 +42,8 @@ struct TestServer {
     fault: Server,
     brain: introduce::server::Server,
     outbox: VecDeque<Transmit>,
+    near_at: Instant,
+    waiting: Vec<(SocketId, SocketAddr, Vec<u8>)>,
 }
 
 impl TestServer {
@@ -57,6 +62,8 @@ impl TestServer {
             fault,
             brain: introduce::server::Server::new(config, now),
             outbox: VecDeque::new(),
+            near_at: now + Duration::from_secs(1),
+            waiting: Vec::new(),
         }
     }
 }
@@ -70,6 +77,9 @@ impl Host for TestServer {
     fn handle_input(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
         if self.fault == Server::Dead || (self.fault == Server::OtherIsDead && socket > 1) {
             return;
+        }
+        if self.fault == Server::FarAtFirst && now < self.near_at {
+            return self.waiting.push((socket, from, datagram.to_vec()));
         }
         let request = Message::parse(datagram).unwrap();
         match self.fault == Server::Old && request.bounced().is_some() {
@@ -102,12 +112,18 @@ impl Host for TestServer {
     }
     fn handle_timeout(&mut self, now: Instant) {
         self.brain.handle_timeout(now);
+        if now >= self.near_at {
+            for (socket, from, datagram) in std::mem::take(&mut self.waiting) {
+                self.handle_input(now, socket, from, &datagram);
+            }
+        }
     }
     fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.pop_front()
     }
     fn poll_timeout(&self) -> Option<Instant> {
-        self.brain.poll_timeout()
+        let near = (!self.waiting.is_empty()).then_some(self.near_at);
+        self.brain.poll_timeout().into_iter().chain(near).min()
     }
 }
 
