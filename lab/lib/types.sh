@@ -39,7 +39,7 @@ classify() {
 
 # read_rules: of the type that $head is about
 read_rules() {
-	local LC_ALL=C piece tcp
+	local LC_ALL=C piece
 	read -rd '' rules <"$lab/nat/${head[name]}.nft"
 	rules=${rules/"ports/"+([a-z])/"ports/${head[ports]}"}
 	rules=${rules/"hairpin/"+([a-z])/"hairpin/${head[hairpin]}"}
@@ -47,17 +47,14 @@ read_rules() {
 		[[ ! ${head[said $piece]} ]] || rules=${rules/"$piece/"+([a-z-])/"$piece/${head[$piece]}"}
 	done
 	[[ ${head[addresses]} != 2 ]] || rules+=$'\n\ninclude "addresses/two.nft"\n'
-	included
-	rules_of_tcp
+	[[ ! ${head[said tcp]} || ${head[tcp]} != rst ]] || rules+=$'\n\ninclude "tcp/rst.nft"\n'
 	if [[ ${head[upnp]} == on ]]; then
 		piece=napt
 		[[ ${head[name]} != masquerade ]] || piece=masquerade
 		rules+=$'\n\ninclude "upnp/'$piece$'.nft"\n'
-		included
 	fi
-	# what fills a table are guessed ports, by UDP
+	included
 	[[ ! ${head[said size]} ]] || rules=${rules//size 16384/size ${head[size]}}
-	rules+=$'\n'$tcp
 	[[ ${head[timeout]} != *s ]] || rules=${rules//timeout 120s/timeout ${head[timeout]}}
 	# shellcheck disable=SC2016 # variables of nft's
 	[[ ${head[addresses]} != 2 ]] || rules=${rules//'snat to $public'/'snat to numgen inc mod 4 map { 0-1 : $first, 2-3 : $second }'}
@@ -65,34 +62,11 @@ read_rules() {
 
 # included: the rules with what they include in place of the words
 included() {
+	local piece
 	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
 		read -rd '' piece <"$lab/nat/${BASH_REMATCH[1]}"
 		rules=${rules/"${BASH_REMATCH[0]}"/"$piece"}
 	done
-}
-
-# rules_of_tcp: TCP follows the type, by the same rules in a table of its own, into $tcp. A connection that
-# stands is conntrack's: what the maps forget ends none. A reset makes no mapping, as it may be the router's own.
-rules_of_tcp() {
-	local silent='group 1 counter name' reset='reject with tcp reset'
-	tcp=
-	if [[ $rules == *'map m_in'* ]]; then
-		tcp=${rules//udp/tcp}
-		tcp=${tcp//ip pinhole/ip pinhole_tcp}
-		# shellcheck disable=SC2016 # a variable of nft's
-		tcp=${tcp//'add rule ip pinhole_tcp tx oifname $wan masquerade'/}
-		tcp=${tcp/'l4proto != { tcp, tcp }'/'l4proto != { tcp, udp }'}
-		tcp=${tcp/'nat hook postrouting priority srcnat'/'nat hook postrouting priority srcnat - 1'}
-		tcp=${tcp/'prerouting priority -110'/$'prerouting priority -110\n\t\tct state established,related accept'}
-		tcp=${tcp/'postrouting priority srcnat + 10'/$'postrouting priority srcnat + 10\n\t\ttcp flags rst accept'}
-	fi
-	[[ ${head[said tcp]} && ${head[tcp]} == rst ]] || return 0
-	# shellcheck disable=SC2016 # a variable of nft's
-	local stray='iifname $wan ct state new' logged='log prefix "UNSOLICITED "'
-	rules=${rules/"$stray $logged"/"$stray meta l4proto tcp $logged $silent unsolicited $reset"$'\n\t\t'"$stray $logged"}
-	tcp=${tcp//"$silent unmapped drop"/"$silent unmapped $reset"}
-	tcp=${tcp//'stranger log prefix "FILTER_PORT "'" $silent filtered drop"/"stranger log prefix \"FILTER_PORT \" $silent filtered $reset"}
-	tcp=${tcp//'stranger log prefix "FILTER_ADDR "'" $silent filtered drop"/"stranger log prefix \"FILTER_ADDR \" $silent filtered $reset"}
 }
 
 # override SPEC KEY VALUE: another piece in place of the type's own, or another lifetime.

@@ -24,12 +24,12 @@ read -ra cones <<<"full-cone $E $E preserve restricted $E $A preserve"
 
 mutant 'a full cone that filters' nat/full-cone.nft 's/filtering\/endpoint-independent/filtering\/address-dependent/' full-cone restricted behaviour.py "${cones[@]}"
 mutant 'a restricted cone that does not' nat/filtering/address-dependent.nft '/guard/d' full-cone restricted behaviour.py "${cones[@]}"
-mutant 'a port that is not preserved' nat/ports/preserve.nft '/udp sport/d' full-cone restricted behaviour.py "${cones[@]}"
+mutant 'a port that is not preserved' nat/ports/preserve.nft '/th sport/d' full-cone restricted behaviour.py "${cones[@]}"
 mutant 'a mapping that depends on the remote' nat/full-cone.nft 's/mapping\/endpoint-independent/mapping\/address-dependent/; s/preserve/random/' full-cone restricted behaviour.py "${cones[@]}"
 mutant 'TCP with a NAT of its own' lib/types.sh 's/^\trules_of_tcp$/\ttcp=/' full-cone restricted behaviour.py "${cones[@]}"
-mutant 'silence in place of a reset' lib/types.sh "s/reset='reject with tcp reset'/reset=drop/" port-restricted,tcp=rst firewall,tcp=rst behaviour.py port-restricted,tcp=rst $E $P preserve firewall,tcp=rst none $P -
+mutant 'silence in place of a reset' nat/tcp/rst.nft 's/reject with tcp reset/drop/' port-restricted,tcp=rst firewall,tcp=rst behaviour.py port-restricted,tcp=rst $E $P preserve firewall,tcp=rst none $P -
 mutant 'ports that are not sequential' nat/ports/sequential.nft 's/numgen inc/numgen random/' symmetric-sequential open behaviour.py symmetric-sequential $P $P sequential open none $E -
-mutant 'a public port for two hosts' nat/ports/preserve.nft 's/udp sport != @taken/meta l4proto udp/' full-cone open collision.py true
+mutant 'a public port for two hosts' nat/ports/preserve.nft 's/meta l4proto . th sport != @taken/meta l4proto { tcp, udp }/' full-cone open collision.py true
 mutant 'an unguarded router' nat/filtering/address-and-port-dependent.nft '/guard/d' port-restricted port-restricted race.py kept
 mutant 'a router that hears strangers when it maps ports' nat/upnp/napt.nft '/goto stranger/d' port-restricted,upnp=on port-restricted race.py kept
 mutant 'a mapped port that lets all ports in' nat/upnp/napt.nft '/ip pinhole rx/d; /meta mark 7/d' port-restricted,upnp=on open mapped.py port-restricted,upnp=on kept

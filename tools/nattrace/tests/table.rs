@@ -10,25 +10,25 @@ use serde_json::{Value, json};
 const NAT: &str = "
 table ip pinhole {
     map m_out {
-        type ipv4_addr . inet_service : ipv4_addr . inet_service
+        type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service
         flags timeout
         timeout 30s
-        elements = { 192.168.1.2 . 40000 expires 10s : 203.0.113.17 . 40001 }
+        elements = { udp . 192.168.1.2 . 40000 expires 10s : 203.0.113.17 . 40001 }
     }
     map m_in {
-        type inet_service : ipv4_addr . inet_service
+        type inet_proto . inet_service : ipv4_addr . inet_service
         flags timeout
         timeout 30s
-        elements = { 40001 expires 10s : 192.168.1.2 . 40000,
-                     7000 timeout 1h expires 30m : 192.168.1.3 . 7 }
+        elements = { udp . 40001 expires 10s : 192.168.1.2 . 40000,
+                     tcp . 7000 timeout 1h expires 30m : 192.168.1.3 . 7 }
     }
     set permit {
-        type inet_service . ipv4_addr . inet_service
+        type inet_proto . inet_service . ipv4_addr . inet_service
         flags timeout
         timeout 30s
-        elements = { 40001 . 203.0.113.33 . 40002 }
+        elements = { udp . 40001 . 203.0.113.33 . 40002 }
     }
-    set taken { type inet_service; elements = { 40001 } }
+    set taken { type inet_proto . inet_service; elements = { udp . 40001 } }
     counter filtered { packets 3 bytes 120 }
     chain guard {
         type filter hook input priority 0
@@ -54,15 +54,17 @@ fn mappings_permits_and_counters() {
 
     let mappings = read["mappings"].as_array().unwrap();
     assert_eq!(mappings.len(), 2, "{read}");
-    assert_eq!(mappings[0]["inside"], "192.168.1.2:40000");
-    assert_eq!(mappings[0]["outside"], "203.0.113.17:40001");
-    assert_eq!(mappings[0]["toward"], Value::Null);
-    assert_eq!(mappings[0]["timeout_s"], 30.0);
-    about(&mappings[0]["remaining_s"], 10.0);
-    about(&mappings[0]["idle_s"], 20.0);
-    assert_eq!(mappings[1]["outside"], "*:7000");
-    assert_eq!(mappings[1]["timeout_s"], 3600.0);
-    about(&mappings[1]["idle_s"], 1800.0);
+    assert_eq!(mappings[0]["protocol"], "tcp");
+    assert_eq!(mappings[0]["outside"], "*:7000");
+    assert_eq!(mappings[0]["timeout_s"], 3600.0);
+    about(&mappings[0]["idle_s"], 1800.0);
+    assert_eq!(mappings[1]["protocol"], "udp");
+    assert_eq!(mappings[1]["inside"], "192.168.1.2:40000");
+    assert_eq!(mappings[1]["outside"], "203.0.113.17:40001");
+    assert_eq!(mappings[1]["toward"], Value::Null);
+    assert_eq!(mappings[1]["timeout_s"], 30.0);
+    about(&mappings[1]["remaining_s"], 10.0);
+    about(&mappings[1]["idle_s"], 20.0);
 
     let permits = read["permits"].as_array().unwrap();
     assert_eq!(permits.len(), 1, "{read}");
@@ -70,6 +72,7 @@ fn mappings_permits_and_counters() {
         (&permits[0]["outside"], &permits[0]["from"]),
         (&json!("*:40001"), &json!("203.0.113.33:40002"))
     );
+    assert_eq!(permits[0]["protocol"], "udp");
     about(&permits[0]["remaining_s"], 30.0);
 
     assert_eq!(
@@ -89,7 +92,7 @@ fn elements_without_a_timeout_stay() {
     let read = json_of(&inside(ROOT, nat, "exec \"$NATTRACE\" table --json"));
     assert_eq!(
         read["mappings"],
-        json!([{ "inside": "192.168.1.2", "outside": "203.0.113.18", "toward": null,
+        json!([{ "protocol": null, "inside": "192.168.1.2", "outside": "203.0.113.18", "toward": null,
                  "idle_s": null, "remaining_s": null, "timeout_s": null }])
     );
 }

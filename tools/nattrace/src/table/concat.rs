@@ -13,6 +13,8 @@ pub(super) enum Field {
     Address(IpAddr),
     /// inet_service
     Port(u16),
+    /// inet_proto
+    Protocol(u8),
     /// Any other type.
     Other,
 }
@@ -101,6 +103,9 @@ fn field(one: u32, bytes: &[u8]) -> Field {
         INET_SERVICE => <[u8; 2]>::try_from(bytes)
             .ok()
             .map(|b| Field::Port(u16::from_be_bytes(b))),
+        INET_PROTO => <[u8; 1]>::try_from(bytes)
+            .ok()
+            .map(|[number]| Field::Protocol(number)),
         _ => None,
     };
     known.unwrap_or(Field::Other)
@@ -152,10 +157,11 @@ mod tests {
     fn other_types_keep_their_place() {
         let number = concat(&[IFNAME, INET_PROTO, INET_SERVICE]);
         let mut bytes = [0; 24];
+        bytes[16] = 17;
         bytes[20..22].copy_from_slice(&53_u16.to_be_bytes());
         assert_eq!(
             fields(number, &bytes),
-            [Field::Other, Field::Other, Field::Port(53)]
+            [Field::Other, Field::Protocol(17), Field::Port(53)]
         );
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::concat::{Field, fields, outline};
-use super::reading::{Endpoint, Keeps, Life, Mapping, Permit};
+use super::reading::{Endpoint, Keeps, Life, Mapping, Permit, Protocol};
 use crate::kernel::{self, Element, Netfilter, Set, TableId};
 
 /// The one map that its shape does not give away when it has addresses on both sides.
@@ -42,7 +42,7 @@ enum Role {
 /// A map from an endpoint to an endpoint is a mapping, a set of a port and a remote is a permit;
 /// everything else is none of our business.
 fn role(set: &Set) -> Option<Role> {
-    let (first, second) = endpoints(&outline(set.key_type)?)?;
+    let (_, first, second) = key(&outline(set.key_type)?)?;
     if set.data_type == 0 {
         return (first.address.is_none() && second.is_some()).then_some(Role::Permit);
     }
@@ -70,12 +70,13 @@ impl Found {
     }
 
     fn take(&mut self, role: Role, set: &Set, element: &Element) {
-        let Some((first, second)) = endpoints(&fields(set.key_type, &element.key)) else {
+        let Some((protocol, first, second)) = key(&fields(set.key_type, &element.key)) else {
             return;
         };
         let data = endpoints(&fields(set.data_type, &element.data)).map(|(endpoint, _)| endpoint);
         let life = Life::new(element.timeout_ms.or(set.timeout_ms), element.remaining_ms);
         let mapping = |inside, outside| Mapping {
+            protocol,
             inside,
             outside,
             toward: second,
@@ -86,6 +87,7 @@ impl Found {
             (Role::Inward, Some(private), _) => self.inward.push(mapping(private, first)),
             (Role::Permit, _, Some(from)) => {
                 self.permits.push(Permit {
+                    protocol,
                     outside: first,
                     from,
                     life,
@@ -96,8 +98,14 @@ impl Found {
     }
 
     /// A NAT keeps each mapping once for either direction: shown once, and from inside to outside
-    /// where there is a choice.
+    /// where there is a choice. A key without room for the protocol has it from the other direction.
     fn sorted(mut self) -> (Keeps, Vec<Mapping>, Vec<Permit>) {
+        for outward in &mut self.outward {
+            let mut inward = self.inward.iter().filter(|inward| same(inward, outward));
+            if let (Some(only), None) = (inward.next(), inward.next()) {
+                outward.protocol = only.protocol;
+            }
+        }
         self.inward
             .retain(|inward| !self.outward.iter().any(|outward| same(inward, outward)));
         self.outward.append(&mut self.inward);
@@ -108,7 +116,19 @@ impl Found {
 }
 
 fn same(inward: &Mapping, outward: &Mapping) -> bool {
-    inward.inside == outward.inside && inward.outside.port == outward.outside.port
+    inward.inside == outward.inside
+        && inward.outside.port == outward.outside.port
+        && (outward.protocol.is_none() || outward.protocol == inward.protocol)
+}
+
+/// A protocol, if it says one, and one or two endpoints.
+fn key(fields: &[Field]) -> Option<(Option<Protocol>, Endpoint, Option<Endpoint>)> {
+    let (protocol, fields) = match fields {
+        [Field::Protocol(number), rest @ ..] => (Some(Protocol(*number)), rest),
+        all => (None, all),
+    };
+    let (first, second) = endpoints(fields)?;
+    Some((protocol, first, second))
 }
 
 /// One or two endpoints, each an address, a port, or an address and its port.
@@ -219,6 +239,34 @@ mod tests {
         assert_eq!(mappings[0].inside.to_string(), "192.168.1.2:40000");
         assert_eq!(mappings[0].outside.to_string(), "203.0.113.17:40000");
         assert_eq!(mappings[0].life, Life::new(Some(30_000), Some(20_000)));
+    }
+
+    #[test]
+    fn a_port_of_tcp_is_not_the_same_port_of_udp() {
+        const PROTOCOL: u32 = 12;
+        let with = |number: u8, rest: &[u8]| [&[number, 0, 0, 0], rest].concat();
+        let inward = set("m_in", PROTOCOL << 6 | PORT, ADDRESS_PORT);
+        let outward = set("m_out", PROTOCOL << 12 | ADDRESS_PORT, ADDRESS_PORT);
+        let (_, mappings, _) = found(&[
+            (inward, element(&with(6, &[0x9c, 0x40, 0, 0]), &alice(2))),
+            (outward, element(&with(17, &alice(2)), &PUBLIC)),
+        ]);
+        let protocols: Vec<_> = mappings.iter().map(|m| m.protocol).collect();
+        assert_eq!(protocols, [Some(Protocol(6)), Some(Protocol(17))]);
+    }
+
+    #[test]
+    fn a_key_without_the_protocol_has_it_from_the_other_direction() {
+        let inward = set("m_in", 12 << 6 | PORT, ADDRESS_PORT);
+        let key = [alice(2), [203, 0, 113, 33, 0x9c, 0x41, 0, 0]].concat();
+        let outward = set("m_out", ADDRESS_PORT << 12 | ADDRESS_PORT, ADDRESS_PORT);
+        let (_, mappings, _) = found(&[
+            (inward, element(&[17, 0, 0, 0, 0x9c, 0x40, 0, 0], &alice(2))),
+            (outward, element(&key, &PUBLIC)),
+        ]);
+        assert_eq!(mappings.len(), 1);
+        assert_eq!(mappings[0].protocol, Some(Protocol(17)));
+        assert!(mappings[0].toward.is_some());
     }
 
     #[test]

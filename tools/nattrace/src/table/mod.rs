@@ -25,7 +25,8 @@ Examples:
   nattrace table --table 'inet fw'  another table, whatever its maps are called
 
 Maps and sets are recognised by their types: address . port : address . port is a mapping,
-port . address is a permit; a third and fourth part of the key are the remote end.")]
+port . address is a permit; a third and fourth part of the key are the remote end, and a
+protocol may stand before all of them.")]
 pub(crate) struct Args {
     /// One JSON object (with --watch, one a line), described in docs/json.md.
     #[arg(long)]

@@ -12,9 +12,9 @@ use crate::kernel;
 ///
 /// ```json
 /// {"node": "nat-alice", "table": "pinhole",
-///  "mappings": [{"inside": "192.168.1.2:40000", "outside": "203.0.113.17:40000", "toward": null,
+///  "mappings": [{"protocol": "udp", "inside": "192.168.1.2:40000", "outside": "203.0.113.17:40000", "toward": null,
 ///                "idle_s": 1.2, "remaining_s": 118.8, "timeout_s": 120.0}],
-///  "permits": [{"outside": "*:40000", "from": "203.0.113.33",
+///  "permits": [{"protocol": "udp", "outside": "*:40000", "from": "203.0.113.33",
 ///               "idle_s": 1.2, "remaining_s": 118.8, "timeout_s": 120.0}],
 ///  "counters": [{"name": "filtered", "packets": 3, "bytes": 120}],
 ///  "connections": [{"original": {"src": "192.168.1.2:40000", "dst": "203.0.113.33:40001"},
@@ -48,6 +48,7 @@ pub(super) struct Keeps {
 /// A private endpoint and the public one that stands for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Mapping {
+    pub(super) protocol: Option<Protocol>,
     pub(super) inside: Endpoint,
     pub(super) outside: Endpoint,
     /// For whom alone it holds, where the mapping depends on the remote end; else `null`.
@@ -59,11 +60,16 @@ pub(super) struct Mapping {
 /// Who may send to a public port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Permit {
+    pub(super) protocol: Option<Protocol>,
     pub(super) outside: Endpoint,
     pub(super) from: Endpoint,
     #[serde(flatten)]
     pub(super) life: Life,
 }
+
+/// What the ports are of, where the table's keys say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Protocol(pub(super) u8);
 
 /// How long ago an element was refreshed, and how long it has left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -133,6 +139,22 @@ impl Life {
 impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0 as f64 / 1000.0)
+    }
+}
+
+impl Serialize for Protocol {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            6 => f.write_str("tcp"),
+            17 => f.write_str("udp"),
+            other => write!(f, "{other}"),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style};
 
-use super::reading::{Connection, Life, Reading, Seconds};
+use super::reading::{Connection, Life, Protocol, Reading, Seconds};
 use crate::kernel::TableId;
 
 /// The whole page. `known` are the tables that there are, when this one is not among them.
@@ -47,9 +47,11 @@ pub(super) fn no_table(table: &TableId, known: &[String]) -> String {
 
 fn holdings(page: &mut String, reading: &Reading) {
     let anyone = || "anyone".to_owned();
+    let of = |protocol: Option<Protocol>| protocol.map_or_else(String::new, |p| p.to_string());
     let mappings = reading.mappings.iter().map(|mapping| {
         let [idle, left] = life(&mapping.life);
         [
+            of(mapping.protocol),
             mapping.inside.to_string(),
             "→".to_owned(),
             mapping.outside.to_string(),
@@ -60,7 +62,7 @@ fn holdings(page: &mut String, reading: &Reading) {
             left,
         ]
     });
-    let head = ["inside", "", "outside", "toward", "idle", "left"];
+    let head = ["", "inside", "", "outside", "toward", "idle", "left"];
     let none = if reading.keeps.mappings {
         "none"
     } else {
@@ -71,6 +73,7 @@ fn holdings(page: &mut String, reading: &Reading) {
     let permits = reading.permits.iter().map(|permit| {
         let [idle, left] = life(&permit.life);
         [
+            of(permit.protocol),
             permit.outside.to_string(),
             "←".to_owned(),
             permit.from.to_string(),
@@ -83,7 +86,7 @@ fn holdings(page: &mut String, reading: &Reading) {
     } else {
         "this table keeps none"
     };
-    let head = ["to", "", "from", "idle", "left"];
+    let head = ["", "to", "", "from", "idle", "left"];
     section(page, "permits", none, rows(head, permits));
 
     let counters = reading.counters.iter().map(|counter| {
