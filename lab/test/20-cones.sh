@@ -21,6 +21,8 @@ story full-cone,addresses=2,ports=block open collision.py true
 story port-restricted,addresses=2 port-restricted,addresses=2 race.py kept
 
 story full-cone,timeout=1s full-cone,ports=random,timeout=1s lifetime.py
+story full-cone,timeout=2s open stale.py
+story port-restricted,timeout=2s open stale.py
 
 story full-cone open hairpin.py off no
 story full-cone,hairpin=on open hairpin.py on yes

@@ -26,7 +26,7 @@ mutant 'a full cone that filters' nat/full-cone.nft 's/filtering\/endpoint-indep
 mutant 'a restricted cone that does not' nat/filtering/address-dependent.nft '/guard/d' full-cone restricted behaviour.py "${cones[@]}"
 mutant 'a port that is not preserved' nat/ports/preserve.nft '/th sport/d' full-cone restricted behaviour.py "${cones[@]}"
 mutant 'a mapping that depends on the remote' nat/full-cone.nft 's/mapping\/endpoint-independent/mapping\/address-dependent/; s/preserve/random/' full-cone restricted behaviour.py "${cones[@]}"
-mutant 'TCP with a NAT of its own' lib/types.sh 's/^\trules_of_tcp$/\ttcp=/' full-cone restricted behaviour.py "${cones[@]}"
+mutant 'TCP that nobody guards' nat/napt.nft '/meta l4proto tcp ct state/d' full-cone restricted behaviour.py "${cones[@]}"
 mutant 'silence in place of a reset' nat/tcp/rst.nft 's/reject with tcp reset/drop/' port-restricted,tcp=rst firewall,tcp=rst behaviour.py port-restricted,tcp=rst $E $P preserve firewall,tcp=rst none $P -
 mutant 'ports that are not sequential' nat/ports/sequential.nft 's/numgen inc/numgen random/' symmetric-sequential open behaviour.py symmetric-sequential $P $P sequential open none $E -
 mutant 'a public port for two hosts' nat/ports/preserve.nft 's/meta l4proto . th sport != @taken/meta l4proto { tcp, udp }/' full-cone open collision.py true
@@ -36,6 +36,8 @@ mutant 'a mapped port that lets all ports in' nat/upnp/napt.nft '/ip pinhole rx/
 mutant 'a router that maps its own packets' nat/upnp/napt.nft '/fib/d' port-restricted,upnp=on open mapped.py port-restricted,upnp=on kept
 mutant 'a mapping that is never refreshed' nat/napt.nft 's/type filter hook postrouting priority srcnat + 10/type nat hook postrouting priority srcnat + 10/' full-cone,timeout=1s full-cone,timeout=1s lifetime.py
 mutant 'a mapping that never dies' lib/types.sh 's/timeout 120s\/timeout \${head/timeout 120s\/timeout 9${head/' full-cone,timeout=1s full-cone,timeout=1s lifetime.py
+mutant 'a stranger who keeps a flow' nat/napt.nft 's/priority raw/priority -110/' full-cone,timeout=2s open stale.py
+mutant 'a flow that outlives its mapping' lib/topology.sh '/map m_in/d' full-cone,timeout=2s open stale.py
 mutant 'a hairpin without a filter' nat/filtering/address-and-port-dependent.nft '/opened ip daddr/d' port-restricted,hairpin=on open hairpin.py on no
 mutant 'a hairpin with the private source' nat/mapping/endpoint-independent.nft 's/^add rule ip pinhole tx ip saddr \$inside/& oifname $wan/' full-cone,hairpin=on open hairpin.py on yes
 mutant 'no hairpin where there should be' nat/hairpin/on.nft '/rx/d' full-cone,hairpin=on open hairpin.py on yes
