@@ -168,11 +168,11 @@ build_network() {
 	[[ ! $loss ]] || lossy "$loss"
 }
 
-# private CMD…: run it as the first process of namespaces that die with us. No exec: unshare holds
-# back the signals that end us, and setpriv turns our end into its own.
+# "${private[@]}" CMD…: run it as the first process of namespaces that die with us. A child of ours, for
+# unshare holds back the signals that end us, and setpriv turns our end into its own.
 apart=(--mount --pid --net --fork --kill-child --mount-proc)
 ((EUID == 0)) || apart+=(--user --map-root-user)
-private() { setpriv --pdeathsig KILL unshare "${apart[@]}" "$@"; }
+private=(setpriv --pdeathsig KILL unshare "${apart[@]}")
 
 # inside: the second run of this script, in the namespaces that the first has made
 inside() {
@@ -247,7 +247,7 @@ run() {
 		ready
 		local stage=demonstrate
 		((${#command[@]} == 0)) || stage='command'
-		PINHOLE_STAGE=$stage PINHOLE_BIN=$bin private "$self" "${args[@]}" ;;
+		PINHOLE_STAGE=$stage PINHOLE_BIN=$bin "${private[@]}" "$self" "${args[@]}" ;;
 	esac
 }
 

@@ -49,27 +49,33 @@ started() {
 }
 
 up() {
-	local ready holder word
+	local holder word
 	where
 	alone
 	! found "$name" || die "the lab \"$name\" is up ($a, $b); --name another, or end it: $0 down --name $name"
-	exec {ready}< <(exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${args[@]}" </dev/null 2>&1)
-	holder=$!
+	coproc held { exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${args[@]}" 2>&1; }
+	# shellcheck disable=SC2154 # coproc sets it
+	holder=$held_PID
 	until [[ $word == ready ]]; do
-		read -rt 60 -u "$ready" word || die "the lab did not come up"
+		read -rt 60 -u "${held[0]}" word || die "the lab did not come up"
 		[[ $word == ready ]] || echo "$word" >&2
 	done
 	echo "$holder $(started "$holder") $1 $2 $prefix $bin" >"$labs/$name"
 	found "$name" || die "the lab did not stay"
+	echo stay >&"${held[1]}"
 	exec {lock}<&-
-	say '%s\n' "The lab \"$name\" is up: alice behind $1, bob behind $2; try: $0 exec alice${suffix} -- ip addr"
+	if [[ $json ]]; then
+		say '{"name":"%s","a":"%s","b":"%s","prefix":"%s.0/24","pid":%s}\n' "$name" "$1" "$2" "$prefix" "$holder"
+	else
+		say '%s\n' "The lab \"$name\" is up: alice behind $1, bob behind $2; try: $0 exec alice${suffix} -- ip addr"
+	fi
 	[[ ! $verify ]] || entered PINHOLE_STAGE=verify "$self" "$1" "$2" ${json:+--json} --prefix "$prefix.0/24"
 }
 
-# hold: inside; stays until it is killed
+# hold: inside; stays until it is killed, once whoever has started it has written down that it is there
 hold() {
-	build_network
-	echo ready
+	build_network </dev/null
+	echo ready && read -r || exit
 	mkfifo /run/never
 	exec >/dev/null 2>&1 <>/run/never
 	trap : TERM INT HUP
@@ -95,12 +101,12 @@ at() {
 	local node=$1 code said
 	where
 	found "$name" || die "no lab \"$name\" is up; start one: $0 up A B${suffix}${elsewhere}"
-	if ! entered test -e "/run/netns/$node" 2>/dev/null; then
+	if [[ ! $node ]] || ! entered test -f "/run/netns/$node" 2>/dev/null; then
 		said=$(entered true 2>&1) || die "cannot enter the lab \"$name\": ${said:-it has ended}"
 		usage "there is no node \"$node\"; there are $(nodes .)"
 	fi
 	[[ ! ${routers-} || $node == @(nat|isp)-* ]] || usage "\"$node\" has no NAT; the routers that have one are $(nodes -)"
-	entered PINHOLE_NAME="$node" ip netns exec "$node" "${@:2}"
+	entered PINHOLE_NAME="$node" ip netns exec "$node" sh -c 'exec "$@"' sh "${@:2}" # a shell says 127 of what is not there, ip 1
 	code=$?
 	((code != 137)) || ! ended || die "the lab \"$name\" has ended"
 	return $code

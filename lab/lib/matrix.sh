@@ -5,7 +5,7 @@ abreast=8
 
 # matrix TYPE…: a table for people, a file for programs; 1 if any cell is not as expected
 matrix() {
-	local kinds=("$@") pairs=() pipes=() cells=() a b i cell pipe
+	local kinds=("$@") pairs=() pipes=() pids=() cells=() a b i cell pipe
 	(($#)) || kinds=("${types[@]}")
 	for a in "${kinds[@]}"; do
 		read_type "$a"
@@ -17,13 +17,14 @@ matrix() {
 	for ((i = 0; i < ${#pairs[@]} + abreast; i++)); do
 		if ((i < ${#pairs[@]})); then
 			read -r a b <<<"${pairs[i]}"
-			exec {pipe}< <(PINHOLE_STAGE=cell PINHOLE_BIN=$bin private "$self" "$a" "$b" "${options[@]}" || (($? == 130)) || echo)
-			pipes+=("$pipe")
+			exec {pipe}< <(PINHOLE_STAGE=cell PINHOLE_BIN=$bin exec "${private[@]}" "$self" "$a" "$b" "${options[@]}")
+			pipes+=("$pipe") pids+=($!)
 		fi
 		if ((i >= abreast && i - abreast < ${#pairs[@]})); then
 			cell=
 			pipe=${pipes[i - abreast]}
-			IFS= read -rt 120 -u "$pipe" cell || (($? > 1)) || exit 130 # no line: Ctrl-C, which bash may lose itself
+			# ended by Ctrl-C, which bash may lose itself?
+			IFS= read -rt 120 -u "$pipe" cell || (($? > 1)) || wait "${pids[i - abreast]}" || (($? != 130)) || exit 130
 			exec {pipe}<&-
 			cells+=("$cell")
 			[[ ! -t 2 ]] || printf '\r%d of %d' ${#cells[@]} ${#pairs[@]} >&2
@@ -70,14 +71,15 @@ written() {
 
 # drawn TYPE…: alice's types down, bob's across, by number if there are many; "!" marks a surprise
 drawn() {
-	local a b i=0 n=0 got width=8 across=("$@")
+	local a b i=0 n=0 got width=8 label=21 across=("$@")
 	(($# > 6)) && across=("${!across[@]}")
+	for a; do ((${#a} + 2 <= label)) || label=$((${#a} + 2)); done
 	for b in "${across[@]}"; do ((${#b} + 2 <= width)) || width=$((${#b} + 2)); done
-	say '%-26s' 'alice ╲ bob'
+	say "%-$((label + 5))s" 'alice ╲ bob'
 	say "%-${width}s" "${across[@]}"
 	say '\n'
 	for a; do
-		say '%2d %-21s' $((n++)) "$a"
+		say "%2d %-${label}s" $((n++)) "$a"
 		for b; do
 			field got "${cells[i]}"
 			got=${field:-no call}
@@ -124,5 +126,6 @@ judged() {
 	done
 	((lost == 0)) || echo "$lost labs did not come up"
 	echo "$connected of ${#cells[@]} pairs connect; $wrong not as expected"
+	((lost < ${#cells[@]})) || return 2
 	((wrong == 0))
 }

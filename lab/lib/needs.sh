@@ -5,15 +5,17 @@ tools=(rendezvous natprobe punch nattrace)
 
 # ready: everything that a lab needs, installed or built where that is possible
 ready() {
+	local tool stale=
 	if [[ $PINHOLE_BIN ]]; then
 		bin=$PINHOLE_BIN
 		[[ $bin == /* ]] || bin=$PWD/$bin
-		[[ -x $bin/rendezvous ]] || die "there is no rendezvous in PINHOLE_BIN=$bin"
+		for tool in "${tools[@]}"; do
+			[[ -x $bin/$tool ]] || die "there is no $tool in PINHOLE_BIN=$bin"
+		done
 		packages
 		return
 	fi
 	bin=${lab%/*}/target/release
-	local tool stale=
 	for tool in "${tools[@]}"; do
 		[[ -x $bin/$tool ]] || stale=missing
 	done
@@ -95,19 +97,19 @@ build() {
 doctor() {
 	local lacks=0 comma='[' namespaces=true as home why
 	can vital 'private namespaces' 'no lab; on Ubuntu 24.04 an ordinary user needs: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' \
-		private sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
+		"${private[@]}" sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
 	can vital 'NAT in nft' 'no lab; install nftables, or load nf_tables and nft_chain_nat' \
-		private nft -f - <<<'table ip t { map m { type inet_service : ipv4_addr . inet_service; flags dynamic, timeout; timeout 1s; }; chain c { type nat hook prerouting priority -100; meta l4proto udp dnat ip to udp dport map @m; }; }'
+		"${private[@]}" nft -f - <<<'table ip t { map m { type inet_service : ipv4_addr . inet_service; flags dynamic, timeout; timeout 1s; }; chain c { type nat hook prerouting priority -100; meta l4proto udp dnat ip to udp dport map @m; }; }'
 	can vital 'veth and bridge' 'no lab; load veth and bridge' \
-		private sh -c 'ip link add v0 type veth peer name v1 && ip link add b0 type bridge'
+		"${private[@]}" sh -c 'ip link add v0 type veth peer name v1 && ip link add b0 type bridge'
 	can wish 'conntrack timers of a namespace' 'no timeout=…: conntrack remembers longer than the NAT' \
-		private sh -c 'nft add table t && nft "add chain t c { type nat hook prerouting priority -100; }" && echo 9 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout'
+		"${private[@]}" sh -c 'nft add table t && nft "add chain t c { type nat hook prerouting priority -100; }" && echo 9 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout'
 	can wish 'copies of dropped packets (NFLOG)' 'no reason for a drop; load nfnetlink_log' \
-		private nft -f - <<<'table ip t { chain c { log prefix "A " group 1; }; }'
+		"${private[@]}" nft -f - <<<'table ip t { chain c { log prefix "A " group 1; }; }'
 	can wish 'random numbers in nft' 'no --loss' \
-		private nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
+		"${private[@]}" nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
 	can wish 'netem' 'no --delay; load sch_netem' \
-		private sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
+		"${private[@]}" sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
 	can wish 'miniupnpd, for nftables' 'no upnp=on; it is installed when that is asked (Debian: miniupnpd-nftables)' \
 		for_nftables
 	owner
@@ -124,7 +126,7 @@ doctor() {
 # can vital|wish WHAT COST CMD…; without private namespaces nothing can be said of what happens in them
 can() {
 	local weight=$1 what=$2 cost=$3 yes=true
-	if [[ $4 == private && ! $namespaces ]]; then
+	if [[ $4 == setpriv && ! $namespaces ]]; then
 		yes=null cost='not tested: it takes private namespaces'
 	elif ! "${@:4}" >/dev/null 2>&1; then
 		yes=false

@@ -141,22 +141,27 @@ raise() {
 	for node in "${jobs[@]}"; do
 		wait "$node" || die "the network did not come up"
 	done
-	carries
+	jobs=()
+	for node in "${!setup[@]}"; do
+		carries "$node" &
+		jobs+=($!)
+	done
+	for node in "${jobs[@]}"; do
+		wait "$node" || die "the network did not come up"
+	done
 	[[ ${#mappers[@]} == 0 ]] || { lib upnp; mapping "${!mappers[@]}"; }
 	[[ ! $delay ]] || slow
 }
 
-# carries: wait until every link does. An interface that is up drops what it is given until the kernel has
+# carries NODE: wait until each of its links does. An interface that is up drops what it is given until the kernel has
 # seen to its carrier, in a work queue that waits for a lock of all namespaces: for half a second while others
 # make and end labs. What is dropped first is an ARP request, and the next one leaves after a second.
 carries() {
-	local node links end=$((SECONDS + 10))
-	for node in "${!setup[@]}"; do
-		while links=$(ip -n "$node" -o link show up) || die "cannot list the links of $node"; do
-			[[ $links == *@(' qdisc noop '|' state DOWN '|' state LOWERLAYERDOWN ')* ]] || break
-			((SECONDS < end)) || die "a link of $node does not come up: $links"
-			sleep 0.01
-		done
+	local links end=$((SECONDS + 10))
+	while links=$(ip -n "$1" -o link show up) || die "cannot list the links of $1"; do
+		[[ $links == *@(' qdisc noop '|' state DOWN '|' state LOWERLAYERDOWN ')* ]] || break
+		((SECONDS < end)) || die "a link of $1 does not come up: $links"
+		sleep 0.01
 	done
 }
 

@@ -10,7 +10,7 @@ rules=          # its rules, with everything that they include
 # read_type "NAME[,KEY=VALUE…]": read its head, or say why it makes no sense.
 read_type() {
 	local LC_ALL=C spec=$1 name=${1%%,*} line lines override
-	[[ " ${types[*]} " == *" $name "* && $name ]] || usage "there is no NAT type \"$name\"; there are ${types[*]}"
+	[[ $name == +([a-z-]) && " ${types[*]} " == *" $name "* ]] || usage "there is no NAT type \"$name\"; there are ${types[*]}"
 	head=([name]=$name [spec]=$spec)
 	mapfile -t lines <"$lab/nat/$name.nft"
 	for line in "${lines[@]}"; do

@@ -6,6 +6,7 @@ refused 'an unknown type' 'no NAT type "donut"' donut open
 refused 'an unknown type on the other side' 'no NAT type "donut"' open donut
 refused 'a path for a type' 'no NAT type' ../nat/open open
 refused 'a piece for a type' 'no NAT type "napt"' napt open
+refused 'two types for one' 'no NAT type "full-cone restricted"' 'full-cone restricted' open
 refused 'one type' 'two NAT types' open
 refused 'three types' 'two NAT types' open open open
 refused 'nothing at all' 'NAT laboratory'
@@ -65,3 +66,8 @@ refused '--loss of a lab that stands' '--loss means nothing to exec' exec alice 
 refused '--prefix of a list' '--prefix means nothing to list' list --prefix 198.18.7.0/24
 refused 'a command for a verb that runs none' 'status takes no command' status -- true
 PINHOLE_BIN=/nowhere refused 'a PINHOLE_BIN without tools' 'no rendezvous' open open --no-verify -- true
+some=$(mktemp -d) && trap 'rm -rf "$some"' EXIT
+cp /bin/true "$some/rendezvous"
+PINHOLE_BIN=$some refused 'a PINHOLE_BIN with some of them' 'no natprobe' open open --no-verify -- true
+for tool in natprobe punch nattrace; do cp /bin/true "$some/$tool"; done
+PINHOLE_BIN=$some refused 'a matrix whose labs do not come up' '1 labs did not come up' matrix open

@@ -69,6 +69,13 @@ for signal in KILL TERM HUP; do
 		check "kill -$signal of the $whom: all $(wc -w <<<"$family") processes are gone" until_it gone $family
 	done
 done
+"$netns" matrix udp-blocked full-cone >"$tmp/said" 2>&1 &
+script=$!
+until_it eval "(( \$(family $script | wc -w) > 20 ))" || bad 'the matrix to kill did not start'
+family=$(family "$script")
+kill -KILL "$script"
+wait "$script" 2>/dev/null
+check "kill -KILL of a matrix: all $(wc -w <<<"$family") processes are gone" until_it gone $family
 check 'no mount is left' test "$mounts" = "$(sort </proc/self/mountinfo)"
 check 'no named namespace is left' test "$names" = "$(ls /run/netns 2>/dev/null)"
 check 'no file is left' test "$(ls "$tmp")" = "hold
@@ -81,7 +88,7 @@ cp -r "${netns%/*}" "$tmp/lab" && chmod -R a+rX "$tmp"
 nobody=()
 ((EUID)) || nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 user() { "${nobody[@]}" env -C "$tmp" PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR= "$tmp/lab/netns.sh" "$@"; }
-check 'an ordinary user has a lab' user full-cone restricted,timeout=7s --no-verify -- \
+check 'an ordinary user has a lab' user full-cone firewall,timeout=7s --no-verify -- \
 	sh -c 'test $(ip netns exec nat-bob cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout) = 7 && ip netns exec alice ping -qc1 -W2 203.0.113.1'
 check 'an ordinary user has a lab that stays' user up full-cone open --name by-nobody --no-verify
 check 'and a shell in it' user exec alice --name by-nobody -- ping -qc1 -W2 203.0.113.1

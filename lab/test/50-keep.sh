@@ -14,6 +14,8 @@ exits 0 'in each lab by its own addresses' exec bob --name $two -- ping -qc1 -W2
 exits 0 'a node knows its name and the server' exec alice2 --name $one -- sh -c 'test $PINHOLE_NAME = alice2 && test $PINHOLE_SERVER = 203.0.113.1:8848'
 exits 9 "exec exits as its command does" exec bob --name $one -- sh -c 'exit 9'
 refused 'an unknown node, with those that there are' 'alice alice2 bob core isp-bob nat-alice nat-bob server' exec carol --name $one -- true
+for node in '' . ..; do refused "a node \"$node\"" "no node \"$node\"" exec "$node" --name $one -- true; done
+exits 127 'a command that is not there is not an answer' exec alice --name $one -- not-a-command
 refused 'a node that is no router, with those that are' 'are isp-bob nat-alice nat-bob (--help' nat alice --name $one
 refused 'a router without NAT' 'has no NAT' nat core --name $one
 check 'nat names the router' grep -q '{"node":"isp-bob"' <<<"$("$netns" nat isp-bob --json --name $one)"
@@ -37,6 +39,22 @@ until_it gone "$holder"
 check 'a lab whose holder was killed is not there, and its file goes' sh -c "! '$netns' status | grep -q $two"
 exits 0 'and its name is free' up open open --name $two --no-verify
 exits 0 'down again' down --name $two
+
+said=$("$netns" up open open --name $two --json 2>&1)
+check 'up as JSON: the lab and both sides, a line each' python3 -c 'import json, sys; lab, *sides = map(json.loads, sys.argv[1].splitlines()); assert lab["a"] == "open" and [s["node"] for s in sides] == ["alice", "bob"]' "$said"
+exits 0 'and its end' down --name $two
+
+# who starts one and dies before it is written down: with SIGPIPE ignored, as services have it
+for try in 1 2 3 4 5 6; do
+	(trap '' PIPE; exec "$netns" up open open --name $two --no-verify >/dev/null 2>&1) &
+	script=$!
+	sleep "0.0$((try + 2))"
+	family=$(family $script)
+	kill -KILL $script 2>/dev/null # or it was faster
+	wait $script 2>/dev/null
+	"$netns" down --name $two 2>/dev/null
+	check "up killed after ${try}0 ms or more: nothing of it goes on" until_it gone $family
+done
 
 # killed: while something runs in it, HOW…
 killed() {

@@ -20,7 +20,8 @@ said=$("$netns" port-restricted symmetric 2>&1)
 code=$?
 if [[ $code == 0 && $said == *'punch: spray: 99.9 %'*' more packets …'*'(spray)'*'Expected was direct'* ]]; then ok 'a spray is announced, shown in part, and connects'; else bad "port-restricted × symmetric: exit $code: ${said//$'\n'/; }"; fi
 said=$("$netns" --json full-cone cgnat 2>&1)
-check 'the demonstration as JSON' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == o["expected"] == "direct" and o["as_asked"] and o["punch"]["trace"] and o["nat_alice"]["node"] == "nat-alice"' "$said"
+check 'the demonstration as JSON' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == o["expected"] == "direct" and o["cause"] is None and o["how"] == "plain" and o["as_asked"] and o["punch"]["trace"] and o["nat_alice"]["node"] == "nat-alice"' "$said"
+check 'and without a measurement' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == "direct" and "measured" not in o' "$("$netns" --json full-cone open --no-verify 2>&1)"
 said=$("$netns" open symmetric --no-verify --loss 100 2>&1)
 code=$?
 if [[ $code == 2 && $said == *$'\n'"failed: alice's punch could not tell: no answer from 203.0.113.1:8848"*' Expected was direct: '* ]]; then ok 'a call that could not be made is exit 2, with the reason'; else bad "loss of all: exit $code: ${said//$'\n'/; }"; fi

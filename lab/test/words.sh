@@ -54,7 +54,7 @@ until_it() {
 family() {
 	local child
 	echo "$1"
-	for child in $(<"/proc/$1/task/$1/children"); do family "$child"; done
+	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do family "$child"; done
 }
 
 # gone PID…: none of them runs (who is dead and not yet buried does not run)
