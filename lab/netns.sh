@@ -227,7 +227,7 @@ run() {
 	esac
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"
 	case $verb in
-	'') help >&2; exit 2 ;;
+	'') (($# == 0)) || usage 'a NAT type has a name'; help >&2; exit 2 ;;
 	list) wants 1 $# 'list takes nothing'; list ;;
 	doctor) wants 1 $# 'doctor takes nothing'; doctor ;;
 	status) wants 1 $# 'status takes nothing'; status ;;

@@ -73,8 +73,7 @@ done
 script=$!
 until_it eval "(( \$(family $script | wc -w) > 20 ))" || bad 'the matrix to kill did not start'
 family=$(family "$script")
-kill -KILL "$script"
-wait "$script" 2>/dev/null
+{ kill -KILL "$script"; wait "$script"; } 2>/dev/null
 check "kill -KILL of a matrix: all $(wc -w <<<"$family") processes are gone" until_it gone $family
 check 'no mount is left' test "$mounts" = "$(sort </proc/self/mountinfo)"
 check 'no named namespace is left' test "$names" = "$(ls /run/netns 2>/dev/null)"
