@@ -64,8 +64,12 @@ pub struct Spray {
 /// The ports that a NAT without a block may choose from.
 const ALL_PORTS: u32 = 65536 - 1024;
 
-/// Chance alone shows a pattern as rarely as this.
+/// Chance alone keeps the parity of so many ports as rarely as this.
 const FOOLED: f64 = 1e-3;
+
+/// Chance alone brings ports so close together as rarely as this. A real block
+/// needs no more: six ports of 512 are 2e-10.
+const CLOSE: f64 = 1e-6;
 
 impl Allocation {
     /// The model behind these mappings, which are in the order of their birth;
@@ -85,7 +89,7 @@ impl Allocation {
             Some(Policy::Sequential)
         } else if samples.len() < ENOUGH {
             None
-        } else if by_chance < FOOLED {
+        } else if by_chance < CLOSE {
             Some(Policy::Block)
         } else {
             Some(Policy::Random)
@@ -243,6 +247,9 @@ mod tests {
             (random.policy, random.pool),
             (Some(Policy::Random), Some(64512))
         );
+        // Less than half of all ports, as once in two thousand times.
+        let near: Vec<u16> = (0..14).map(|i| 20000 + i * 4567 % 14 * 2240).collect();
+        assert_eq!(of(&near).policy, Some(Policy::Random));
         assert_eq!(of(&[1843, 60123]).policy, None, "two are too few");
         assert_eq!(Allocation::of(vec![]), None);
     }
