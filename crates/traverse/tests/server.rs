@@ -258,6 +258,61 @@ fn notifications_follow_nobody_else_and_none_who_leaves() {
     assert_eq!(to, [at(BOB)]);
 }
 
+/// alice has asked for bob, and one of them does something else before he has
+/// heard of it: whom bob's registration elsewhere still tells him of.
+fn told_elsewhere(
+    before: impl FnOnce(&mut Server, Instant, &mut Someone, &mut Someone),
+) -> (Vec<Option<String>>, Server) {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let (mut alice, mut bob, _) = asked_for_and_moved(&mut server, now);
+    before(&mut server, now, &mut alice, &mut bob);
+    let request = bob.signed(Method::Register, |r| r.lifetime(90));
+    server.handle_input(now, 0, at(ELSEWHERE), &request);
+    let sent = drain(&mut server);
+    let told = sent.iter().filter_map(|transmit| {
+        let message = Message::parse(&transmit.payload).unwrap();
+        let notification = message.is(Class::Request, Method::Notify);
+        notification.then(|| message.name().map(str::to_owned))
+    });
+    (told.collect(), server)
+}
+
+#[test]
+fn nobody_is_told_of_a_caller_who_has_left() {
+    let (told, _) = told_elsewhere(|_, _, _, _| {});
+    assert_eq!(told, [Some("alice".into())], "control");
+    let (told, mut server) = told_elsewhere(|server, now, alice, _| {
+        let leave = alice.signed(Method::Register, |r| r.lifetime(0));
+        assert_eq!(error_of(&ask(server, now, ALICE, &leave)), None);
+    });
+    assert_eq!(told, []);
+    // Nor where he was, nor is she told that he is silent.
+    server.handle_timeout(Instant::now() + Duration::from_secs(60));
+    assert!(drain(&mut server).is_empty());
+    assert_eq!(server.poll_timeout(), None);
+}
+
+#[test]
+fn nobody_is_told_of_a_caller_who_is_elsewhere_now() {
+    let (told, _) = told_elsewhere(|server, now, alice, _| {
+        alice.moves(server, now, "203.0.113.17:50000");
+        assert_eq!(alice.registers(server, now), 1);
+    });
+    assert_eq!(told, []);
+}
+
+#[test]
+fn who_leaves_takes_nobody_elses_call_along() {
+    let (told, _) = told_elsewhere(|server, now, _, _| {
+        let mut carol = Someone::new(server, now, "carol", "198.51.100.9:40000");
+        assert_eq!(carol.register(server, now), None);
+        let leave = carol.signed(Method::Register, |r| r.lifetime(0));
+        assert_eq!(error_of(&ask(server, now, carol.from, &leave)), None);
+    });
+    assert_eq!(told, [Some("alice".into())]);
+}
+
 #[test]
 fn a_silent_target_is_asked_again_and_then_given_up() {
     let now = Instant::now();

@@ -79,6 +79,12 @@ impl Server {
             let Some(introduction) = self.introductions.get(&transaction) else {
                 continue;
             };
+            // Who has left, or is elsewhere itself, does not hear of the answer:
+            // the target would wait for it, and be lost to others.
+            let caller = self.registry.find(now, &introduction.caller);
+            if caller.is_none_or(|caller| caller.address != introduction.asker.address) {
+                continue;
+            }
             let request = Message::parse(&introduction.request).ok();
             let Some(offer) = request.as_ref().and_then(Message::seal) else {
                 continue;

@@ -89,6 +89,9 @@ impl Server {
                 key: fingerprint(&key),
             });
         }
+        if lifetime.is_zero() {
+            self.introductions.forget_calls_of(signed.name);
+        }
         let mut answer = Builder::success(&inbound.message)
             .xor_mapped(inbound.from)
             .lifetime(lifetime.as_secs() as u32);
