@@ -65,3 +65,12 @@ refused '--loss of a lab that stands' '--loss means nothing to exec' exec alice 
 refused '--prefix of a list' '--prefix means nothing to list' list --prefix 198.18.7.0/24
 refused 'a command for a verb that runs none' 'status takes no command' status -- true
 PINHOLE_BIN=/nowhere refused 'a PINHOLE_BIN without tools' 'no rendezvous' open open --no-verify -- true
+
+[[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+declined 'addresses of two families' '--alt-ip ::1 and --ip 127.0.0.1 are of different families' rendezvous --ip 127.0.0.1 --alt-ip ::1
+declined 'and the other way round' 'are of different families' rendezvous --ip ::1 --alt-ip 127.0.0.1
+declined 'an unspecified address and a second one' '--ip 0.0.0.0 takes every address' rendezvous --alt-ip 127.0.0.2
+declined 'an unspecified second address' '--alt-ip 0.0.0.0 takes every address' rendezvous --ip 127.0.0.2 --alt-ip 0.0.0.0
+declined 'the same in IPv6' '--ip :: takes every address' rendezvous --ip :: --alt-ip ::1
+declined 'one address twice' 'behaviour discovery needs two' rendezvous --ip 127.0.0.1 --alt-ip 127.0.0.1
+declined 'one port twice' 'behaviour discovery needs two' rendezvous --ip 127.0.0.1 --port 9000 --alt-port 9000
