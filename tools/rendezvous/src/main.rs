@@ -46,11 +46,12 @@ struct Args {
     /// Names that may be registered at once
     #[arg(long, default_value_t = MOST_NAMES, value_parser = clap::value_parser!(u32).range(1..))]
     max_names: u32,
-    #[command(flatten)]
-    relay: relay::Args,
     /// JSON lines instead of text
     #[arg(long)]
     json: bool,
+    // Last, since what follows it would stand under its heading.
+    #[command(flatten)]
+    relay: relay::Args,
 }
 
 fn main() -> ExitCode {
