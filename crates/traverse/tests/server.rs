@@ -343,6 +343,85 @@ fn a_silent_target_is_asked_again_and_then_given_up() {
 }
 
 #[test]
+fn everything_that_comes_is_counted_once() {
+    let now = Instant::now();
+    let message = |class, method| Builder::new(class, method, [5; 12]);
+    let seal = message(Class::Success, Method::Notify).seal(&[2; 80]);
+    let unknown = |method| Builder::request(method, [5; 12]).raw(Attribute::EvenPort, &[]);
+    let register = || Builder::request(Method::Register, [5; 12]);
+    let counted = |bytes: &[u8]| {
+        let mut server = whole_server(now);
+        server.handle_input(now, 0, at(ALICE), bytes);
+        let stats = server.stats();
+        let all = [
+            ("bindings", stats.bindings),
+            ("refused", stats.refused),
+            ("too short", stats.too_short),
+            ("garbage", stats.garbage),
+            ("ignored", stats.ignored),
+        ];
+        let counted = all.into_iter().filter(|(_, count)| *count > 0);
+        (counted.collect(), drain(&mut server).len())
+    };
+    for (what, bytes, counter, answers) in [
+        (
+            "binding",
+            wire::binding_request([5; 12], None),
+            "bindings",
+            1,
+        ),
+        (
+            "binding indication",
+            message(Class::Indication, Method::Binding).finish(),
+            "ignored",
+            0,
+        ),
+        (
+            "binding success",
+            message(Class::Success, Method::Binding).finish(),
+            "ignored",
+            0,
+        ),
+        (
+            "register error",
+            message(Class::Error, Method::Register).finish(),
+            "ignored",
+            0,
+        ),
+        (
+            "notify request",
+            message(Class::Request, Method::Notify).finish(),
+            "ignored",
+            0,
+        ),
+        ("an answer to no notify", seal.finish(), "ignored", 0),
+        (
+            "unknown attribute",
+            unknown(Method::Binding).finish(),
+            "refused",
+            1,
+        ),
+        (
+            "the same of ours",
+            unknown(Method::Register).pad_to(300).finish(),
+            "refused",
+            1,
+        ),
+        (
+            "without a cookie",
+            register().pad_to(300).finish(),
+            "refused",
+            1,
+        ),
+        ("the same, short", register().finish(), "too short", 0),
+        ("no message", b"no message at all".to_vec(), "garbage", 0),
+    ] {
+        let expected: (Vec<(&str, u64)>, usize) = (vec![(counter, 1)], answers);
+        assert_eq!(counted(&bytes), expected, "{what}");
+    }
+}
+
+#[test]
 fn a_flood_from_one_neighbourhood_does_not_drown_another() {
     let now = Instant::now();
     let mut server = whole_server(now);

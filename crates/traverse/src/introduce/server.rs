@@ -60,10 +60,12 @@ pub struct Stats {
     pub connects: u64,
     /// Introductions that both sides learned of.
     pub introduced: u64,
-    /// Requests refused with an error answer.
+    /// Requests refused with an error answer that was sent.
     pub refused: u64,
     /// Datagrams that are not STUN, or malformed, or of an unknown method.
     pub garbage: u64,
+    /// Messages that ask nothing: indications, and answers that nobody waits for.
+    pub ignored: u64,
     /// Requests over the rate of their prefix.
     pub limited: u64,
     /// Requests dropped because the answer would have been longer.
@@ -184,10 +186,14 @@ impl Server {
         };
         if inbound.message.method() == Method::Notify {
             // Answers to what we sent ourselves are not requests to be limited.
-            return self.notify_answered(&inbound);
+            if self.notify_answered(&inbound).is_none() {
+                self.stats.ignored += 1;
+            }
+            return;
         }
         if inbound.message.class() != Class::Request {
             // Binding indications keep a mapping open (RFC 8489 §3): nothing to say.
+            self.stats.ignored += 1;
             if let Some(relay) = &mut self.relay {
                 relay.heard(now, socket, from);
             }
@@ -282,18 +288,19 @@ impl Server {
         });
     }
 
-    /// Answers a request of ours, unless the answer is longer than the request.
-    fn answer(&mut self, inbound: &Inbound<'_>, answer: Builder) {
+    /// Answers a request of ours, unless the answer is longer than the request;
+    /// whether it did.
+    fn answer(&mut self, inbound: &Inbound<'_>, answer: Builder) -> bool {
         let answer = answer.finish();
         if answer.len() > inbound.message.as_bytes().len() {
             self.stats.too_short += 1;
-            return;
+            return false;
         }
         self.push(inbound.socket, inbound.from, answer);
+        true
     }
 
     fn refuse(&mut self, inbound: &Inbound<'_>, code: u16) {
-        self.stats.refused += 1;
         let mut answer = Builder::error(&inbound.message, code);
         if matches!(code, code::UNAUTHENTICATED | code::STALE_NONCE) {
             answer = answer.nonce(&self.cookies.issue(inbound.now, inbound.from));
@@ -302,7 +309,9 @@ impl Server {
                 answer = answer.other_address(other);
             }
         }
-        self.answer(inbound, answer);
+        if self.answer(inbound, answer) {
+            self.stats.refused += 1;
+        }
     }
 
     // ---- STUN and RFC 5780 ----
