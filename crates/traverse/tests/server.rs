@@ -408,6 +408,12 @@ fn everything_that_comes_is_counted_once() {
             1,
         ),
         (
+            "the same, short",
+            unknown(Method::Register).finish(),
+            "too short",
+            0,
+        ),
+        (
             "without a cookie",
             register().pad_to(300).finish(),
             "refused",
@@ -448,6 +454,7 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
         Attribute::ChangeRequest,
         Attribute::ResponsePort,
         Attribute::Bounced,
+        Attribute::EvenPort, // required, and unknown to all but the relay
     ];
     let value = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..40),

@@ -205,10 +205,7 @@ impl Server {
         }
         let unknown = inbound.message.unknown_required();
         if !unknown.is_empty() {
-            let answer = Builder::error(&inbound.message, code::UNKNOWN_ATTRIBUTE)
-                .unknown_attributes(&unknown);
-            self.stats.refused += 1;
-            return self.push(inbound.socket, inbound.from, answer.finish());
+            return self.refuse_unknown(&inbound, &unknown);
         }
         let refusal = match inbound.message.method() {
             Method::Binding => self.binding(&inbound),
@@ -314,16 +311,27 @@ impl Server {
         }
     }
 
+    /// Clients of plain STUN do not pad, and RFC 8489 §6.3.1 wants them told:
+    /// a Binding's refusal is an exception as its answer is, which is longer.
+    fn refuse_unknown(&mut self, inbound: &Inbound<'_>, unknown: &[u16]) {
+        let answer =
+            Builder::error(&inbound.message, code::UNKNOWN_ATTRIBUTE).unknown_attributes(unknown);
+        let told = if inbound.message.method() == Method::Binding {
+            self.push(inbound.socket, inbound.from, answer.finish());
+            true
+        } else {
+            self.answer(inbound, answer)
+        };
+        self.stats.refused += u64::from(told);
+    }
+
     // ---- STUN and RFC 5780 ----
 
     fn binding(&mut self, inbound: &Inbound<'_>) -> Result<(), u16> {
         let change = inbound.message.change_request().unwrap_or_default();
         let Some(via) = self.via(inbound.socket, change) else {
             // One address alone: RFC 5780 §6.1 has the attribute unknown then.
-            let answer = Builder::error(&inbound.message, code::UNKNOWN_ATTRIBUTE)
-                .unknown_attributes(&[0x0003]);
-            self.stats.refused += 1;
-            self.push(inbound.socket, inbound.from, answer.finish());
+            self.refuse_unknown(inbound, &[0x0003]);
             return Ok(());
         };
         let mut to = inbound.from;
