@@ -84,9 +84,14 @@ fn no_cookie_no_state() {
     let answer = ask(&mut server, now, BOB, &request);
     assert_eq!(error_of(&answer), Some(code::STALE_NONCE));
     assert_eq!(server.registered(now), 0);
+    assert!(!server.remembers(0, at(BOB)));
     let answer = ask(&mut server, now, ALICE, &request);
     assert_eq!(error_of(&answer), None);
     assert_eq!(server.registered(now), 1);
+    assert!(server.remembers(0, at(ALICE)));
+    // What else comes from her address may be anybody's.
+    server.handle_input(now, 0, at(ALICE), b"no message");
+    assert!(!server.remembers(0, at(ALICE)));
 }
 
 #[test]
@@ -476,6 +481,7 @@ proptest! {
         for request in requests {
             let binding = Message::parse(&request).is_ok_and(|m| m.method() == Method::Binding);
             server.handle_input(now, 0, at(ALICE), &request);
+            prop_assert!(!server.remembers(0, at(ALICE)));
             for answer in drain(&mut server) {
                 prop_assert_eq!(answer.to.ip(), at(ALICE).ip());
                 prop_assert!(binding || answer.payload.len() <= request.len());

@@ -1,6 +1,7 @@
 //! `rendezvous`: a STUN server with RFC 5780 behaviour discovery, and the
 //! introducer of peers.
 
+mod heard;
 mod log;
 mod relay;
 mod serve;

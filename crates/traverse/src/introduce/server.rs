@@ -116,6 +116,8 @@ pub struct Server {
     introductions: Introductions,
     bounces: Bounces,
     relay: Option<Relay>,
+    /// Whose registration was accepted last.
+    greeted: Option<SocketAddr>,
     rng: ChaCha20Rng,
     stats: Stats,
     transmits: VecDeque<Transmit>,
@@ -142,6 +144,7 @@ impl Server {
             introductions: Introductions::default(),
             bounces: Bounces::default(),
             relay: None,
+            greeted: None,
             rng: ChaCha20Rng::from_seed(config.secret),
             stats: Stats::default(),
             transmits: VecDeque::new(),
@@ -218,6 +221,15 @@ impl Server {
         if let Err(code) = refusal {
             self.refuse(&inbound, code);
         }
+    }
+
+    /// Whether the datagram that was taken just now is of somebody who may be
+    /// sent something later, unasked. It has brought a cookie back; hands that
+    /// listen on several addresses keep for it, and for nobody else, which it
+    /// spoke to.
+    pub fn remembers(&mut self, socket: SocketId, from: SocketAddr) -> bool {
+        let relay = self.relay.as_ref();
+        self.greeted.take() == Some(from) || relay.is_some_and(|relay| relay.serves(socket, from))
     }
 
     /// A message of TURN: an allocation's traffic is limited by its own rate,
