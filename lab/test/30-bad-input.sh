@@ -71,3 +71,14 @@ cp /bin/true "$some/rendezvous"
 PINHOLE_BIN=$some refused 'a PINHOLE_BIN with some of them' 'no natprobe' open open --no-verify -- true
 for tool in natprobe punch nattrace; do cp /bin/true "$some/$tool"; done
 PINHOLE_BIN=$some refused 'a matrix whose labs do not come up' '1 labs did not come up' matrix open
+
+[[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+declined 'addresses of two families' '--alt-ip ::1 and --ip 127.0.0.1 are of different families' rendezvous --ip 127.0.0.1 --alt-ip ::1
+declined 'and the other way round' 'are of different families' rendezvous --ip ::1 --alt-ip 127.0.0.1
+declined 'an unspecified address and a second one' '--ip 0.0.0.0 takes every address' rendezvous --alt-ip 127.0.0.2
+declined 'an unspecified second address' '--alt-ip 0.0.0.0 takes every address' rendezvous --ip 127.0.0.2 --alt-ip 0.0.0.0
+declined 'the same in IPv6' '--ip :: takes every address' rendezvous --ip :: --alt-ip ::1
+declined 'one address twice' 'behaviour discovery needs two' rendezvous --ip 127.0.0.1 --alt-ip 127.0.0.1
+declined 'one port twice' 'behaviour discovery needs two' rendezvous --ip 127.0.0.1 --port 9000 --alt-port 9000
+help=$("$PINHOLE_BIN/rendezvous" --help)
+check "--json is not one of the relay's options" grep -q -e --json <<<"${help%%$'\n'Relay*}"

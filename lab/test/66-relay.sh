@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The relay: our client and server with each other, and each with coturn's.
 source "${BASH_SOURCE[0]%/*}/words.sh"
-source "${test%/*}/lib/needs.sh"
+lab=${test%/*}
+source "$lab/lib/needs.sh"
 
 die() { bad "$*"; exit 1; }
 [[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release

@@ -114,8 +114,10 @@ def servers():
     everywhere.stdout.readline()
     code, said, log = end(start("alice", "natprobe", "--s1", f"{S2}:9000", "--json"))
     check("a server that listens everywhere answers from the address that was asked", code == 0 and json.loads(said)["mapped"], said + log)
-    one = start("bob", "punch", "--server", f"{S2}:9000", "--name", "bob")
+    one = start("alice", "punch", "--server", f"{S2}:9000", "--name", "alice")
     check("also those who register", line(one, "registered as") is not None)
+    code, said, log = end(start("bob", "punch", "--server", f"{S2}:9000", "--name", "bob", "--peer", "alice"))
+    check("and from there, too, it tells them of a caller: their NAT lets in nothing else", code == 0, said + log)
     for process in (one, everywhere):
         process.terminate()
         end(process)

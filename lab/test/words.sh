@@ -26,6 +26,18 @@ refused() {
 	fi
 }
 
+# declined WHAT PATTERN TOOL ARGUMENT…: the tool must exit 2 and say why; one that starts instead is ended
+declined() {
+	local said code
+	said=$(timeout 5 "$PINHOLE_BIN/$3" "${@:4}" 2>&1 </dev/null)
+	code=$?
+	if [[ $code == 2 && $said == *$2* ]]; then
+		ok "$1"
+	else
+		bad "$1: exit $code, ${said//$'\n'/; }"
+	fi
+}
+
 # exits CODE WHAT ARGUMENT…
 exits() {
 	local said code

@@ -26,7 +26,9 @@ fn nothing_is_kept_of_those_who_show_no_nonce_of_theirs() {
     // The same bytes from another address: the nonce is not of that one.
     assert_eq!(world.ask_error(BOB, &request), Some(code::STALE_NONCE));
     assert_eq!((world.relay().allocations(), world.open.len()), (0, 0));
+    assert!(!world.server.remembers(0, at(BOB)));
     assert_eq!(world.ask_error(ALICE, &request), None);
+    assert!(world.server.remembers(0, at(ALICE)));
     // Old ones are replaced, not believed.
     world.pass(Duration::from_secs(300));
     let refresh = alice.request(Method::Refresh, |r| r);

@@ -84,9 +84,14 @@ fn no_cookie_no_state() {
     let answer = ask(&mut server, now, BOB, &request);
     assert_eq!(error_of(&answer), Some(code::STALE_NONCE));
     assert_eq!(server.registered(now), 0);
+    assert!(!server.remembers(0, at(BOB)));
     let answer = ask(&mut server, now, ALICE, &request);
     assert_eq!(error_of(&answer), None);
     assert_eq!(server.registered(now), 1);
+    assert!(server.remembers(0, at(ALICE)));
+    // What else comes from her address may be anybody's.
+    server.handle_input(now, 0, at(ALICE), b"no message");
+    assert!(!server.remembers(0, at(ALICE)));
 }
 
 #[test]
@@ -258,6 +263,61 @@ fn notifications_follow_nobody_else_and_none_who_leaves() {
     assert_eq!(to, [at(BOB)]);
 }
 
+/// alice has asked for bob, and one of them does something else before he has
+/// heard of it: whom bob's registration elsewhere still tells him of.
+fn told_elsewhere(
+    before: impl FnOnce(&mut Server, Instant, &mut Someone, &mut Someone),
+) -> (Vec<Option<String>>, Server) {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let (mut alice, mut bob, _) = asked_for_and_moved(&mut server, now);
+    before(&mut server, now, &mut alice, &mut bob);
+    let request = bob.signed(Method::Register, |r| r.lifetime(90));
+    server.handle_input(now, 0, at(ELSEWHERE), &request);
+    let sent = drain(&mut server);
+    let told = sent.iter().filter_map(|transmit| {
+        let message = Message::parse(&transmit.payload).unwrap();
+        let notification = message.is(Class::Request, Method::Notify);
+        notification.then(|| message.name().map(str::to_owned))
+    });
+    (told.collect(), server)
+}
+
+#[test]
+fn nobody_is_told_of_a_caller_who_has_left() {
+    let (told, _) = told_elsewhere(|_, _, _, _| {});
+    assert_eq!(told, [Some("alice".into())], "control");
+    let (told, mut server) = told_elsewhere(|server, now, alice, _| {
+        let leave = alice.signed(Method::Register, |r| r.lifetime(0));
+        assert_eq!(error_of(&ask(server, now, ALICE, &leave)), None);
+    });
+    assert_eq!(told, []);
+    // Nor where he was, nor is she told that he is silent.
+    server.handle_timeout(Instant::now() + Duration::from_secs(60));
+    assert!(drain(&mut server).is_empty());
+    assert_eq!(server.poll_timeout(), None);
+}
+
+#[test]
+fn nobody_is_told_of_a_caller_who_is_elsewhere_now() {
+    let (told, _) = told_elsewhere(|server, now, alice, _| {
+        alice.moves(server, now, "203.0.113.17:50000");
+        assert_eq!(alice.registers(server, now), 1);
+    });
+    assert_eq!(told, []);
+}
+
+#[test]
+fn who_leaves_takes_nobody_elses_call_along() {
+    let (told, _) = told_elsewhere(|server, now, _, _| {
+        let mut carol = Someone::new(server, now, "carol", "198.51.100.9:40000");
+        assert_eq!(carol.register(server, now), None);
+        let leave = carol.signed(Method::Register, |r| r.lifetime(0));
+        assert_eq!(error_of(&ask(server, now, carol.from, &leave)), None);
+    });
+    assert_eq!(told, [Some("alice".into())]);
+}
+
 #[test]
 fn a_silent_target_is_asked_again_and_then_given_up() {
     let now = Instant::now();
@@ -288,6 +348,91 @@ fn a_silent_target_is_asked_again_and_then_given_up() {
 }
 
 #[test]
+fn everything_that_comes_is_counted_once() {
+    let now = Instant::now();
+    let message = |class, method| Builder::new(class, method, [5; 12]);
+    let seal = message(Class::Success, Method::Notify).seal(&[2; 80]);
+    let unknown = |method| Builder::request(method, [5; 12]).raw(Attribute::EvenPort, &[]);
+    let register = || Builder::request(Method::Register, [5; 12]);
+    let counted = |bytes: &[u8]| {
+        let mut server = whole_server(now);
+        server.handle_input(now, 0, at(ALICE), bytes);
+        let stats = server.stats();
+        let all = [
+            ("bindings", stats.bindings),
+            ("refused", stats.refused),
+            ("too short", stats.too_short),
+            ("garbage", stats.garbage),
+            ("ignored", stats.ignored),
+        ];
+        let counted = all.into_iter().filter(|(_, count)| *count > 0);
+        (counted.collect(), drain(&mut server).len())
+    };
+    for (what, bytes, counter, answers) in [
+        (
+            "binding",
+            wire::binding_request([5; 12], None),
+            "bindings",
+            1,
+        ),
+        (
+            "binding indication",
+            message(Class::Indication, Method::Binding).finish(),
+            "ignored",
+            0,
+        ),
+        (
+            "binding success",
+            message(Class::Success, Method::Binding).finish(),
+            "ignored",
+            0,
+        ),
+        (
+            "register error",
+            message(Class::Error, Method::Register).finish(),
+            "ignored",
+            0,
+        ),
+        (
+            "notify request",
+            message(Class::Request, Method::Notify).finish(),
+            "ignored",
+            0,
+        ),
+        ("an answer to no notify", seal.finish(), "ignored", 0),
+        (
+            "unknown attribute",
+            unknown(Method::Binding).finish(),
+            "refused",
+            1,
+        ),
+        (
+            "the same of ours",
+            unknown(Method::Register).pad_to(300).finish(),
+            "refused",
+            1,
+        ),
+        (
+            "the same, short",
+            unknown(Method::Register).finish(),
+            "too short",
+            0,
+        ),
+        (
+            "without a cookie",
+            register().pad_to(300).finish(),
+            "refused",
+            1,
+        ),
+        ("the same, short", register().finish(), "too short", 0),
+        ("no message", b"no message at all".to_vec(), "garbage", 0),
+    ] {
+        let expected: (Vec<(&str, u64)>, usize) = (vec![(counter, 1)], answers);
+        assert_eq!(counted(&bytes), expected, "{what}");
+    }
+}
+
+#[test]
 fn a_flood_from_one_neighbourhood_does_not_drown_another() {
     let now = Instant::now();
     let mut server = whole_server(now);
@@ -314,6 +459,7 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
         Attribute::ChangeRequest,
         Attribute::ResponsePort,
         Attribute::Bounced,
+        Attribute::EvenPort, // required, and unknown to all but the relay
     ];
     let value = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..40),
@@ -335,6 +481,7 @@ proptest! {
         for request in requests {
             let binding = Message::parse(&request).is_ok_and(|m| m.method() == Method::Binding);
             server.handle_input(now, 0, at(ALICE), &request);
+            prop_assert!(!server.remembers(0, at(ALICE)));
             for answer in drain(&mut server) {
                 prop_assert_eq!(answer.to.ip(), at(ALICE).ip());
                 prop_assert!(binding || answer.payload.len() <= request.len());

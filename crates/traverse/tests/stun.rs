@@ -47,6 +47,25 @@ fn with_one_address_the_server_says_what_it_cannot() {
     assert_eq!(message.other_address(), None);
 }
 
+#[test]
+fn who_wants_what_is_unknown_is_told_so_and_it_is_no_better_amplifier_than_binding() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let plain = wire::binding_request([3; 12], None);
+    let success = ask(&mut server, now, ALICE, &plain).payload;
+    for unknown in 1..20 {
+        let request = (0..unknown)
+            .fold(Builder::request(Method::Binding, [3; 12]), |request, _| {
+                request.raw(Attribute::EvenPort, &[])
+            });
+        let request = request.finish();
+        let answer = ask(&mut server, now, ALICE, &request);
+        assert_eq!(error_of(&answer), Some(code::UNKNOWN_ATTRIBUTE));
+        assert!(answer.payload.len() <= success.len(), "{unknown}");
+    }
+    assert_eq!(server.stats().refused, 19);
+}
+
 /// A Binding request as RFC 3489 has it, with a CHANGE-REQUEST.
 fn classic(change: u8) -> Vec<u8> {
     let mut request = vec![0, 1, 0, 8];

@@ -63,13 +63,14 @@ impl Log {
     pub fn ended(&self, stats: &Stats) {
         let text = format!(
             "ended: {} bindings, {} registrations, {} connects, {} introduced, {} refused; \
-             dropped: {} garbage, {} over the rate, {} too short",
+             dropped: {} garbage, {} ignored, {} over the rate, {} too short",
             stats.bindings,
             stats.registrations,
             stats.connects,
             stats.introduced,
             stats.refused,
             stats.garbage,
+            stats.ignored,
             stats.limited,
             stats.too_short,
         );

@@ -1,6 +1,7 @@
 //! `rendezvous`: a STUN server with RFC 5780 behaviour discovery, and the
 //! introducer of peers.
 
+mod heard;
 mod log;
 mod relay;
 mod serve;
@@ -46,11 +47,12 @@ struct Args {
     /// Names that may be registered at once
     #[arg(long, default_value_t = MOST_NAMES, value_parser = clap::value_parser!(u32).range(1..))]
     max_names: u32,
-    #[command(flatten)]
-    relay: relay::Args,
     /// JSON lines instead of text
     #[arg(long)]
     json: bool,
+    // Last, since what follows it would stand under its heading.
+    #[command(flatten)]
+    relay: relay::Args,
 }
 
 fn main() -> ExitCode {
@@ -100,13 +102,32 @@ fn addresses(args: &Args) -> anyhow::Result<Vec<SocketAddr>> {
         alt_port != args.port,
         "--alt-port {alt_port} is --port: behaviour discovery needs two"
     );
-    anyhow::ensure!(
-        args.alt_ip != Some(args.ip),
-        "--alt-ip {} is --ip: behaviour discovery needs two",
-        args.ip
-    );
+    if let Some(alt_ip) = args.alt_ip {
+        two_addresses(args.ip, alt_ip)?;
+    }
     Ok(std::iter::once(args.ip)
         .chain(args.alt_ip)
         .flat_map(|ip| [args.port, alt_port].map(|port| SocketAddr::new(ip, port)))
         .collect())
+}
+
+/// Each client must be able to speak to both, and each must be bound alone.
+fn two_addresses(ip: IpAddr, alt_ip: IpAddr) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        alt_ip != ip,
+        "--alt-ip {alt_ip} is --ip: behaviour discovery needs two"
+    );
+    anyhow::ensure!(
+        alt_ip.is_ipv4() == ip.is_ipv4(),
+        "--alt-ip {alt_ip} and --ip {ip} are of different families: clients of one could not be \
+         answered from the other"
+    );
+    for (option, ip) in [("--ip", ip), ("--alt-ip", alt_ip)] {
+        anyhow::ensure!(
+            !ip.is_unspecified(),
+            "{option} {ip} takes every address of this machine, and leaves none for the other: \
+             name the two, as --ip and --alt-ip"
+        );
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The hands: sockets and a clock for the brain in `traverse`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -9,8 +9,10 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use traverse::introduce::server::Server;
+use traverse::io::Transmit;
 use traverse::relay::server::Command;
 
+use crate::heard::Heard;
 use crate::log::Log;
 use crate::relay::Sockets;
 use crate::socket::Socket;
@@ -24,6 +26,7 @@ pub struct Shared {
     server: Mutex<Server>,
     sockets: Vec<Socket>,
     relayed: Sockets,
+    heard: Mutex<Heard>,
     log: Log,
     /// The brain's next timeout may have changed.
     changed: Notify,
@@ -34,11 +37,10 @@ pub struct Shared {
 /// # Errors
 /// When a socket cannot be bound.
 pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow::Result<()> {
-    let heard = Arc::default();
     let mut sockets = Vec::with_capacity(addresses.len());
     for address in addresses {
-        let socket = Socket::bind(*address, &heard)
-            .with_context(|| format!("cannot listen on {address} (UDP)"))?;
+        let socket =
+            Socket::bind(*address).with_context(|| format!("cannot listen on {address} (UDP)"))?;
         sockets.push(socket);
     }
     let mut listeners = Vec::with_capacity(addresses.len());
@@ -53,6 +55,7 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
         server: Mutex::new(server),
         sockets,
         relayed: Sockets::new(addresses[0].ip()),
+        heard: Mutex::default(),
         log,
         changed: Notify::new(),
     });
@@ -91,12 +94,16 @@ async fn receive(shared: Arc<Shared>, index: usize) {
             server.handle_icmp(Instant::now(), to, icmp, &buffer[..length]);
         }
         for _ in 0..TURN {
-            let Ok((length, from)) = socket.try_recv(&mut buffer) else {
+            let Ok((length, from, at)) = socket.try_recv(&mut buffer) else {
                 break;
             };
             let mut server = shared.lock();
             server.handle_input(Instant::now(), index, from, &buffer[..length]);
-            shared.flush(&mut server);
+            let known = server.remembers(index, from);
+            if let Some(at) = at.filter(|_| known) {
+                shared.heard().note(from, at);
+            }
+            shared.flush(&mut server, at.map(|at| (from, at)));
         }
         shared.changed.notify_one();
         tokio::task::yield_now().await;
@@ -115,7 +122,7 @@ async fn receive_relayed(shared: Arc<Shared>, port: u16, socket: Arc<UdpSocket>)
             if let Some(relay) = server.relaying().filter(|_| length < buffer.len()) {
                 relay.handle_relayed(Instant::now(), port, from, &buffer[..length]);
             }
-            shared.flush(&mut server);
+            shared.flush(&mut server, None);
         }
         tokio::task::yield_now().await;
     }
@@ -138,7 +145,7 @@ async fn keep_time(shared: &Arc<Shared>) {
         }
         let mut server = shared.lock();
         server.handle_timeout(Instant::now());
-        shared.flush(&mut server);
+        shared.flush(&mut server, None);
     }
 }
 
@@ -148,11 +155,29 @@ impl Shared {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flush(self: &Arc<Self>, server: &mut Server) {
+    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what the brain wants, after a datagram of this client to this
+    /// address of ours if there was one.
+    fn flush(self: &Arc<Self>, server: &mut Server, asked: Option<(SocketAddr, IpAddr)>) {
         self.relay(server);
-        while let Some(transmit) = server.poll_transmit() {
+        while let Some(Transmit {
+            socket,
+            to,
+            payload,
+            ..
+        }) = server.poll_transmit()
+        {
+            let from = match asked {
+                Some((client, at)) if client == to => Some(at),
+                // Its host, where it wants the answer at another port.
+                Some((client, at)) if client.ip() == to.ip() => self.heard().at(to).or(Some(at)),
+                _ => self.heard().at(to),
+            };
             // A full send buffer loses a datagram, as the network may.
-            let _ = self.sockets[transmit.socket].try_send(&transmit.payload, transmit.to);
+            let _ = self.sockets[socket].try_send(&payload, to, from);
         }
         while let Some(event) = server.poll_event() {
             self.log.event(&event);

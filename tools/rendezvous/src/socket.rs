@@ -2,11 +2,9 @@
 //! listens on all of them: a NAT lets in nothing else. It tells the ICMP errors
 //! about what it sent, too.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
@@ -18,42 +16,19 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use wire::Icmp;
 
-/// Clients whose address here is remembered; beyond it all are forgotten, and
-/// the next packet of each tells it anew.
-const MOST: usize = 256 * 1024;
-
-/// Which of our addresses each client spoke to last, on any socket.
-#[derive(Default)]
-pub struct Heard(Mutex<HashMap<SocketAddr, IpAddr>>);
-
-impl Heard {
-    fn note(&self, client: SocketAddr, at: IpAddr) {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.len() >= MOST {
-            heard.clear();
-        }
-        heard.insert(client, at);
-    }
-
-    fn at(&self, client: SocketAddr) -> Option<IpAddr> {
-        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.get(&client).copied()
-    }
-}
-
 /// A UDP socket of the rendezvous.
 pub struct Socket {
     udp: UdpSocket,
-    /// Where it listens on all addresses.
-    heard: Option<Arc<Heard>>,
+    /// It listens on all addresses.
+    any: bool,
 }
 
 impl Socket {
-    /// Binds; must be called within a tokio runtime. `heard` is one for all.
+    /// Binds; must be called within a tokio runtime.
     ///
     /// # Errors
     /// What `bind(2)` says of that address.
-    pub fn bind(address: SocketAddr, heard: &Arc<Heard>) -> io::Result<Socket> {
+    pub fn bind(address: SocketAddr) -> io::Result<Socket> {
         let raw = RawSocket::new(
             Domain::for_address(address),
             Type::DGRAM,
@@ -77,7 +52,7 @@ impl Socket {
         raw.bind(&address.into())?;
         Ok(Socket {
             udp: UdpSocket::from_std(raw.into())?,
-            heard: any.then(|| Arc::clone(heard)),
+            any,
         })
     }
 
@@ -105,29 +80,25 @@ impl Socket {
         }
     }
 
-    /// One datagram, if there is one.
+    /// One datagram, if there is one: its length, who sent it and, where we
+    /// listen on all addresses, to which.
     ///
     /// # Errors
     /// `WouldBlock`, and those of the socket.
-    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let Some(heard) = &self.heard else {
-            return self.udp.try_recv_from(buffer);
-        };
-        let (length, from, at) = self
-            .udp
-            .try_io(Interest::READABLE, || recv_with_address(&self.udp, buffer))?;
-        if let Some(at) = at {
-            heard.note(from, at);
+    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+        if !self.any {
+            let (length, from) = self.udp.try_recv_from(buffer)?;
+            return Ok((length, from, None));
         }
-        Ok((length, from))
+        self.udp
+            .try_io(Interest::READABLE, || recv_with_address(&self.udp, buffer))
     }
 
-    /// Sends one datagram, from the address where its receiver was heard.
+    /// Sends one datagram, from this address of ours if one is given.
     ///
     /// # Errors
     /// Those of the socket; a full buffer is `WouldBlock`.
-    pub fn try_send(&self, payload: &[u8], to: SocketAddr) -> io::Result<()> {
-        let from = self.heard.as_ref().and_then(|heard| heard.at(to));
+    pub fn try_send(&self, payload: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
         let send = || match from {
             None => self.udp.try_send_to(payload, to).map(drop),
             Some(from) => self.udp.try_io(Interest::WRITABLE, || {
@@ -229,13 +200,13 @@ mod tests {
 
     #[tokio::test]
     async fn answers_from_the_address_that_was_asked() {
-        let server = Socket::bind("0.0.0.0:0".parse().unwrap(), &Arc::default()).unwrap();
+        let server = Socket::bind("0.0.0.0:0".parse().unwrap()).unwrap();
         let port = server.udp.local_addr().unwrap().port();
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         for asked in ["127.0.0.2", "127.0.0.3"] {
             client.send_to(b"hello", (asked, port)).await.unwrap();
             let mut buffer = [0; 64];
-            let (length, from) = loop {
+            let (length, from, at) = loop {
                 server.readable().await.unwrap();
                 if let Ok(received) = server.try_recv(&mut buffer) {
                     break received;
@@ -245,7 +216,7 @@ mod tests {
                 (&buffer[..length], from),
                 (&b"hello"[..], client.local_addr().unwrap())
             );
-            server.try_send(b"hello yourself", from).unwrap();
+            server.try_send(b"hello yourself", from, at).unwrap();
             let (_, from) = client.recv_from(&mut buffer).await.unwrap();
             assert_eq!(from.ip(), asked.parse::<IpAddr>().unwrap());
         }
@@ -253,17 +224,17 @@ mod tests {
 
     #[tokio::test]
     async fn tells_what_comes_back_and_loses_nothing_for_it() {
-        let server = Socket::bind("127.0.0.1:0".parse().unwrap(), &Arc::default()).unwrap();
+        let server = Socket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let gone = closed.local_addr().unwrap();
         drop(closed);
         let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut buffer = [0; 64];
         server.udp.writable().await.unwrap();
-        server.try_send(b"anybody?", gone).unwrap();
+        server.try_send(b"anybody?", gone, None).unwrap();
         // On loopback the error is there before the call returns.
         server
-            .try_send(b"hello", client.local_addr().unwrap())
+            .try_send(b"hello", client.local_addr().unwrap(), None)
             .unwrap();
         let hello = client.recv_from(&mut buffer);
         let hello = tokio::time::timeout(std::time::Duration::from_secs(5), hello);

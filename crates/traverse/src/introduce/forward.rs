@@ -181,6 +181,18 @@ impl Introductions {
         self.by_notification.get(transaction)
     }
 
+    /// A name has left: what it asked for is nobody's any more.
+    pub(super) fn forget_calls_of(&mut self, caller: &str) {
+        let left = self
+            .by_notification
+            .extract_if(|_, introduction| introduction.caller == caller);
+        for (transaction, introduction) in left {
+            // Where an answer has put off its turn, the earlier one comes to nothing.
+            self.schedule.remove(&(introduction.next(), transaction));
+            self.by_asker.remove(&introduction.asker);
+        }
+    }
+
     /// Everything that is due now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Due> {
         let mut due = Vec::new();

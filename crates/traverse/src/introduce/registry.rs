@@ -1,7 +1,8 @@
 //! Names, the keys that own them, and where their owners are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cookie;
@@ -59,8 +60,14 @@ pub enum Refusal {
 /// The table of names.
 #[derive(Debug)]
 pub struct Registry {
-    names: HashMap<String, Registration>,
+    names: HashMap<Arc<str>, Registration>,
+    /// One entry for each name: who has ended first is found at once, however
+    /// many there are, since anybody may ask for room as often as it likes.
+    ends: BTreeSet<(Instant, Arc<str>)>,
     most: usize,
+    /// Names looked at to make room.
+    #[cfg(test)]
+    looked: usize,
 }
 
 impl Registry {
@@ -68,7 +75,10 @@ impl Registry {
     pub fn new(most: usize) -> Self {
         Registry {
             names: HashMap::new(),
+            ends: BTreeSet::new(),
             most,
+            #[cfg(test)]
+            looked: 0,
         }
     }
 
@@ -98,7 +108,15 @@ impl Registry {
             }
             _ => self.make_room(now)?,
         }
-        let asked = self.names.get(name).map_or(0, |held| held.asked);
+        let before = self.names.remove_entry(name);
+        let asked = before.as_ref().map_or(0, |(_, held)| held.asked);
+        let name: Arc<str> = match before {
+            Some((name, held)) => {
+                self.ends.remove(&(held.expires, Arc::clone(&name)));
+                name
+            }
+            None => name.into(),
+        };
         let Place {
             key,
             address,
@@ -114,7 +132,8 @@ impl Registry {
             sequence,
             asked,
         };
-        self.names.insert(name.to_owned(), registration);
+        self.ends.insert((registration.expires, Arc::clone(&name)));
+        self.names.insert(name, registration);
         Ok(())
     }
 
@@ -142,18 +161,18 @@ impl Registry {
             .count()
     }
 
-    /// When it is full, names whose hold is over are forgotten, then those
-    /// that are merely held; a living registration never.
+    /// When it is full, the name that has ended first is forgotten, whether it
+    /// is held or not; a living registration never.
     fn make_room(&mut self, now: Instant) -> Result<(), Refusal> {
-        if self.names.len() < self.most {
-            return Ok(());
-        }
-        self.names.retain(|_, held| now < held.expires + HOLD);
-        if self.names.len() >= self.most {
-            self.names.retain(|_, held| now < held.expires);
-        }
-        if self.names.len() >= self.most {
-            return Err(Refusal::Full);
+        while self.names.len() >= self.most {
+            #[cfg(test)]
+            {
+                self.looked += 1;
+            }
+            let ended = self.ends.first().filter(|(expires, _)| *expires <= now);
+            let (_, name) = ended.cloned().ok_or(Refusal::Full)?;
+            self.ends.pop_first();
+            self.names.remove(&name);
         }
         Ok(())
     }
@@ -230,6 +249,50 @@ mod tests {
         let third = |registry: &mut Registry, at| registry.register(at, "c", 1, LIFETIME, place(3));
         assert_eq!(third(&mut registry, start), Err(Refusal::Full));
         assert_eq!(third(&mut registry, start + LIFETIME), Ok(()));
+    }
+
+    #[test]
+    fn room_is_made_of_the_name_that_ended_first_and_of_no_other() {
+        let mut registry = Registry::new(2);
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        for (name, key, at) in [("b", 2, start), ("a", 1, start + second)] {
+            registry
+                .register(at, name, 1, LIFETIME, place(key))
+                .unwrap();
+        }
+        let later = start + LIFETIME + second;
+        let register = |registry: &mut Registry, name: &str, key| {
+            registry.register(later, name, 2, LIFETIME, place(key))
+        };
+        assert_eq!(register(&mut registry, "c", 3), Ok(()));
+        assert_eq!(register(&mut registry, "a", 9), Err(Refusal::Taken));
+        assert_eq!(register(&mut registry, "a", 1), Ok(()), "it is alive again");
+        assert_eq!(register(&mut registry, "b", 2), Err(Refusal::Full));
+    }
+
+    #[test]
+    fn a_full_table_is_not_searched_for_each_who_asks() {
+        const MOST: usize = 1000;
+        let mut registry = Registry::new(MOST);
+        let start = Instant::now();
+        let step = Duration::from_millis(1);
+        for n in 0..MOST as u32 {
+            registry
+                .register(start + step * n, &n.to_string(), 1, LIFETIME, place(1))
+                .unwrap();
+        }
+        for n in 0..MOST {
+            let new = registry.register(start, &format!("new-{n}"), 1, LIFETIME, place(2));
+            assert_eq!(new, Err(Refusal::Full));
+        }
+        // Nor where there is room for one and no more, time after time.
+        for n in 0..MOST as u32 {
+            let (at, name) = (start + LIFETIME + step * n, format!("new-{n}"));
+            assert_eq!(registry.register(at, &name, 1, LIFETIME, place(2)), Ok(()));
+        }
+        assert!(registry.looked <= 3 * MOST, "{}", registry.looked);
+        assert_eq!((registry.names.len(), registry.ends.len()), (MOST, MOST));
     }
 
     #[test]

@@ -60,10 +60,12 @@ pub struct Stats {
     pub connects: u64,
     /// Introductions that both sides learned of.
     pub introduced: u64,
-    /// Requests refused with an error answer.
+    /// Requests refused with an error answer that was sent.
     pub refused: u64,
     /// Datagrams that are not STUN, or malformed, or of an unknown method.
     pub garbage: u64,
+    /// Messages that ask nothing: indications, and answers that nobody waits for.
+    pub ignored: u64,
     /// Requests over the rate of their prefix.
     pub limited: u64,
     /// Requests dropped because the answer would have been longer.
@@ -114,6 +116,8 @@ pub struct Server {
     introductions: Introductions,
     bounces: Bounces,
     relay: Option<Relay>,
+    /// Whose registration was accepted last.
+    greeted: Option<SocketAddr>,
     rng: ChaCha20Rng,
     stats: Stats,
     transmits: VecDeque<Transmit>,
@@ -140,6 +144,7 @@ impl Server {
             introductions: Introductions::default(),
             bounces: Bounces::default(),
             relay: None,
+            greeted: None,
             rng: ChaCha20Rng::from_seed(config.secret),
             stats: Stats::default(),
             transmits: VecDeque::new(),
@@ -184,10 +189,14 @@ impl Server {
         };
         if inbound.message.method() == Method::Notify {
             // Answers to what we sent ourselves are not requests to be limited.
-            return self.notify_answered(&inbound);
+            if self.notify_answered(&inbound).is_none() {
+                self.stats.ignored += 1;
+            }
+            return;
         }
         if inbound.message.class() != Class::Request {
             // Binding indications keep a mapping open (RFC 8489 §3): nothing to say.
+            self.stats.ignored += 1;
             if let Some(relay) = &mut self.relay {
                 relay.heard(now, socket, from);
             }
@@ -199,10 +208,7 @@ impl Server {
         }
         let unknown = inbound.message.unknown_required();
         if !unknown.is_empty() {
-            let answer = Builder::error(&inbound.message, code::UNKNOWN_ATTRIBUTE)
-                .unknown_attributes(&unknown);
-            self.stats.refused += 1;
-            return self.push(inbound.socket, inbound.from, answer.finish());
+            return self.refuse_unknown(&inbound, &unknown);
         }
         let refusal = match inbound.message.method() {
             Method::Binding => self.binding(&inbound),
@@ -215,6 +221,15 @@ impl Server {
         if let Err(code) = refusal {
             self.refuse(&inbound, code);
         }
+    }
+
+    /// Whether the datagram that was taken just now is of somebody who may be
+    /// sent something later, unasked. It has brought a cookie back; hands that
+    /// listen on several addresses keep for it, and for nobody else, which it
+    /// spoke to.
+    pub fn remembers(&mut self, socket: SocketId, from: SocketAddr) -> bool {
+        let relay = self.relay.as_ref();
+        self.greeted.take() == Some(from) || relay.is_some_and(|relay| relay.serves(socket, from))
     }
 
     /// A message of TURN: an allocation's traffic is limited by its own rate,
@@ -282,18 +297,19 @@ impl Server {
         });
     }
 
-    /// Answers a request of ours, unless the answer is longer than the request.
-    fn answer(&mut self, inbound: &Inbound<'_>, answer: Builder) {
+    /// Answers a request of ours, unless the answer is longer than the request;
+    /// whether it did.
+    fn answer(&mut self, inbound: &Inbound<'_>, answer: Builder) -> bool {
         let answer = answer.finish();
         if answer.len() > inbound.message.as_bytes().len() {
             self.stats.too_short += 1;
-            return;
+            return false;
         }
         self.push(inbound.socket, inbound.from, answer);
+        true
     }
 
     fn refuse(&mut self, inbound: &Inbound<'_>, code: u16) {
-        self.stats.refused += 1;
         let mut answer = Builder::error(&inbound.message, code);
         if matches!(code, code::UNAUTHENTICATED | code::STALE_NONCE) {
             answer = answer.nonce(&self.cookies.issue(inbound.now, inbound.from));
@@ -302,7 +318,23 @@ impl Server {
                 answer = answer.other_address(other);
             }
         }
-        self.answer(inbound, answer);
+        if self.answer(inbound, answer) {
+            self.stats.refused += 1;
+        }
+    }
+
+    /// Clients of plain STUN do not pad, and RFC 8489 §6.3.1 wants them told:
+    /// a Binding's refusal is an exception as its answer is, which is longer.
+    fn refuse_unknown(&mut self, inbound: &Inbound<'_>, unknown: &[u16]) {
+        let answer =
+            Builder::error(&inbound.message, code::UNKNOWN_ATTRIBUTE).unknown_attributes(unknown);
+        let told = if inbound.message.method() == Method::Binding {
+            self.push(inbound.socket, inbound.from, answer.finish());
+            true
+        } else {
+            self.answer(inbound, answer)
+        };
+        self.stats.refused += u64::from(told);
     }
 
     // ---- STUN and RFC 5780 ----
@@ -311,10 +343,7 @@ impl Server {
         let change = inbound.message.change_request().unwrap_or_default();
         let Some(via) = self.via(inbound.socket, change) else {
             // One address alone: RFC 5780 §6.1 has the attribute unknown then.
-            let answer = Builder::error(&inbound.message, code::UNKNOWN_ATTRIBUTE)
-                .unknown_attributes(&[0x0003]);
-            self.stats.refused += 1;
-            self.push(inbound.socket, inbound.from, answer.finish());
+            self.refuse_unknown(inbound, &[0x0003]);
             return Ok(());
         };
         let mut to = inbound.from;

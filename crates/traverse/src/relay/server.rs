@@ -118,6 +118,11 @@ impl Relay {
         }
     }
 
+    /// Whether an allocation there is open, or being opened.
+    pub fn serves(&self, socket: SocketId, from: SocketAddr) -> bool {
+        self.seats.contains_key(&(socket, from))
+    }
+
     /// A message of TURN that `socket` received.
     pub fn handle_message(
         &mut self,

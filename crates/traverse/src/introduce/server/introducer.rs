@@ -79,6 +79,12 @@ impl Server {
             let Some(introduction) = self.introductions.get(&transaction) else {
                 continue;
             };
+            // Who has left, or is elsewhere itself, does not hear of the answer:
+            // the target would wait for it, and be lost to others.
+            let caller = self.registry.find(now, &introduction.caller);
+            if caller.is_none_or(|caller| caller.address != introduction.asker.address) {
+                continue;
+            }
             let request = Message::parse(&introduction.request).ok();
             let Some(offer) = request.as_ref().and_then(Message::seal) else {
                 continue;
@@ -92,14 +98,11 @@ impl Server {
         self.handle_timeout(now);
     }
 
-    pub(super) fn notify_answered(&mut self, inbound: &Inbound<'_>) {
+    /// `None` if it is no answer to a notification that waits for one.
+    pub(super) fn notify_answered(&mut self, inbound: &Inbound<'_>) -> Option<()> {
         let transaction = inbound.message.transaction();
-        let Some(introduction) = self.introductions.pending(&transaction, inbound.from) else {
-            return;
-        };
-        let Ok(request) = Message::parse(&introduction.request) else {
-            return;
-        };
+        let introduction = self.introductions.pending(&transaction, inbound.from)?;
+        let request = Message::parse(&introduction.request).ok()?;
         let target = self.registry.find(inbound.now, &introduction.target);
         let answer = match (inbound.message.class(), inbound.message.seal(), target) {
             (Class::Success, Some(seal), Some(held)) => Builder::success(&request)
@@ -110,13 +113,13 @@ impl Server {
                 let code = inbound.message.error().unwrap_or(code::FORBIDDEN);
                 Builder::error(&request, code)
             }
-            _ => return,
+            _ => return None,
         };
         let introduced = inbound.message.class() == Class::Success;
         let answer = answer.finish();
         if answer.len() > introduction.request.len() {
             self.stats.too_short += 1;
-            return;
+            return Some(());
         }
         if introduced {
             self.stats.introduced += 1;
@@ -126,6 +129,7 @@ impl Server {
             });
         }
         self.tell_caller(transaction, answer);
+        Some(())
     }
 
     pub(super) fn target_silent(&mut self, transaction: Transaction) {

@@ -79,6 +79,7 @@ impl Server {
                 Refusal::Full => code::INSUFFICIENT_CAPACITY,
             })?;
         self.stats.registrations += 1;
+        self.greeted = (!lifetime.is_zero()).then_some(inbound.from);
         let name = signed.name.to_owned();
         if lifetime.is_zero() && known {
             self.events.push_back(Event::Unregistered { name });
@@ -88,6 +89,9 @@ impl Server {
                 address: inbound.from,
                 key: fingerprint(&key),
             });
+        }
+        if lifetime.is_zero() {
+            self.introductions.forget_calls_of(signed.name);
         }
         let mut answer = Builder::success(&inbound.message)
             .xor_mapped(inbound.from)
