@@ -58,7 +58,10 @@ pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let udp = Udp::bind(SocketAddr::new(ip, 0)).context("no free UDP port")?;
             let port = udp.local_addr().port();
-            eprintln!("chat: UDP port {} is taken: using {port}", args.cport);
+            log::line(format_args!(
+                "chat: UDP port {} is taken: using {port}",
+                args.cport
+            ));
             Ok(udp)
         }
         udp => udp.with_context(|| format!("cannot use UDP {ip} port {}", args.cport)),
@@ -83,8 +86,8 @@ fn ask_for(said: &mut Option<String>, what: &str, default: &str) -> anyhow::Resu
 
 fn ask(what: &str, default: &str) -> anyhow::Result<String> {
     match default {
-        "" => print!("{what}? "),
-        default => print!("{what} [{default}]? "),
+        "" => write!(io::stdout(), "{what}? ")?,
+        default => write!(io::stdout(), "{what} [{default}]? ")?,
     }
     io::stdout().flush()?;
     let mut answer = String::new();

@@ -231,7 +231,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             match event {
                 Event::Connected { path, .. } => {
                     if path.relayed {
-                        eprintln!("punch: relayed, and still looking for a direct path");
+                        log::line(format_args!(
+                            "punch: relayed, and still looking for a direct path"
+                        ));
                     }
                     connected = Some((path, Instant::now()));
                 }
@@ -269,10 +271,14 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let name = &self.settings.name;
         match event {
             Event::Registered(mapped) => {
-                eprintln!("punch: registered as {name}, seen at {mapped}");
+                log::line(format_args!(
+                    "punch: registered as {name}, seen at {mapped}"
+                ));
                 self.ask_gateway(mapped);
                 if self.args.peer.is_none() {
-                    eprintln!("punch: waiting for a peer: punch --name THEM --peer {name}");
+                    log::line(format_args!(
+                        "punch: waiting for a peer: punch --name THEM --peer {name}"
+                    ));
                 }
             }
             Event::Refused(code::NAME_TAKEN) => anyhow::bail!(
@@ -291,7 +297,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 fingerprint(&now),
                 self.settings.home.known_peers_path().display()
             ),
-            Event::ServerSilent => eprintln!("punch: no answer from {} yet", self.settings.server),
+            Event::ServerSilent => log::line(format_args!(
+                "punch: no answer from {} yet",
+                self.settings.server
+            )),
             Event::Introduced {
                 peer,
                 key,
@@ -304,9 +313,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     Role::Caller => "introduced to",
                     Role::Target => "called by",
                 };
-                eprintln!("punch: {how} {peer}, seen at {address}");
+                log::line(format_args!("punch: {how} {peer}, seen at {address}"));
                 if let Some(announced) = announced(&plan, role, &self.limits) {
-                    eprintln!("punch: {announced}");
+                    log::line(format_args!("punch: {announced}"));
                 }
                 self.plan = Some((role, plan));
                 if !self.settings.known.contains_key(&peer) {

@@ -1,0 +1,32 @@
+"""How the tools end; argv: which story."""
+
+import subprocess
+import sys
+
+from nodes import S1, check, done
+from peers import end, line, start
+
+
+def unheard():
+    """Nobody reads stderr: no tool panics for it."""
+    for words, wanted in (
+        (("punch", "--name", "bob", "--peer", "nobody", "--timeout", "0.5"), 1),
+        (("natprobe", "--s1", "1.2.3:x"), 2),
+        (("rendezvous", "--port", "0"), 2),
+        (("nattrace", "table", "--json", "--table", "nix"), 1),
+        (("chat", "--name", "bob", "--server", "1.2.3:x"), 2),
+    ):
+        for what, to in (("a full disk", "2>/dev/full"), ("no reader", "2> >(exec true)")):
+            told = subprocess.run(("ip", "netns", "exec", "alice", "bash", "-c", f"exec {' '.join(words)} {to} >/dev/null </dev/null"), timeout=20)
+            check(f"{words[0]}, with {what} for its log, ends as ever", told.returncode == wanted, told.returncode)
+    waits = start("bob", "punch", "--name", "bob", "--json", "--timeout", "20")
+    line(waits, "registered as")
+    waits.stderr.close()
+    code, _, log = end(start("alice", "punch", "--name", "alice", "--peer", "bob"))
+    check("punch whose reader goes in the middle of it is reached", code == 0, log)
+    check("and ends well itself", waits.wait(timeout=20) == 0, waits.returncode)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    done()
