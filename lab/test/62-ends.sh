@@ -5,3 +5,4 @@ source "${BASH_SOURCE[0]%/*}/words.sh"
 [[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
 
 story full-cone open ends.py unheard
+story full-cone open ends.py twice

@@ -27,6 +27,22 @@ def unheard():
     check("and ends well itself", waits.wait(timeout=20) == 0, waits.returncode)
 
 
+def twice():
+    """One name in one home is used by one process at a time."""
+    for holder in (("punch",), ("chat", "--stay")):
+        first = start("alice", *holder, "--name", "carol", stdin=subprocess.PIPE)
+        check(f"{holder[0]} has the name", line(first, "carol.* seen at") is not None)
+        for words in (("punch",), ("punch", "--peer", "bob"), ("chat",)):
+            code, said, log = end(start("alice", *words, "--name", "carol", stdin=subprocess.DEVNULL))
+            check(f"{' '.join(words)} of the same name: exit 2, nothing on stdout, and it says who has it",
+                  code == 2 and not said and f"in use at {S1}" in log and f"by process {first.pid}:" in log, (code, said, log))
+        check("and the first goes on", first.poll() is None)
+        first.terminate()
+        end(first)
+    code, _, log = end(start("alice", "punch", "--name", "carol", "--peer", "nobody", "--timeout", "0.5"))
+    check("once it has ended the name is free", code == 1, log)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
     done()

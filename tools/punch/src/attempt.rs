@@ -53,6 +53,8 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let limits = args.limits()?;
     let known = args.nat.as_deref().map(nat).transpose()?;
     let settings = settings(args).await?;
+    // Another of this name would take it over: none can, as long as we run.
+    let _claim = settings.home.claim(&settings.name, settings.server)?;
     let any = match settings.server {
         SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
         SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
