@@ -6,3 +6,4 @@ source "${BASH_SOURCE[0]%/*}/words.sh"
 
 story full-cone open ends.py unheard
 story full-cone open ends.py twice
+story port-restricted open ends.py patience

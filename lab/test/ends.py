@@ -1,5 +1,8 @@
 """How the tools end; argv: which story."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -41,6 +44,21 @@ def twice():
         end(first)
     code, _, log = end(start("alice", "punch", "--name", "carol", "--peer", "nobody", "--timeout", "0.5"))
     check("once it has ended the name is free", code == 1, log)
+
+
+def patience():
+    """Who is not introduced in time is told why, however short that time was."""
+    mute = start("bob", "punch", "--name", "bob")
+    line(mute, "waiting for a peer")
+    os.kill(mute.pid, signal.SIGSTOP)
+    for seconds in ("2", "4"):
+        code, said, log = end(start("alice", "punch", "--name", "alice", "--peer", "bob", "--json", "--timeout", seconds))
+        check(f"a silent peer, given {seconds} s: exit 1, PEER_SILENT", code == 1 and json.loads(said)["cause"]["code"] == "PEER_SILENT", said + log)
+    code, said, log = end(start("alice", "punch", "--name", "alice", "--peer", "bob", "--json", "--timeout", "0.1"))
+    check("no time to ask: exit 2, and it is the time that is blamed", code == 2 and "a longer --timeout" in log, said + log)
+    os.kill(mute.pid, signal.SIGCONT)
+    mute.terminate()
+    end(mute)
 
 
 if __name__ == "__main__":

@@ -344,6 +344,12 @@ impl Endpoint {
         })
     }
 
+    /// Has the server been asked to introduce us to that peer, whom it knows?
+    pub fn is_asked_for(&self, peer: &str) -> bool {
+        let mut calls = self.calls.iter();
+        calls.any(|call| call.peer == peer && call.asked)
+    }
+
     fn questions(&mut self) -> impl Iterator<Item = &mut Question> {
         let bracket = self.bracket.iter_mut();
         let bracket = bracket.flat_map(|b| [&mut b.before, &mut b.after]);
