@@ -5,5 +5,6 @@ source "${BASH_SOURCE[0]%/*}/words.sh"
 [[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
 
 story full-cone open ends.py unheard
+story full-cone open ends.py unwritten
 story full-cone open ends.py twice
 story port-restricted open ends.py patience

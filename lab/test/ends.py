@@ -30,6 +30,22 @@ def unheard():
     check("and ends well itself", waits.wait(timeout=20) == 0, waits.returncode)
 
 
+def unwritten():
+    """A report that cannot be written is no success; one that nobody wants is none of ours to judge."""
+    def ends(to):
+        waits = start("bob", "punch", "--name", "bob", "--timeout", "20")
+        line(waits, "registered as")
+        words = "exec punch --name alice --peer bob --json --quick " + to
+        told = subprocess.run(("ip", "netns", "exec", "alice", "bash", "-c", words), stderr=subprocess.PIPE, text=True, timeout=20)
+        end(waits)
+        return told.returncode, told.stderr
+
+    code, log = ends(">/dev/full")
+    check("punch whose disk is full: exit 2, and it says so", code == 2 and "No space left" in log, (code, log))
+    code, log = ends("> >(exec true)")
+    check("punch whose reader has gone: its outcome", code == 0, (code, log))
+
+
 def twice():
     """One name in one home is used by one process at a time."""
     for holder in (("punch",), ("chat", "--stay")):

@@ -144,7 +144,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     };
     drop(attempt);
     let kept = trace.map(Trace::end);
-    Ok(report.print(args.json, kept))
+    report.print(args.json, kept)
 }
 
 pub struct Attempt<'a, W> {

@@ -1,10 +1,11 @@
 //! What came of it: one sentence, or one JSON object.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use traverse::plan::{Limits, Plan, Strategy};
 use traverse::punch::{Burst, Measured, Path, Role};
@@ -40,17 +41,23 @@ pub struct Report {
 
 impl Report {
     /// Prints it and says with what to exit.
-    pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> ExitCode {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> anyhow::Result<ExitCode> {
         let text = match json {
             true => self.to_json(trace).to_string(),
             false => self.sentence(),
         };
-        // A broken pipe does not change the outcome.
-        let _ = writeln!(std::io::stdout(), "{text}");
-        match self.outcome {
+        match writeln!(std::io::stdout(), "{text}") {
+            // Whoever read has read enough: that does not change the outcome.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            result => result.context("writing to standard output")?,
+        }
+        Ok(match self.outcome {
             Outcome::Connected(_) => ExitCode::SUCCESS,
             Outcome::Failed(_) => ExitCode::from(1),
-        }
+        })
     }
 
     fn to_json(&self, trace: Option<Vec<Seen>>) -> Value {
