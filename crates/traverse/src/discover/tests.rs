@@ -395,12 +395,21 @@ fn the_question_what_came_back_costs_no_time() {
 #[test]
 fn what_the_server_cannot_tell_is_not_taken_for_silence() {
     use Server::*;
-    for server in [Old, OneAddress, IgnoresChange, OtherIsDead, Untold] {
+    for server in [
+        Old,
+        OneAddress,
+        IgnoresChange,
+        OtherIsDead,
+        FarthestIsDead,
+        Untold,
+    ] {
         for name in ["restricted", "port-restricted", "masquerade", "symmetric"] {
             let report = Scene::named(name).server(server).run();
             assert_eq!(report.unsolicited, None, "{name}: {report:#?}");
         }
     }
+    let cone = Scene::named("full-cone").server(FarthestIsDead).run();
+    assert_eq!(cone.behaviour.filtering, None, "{cone:#?}");
     // The port of one socket has a past, and with it another one's fate.
     let report = Scene::named("port-restricted").server(OneBounces).run();
     assert_eq!(report.unsolicited, None);

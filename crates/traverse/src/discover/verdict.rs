@@ -1,6 +1,6 @@
 //! What the answers, and the silences, mean.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::report::{
@@ -17,7 +17,6 @@ use crate::nat::{
 pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
     let mut bench = Bench {
         s1: discover.config.s1,
-        s2: discover.config.s2.map(|s2| s2.ip()),
         locals: &discover.locals,
         other: discover.other,
         trials: &discover.trials,
@@ -108,7 +107,6 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
 /// The evidence, and the remarks made while looking at it.
 struct Bench<'a> {
     s1: SocketAddr,
-    s2: Option<IpAddr>,
     locals: &'a [SocketAddr],
     other: Option<SocketAddr>,
     trials: &'a [Trial],
@@ -235,13 +233,10 @@ impl Bench<'_> {
         // It must have spoken from there to somebody who had asked there.
         let proof = match asks {
             Asks::OtherPort => SocketAddr::new(s1.ip(), other.port()),
-            _ => SocketAddr::new(self.s2.unwrap_or(other.ip()), s1.port()),
+            _ => other,
         };
-        let speaks = |t: &Trial| match asks {
-            Asks::OtherPort => t.to == proof,
-            _ => t.to.ip() == proof.ip(),
-        };
-        let proved = self.trials.iter().any(|t| speaks(t) && t.is_answered());
+        let mut trials = self.trials.iter();
+        let proved = trials.any(|t| t.to == proof && t.is_answered());
         let telling = trial.silence_is_telling(self.loss);
         match (proved, telling) {
             (true, true) => {
