@@ -200,6 +200,31 @@ fn a_dead_other_address_is_not_a_filter() {
 }
 
 #[test]
+fn a_silent_server_is_named_beside_one_that_answers() {
+    let text = |report: &Report, code| {
+        let mut notes = report.notes.iter();
+        let note = notes.find(|note| note.code == code);
+        note.unwrap_or_else(|| panic!("{report:#?}")).text.clone()
+    };
+    let mut scene = Scene::named("full-cone").server(Server::FirstIsDead);
+    scene.s2 = true;
+    let report = scene.run();
+    assert_eq!(report.verdict, Verdict::Measured);
+    assert_eq!(report.rtt_ms, None, "that of another server");
+    let silent = text(&report, NoteCode::ServerSilent);
+    assert!(silent.contains("203.0.113.1:8848"), "{silent}");
+    assert_eq!(report.notes.len(), 1, "{report:#?}");
+    // What the first one tells of itself is not what was asked.
+    let mut scene = Scene::named("full-cone").server(Server::OtherIsDead);
+    scene.s2 = true;
+    let report = scene.run();
+    let silent = text(&report, NoteCode::OtherAddressSilent);
+    let wanted = "mapping was not tested: nothing was heard of 203.0.113.2:8848";
+    assert_eq!(silent, wanted);
+    assert!(report.rtt_ms.is_some());
+}
+
+#[test]
 fn silence_is_blocked_only_where_the_host_is_known_to_be_up() {
     let up = Scene::named("full-cone").server(Server::Dead).run();
     assert_eq!(up.verdict, Verdict::UdpBlocked);

@@ -17,6 +17,7 @@ use crate::nat::{
 pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
     let mut bench = Bench {
         s1: discover.config.s1,
+        s2: discover.config.s2,
         locals: &discover.locals,
         other: discover.other,
         trials: &discover.trials,
@@ -35,7 +36,10 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         Verdict::UdpBlocked => Behaviour::blocked(),
         Verdict::CouldNotTell => Behaviour::default(),
     };
-    let round_trip = discover.trials.iter().filter_map(Trial::round_trip).min();
+    // Of the server alone: the second one may be elsewhere.
+    let answers = discover.trials.iter().flat_map(|t| &t.answers);
+    let of_server = answers.filter(|a| [a.asked, a.from] == [discover.config.s1; 2]);
+    let round_trip = of_server.map(|a| a.round_trip).min();
     Report {
         verdict,
         behaviour,
@@ -107,6 +111,7 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
 /// The evidence, and the remarks made while looking at it.
 struct Bench<'a> {
     s1: SocketAddr,
+    s2: Option<SocketAddr>,
     locals: &'a [SocketAddr],
     other: Option<SocketAddr>,
     trials: &'a [Trial],
@@ -119,6 +124,14 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn behaviour(&mut self) -> Behaviour {
         self.check_sources();
+        if !self.is_heard(self.s1) {
+            let text = format!(
+                "{} does not answer, only the second server does: neither mapping nor filtering \
+                 was tested",
+                self.s1
+            );
+            self.note(NoteCode::ServerSilent, text);
+        }
         let nat = self
             .mapped()
             .first()
@@ -181,7 +194,13 @@ impl Bench<'_> {
             }
             // The other address may be mapped otherwise.
             (_, None) => {
-                self.note_missing_address("mapping");
+                match self.s2.filter(|&s2| !self.is_heard(s2)) {
+                    Some(s2) => {
+                        let text = format!("mapping was not tested: nothing was heard of {s2}");
+                        self.note(NoteCode::OtherAddressSilent, text);
+                    }
+                    None => self.note_missing_address("mapping"),
+                }
                 None
             }
         }
@@ -320,7 +339,16 @@ impl Bench<'_> {
         }
     }
 
+    /// Has anybody answered what went to this address?
+    fn is_heard(&self, to: SocketAddr) -> bool {
+        let mut trials = self.trials.iter();
+        trials.any(|t| t.to == to && t.is_answered())
+    }
+
     fn note_missing_address(&mut self, axis: &str) {
+        if !self.is_heard(self.s1) {
+            return; // Which has been said, and is reason enough.
+        }
         let text = match self.other {
             None => format!("the server tells no other address: {axis} was not tested"),
             Some(other) => format!(

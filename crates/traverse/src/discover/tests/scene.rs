@@ -26,6 +26,8 @@ pub(super) enum Server {
     WrongSource,
     /// Tells another address that is cut off.
     OtherIsDead,
+    /// The address that is asked first is cut off.
+    FirstIsDead,
     /// Speaks from all its sockets but the one that is other in both.
     FarthestIsDead,
     /// Tells no OTHER-ADDRESS on either of its addresses.
@@ -84,6 +86,9 @@ impl Host for TestServer {
             return self.waiting.push((socket, from, datagram.to_vec()));
         }
         let request = Message::parse(datagram).unwrap();
+        if self.fault == Server::FirstIsDead && socket < 2 {
+            return;
+        }
         if self.fault == Server::FarthestIsDead && socket == 3 {
             return;
         }
