@@ -203,7 +203,7 @@ pub struct Cause {
 pub enum CauseCode {
     /// No UDP comes back from a host that is up, or a box on the way refuses it.
     UdpBlocked,
-    /// The server's host says that nothing listens there.
+    /// The server's host refuses: nothing listens there, or its firewall does.
     ServerNotRunning,
     /// Nothing came back at all, by whatever protocol.
     Silent,

@@ -241,19 +241,43 @@ fn silence_is_blocked_only_where_the_host_is_known_to_be_up() {
 #[test]
 fn icmp_is_believed_after_who_sent_it() {
     let (now, s1) = (Instant::now(), SocketAddr::new(ip(S1), PORTS[0]));
-    for (offender, code, verdict) in [
-        (S1, CauseCode::ServerNotRunning, Verdict::CouldNotTell),
-        ("192.0.2.1", CauseCode::UdpBlocked, Verdict::UdpBlocked),
+    let blocked = (CauseCode::UdpBlocked, Verdict::UdpBlocked);
+    let not_running = (CauseCode::ServerNotRunning, Verdict::CouldNotTell);
+    for (offender, icmp, (code, verdict), says) in [
+        (
+            S1,
+            3,
+            not_running,
+            "nothing listens on UDP 203.0.113.1:8848",
+        ),
+        (
+            S1,
+            13,
+            not_running,
+            "refuses UDP to 203.0.113.1:8848 (ICMP admin prohibited)",
+        ),
+        (
+            "192.0.2.1",
+            3,
+            blocked,
+            "192.0.2.1 refuses UDP to 203.0.113.1:8848 (ICMP port unreachable)",
+        ),
     ] {
+        let icmp = wire::Icmp {
+            kind: 3,
+            code: icmp,
+        };
         let local = SocketAddr::new(ip("10.0.0.2"), 1);
         let mut prober = Discover::new(now, Config::new(s1, None), local, [0; 32]);
         prober.handle_input(now, 0, s1, b"garbage");
-        prober.handle_unreachable(now, "203.0.113.1:9".parse().unwrap(), ip(offender));
+        prober.handle_unreachable(now, "203.0.113.1:9".parse().unwrap(), ip(offender), icmp);
         assert!(prober.report().is_none());
-        prober.handle_unreachable(now, s1, ip(offender));
+        prober.handle_unreachable(now, s1, ip(offender), icmp);
         let report = prober.report().unwrap();
         assert_eq!(report.verdict, verdict);
-        assert_eq!(report.cause.as_ref().unwrap().code, code);
+        let cause = report.cause.as_ref().unwrap();
+        assert_eq!(cause.code, code);
+        assert!(cause.text.contains(says), "{}", cause.text);
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Unsolicited {
 
 impl Unsolicited {
     /// RFC 792 and RFC 1812 §5.2.7.1; RFC 4443 §3.1.
-    fn refused(icmp: Icmp, v4: bool) -> Self {
+    pub(super) fn refused(icmp: Icmp, v4: bool) -> Self {
         match (v4, icmp.code) {
             (true, 3) | (false, 4) => Self::IcmpPortUnreachable,
             (true, 1) | (false, 3) => Self::IcmpHostUnreachable,

@@ -7,7 +7,8 @@ use super::report::{
     Asks, Cause, CauseCode, Confidence, Evidence, Note, NoteCode, Report, Verdict,
 };
 use super::trial::{Trial, let_in, loss, witnesses};
-use super::{Discover, MAPPING, births, early, unsolicited};
+use super::unsolicited::{self, Unsolicited};
+use super::{Discover, MAPPING, births, early};
 use crate::nat::{
     Behaviour,
     Dependence::{self, *},
@@ -86,14 +87,23 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
         return cause(CauseCode::ServerRefuses, text);
     }
     match (discover.rejected_by, discover.host_is_up) {
-        (Some(by), _) if by == s1.ip() => cause(
-            CauseCode::ServerNotRunning,
-            format!("nothing listens on UDP {s1}: its host says port unreachable"),
-        ),
-        (Some(by), _) => cause(
-            CauseCode::UdpBlocked,
-            format!("{by} refuses UDP to {s1} (ICMP unreachable)"),
-        ),
+        (Some((by, icmp)), _) => {
+            let says = Unsolicited::refused(icmp, s1.is_ipv4());
+            match (by == s1.ip(), says) {
+                (true, Unsolicited::IcmpPortUnreachable) => cause(
+                    CauseCode::ServerNotRunning,
+                    format!("nothing listens on UDP {s1}: its host says {says}"),
+                ),
+                (true, _) => cause(
+                    CauseCode::ServerNotRunning,
+                    format!("the firewall of its own host refuses UDP to {s1} ({says})"),
+                ),
+                (false, _) => cause(
+                    CauseCode::UdpBlocked,
+                    format!("{by} refuses UDP to {s1} ({says})"),
+                ),
+            }
+        }
         (None, Some(_)) => cause(
             CauseCode::UdpBlocked,
             format!("{} answers TCP, but no UDP comes back from {s1}", s1.ip()),
