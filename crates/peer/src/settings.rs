@@ -132,15 +132,16 @@ impl Settings {
 
     /// What an endpoint is told whose socket is bound to `local`: it waits for
     /// one peer at a time, for ten seconds each, and sends neither openers nor
-    /// anything through a relay. Peers are told our own addresses if
-    /// `tell_hosts`: that of the socket, or if it has none, all of this host's.
+    /// anything through a relay. With `lan`
+    /// peers are told our own addresses, that of the socket, or if it has none,
+    /// all of this host's, and theirs are probed.
     ///
     /// # Errors
     /// When the system tells no addresses or has no randomness.
-    pub fn endpoint(&self, local: SocketAddr, tell_hosts: bool) -> Result<Config, SettingsError> {
+    pub fn endpoint(&self, local: SocketAddr, lan: bool) -> Result<Config, SettingsError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(SettingsError::Randomness)?;
-        let hosts = match (tell_hosts, local.ip().is_unspecified()) {
+        let hosts = match (lan, local.ip().is_unspecified()) {
             (false, _) => Vec::new(),
             (true, true) => host::addresses().map_err(SettingsError::Addresses)?,
             (true, false) => vec![local.ip()],
@@ -164,6 +165,7 @@ impl Settings {
                 .filter(reaches_server)
                 .map(|ip| SocketAddr::new(ip, local.port()))
                 .collect(),
+            lan,
             peer: None,
             most_attempts: 1,
             known: self.known.clone(),
