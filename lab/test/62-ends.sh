@@ -7,4 +7,5 @@ source "${BASH_SOURCE[0]%/*}/words.sh"
 story full-cone open ends.py unheard
 story full-cone open ends.py unwritten
 story full-cone open ends.py twice
+story full-cone open ends.py signals
 story port-restricted open ends.py patience

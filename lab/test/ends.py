@@ -62,6 +62,24 @@ def twice():
     check("once it has ended the name is free", code == 1, log)
 
 
+def signals():
+    """Who is told to end gives its name back."""
+    for told, name in ((signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")):
+        waits = start("bob", "punch", "--name", "bob")
+        line(waits, "waiting for a peer")
+        waits.send_signal(told)
+        code, _, log = end(waits)
+        check(f"{name}: exit 2, it was interrupted", code == 2 and "interrupted" in log, (code, log))
+        code, said, log = end(start("alice", "punch", "--name", "alice", "--peer", "bob", "--json", "--timeout", "0.5"))
+        check(f"{name}: its name is free", code == 1 and json.loads(said)["cause"]["code"] == "PEER_OFFLINE", said + log)
+    waits = start("bob", "nohup", "punch", "--name", "bob", stdin=subprocess.DEVNULL)
+    line(waits, "waiting for a peer")
+    waits.send_signal(signal.SIGHUP)
+    code, said, log = end(start("alice", "punch", "--name", "alice", "--peer", "bob", "--json"))
+    check("SIGHUP with nohup: it goes on", code == 0, said + log)
+    check("and is reached", end(waits)[0] == 0)
+
+
 def patience():
     """Who is not introduced in time is told why, however short that time was."""
     mute = start("bob", "punch", "--name", "bob")

@@ -15,6 +15,7 @@ use peer::gateway::Lease;
 use peer::host;
 use peer::session::{Session, Traffic};
 use peer::settings::Settings;
+use peer::signals::Signals;
 use peer::udp::Udp;
 use traverse::endpoint::{Endpoint, Event};
 use traverse::identity::fingerprint;
@@ -84,6 +85,8 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let session = Session::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no way to {}", settings.server))?;
+    // Only now is there something to give back.
+    let signals = Signals::watch().context("cannot wait for signals")?;
     let mut attempt = Attempt {
         settings: &settings,
         args,
@@ -97,6 +100,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         measured: None,
         peer: args.peer.clone(),
         by_tcp,
+        signals,
     };
     let mut outcome = attempt.run().await;
     if args.watch
@@ -161,6 +165,7 @@ pub struct Attempt<'a, W> {
     measured: Option<Measured>,
     pub peer: Option<String>,
     by_tcp: Option<ByTcp>,
+    pub signals: Signals,
 }
 
 impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
@@ -220,7 +225,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     Some((path, at)) => return Ok((Outcome::Connected(path), at)),
                     None => return self.nobody().await,
                 },
-                _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+                () = self.signals.ended() => anyhow::bail!("interrupted"),
             };
             let event = match event {
                 Ok(event) => event,
