@@ -54,14 +54,13 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             return failed(cause);
         }
         anyhow::ensure!(
-            self.peer.is_some(),
-            "nobody asked for {} in time",
-            self.settings.name
-        );
-        anyhow::ensure!(
             reach::speaks_stun(server, KNOCK).await?,
             "{server} no longer answers"
         );
+        if self.peer.is_none() {
+            let name = self.settings.name.clone();
+            return failed(Cause::NobodyAsked { name });
+        }
         // The server waits longer for the peer than we did for the server.
         anyhow::ensure!(
             endpoint.is_asked_for(peer),
