@@ -9,3 +9,4 @@ story full-cone open ends.py unwritten
 story full-cone open ends.py twice
 story full-cone open ends.py signals
 story port-restricted open ends.py patience
+story full-cone open ends.py this_host

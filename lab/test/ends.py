@@ -99,6 +99,19 @@ def patience():
     end(mute)
 
 
+def this_host():
+    """0.0.0.0 is this host to chat, as docs/chat.md says."""
+    server = start("alice", "rendezvous", "--port", "9000")
+    server.stdout.readline()
+    for words in (("--server", "0.0.0.0:9000"), ("--sip", "0.0.0.0", "--sport", "9000"), ("--sport", "9000")):
+        talks = start("alice", "chat", "--name", "alice", "--stay", *words, stdin=subprocess.DEVNULL)
+        check(f"chat {' '.join(words)} asks this host", line(talks, "seen at 127.0.0.1") is not None)
+        talks.terminate()
+        end(talks)
+    server.terminate()
+    end(server)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
     done()
