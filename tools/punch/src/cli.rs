@@ -31,7 +31,8 @@ pub struct Args {
     /// Whom to reach
     #[arg(long)]
     pub peer: Option<String>,
-    /// Print every packet that this host sends and receives for it
+    /// Print every packet that this host sends and receives to punch; those that
+    /// measure our own NAT and ask our router for a port are not shown
     #[arg(long)]
     pub trace: bool,
     /// One JSON object (docs/json.md)

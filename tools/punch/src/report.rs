@@ -115,11 +115,14 @@ impl Report {
     }
 
     /// What was sent.
-    fn tried(&self) -> &'static str {
-        match self.tcp {
-            true => "connections tried",
-            false => "probes",
-        }
+    fn tried(&self) -> String {
+        let what = match (self.tcp, self.probes_sent) {
+            (true, 1) => "connection tried",
+            (true, _) => "connections tried",
+            (false, 1) => "probe",
+            (false, _) => "probes",
+        };
+        format!("{} {what}", self.probes_sent)
     }
 
     fn sentence(&self) -> String {
@@ -127,22 +130,20 @@ impl Report {
         match &self.outcome {
             Outcome::Connected(path) => format!(
                 "{}: {} at {} reaches {peer} at {}, {} ms after the introduction, \
-                 with {} {} ({}).{}",
+                 with {} ({}).{}",
                 self.result(),
                 self.name,
                 self.local,
                 path.remote,
                 ms(self.elapsed),
-                self.probes_sent,
                 self.tried(),
                 self.strategy(path),
                 self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
-                "failed: {} does not reach {peer}, after {} ms and {} {}: {}: {cause}.",
+                "failed: {} does not reach {peer}, after {} ms and {}: {}: {cause}.",
                 self.name,
                 ms(self.elapsed),
-                self.probes_sent,
                 self.tried(),
                 cause.code(),
             ),
@@ -177,4 +178,37 @@ pub fn worth(measured: &Measured) -> String {
         rate(measured.sent),
         rate(measured.received),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        let local = SocketAddr::from(([192, 0, 2, 1], 1));
+        let mut report = Report {
+            name: "alice".into(),
+            peer: Some("bob".into()),
+            local,
+            mapped: vec![local],
+            elapsed: Duration::from_millis(1),
+            total: Duration::from_millis(2),
+            probes_sent: 1,
+            tcp: false,
+            plan: None,
+            limits: Limits::POLITE,
+            measured: None,
+            outcome: Outcome::Failed(Cause::NothingHeard),
+        };
+        for (tcp, sent, wanted) in [
+            (false, 1, "after 1 ms and 1 probe: "),
+            (false, 2, "after 1 ms and 2 probes: "),
+            (true, 1, "after 1 ms and 1 connection tried: "),
+        ] {
+            (report.tcp, report.probes_sent) = (tcp, sent);
+            let said = report.sentence();
+            assert!(said.contains(wanted), "{said}");
+        }
+    }
 }
