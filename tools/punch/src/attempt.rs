@@ -140,6 +140,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             Some(by_tcp) => by_tcp.tries(),
             None => attempt.session.endpoint().probes_sent(),
         },
+        forged: attempt.session.endpoint().forged(),
         tcp: args.tcp,
         plan: attempt.plan.filter(|_| !args.tcp),
         limits,

@@ -32,6 +32,8 @@ pub struct Report {
     pub total: Duration,
     /// Probes, or connections tried.
     pub probes_sent: u32,
+    /// Messages of the attempt that were dropped.
+    pub forged: u32,
     pub tcp: bool,
     pub plan: Option<(Role, Plan)>,
     pub limits: Limits,
@@ -73,6 +75,7 @@ impl Report {
             "total_ms": ms(self.total),
             "rtt_ms": null,
             "probes_sent": self.probes_sent,
+            "forged": self.forged,
             "plan": self.plan.map(|(role, plan)| plan::to_json(&plan, role, &self.limits)),
             "guess": null,
             "path": self.measured,
@@ -195,6 +198,7 @@ mod tests {
             elapsed: Duration::from_millis(1),
             total: Duration::from_millis(2),
             probes_sent: 1,
+            forged: 0,
             tcp: false,
             plan: None,
             limits: Limits::POLITE,

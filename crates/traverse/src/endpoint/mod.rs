@@ -328,6 +328,12 @@ impl Endpoint {
         self.attempts.probes_sent()
     }
 
+    /// Messages that claimed to be a peer's and were dropped, since their MAC
+    /// was not.
+    pub fn forged(&self) -> u32 {
+        self.attempts.forged()
+    }
+
     /// Our addresses as servers see them, the rendezvous' first.
     pub fn mapped(&self) -> Vec<SocketAddr> {
         let other = self.gather.as_ref().and_then(|gather| gather.mapped);
