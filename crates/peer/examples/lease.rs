@@ -3,6 +3,8 @@
 //! `pcp`, `nat-pmp`, `upnp-igd` or `any`. It answers each datagram that comes
 //! to the port with the same, and gives the mapping back when stdin ends.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::io::Write;
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use traverse::discover::{BLIND_WAIT, Bounce, Config, Discover, Measurement, Report};
+use wire::Icmp;
 
 use crate::reach::tcp_rtt;
 use crate::sockets::{Arrival, Sockets};
@@ -79,7 +80,8 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
                     }
                     Received::Bounced { to, offender, icmp_type, code, .. } => {
                         if is_refusal(to, icmp_type, code) {
-                            brain.handle_unreachable(arrival.at, to, offender);
+                            let kind = icmp_type;
+                            brain.handle_unreachable(arrival.at, to, offender, Icmp { kind, code });
                         }
                     }
                 }

@@ -30,12 +30,12 @@ pub enum HomeError {
     #[error("no place to keep keys: set PINHOLE_HOME or HOME")]
     Homeless,
     /// A file or folder that cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {why}")]
     Io {
         /// Which.
         path: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// Why; not a `source`, which would be said again after this.
+        why: io::Error,
     },
     /// A file that is not what it should be.
     #[error("{path}: {problem}")]
@@ -127,13 +127,13 @@ impl Home {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| HomeError::Io {
             path: path.clone(),
-            source: io::Error::other(error),
+            why: io::Error::other(error),
         })?;
         make_folder(&folder)?;
         match write_new(&path, &format!("{}\n", to_hex(&secret))) {
             Ok(()) => Ok(Identity::from_secret(&secret)),
             // Somebody was faster: theirs is the key.
-            Err(HomeError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+            Err(HomeError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
                 self.identity(name)
             }
             Err(error) => Err(error),
@@ -152,9 +152,9 @@ impl Home {
         let folder = self.path.join("locks");
         make_folder(&folder)?;
         let path = folder.join(format!("{name}@{server}"));
-        let failed = |source| HomeError::Io {
+        let failed = |why| HomeError::Io {
             path: path.clone(),
-            source,
+            why,
         };
         let file = OpenOptions::new()
             .create(true)
@@ -217,7 +217,7 @@ impl Home {
             .mode(0o600)
             .open(&path)
             .and_then(|mut file| file.write_all(line.as_bytes()))
-            .map_err(|source| HomeError::Io { path, source })
+            .map_err(|why| HomeError::Io { path, why })
     }
 
     /// Replaces the key that is known for a name: the user trusts the new one.
@@ -241,7 +241,7 @@ impl Home {
             .join(format!(".known-peers-{}", std::process::id()));
         let _ = fs::remove_file(&draft);
         write_new(&draft, &text)?;
-        fs::rename(&draft, &path).map_err(|source| HomeError::Io { path, source })
+        fs::rename(&draft, &path).map_err(|why| HomeError::Io { path, why })
     }
 
     /// The folder itself.
@@ -259,9 +259,9 @@ fn read(path: &Path) -> Result<Option<String>, HomeError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(HomeError::Io {
+        Err(why) => Err(HomeError::Io {
             path: path.to_owned(),
-            source,
+            why,
         }),
     }
 }
@@ -271,9 +271,9 @@ fn make_folder(path: &Path) -> Result<(), HomeError> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|source| HomeError::Io {
+        .map_err(|why| HomeError::Io {
             path: path.to_owned(),
-            source,
+            why,
         })
 }
 
@@ -291,9 +291,9 @@ fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
         })
         .and_then(|()| fs::hard_link(&draft, path));
     let _ = fs::remove_file(&draft);
-    result.map_err(|source| HomeError::Io {
+    result.map_err(|why| HomeError::Io {
         path: path.to_owned(),
-        source,
+        why,
     })
 }
 
@@ -373,6 +373,19 @@ mod tests {
         assert_eq!((known["bob"], known["carol"]), ([9; 32], [8; 32]));
         fs::write(home.known_peers_path(), "bob nonsense\n").unwrap();
         assert!(home.known_peers().is_err());
+        fs::remove_dir_all(home.path).unwrap();
+    }
+
+    #[test]
+    fn an_error_says_everything_once() {
+        use std::error::Error;
+        let home = home("once");
+        fs::create_dir_all(home.path.join("config.toml")).unwrap();
+        let error = home.settings().unwrap_err();
+        let path = home.path.join("config.toml");
+        let wanted = format!("{}: Is a directory (os error 21)", path.display());
+        assert_eq!(error.to_string(), wanted);
+        assert!(error.source().is_none(), "it would be printed after it");
         fs::remove_dir_all(home.path).unwrap();
     }
 

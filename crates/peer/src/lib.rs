@@ -8,6 +8,7 @@ pub mod host;
 pub mod reach;
 pub mod session;
 pub mod settings;
+pub mod signals;
 pub mod sockets;
 pub mod tcp;
 pub mod udp;

@@ -29,12 +29,17 @@ pub struct Said {
 }
 
 impl Said {
-    /// The same, and what `other` says where this is silent.
+    /// The same, and what `other` says where this is silent. An empty word is
+    /// silence: `PINHOLE_NAME=` in the environment unsets it.
     #[must_use]
     pub fn or(self, other: Said) -> Said {
+        let first = |ours: Option<String>, theirs: Option<String>| {
+            let mut both = [ours, theirs].into_iter().flatten();
+            both.find(|word| !word.is_empty())
+        };
         Said {
-            server: self.server.or(other.server),
-            name: self.name.or(other.name),
+            server: first(self.server, other.server),
+            name: first(self.name, other.name),
         }
     }
 }
@@ -61,7 +66,7 @@ pub enum SettingsError {
     #[error("{0} is our own name")]
     OwnName(String),
     /// No such host.
-    #[error("cannot find the server {server}")]
+    #[error("cannot find the server {server:?}")]
     NotFound {
         /// As it was said.
         server: String,
@@ -127,15 +132,16 @@ impl Settings {
 
     /// What an endpoint is told whose socket is bound to `local`: it waits for
     /// one peer at a time, for ten seconds each, and sends neither openers nor
-    /// anything through a relay. Peers are told our own addresses if
-    /// `tell_hosts`: that of the socket, or if it has none, all of this host's.
+    /// anything through a relay. With `lan`
+    /// peers are told our own addresses, that of the socket, or if it has none,
+    /// all of this host's, and theirs are probed.
     ///
     /// # Errors
     /// When the system tells no addresses or has no randomness.
-    pub fn endpoint(&self, local: SocketAddr, tell_hosts: bool) -> Result<Config, SettingsError> {
+    pub fn endpoint(&self, local: SocketAddr, lan: bool) -> Result<Config, SettingsError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(SettingsError::Randomness)?;
-        let hosts = match (tell_hosts, local.ip().is_unspecified()) {
+        let hosts = match (lan, local.ip().is_unspecified()) {
             (false, _) => Vec::new(),
             (true, true) => host::addresses().map_err(SettingsError::Addresses)?,
             (true, false) => vec![local.ip()],
@@ -159,6 +165,7 @@ impl Settings {
                 .filter(reaches_server)
                 .map(|ip| SocketAddr::new(ip, local.port()))
                 .collect(),
+            lan,
             peer: None,
             most_attempts: 1,
             known: self.known.clone(),
@@ -198,6 +205,17 @@ mod tests {
         assert_eq!(typed.or(file), said("203.0.113.1", "alice"));
     }
 
+    #[test]
+    fn an_empty_word_says_nothing() {
+        let empty = || Said {
+            server: Some(String::new()),
+            name: Some(String::new()),
+        };
+        let file = said("203.0.113.2", "alice");
+        assert_eq!(empty().or(file.clone()), file);
+        assert_eq!(empty().or(empty()), Said::default());
+    }
+
     #[tokio::test]
     async fn what_is_missing_or_makes_no_sense_is_named() {
         for (server, name, peer, problem) in [
@@ -211,7 +229,12 @@ mod tests {
             ),
             ("127.0.0.1", "alice", Some("alice"), "alice is our own name"),
             ("", "alice", Some("alice"), "which rendezvous?"),
-            ("0.0.0.0", "alice", None, "cannot find the server 0.0.0.0"),
+            (
+                "0.0.0.0",
+                "alice",
+                None,
+                "cannot find the server \"0.0.0.0\"",
+            ),
             (
                 "127.0.0.1",
                 "../alice",

@@ -16,6 +16,11 @@ use crate::tcp;
 pub enum Cause {
     /// The server's host is there, but no UDP comes back from it.
     UdpBlocked,
+    /// Nobody asked for us.
+    NobodyAsked {
+        /// Our name.
+        name: String,
+    },
     /// Nobody is registered under that name.
     PeerOffline {
         /// The name.
@@ -86,6 +91,7 @@ impl Cause {
     pub fn code(&self) -> &'static str {
         match self {
             Cause::UdpBlocked => "UDP_BLOCKED",
+            Cause::NobodyAsked { .. } => "NOBODY_ASKED",
             Cause::PeerOffline { .. } => "PEER_OFFLINE",
             Cause::PeerSilent { .. } => "PEER_SILENT",
             Cause::AuthMismatch { .. } => "AUTH_MISMATCH",
@@ -166,6 +172,10 @@ impl std::fmt::Display for Cause {
                 f,
                 "UDP is blocked: the server's host answers TCP, but no UDP comes back; \
                  ask whoever runs this network, or use another"
+            ),
+            Cause::NobodyAsked { name } => write!(
+                f,
+                "nobody asked for {name} in time; they do with: punch --name THEM --peer {name}"
             ),
             Cause::PeerOffline { peer } => write!(
                 f,

@@ -145,6 +145,24 @@ fn two_hosts_of_one_lan_take_the_lan() {
 }
 
 #[test]
+fn who_wants_no_lan_path_has_none() {
+    for shy in ["alice", "bob"] {
+        let mut world = World::new(1);
+        let home = world.router("203.0.113.17", profile("port-restricted"));
+        let mut alice = Setup::new("alice", "192.168.1.2:41000", Some("bob"));
+        alice.lan = shy != "alice";
+        world.peer(home, 1, alice);
+        let mut bob = Setup::new("bob", "192.168.1.3:42000", None);
+        bob.lan = shy != "bob";
+        world.peer(home, 2, bob);
+        world.run(LIMIT);
+        for peer in &world.peers {
+            assert_eq!(peer.path(), None, "{shy}: this NAT does not hairpin");
+        }
+    }
+}
+
+#[test]
 fn equal_private_subnets_do_not_pass_for_one_lan() {
     // bob's private address is also that of a stranger on alice's LAN, who
     // speaks the same protocol.

@@ -45,12 +45,12 @@ pub enum CaptureError {
     #[error("no network interface is called {0}")]
     NoSuchInterface(String),
     /// The kernel refused for another reason.
-    #[error("cannot capture on {interface}: {source}")]
+    #[error("cannot capture on {interface}: {why}")]
     Open {
         /// The interface's name.
         interface: String,
-        /// What the kernel said.
-        source: io::Error,
+        /// What the kernel said; not a `source`, which would be said again after this.
+        why: io::Error,
     },
 }
 
@@ -110,11 +110,11 @@ impl Capture {
             thread::Builder::new()
                 .name(format!("capture {}", interface.name))
                 .spawn(move || watch.run())
-                .map_err(|source| {
+                .map_err(|why| {
                     let _ = stopped_at.set(Instant::now());
                     CaptureError::Open {
                         interface: interface.name,
-                        source,
+                        why,
                     }
                 })?;
         }
@@ -140,9 +140,9 @@ fn has_address(interface: &NetworkInterface) -> bool {
 /// with protocol 0 it is deaf until pnet binds it, so nothing from another interface slips in and
 /// the bind need not wait for the kernel's readers; and the filter is in place from the start.
 fn listen(interface: &NetworkInterface) -> Result<Box<dyn DataLinkReceiver>, CaptureError> {
-    let open = |source| CaptureError::Open {
+    let open = |why| CaptureError::Open {
         interface: interface.name.clone(),
-        source,
+        why,
     };
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0))).map_err(|e| {
         match e.kind() {

@@ -1,6 +1,8 @@
 //! Captures on a real kernel. Every test runs itself again in a private user and network namespace
 //! and fails where the machine does not allow that.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::env;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;

@@ -5,6 +5,7 @@
 //! `bare serve IP:PORT FILE` receives one file; `bare send IP:PORT FILE` sends
 //! one and prints the seconds until all of it was written there.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 #![allow(dead_code)] // Of the module that is chat's own.
 
 #[path = "../src/tls.rs"]

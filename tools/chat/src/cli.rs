@@ -69,7 +69,8 @@ pub struct Args {
     /// peer's; 0 sends none
     #[arg(long, default_value_t = 2)]
     pub opener_ttl: u8,
-    /// Do not tell peers our own addresses: no LAN path, more privacy
+    /// Neither tell peers our own addresses nor try theirs: no LAN path, more
+    /// privacy
     #[arg(long)]
     pub no_host_candidates: bool,
     /// No relay: peers that cannot be reached directly are not reached

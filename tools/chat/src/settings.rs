@@ -32,9 +32,8 @@ pub async fn gather(args: &Args, interactive: bool) -> anyhow::Result<Settings> 
         ask_for(&mut said.server, "Which rendezvous server", "0.0.0.0")?;
         ask_for(&mut said.name, "Your name", &user)?;
     }
-    let mut settings = Settings::gather(home, said, args.peer.as_deref()).await?;
-    settings.server = or_this_host(settings.server);
-    Ok(settings)
+    said.server = said.server.map(or_this_host);
+    Ok(Settings::gather(home, said, args.peer.as_deref()).await?)
 }
 
 /// Read here and not by clap: --sip and --sport come before it, yet exclude --server.
@@ -58,19 +57,29 @@ pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let udp = Udp::bind(SocketAddr::new(ip, 0)).context("no free UDP port")?;
             let port = udp.local_addr().port();
-            eprintln!("chat: UDP port {} is taken: using {port}", args.cport);
+            log::line(format_args!(
+                "chat: UDP port {} is taken: using {port}",
+                args.cport
+            ));
             Ok(udp)
         }
         udp => udp.with_context(|| format!("cannot use UDP {ip} port {}", args.cport)),
     }
 }
 
-/// The wildcard means this host, as it does for connect(2).
-fn or_this_host(server: SocketAddr) -> SocketAddr {
-    match server {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
-        server => server,
+/// The wildcard means this host, as it does for connect(2). Replaced before it
+/// is looked up, which refuses it: whoever else is told of it means nobody.
+fn or_this_host(server: String) -> String {
+    let bare = server.trim_start_matches('[').trim_end_matches(']');
+    let (ip, port) = match (server.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
+        (Ok(address), _) => (address.ip(), address.port()),
+        (_, Ok(ip)) => (ip, wire::DEFAULT_PORT),
+        _ => return server,
+    };
+    match ip {
+        IpAddr::V4(v4) if v4.is_unspecified() => format!("127.0.0.1:{port}"),
+        IpAddr::V6(v6) if v6.is_unspecified() => format!("[::1]:{port}"),
+        _ => server,
     }
 }
 
@@ -83,8 +92,8 @@ fn ask_for(said: &mut Option<String>, what: &str, default: &str) -> anyhow::Resu
 
 fn ask(what: &str, default: &str) -> anyhow::Result<String> {
     match default {
-        "" => print!("{what}? "),
-        default => print!("{what} [{default}]? "),
+        "" => write!(io::stdout(), "{what}? ")?,
+        default => write!(io::stdout(), "{what} [{default}]? ")?,
     }
     io::stdout().flush()?;
     let mut answer = String::new();
@@ -93,4 +102,26 @@ fn ask(what: &str, default: &str) -> anyhow::Result<String> {
     let answer = if answer.is_empty() { default } else { answer };
     anyhow::ensure!(!answer.is_empty(), "no answer");
     Ok(answer.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wildcard_is_this_host_however_it_is_written() {
+        for (said, meant) in [
+            ("0.0.0.0", "127.0.0.1:8848"),
+            ("0.0.0.0:5", "127.0.0.1:5"),
+            ("::", "[::1]:8848"),
+            ("[::]", "[::1]:8848"),
+            ("[::]:5", "[::1]:5"),
+            ("203.0.113.1", "203.0.113.1"),
+            ("[2001:db8::1]:5", "[2001:db8::1]:5"),
+            ("localhost:http?", "localhost:http?"),
+            ("", ""),
+        ] {
+            assert_eq!(or_this_host(said.into()), meant);
+        }
+    }
 }

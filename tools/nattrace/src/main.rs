@@ -6,7 +6,7 @@
 mod kernel;
 mod table;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -36,13 +36,11 @@ fn main() -> ExitCode {
         Ok(found) => ExitCode::from(if found { 0 } else { 1 }),
         Err(error) if is(&error, io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut log = io::stderr().lock();
-            let _ = writeln!(log, "nattrace: {error:#}");
+            log::line(format_args!("nattrace: {error:#}"));
             if is(&error, io::ErrorKind::PermissionDenied) {
-                let _ = writeln!(
-                    log,
+                log::line(
                     "This needs CAP_NET_ADMIN in the router's network namespace. Run it there as \
-                     root, for example: sudo ip netns exec nat-alice nattrace table"
+                     root, for example: sudo ip netns exec nat-alice nattrace table",
                 );
             }
             ExitCode::from(2)

@@ -15,6 +15,7 @@ use peer::gateway::Lease;
 use peer::host;
 use peer::session::{Session, Traffic};
 use peer::settings::Settings;
+use peer::signals::Signals;
 use peer::udp::Udp;
 use traverse::endpoint::{Endpoint, Event};
 use traverse::identity::fingerprint;
@@ -53,6 +54,8 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let limits = args.limits()?;
     let known = args.nat.as_deref().map(nat).transpose()?;
     let settings = settings(args).await?;
+    // Another of this name would take it over: none can, as long as we run.
+    let _claim = settings.home.claim(&settings.name, settings.server)?;
     let any = match settings.server {
         SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
         SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
@@ -82,6 +85,8 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let session = Session::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no way to {}", settings.server))?;
+    // Only now is there something to give back.
+    let signals = Signals::watch().context("cannot wait for signals")?;
     let mut attempt = Attempt {
         settings: &settings,
         args,
@@ -95,6 +100,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         measured: None,
         peer: args.peer.clone(),
         by_tcp,
+        signals,
     };
     let mut outcome = attempt.run().await;
     if args.watch
@@ -134,6 +140,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             Some(by_tcp) => by_tcp.tries(),
             None => attempt.session.endpoint().probes_sent(),
         },
+        forged: attempt.session.endpoint().forged(),
         tcp: args.tcp,
         plan: attempt.plan.filter(|_| !args.tcp),
         limits,
@@ -142,7 +149,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     };
     drop(attempt);
     let kept = trace.map(Trace::end);
-    Ok(report.print(args.json, kept))
+    report.print(args.json, kept)
 }
 
 pub struct Attempt<'a, W> {
@@ -159,6 +166,7 @@ pub struct Attempt<'a, W> {
     measured: Option<Measured>,
     pub peer: Option<String>,
     by_tcp: Option<ByTcp>,
+    pub signals: Signals,
 }
 
 impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
@@ -218,7 +226,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     Some((path, at)) => return Ok((Outcome::Connected(path), at)),
                     None => return self.nobody().await,
                 },
-                _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+                () = self.signals.ended() => anyhow::bail!("interrupted"),
             };
             let event = match event {
                 Ok(event) => event,
@@ -231,7 +239,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             match event {
                 Event::Connected { path, .. } => {
                     if path.relayed {
-                        eprintln!("punch: relayed, and still looking for a direct path");
+                        log::line(format_args!(
+                            "punch: relayed, and still looking for a direct path"
+                        ));
                     }
                     connected = Some((path, Instant::now()));
                 }
@@ -269,10 +279,14 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let name = &self.settings.name;
         match event {
             Event::Registered(mapped) => {
-                eprintln!("punch: registered as {name}, seen at {mapped}");
+                log::line(format_args!(
+                    "punch: registered as {name}, seen at {mapped}"
+                ));
                 self.ask_gateway(mapped);
                 if self.args.peer.is_none() {
-                    eprintln!("punch: waiting for a peer: punch --name THEM --peer {name}");
+                    log::line(format_args!(
+                        "punch: waiting for a peer: punch --name THEM --peer {name}"
+                    ));
                 }
             }
             Event::Refused(code::NAME_TAKEN) => anyhow::bail!(
@@ -291,7 +305,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 fingerprint(&now),
                 self.settings.home.known_peers_path().display()
             ),
-            Event::ServerSilent => eprintln!("punch: no answer from {} yet", self.settings.server),
+            Event::ServerSilent => log::line(format_args!(
+                "punch: no answer from {} yet",
+                self.settings.server
+            )),
             Event::Introduced {
                 peer,
                 key,
@@ -304,9 +321,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     Role::Caller => "introduced to",
                     Role::Target => "called by",
                 };
-                eprintln!("punch: {how} {peer}, seen at {address}");
+                log::line(format_args!("punch: {how} {peer}, seen at {address}"));
                 if let Some(announced) = announced(&plan, role, &self.limits) {
-                    eprintln!("punch: {announced}");
+                    log::line(format_args!("punch: {announced}"));
                 }
                 self.plan = Some((role, plan));
                 if !self.settings.known.contains_key(&peer) {

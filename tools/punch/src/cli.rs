@@ -31,7 +31,8 @@ pub struct Args {
     /// Whom to reach
     #[arg(long)]
     pub peer: Option<String>,
-    /// Print every packet that this host sends and receives for it
+    /// Print every packet that this host sends and receives to punch; those that
+    /// measure our own NAT and ask our router for a port are not shown
     #[arg(long)]
     pub trace: bool,
     /// One JSON object (docs/json.md)
@@ -48,7 +49,8 @@ pub struct Args {
     /// peer's; 0 sends none
     #[arg(long, default_value_t = 2)]
     pub opener_ttl: u8,
-    /// Do not tell peers our own addresses: no LAN path, more privacy
+    /// Neither tell peers our own addresses nor try theirs: no LAN path, more
+    /// privacy
     #[arg(long)]
     pub no_host_candidates: bool,
     /// Ports to guess at most, where they have to be guessed; 0 guesses none

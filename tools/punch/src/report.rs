@@ -1,10 +1,11 @@
 //! What came of it: one sentence, or one JSON object.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use traverse::plan::{Limits, Plan, Strategy};
 use traverse::punch::{Burst, Measured, Path, Role};
@@ -31,6 +32,8 @@ pub struct Report {
     pub total: Duration,
     /// Probes, or connections tried.
     pub probes_sent: u32,
+    /// Messages of the attempt that were dropped.
+    pub forged: u32,
     pub tcp: bool,
     pub plan: Option<(Role, Plan)>,
     pub limits: Limits,
@@ -40,17 +43,23 @@ pub struct Report {
 
 impl Report {
     /// Prints it and says with what to exit.
-    pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> ExitCode {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> anyhow::Result<ExitCode> {
         let text = match json {
             true => self.to_json(trace).to_string(),
             false => self.sentence(),
         };
-        // A broken pipe does not change the outcome.
-        let _ = writeln!(std::io::stdout(), "{text}");
-        match self.outcome {
+        match writeln!(std::io::stdout(), "{text}") {
+            // Whoever read has read enough: that does not change the outcome.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            result => result.context("writing to standard output")?,
+        }
+        Ok(match self.outcome {
             Outcome::Connected(_) => ExitCode::SUCCESS,
             Outcome::Failed(_) => ExitCode::from(1),
-        }
+        })
     }
 
     fn to_json(&self, trace: Option<Vec<Seen>>) -> Value {
@@ -66,6 +75,7 @@ impl Report {
             "total_ms": ms(self.total),
             "rtt_ms": null,
             "probes_sent": self.probes_sent,
+            "forged": self.forged,
             "plan": self.plan.map(|(role, plan)| plan::to_json(&plan, role, &self.limits)),
             "guess": null,
             "path": self.measured,
@@ -108,11 +118,14 @@ impl Report {
     }
 
     /// What was sent.
-    fn tried(&self) -> &'static str {
-        match self.tcp {
-            true => "connections tried",
-            false => "probes",
-        }
+    fn tried(&self) -> String {
+        let what = match (self.tcp, self.probes_sent) {
+            (true, 1) => "connection tried",
+            (true, _) => "connections tried",
+            (false, 1) => "probe",
+            (false, _) => "probes",
+        };
+        format!("{} {what}", self.probes_sent)
     }
 
     fn sentence(&self) -> String {
@@ -120,22 +133,20 @@ impl Report {
         match &self.outcome {
             Outcome::Connected(path) => format!(
                 "{}: {} at {} reaches {peer} at {}, {} ms after the introduction, \
-                 with {} {} ({}).{}",
+                 with {} ({}).{}",
                 self.result(),
                 self.name,
                 self.local,
                 path.remote,
                 ms(self.elapsed),
-                self.probes_sent,
                 self.tried(),
                 self.strategy(path),
                 self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
-                "failed: {} does not reach {peer}, after {} ms and {} {}: {}: {cause}.",
+                "failed: {} does not reach {peer}, after {} ms and {}: {}: {cause}.",
                 self.name,
                 ms(self.elapsed),
-                self.probes_sent,
                 self.tried(),
                 cause.code(),
             ),
@@ -170,4 +181,38 @@ pub fn worth(measured: &Measured) -> String {
         rate(measured.sent),
         rate(measured.received),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        let local = SocketAddr::from(([192, 0, 2, 1], 1));
+        let mut report = Report {
+            name: "alice".into(),
+            peer: Some("bob".into()),
+            local,
+            mapped: vec![local],
+            elapsed: Duration::from_millis(1),
+            total: Duration::from_millis(2),
+            probes_sent: 1,
+            forged: 0,
+            tcp: false,
+            plan: None,
+            limits: Limits::POLITE,
+            measured: None,
+            outcome: Outcome::Failed(Cause::NothingHeard),
+        };
+        for (tcp, sent, wanted) in [
+            (false, 1, "after 1 ms and 1 probe: "),
+            (false, 2, "after 1 ms and 2 probes: "),
+            (true, 1, "after 1 ms and 1 connection tried: "),
+        ] {
+            (report.tcp, report.probes_sent) = (tcp, sent);
+            let said = report.sentence();
+            assert!(said.contains(wanted), "{said}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ impl Nat {
 }
 
 impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
-    /// Until Ctrl-C; how it stood then.
+    /// Until a signal ends it, such as Ctrl-C; how it stood then.
     ///
     /// # Errors
     /// Those of the socket.
@@ -115,7 +115,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     self.opened(event);
                     continue;
                 }
-                _ = tokio::signal::ctrl_c() => {
+                () = self.signals.ended() => {
                     return Ok(match current {
                         Some(path) => (Outcome::Connected(path), last.1),
                         None => last,

@@ -45,10 +45,10 @@ impl Trace {
                 });
                 trace.capture = Some((capture, reader));
             }
-            Err(CaptureError::NotPermitted) => eprintln!(
+            Err(CaptureError::NotPermitted) => log::line(format_args!(
                 "punch: capturing is not permitted (it takes root or CAP_NET_RAW): \
                  packets are shown as the socket sees them"
-            ),
+            )),
             Err(error) => return Err(error),
         }
         Ok(trace)

@@ -114,11 +114,9 @@ impl Log {
     }
 
     fn line(&self, text: &str, value: &serde_json::Value) {
-        // Whoever read the log may be gone; the server is not there for it.
-        let _ = if self.json {
-            writeln!(std::io::stderr(), "{value}")
-        } else {
-            writeln!(std::io::stderr(), "rendezvous: {text}")
-        };
+        match self.json {
+            true => ::log::line(value),
+            false => ::log::line(format_args!("rendezvous: {text}")),
+        }
     }
 }

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rendezvous: {error:#}");
+            ::log::line(format_args!("rendezvous: {error:#}"));
             ExitCode::from(2)
         }
     }

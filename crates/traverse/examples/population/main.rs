@@ -4,6 +4,8 @@
 //! cargo run --release -p pinhole-traverse --example population -- --pairs 1000000 --seed 1
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod meeting;
 mod people;
 mod tally;

@@ -162,6 +162,7 @@ fn endpoint(
             seed: bytes,
         },
         hosts: vec![local],
+        lan: true,
         peer: (home == 1).then(|| "bob".into()),
         most_attempts: 1,
         known: HashMap::new(),

@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use wire::{Class, Message, Method};
+use wire::{Class, Icmp, Message, Method};
 
 use crate::io::{SocketId, Transmit};
 use crate::sim::Host;
@@ -105,7 +105,7 @@ pub struct Discover {
     other: Option<SocketAddr>,
     /// Round trip to the server's host, by other means than UDP.
     host_is_up: Option<Duration>,
-    rejected_by: Option<IpAddr>,
+    rejected_by: Option<(IpAddr, Icmp)>,
     outbox: VecDeque<Transmit>,
     report: Option<Report>,
 }
@@ -195,11 +195,17 @@ impl Discover {
     }
 
     /// An ICMP destination-unreachable for a datagram to `to`. From the server
-    /// itself it means that nothing listens there, from another that a box on
-    /// the way refuses.
-    pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr, offender: IpAddr) {
+    /// itself it means that nothing listens there or its firewall refuses,
+    /// from another that a box on the way refuses.
+    pub fn handle_unreachable(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        offender: IpAddr,
+        icmp: Icmp,
+    ) {
         if to == self.config.s1 {
-            self.rejected_by = Some(offender);
+            self.rejected_by = Some((offender, icmp));
             self.conclude(now);
         }
     }

@@ -51,7 +51,8 @@ pub struct Report {
     pub path: Option<PathReport>,
     /// What the gateway says of itself. `None`: it was not asked.
     pub port_mapping: Option<PortMapping>,
-    /// Round trip to the server, in milliseconds.
+    /// Round trip to the server, in milliseconds. `None`: it has not answered
+    /// from where it was asked.
     pub rtt_ms: Option<f64>,
     /// How long the measurement took, in milliseconds.
     pub elapsed_ms: f64,
@@ -175,7 +176,9 @@ pub enum NoteCode {
     /// RESPONSE-ORIGIN is not where the answer came from (RFC 5780 §7.3): the
     /// server is translated itself, or wrong about its addresses.
     OriginDiffers,
-    /// Its other address or port does not answer.
+    /// The server does not answer, while the second one does.
+    ServerSilent,
+    /// Its other address or port does not answer, or the second server.
     OtherAddressSilent,
     /// The mapping depends on the address at least; more cannot be told.
     AtLeast,
@@ -200,7 +203,7 @@ pub struct Cause {
 pub enum CauseCode {
     /// No UDP comes back from a host that is up, or a box on the way refuses it.
     UdpBlocked,
-    /// The server's host says that nothing listens there.
+    /// The server's host refuses: nothing listens there, or its firewall does.
     ServerNotRunning,
     /// Nothing came back at all, by whatever protocol.
     Silent,

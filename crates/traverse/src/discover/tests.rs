@@ -200,6 +200,31 @@ fn a_dead_other_address_is_not_a_filter() {
 }
 
 #[test]
+fn a_silent_server_is_named_beside_one_that_answers() {
+    let text = |report: &Report, code| {
+        let mut notes = report.notes.iter();
+        let note = notes.find(|note| note.code == code);
+        note.unwrap_or_else(|| panic!("{report:#?}")).text.clone()
+    };
+    let mut scene = Scene::named("full-cone").server(Server::FirstIsDead);
+    scene.s2 = true;
+    let report = scene.run();
+    assert_eq!(report.verdict, Verdict::Measured);
+    assert_eq!(report.rtt_ms, None, "that of another server");
+    let silent = text(&report, NoteCode::ServerSilent);
+    assert!(silent.contains("203.0.113.1:8848"), "{silent}");
+    assert_eq!(report.notes.len(), 1, "{report:#?}");
+    // What the first one tells of itself is not what was asked.
+    let mut scene = Scene::named("full-cone").server(Server::OtherIsDead);
+    scene.s2 = true;
+    let report = scene.run();
+    let silent = text(&report, NoteCode::OtherAddressSilent);
+    let wanted = "mapping was not tested: nothing was heard of 203.0.113.2:8848";
+    assert_eq!(silent, wanted);
+    assert!(report.rtt_ms.is_some());
+}
+
+#[test]
 fn silence_is_blocked_only_where_the_host_is_known_to_be_up() {
     let up = Scene::named("full-cone").server(Server::Dead).run();
     assert_eq!(up.verdict, Verdict::UdpBlocked);
@@ -216,19 +241,43 @@ fn silence_is_blocked_only_where_the_host_is_known_to_be_up() {
 #[test]
 fn icmp_is_believed_after_who_sent_it() {
     let (now, s1) = (Instant::now(), SocketAddr::new(ip(S1), PORTS[0]));
-    for (offender, code, verdict) in [
-        (S1, CauseCode::ServerNotRunning, Verdict::CouldNotTell),
-        ("192.0.2.1", CauseCode::UdpBlocked, Verdict::UdpBlocked),
+    let blocked = (CauseCode::UdpBlocked, Verdict::UdpBlocked);
+    let not_running = (CauseCode::ServerNotRunning, Verdict::CouldNotTell);
+    for (offender, icmp, (code, verdict), says) in [
+        (
+            S1,
+            3,
+            not_running,
+            "nothing listens on UDP 203.0.113.1:8848",
+        ),
+        (
+            S1,
+            13,
+            not_running,
+            "refuses UDP to 203.0.113.1:8848 (ICMP admin prohibited)",
+        ),
+        (
+            "192.0.2.1",
+            3,
+            blocked,
+            "192.0.2.1 refuses UDP to 203.0.113.1:8848 (ICMP port unreachable)",
+        ),
     ] {
+        let icmp = wire::Icmp {
+            kind: 3,
+            code: icmp,
+        };
         let local = SocketAddr::new(ip("10.0.0.2"), 1);
         let mut prober = Discover::new(now, Config::new(s1, None), local, [0; 32]);
         prober.handle_input(now, 0, s1, b"garbage");
-        prober.handle_unreachable(now, "203.0.113.1:9".parse().unwrap(), ip(offender));
+        prober.handle_unreachable(now, "203.0.113.1:9".parse().unwrap(), ip(offender), icmp);
         assert!(prober.report().is_none());
-        prober.handle_unreachable(now, s1, ip(offender));
+        prober.handle_unreachable(now, s1, ip(offender), icmp);
         let report = prober.report().unwrap();
         assert_eq!(report.verdict, verdict);
-        assert_eq!(report.cause.as_ref().unwrap().code, code);
+        let cause = report.cause.as_ref().unwrap();
+        assert_eq!(cause.code, code);
+        assert!(cause.text.contains(says), "{}", cause.text);
     }
 }
 
@@ -395,12 +444,21 @@ fn the_question_what_came_back_costs_no_time() {
 #[test]
 fn what_the_server_cannot_tell_is_not_taken_for_silence() {
     use Server::*;
-    for server in [Old, OneAddress, IgnoresChange, OtherIsDead, Untold] {
+    for server in [
+        Old,
+        OneAddress,
+        IgnoresChange,
+        OtherIsDead,
+        FarthestIsDead,
+        Untold,
+    ] {
         for name in ["restricted", "port-restricted", "masquerade", "symmetric"] {
             let report = Scene::named(name).server(server).run();
             assert_eq!(report.unsolicited, None, "{name}: {report:#?}");
         }
     }
+    let cone = Scene::named("full-cone").server(FarthestIsDead).run();
+    assert_eq!(cone.behaviour.filtering, None, "{cone:#?}");
     // The port of one socket has a past, and with it another one's fate.
     let report = Scene::named("port-restricted").server(OneBounces).run();
     assert_eq!(report.unsolicited, None);

@@ -37,7 +37,7 @@ pub enum Unsolicited {
 
 impl Unsolicited {
     /// RFC 792 and RFC 1812 §5.2.7.1; RFC 4443 §3.1.
-    fn refused(icmp: Icmp, v4: bool) -> Self {
+    pub(super) fn refused(icmp: Icmp, v4: bool) -> Self {
         match (v4, icmp.code) {
             (true, 3) | (false, 4) => Self::IcmpPortUnreachable,
             (true, 1) | (false, 3) => Self::IcmpHostUnreachable,
@@ -114,9 +114,10 @@ impl Discover {
         }
         let last = stranger.last_sent()?;
         let told = question.answers.iter().any(|a| a.bounces && a.sent > last);
-        let other = self.other?.ip();
+        // The strangers' packets are sent from there, and from nowhere else.
+        let other = self.other?;
         let mut trials = self.trials.iter();
-        let speaks = trials.any(|t| t.to.ip() == other && t.is_answered());
+        let speaks = trials.any(|t| t.to == other && t.is_answered());
         // An error has three ways to go, where a round trip has two.
         let lost = 1.0 - (1.0 - loss).powf(1.5);
         let telling = !stranger.is_answered() && lost.powf(stranger.sent() as f64) <= FOOLED;

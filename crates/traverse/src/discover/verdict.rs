@@ -1,13 +1,14 @@
 //! What the answers, and the silences, mean.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::report::{
     Asks, Cause, CauseCode, Confidence, Evidence, Note, NoteCode, Report, Verdict,
 };
 use super::trial::{Trial, let_in, loss, witnesses};
-use super::{Discover, MAPPING, births, early, unsolicited};
+use super::unsolicited::{self, Unsolicited};
+use super::{Discover, MAPPING, births, early};
 use crate::nat::{
     Behaviour,
     Dependence::{self, *},
@@ -17,7 +18,7 @@ use crate::nat::{
 pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
     let mut bench = Bench {
         s1: discover.config.s1,
-        s2: discover.config.s2.map(|s2| s2.ip()),
+        s2: discover.config.s2,
         locals: &discover.locals,
         other: discover.other,
         trials: &discover.trials,
@@ -36,7 +37,10 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         Verdict::UdpBlocked => Behaviour::blocked(),
         Verdict::CouldNotTell => Behaviour::default(),
     };
-    let round_trip = discover.trials.iter().filter_map(Trial::round_trip).min();
+    // Of the server alone: the second one may be elsewhere.
+    let answers = discover.trials.iter().flat_map(|t| &t.answers);
+    let of_server = answers.filter(|a| [a.asked, a.from] == [discover.config.s1; 2]);
+    let round_trip = of_server.map(|a| a.round_trip).min();
     Report {
         verdict,
         behaviour,
@@ -83,14 +87,23 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
         return cause(CauseCode::ServerRefuses, text);
     }
     match (discover.rejected_by, discover.host_is_up) {
-        (Some(by), _) if by == s1.ip() => cause(
-            CauseCode::ServerNotRunning,
-            format!("nothing listens on UDP {s1}: its host says port unreachable"),
-        ),
-        (Some(by), _) => cause(
-            CauseCode::UdpBlocked,
-            format!("{by} refuses UDP to {s1} (ICMP unreachable)"),
-        ),
+        (Some((by, icmp)), _) => {
+            let says = Unsolicited::refused(icmp, s1.is_ipv4());
+            match (by == s1.ip(), says) {
+                (true, Unsolicited::IcmpPortUnreachable) => cause(
+                    CauseCode::ServerNotRunning,
+                    format!("nothing listens on UDP {s1}: its host says {says}"),
+                ),
+                (true, _) => cause(
+                    CauseCode::ServerNotRunning,
+                    format!("the firewall of its own host refuses UDP to {s1} ({says})"),
+                ),
+                (false, _) => cause(
+                    CauseCode::UdpBlocked,
+                    format!("{by} refuses UDP to {s1} ({says})"),
+                ),
+            }
+        }
         (None, Some(_)) => cause(
             CauseCode::UdpBlocked,
             format!("{} answers TCP, but no UDP comes back from {s1}", s1.ip()),
@@ -108,7 +121,7 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
 /// The evidence, and the remarks made while looking at it.
 struct Bench<'a> {
     s1: SocketAddr,
-    s2: Option<IpAddr>,
+    s2: Option<SocketAddr>,
     locals: &'a [SocketAddr],
     other: Option<SocketAddr>,
     trials: &'a [Trial],
@@ -121,6 +134,14 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn behaviour(&mut self) -> Behaviour {
         self.check_sources();
+        if !self.is_heard(self.s1) {
+            let text = format!(
+                "{} does not answer, only the second server does: neither mapping nor filtering \
+                 was tested",
+                self.s1
+            );
+            self.note(NoteCode::ServerSilent, text);
+        }
         let nat = self
             .mapped()
             .first()
@@ -183,7 +204,13 @@ impl Bench<'_> {
             }
             // The other address may be mapped otherwise.
             (_, None) => {
-                self.note_missing_address("mapping");
+                match self.s2.filter(|&s2| !self.is_heard(s2)) {
+                    Some(s2) => {
+                        let text = format!("mapping was not tested: nothing was heard of {s2}");
+                        self.note(NoteCode::OtherAddressSilent, text);
+                    }
+                    None => self.note_missing_address("mapping"),
+                }
                 None
             }
         }
@@ -235,13 +262,10 @@ impl Bench<'_> {
         // It must have spoken from there to somebody who had asked there.
         let proof = match asks {
             Asks::OtherPort => SocketAddr::new(s1.ip(), other.port()),
-            _ => SocketAddr::new(self.s2.unwrap_or(other.ip()), s1.port()),
+            _ => other,
         };
-        let speaks = |t: &Trial| match asks {
-            Asks::OtherPort => t.to == proof,
-            _ => t.to.ip() == proof.ip(),
-        };
-        let proved = self.trials.iter().any(|t| speaks(t) && t.is_answered());
+        let mut trials = self.trials.iter();
+        let proved = trials.any(|t| t.to == proof && t.is_answered());
         let telling = trial.silence_is_telling(self.loss);
         match (proved, telling) {
             (true, true) => {
@@ -325,7 +349,16 @@ impl Bench<'_> {
         }
     }
 
+    /// Has anybody answered what went to this address?
+    fn is_heard(&self, to: SocketAddr) -> bool {
+        let mut trials = self.trials.iter();
+        trials.any(|t| t.to == to && t.is_answered())
+    }
+
     fn note_missing_address(&mut self, axis: &str) {
+        if !self.is_heard(self.s1) {
+            return; // Which has been said, and is reason enough.
+        }
         let text = match self.other {
             None => format!("the server tells no other address: {axis} was not tested"),
             Some(other) => format!(

@@ -38,6 +38,7 @@ pub(super) struct Attempts {
     most: usize,
     /// Of attempts that are no longer in the table.
     probes_before: u32,
+    forged_before: u32,
 }
 
 impl Attempts {
@@ -46,6 +47,7 @@ impl Attempts {
             table: Vec::new(),
             most,
             probes_before: 0,
+            forged_before: 0,
         }
     }
 
@@ -139,6 +141,11 @@ impl Attempts {
         self.probes_before + now
     }
 
+    pub(super) fn forged(&self) -> u32 {
+        let now: u32 = self.table.iter().map(|a| a.agent.forged()).sum();
+        self.forged_before + now
+    }
+
     pub(super) fn stage(&self, peer: &str) -> Option<Stage> {
         let attempt = self.table.iter().find(|a| a.peer == peer)?;
         Some(attempt.stage)
@@ -158,7 +165,9 @@ impl Attempts {
             old = self.table.iter().position(|a| a.stage == Stage::Ended);
         }
         if let Some(old) = old {
-            self.probes_before += self.table.remove(old).agent.probes_sent();
+            let agent = self.table.remove(old).agent;
+            self.probes_before += agent.probes_sent();
+            self.forged_before += agent.forged();
         }
         self.table.push(attempt);
     }

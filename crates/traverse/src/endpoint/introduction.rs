@@ -162,6 +162,15 @@ impl Endpoint {
         }
     }
 
+    /// What a peer tells of itself, as far as we want to know it.
+    fn decode(&self, payload: &[u8]) -> Option<Candidates> {
+        let mut theirs = Candidates::decode(payload)?;
+        if !self.lan {
+            theirs.hosts.clear();
+        }
+        Some(theirs)
+    }
+
     pub(super) fn invited(&mut self, invitation: Invitation) {
         if self.held.len() < MOST_HELD {
             self.held.push(invitation);
@@ -184,7 +193,7 @@ impl Endpoint {
             Some(stage) => stage != Stage::Connected,
             None => self.attempts.has_room(),
         };
-        let Some(theirs) = Candidates::decode(invitation.payload()) else {
+        let Some(theirs) = self.decode(invitation.payload()) else {
             return;
         };
         if !wanted || ours_stands || !free {
@@ -218,7 +227,7 @@ impl Endpoint {
     }
 
     pub(super) fn introduced(&mut self, now: Instant, introduced: Introduced) {
-        let Some(theirs) = Candidates::decode(&introduced.payload) else {
+        let Some(theirs) = self.decode(&introduced.payload) else {
             return;
         };
         let call = self.calls.iter().find(|call| call.peer == introduced.peer);

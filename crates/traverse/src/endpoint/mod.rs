@@ -78,6 +78,7 @@ pub struct Endpoint {
     key: PublicKey,
     client: Client,
     hosts: Vec<SocketAddr>,
+    lan: bool,
     only: Option<String>,
     calls: Vec<Call>,
     known: HashMap<String, PublicKey>,
@@ -125,6 +126,7 @@ impl Endpoint {
             key: client.identity.public(),
             client: Client::new(client, now),
             hosts: config.hosts,
+            lan: config.lan,
             only: config.peer.clone(),
             calls: Vec::new(),
             known: config.known,
@@ -326,6 +328,12 @@ impl Endpoint {
         self.attempts.probes_sent()
     }
 
+    /// Messages that claimed to be a peer's and were dropped, since their MAC
+    /// was not.
+    pub fn forged(&self) -> u32 {
+        self.attempts.forged()
+    }
+
     /// Our addresses as servers see them, the rendezvous' first.
     pub fn mapped(&self) -> Vec<SocketAddr> {
         let other = self.gather.as_ref().and_then(|gather| gather.mapped);
@@ -342,6 +350,12 @@ impl Endpoint {
             code::FORBIDDEN => Cause::AuthMismatch { peer },
             _ => Cause::PeerSilent { peer },
         })
+    }
+
+    /// Has the server been asked to introduce us to that peer, whom it knows?
+    pub fn is_asked_for(&self, peer: &str) -> bool {
+        let mut calls = self.calls.iter();
+        calls.any(|call| call.peer == peer && call.asked)
     }
 
     fn questions(&mut self) -> impl Iterator<Item = &mut Question> {

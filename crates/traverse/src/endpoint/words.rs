@@ -9,6 +9,8 @@ pub struct Config {
     pub client: client::Config,
     /// Own addresses, to be told to peers. Empty for privacy.
     pub hosts: Vec<SocketAddr>,
+    /// Whether to probe what peers tell of theirs.
+    pub lan: bool,
     /// Whom to reach, and who alone is answered; `None` waits for whoever
     /// asks, until [`Endpoint::call`].
     pub peer: Option<String>,

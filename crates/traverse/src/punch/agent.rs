@@ -229,6 +229,11 @@ impl Agent {
         self.probes
     }
 
+    /// Messages of this attempt that were dropped: their MAC was wrong.
+    pub fn forged(&self) -> u32 {
+        self.observed.forged
+    }
+
     fn asked(&mut self, now: Instant, pair: usize, message: &Message<'_>) {
         let from = self.pairs[pair].shot();
         let seen = |answer: Builder| answer.xor_mapped(from.to);

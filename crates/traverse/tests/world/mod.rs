@@ -107,6 +107,7 @@ pub struct Setup<'a> {
     pub most_attempts: usize,
     pub side: Option<Side>,
     pub relay: Wish,
+    pub lan: bool,
     pub turn: Option<relay::client::Config>,
 }
 
@@ -121,6 +122,7 @@ impl<'a> Setup<'a> {
             most_attempts: 1,
             side: None,
             relay: Wish::Never,
+            lan: true,
             turn: None,
         }
     }
@@ -177,7 +179,8 @@ impl World {
                 relay: false,
                 seed: [seed; 32],
             },
-            hosts: vec![local],
+            hosts: Vec::from_iter(setup.lan.then_some(local)),
+            lan: setup.lan,
             peer: setup.peer.map(str::to_owned),
             most_attempts: setup.most_attempts,
             known: setup.known,

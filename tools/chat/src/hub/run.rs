@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use peer::signals::Signals;
 use tokio::sync::mpsc;
 
 use super::{Hub, Parts};
@@ -34,7 +35,8 @@ pub async fn run(parts: Parts, mut inbox: Inbox) -> anyhow::Result<bool> {
     };
     let (quic, room) = (parts.quic.clone(), Arc::clone(&links.room));
     let mut hub = Hub::new(parts, links, jobs);
-    let mut interrupted = std::pin::pin!(interrupted());
+    // Control-C as a filter, or the system's wish.
+    let mut signals = Signals::watch().context("cannot wait for signals")?;
     inbox.show_prompt(&hub);
     loop {
         hub.settle()?;
@@ -55,10 +57,7 @@ pub async fn run(parts: Parts, mut inbox: Inbox) -> anyhow::Result<bool> {
             }
             () = room.notified() => {}
             () = sleep_until(timeout) => hub.timeouts(Instant::now())?,
-            signal = &mut interrupted => {
-                signal?;
-                break;
-            }
+            () = signals.ended() => break,
         }
     }
     hub.leave(&mut inbox.aside).await
@@ -81,17 +80,5 @@ pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Control-C as a filter, or the system's wish.
-async fn interrupted() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for signals")?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("cannot wait for signals"),
-        _ = terminate.recv() => Ok(()),
-        _ = hang_up.recv() => Ok(()),
     }
 }

@@ -71,7 +71,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             Some(pause) => thread::sleep(pause),
             None => {
                 if let (Some(known), true) = (&known, args.json) {
-                    eprintln!("nattrace: {}", text::no_table(&args.table, known));
+                    log::line(format_args!(
+                        "nattrace: {}",
+                        text::no_table(&args.table, known)
+                    ));
                 }
                 return Ok(known.is_none());
             }
@@ -104,7 +107,9 @@ fn read(kernel: &mut Netfilter, args: &Args) -> Result<(Reading, Option<Vec<Stri
     // A kernel without connection tracking over netlink can still tell the rest.
     match kernel::udp_flows(kernel) {
         Ok(flows) => reading.connections = Some(flows.iter().map(Into::into).collect()),
-        Err(error) => eprintln!("nattrace: cannot read the tracked connections: {error}"),
+        Err(error) => log::line(format_args!(
+            "nattrace: cannot read the tracked connections: {error}"
+        )),
     }
     Ok((reading, known))
 }

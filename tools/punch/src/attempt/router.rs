@@ -40,7 +40,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             gateway::Event::Mapped(gateway::Mapped {
                 external, protocol, ..
             }) if mapped.iter().any(|seen| seen.ip() == external.ip()) => {
-                eprintln!("punch: our router leads from {external} to us ({protocol})");
+                log::line(format_args!(
+                    "punch: our router leads from {external} to us ({protocol})"
+                ));
                 Some(external)
             }
             _ => None,

@@ -49,10 +49,23 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             );
         }
         let peer = self.args.peer.as_deref().unwrap_or_default();
-        match self.session.endpoint().cause_so_far(peer) {
-            Some(cause) => failed(cause),
-            None if self.peer.is_some() => anyhow::bail!("{server} did not introduce us in time"),
-            None => anyhow::bail!("nobody asked for {} in time", self.settings.name),
+        let endpoint = self.session.endpoint();
+        if let Some(cause) = endpoint.cause_so_far(peer) {
+            return failed(cause);
         }
+        anyhow::ensure!(
+            reach::speaks_stun(server, KNOCK).await?,
+            "{server} no longer answers"
+        );
+        if self.peer.is_none() {
+            let name = self.settings.name.clone();
+            return failed(Cause::NobodyAsked { name });
+        }
+        // The server waits longer for the peer than we did for the server.
+        anyhow::ensure!(
+            endpoint.is_asked_for(peer),
+            "there was no time to ask {server} for {peer}: give a longer --timeout"
+        );
+        failed(Cause::PeerSilent { peer: peer.into() })
     }
 }

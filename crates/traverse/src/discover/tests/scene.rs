@@ -26,6 +26,10 @@ pub(super) enum Server {
     WrongSource,
     /// Tells another address that is cut off.
     OtherIsDead,
+    /// The address that is asked first is cut off.
+    FirstIsDead,
+    /// Speaks from all its sockets but the one that is other in both.
+    FarthestIsDead,
     /// Tells no OTHER-ADDRESS on either of its addresses.
     Untold,
     /// Does not know BOUNCED.
@@ -82,6 +86,12 @@ impl Host for TestServer {
             return self.waiting.push((socket, from, datagram.to_vec()));
         }
         let request = Message::parse(datagram).unwrap();
+        if self.fault == Server::FirstIsDead && socket < 2 {
+            return;
+        }
+        if self.fault == Server::FarthestIsDead && socket == 3 {
+            return;
+        }
         match self.fault == Server::Old && request.bounced().is_some() {
             true => {
                 let known = wire::binding_request(request.transaction(), None);
@@ -98,6 +108,7 @@ impl Host for TestServer {
                     self.handle_icmp(now, transmit.to, icmp, &transmit.payload);
                 }
                 Server::OtherIsDead if transmit.socket > 1 => continue,
+                Server::FarthestIsDead if transmit.socket == 3 => continue,
                 Server::Untold => {
                     let answer = wire::Builder::success(&request).xor_mapped(from);
                     (transmit.socket, transmit.payload) = (socket, answer.finish());

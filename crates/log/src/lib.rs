@@ -1,0 +1,63 @@
+//! The tools' log: whole lines on stderr.
+//!
+//! `eprintln!` is not used, which clippy sees to: it panics where stderr
+//! cannot be written (a reader that has gone, a full disk), and it writes a
+//! line in pieces, between which other threads' output gets.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// Writes one line to stderr. Nobody may be reading: no tool is there for that.
+pub fn line(text: impl Display) {
+    write(&mut std::io::stderr(), &text);
+}
+
+/// All of it at once: stderr has no buffer, and pieces would go separately.
+fn write(out: &mut impl Write, text: &impl Display) {
+    let _ = out.write_all(format!("{text}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// What was written, call by call; nothing can be if it is full.
+    #[derive(Default)]
+    struct Sink {
+        calls: Vec<Vec<u8>>,
+        full: bool,
+    }
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.calls.push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_in_one_piece() {
+        let mut sink = Sink::default();
+        write(&mut sink, &format_args!("punch: {} at {}", "bob", 1));
+        assert_eq!(sink.calls, [b"punch: bob at 1\n"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_no_reason_to_end() {
+        let full = true;
+        let mut sink = Sink {
+            full,
+            ..Sink::default()
+        };
+        write(&mut sink, &"punch: bob");
+        assert!(sink.calls.is_empty());
+    }
+}
