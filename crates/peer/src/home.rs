@@ -46,7 +46,9 @@ pub enum HomeError {
         problem: String,
     },
     /// A name that cannot be registered.
-    #[error("{0:?} cannot be a name: 1 to 32 letters, digits, '-', '_' or '.'")]
+    #[error(
+        "{0:?} cannot be a name: 1 to 32 letters, digits, '-', '_' or '.', which may not come first"
+    )]
     BadName(String),
     /// Another process uses the name.
     #[error("{name} is in use at {server} by process {process}: end that, or use another name")]

@@ -20,6 +20,10 @@ const KEEP: Duration = Duration::from_secs(15);
 /// How long the server has to answer.
 const ANSWER: Duration = Duration::from_secs(3);
 
+/// How long a connection to the server may take to be made and answered, and then another. The
+/// system repeats a lost SYN after a second, and what comes behind it after three (RFC 6298 §5.7).
+const TRIES: [Duration; 2] = [Duration::from_secs(2), ANSWER];
+
 /// SYNs that wait to be accepted.
 const BACKLOG: u32 = 16;
 
@@ -137,19 +141,34 @@ impl Mapping {
     }
 }
 
-async fn ask(
-    local: SocketAddr,
-    server: SocketAddr,
-) -> io::Result<(TcpStream, SocketAddr, Option<SocketAddr>)> {
-    let timed_out = || io::Error::new(ErrorKind::TimedOut, "no answer");
+/// Asks by a connection of its own from `local`; once more where nothing comes back.
+async fn ask(local: SocketAddr, server: SocketAddr) -> io::Result<Asked> {
+    let mut asked = Err(no_answer());
+    for patience in TRIES {
+        asked = tokio::time::timeout(patience, try_to_ask(local, server))
+            .await
+            .unwrap_or_else(|_| Err(no_answer()));
+        if !matches!(&asked, Err(error) if error.kind() == ErrorKind::TimedOut) {
+            break;
+        }
+    }
+    asked
+}
+
+/// A connection, where the server sees it, and the server's other address.
+type Asked = (TcpStream, SocketAddr, Option<SocketAddr>);
+
+async fn try_to_ask(local: SocketAddr, server: SocketAddr) -> io::Result<Asked> {
     let socket = socket(local)?;
     // Closed with a reset, it leaves its two ends to the next at once.
     socket.set_zero_linger()?;
-    let connect = socket.connect(server);
-    let connected = tokio::time::timeout(ANSWER, connect).await;
-    let stream = connected.map_err(|_| timed_out())??;
+    let stream = socket.connect(server).await?;
     let (mapped, other) = binding(&stream).await?;
     Ok((stream, mapped, other))
+}
+
+fn no_answer() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "no answer to Binding")
 }
 
 /// Where the server sees us, and its other address.
@@ -167,10 +186,9 @@ async fn binding(stream: &TcpStream) -> io::Result<(SocketAddr, Option<SocketAdd
             }
         }
     };
-    let timed_out = |_| io::Error::new(ErrorKind::TimedOut, "no answer to Binding");
     let bytes = tokio::time::timeout(ANSWER, exchange)
         .await
-        .map_err(timed_out)??;
+        .map_err(|_| no_answer())??;
     let message = Message::parse(&bytes).map_err(io::Error::other)?;
     let ours = message.transaction() == transaction;
     let mapped = message.mapped().filter(|_| ours);
@@ -390,4 +408,27 @@ async fn read(link: LinkId, stream: Arc<TcpStream>, tell: mpsc::Sender<News>) {
         let _ = tell.send(News::Bytes(link, bytes)).await;
     }
     let _ = tell.send(News::Closed(link)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_stays_silent_is_followed_by_another() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap();
+        let answers = tokio::spawn(async move {
+            let _silent = listener.accept().await.unwrap();
+            let (stream, from) = listener.accept().await.unwrap();
+            let request = receive(&stream).await.unwrap();
+            let request = Message::parse(&request).unwrap();
+            let answer = wire::Builder::success(&request).xor_mapped(from).finish();
+            send(&stream, &answer).unwrap();
+            from
+        });
+        let local = "127.0.0.1:0".parse().unwrap();
+        let (_stream, mapped, _) = ask(local, server).await.unwrap();
+        assert_eq!(mapped, answers.await.unwrap());
+    }
 }
