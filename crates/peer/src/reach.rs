@@ -117,6 +117,7 @@ mod tests {
         let closed = tcp_rtt(address, timeout).await;
         assert!(matches!(closed, Some(Reach::Refused(_))), "{closed:?}");
     }
+
     #[tokio::test]
     async fn a_server_that_is_late_is_not_near() {
         let late = Duration::from_millis(200);
