@@ -45,6 +45,11 @@ said = stranger.send((public, outer))
 check(f"{spec}: a stranger comes in by a mapped port", inside.hear(said) == (S2, 7001))
 seen = stranger.hear(inside.send((S2, 7001)))
 check(f"{spec}: the answer leaves from it", seen == (public, outer), seen)
+patient = Udp("server", S2, 7005)
+inside.hear(patient.send((public, outer)))
+time.sleep(1.5)  # longer than conntrack remembers where the maps do
+seen = patient.hear(inside.send((S2, 7005)))
+check(f"{spec}: and so does a late one", seen == (public, outer), seen)
 
 second, _ = ask("alice2", 45000, 600, 45000)
 check(f"{spec}: the port that one host has, another does not get", second != outer, second)
