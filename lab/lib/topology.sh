@@ -41,9 +41,9 @@ define public = $3
 	ruleset[$node]+=$rules
 	lifetime[$node]=
 	[[ ${head[timeout]} != *s ]] || lifetime[$node]=${head[timeout]%s}
-	# the maps know it longer, and say the same to the next packet; what conntrack knows alone it soon forgets,
-	# unless miniupnpd has said it, whose port no packet from inside gets by itself
-	[[ $rules != *'map m_in'* || ${head[upnp]} == on ]] || lifetime[$node]=1
+	# A map that has one port for all says the same to the next packet, so conntrack may soon forget it; it may
+	# not where a packet that was let in by another port is answered from that by conntrack alone.
+	[[ $rules != *'map m_in'* || ${head[mapping]} != endpoint-independent || ${head[upnp]} == on ]] || lifetime[$node]=1
 	[[ ${head[upnp]} != on ]] || mappers[$node]=1
 }
 
