@@ -89,10 +89,10 @@ said=$("$netns" full-cone open --no-verify -- bash -c '
 	router() { ip netns exec nat-alice nft "$@"; }
 	dropped() { [[ $(router list counter ip pinhole strangers) =~ packets\ ([0-9]+) ]] && ((BASH_REMATCH[1] >= $1)); }
 	router add counter ip pinhole strangers
-	router insert rule ip pinhole guard iifname wan ct state new ip saddr "$PINHOLE_S2" udp sport 8849 counter name strangers drop
+	router insert rule ip pinhole late iifname wan ct state new ip saddr "$PINHOLE_S2" udp sport 8849 counter name strangers drop
 	ip netns exec alice natprobe --json --runs 5 >/run/runs &
 	until dropped 16; do ((SECONDS < 20)) || break; done
-	router flush chain ip pinhole guard
+	router flush chain ip pinhole late
 	wait $!
 	cat /run/runs' 2>&1)
 check '--runs tells what was not the same every time' grep -q '"determinism":{"runs":5,"differing":\["filtering"\]}' <<<"$said"
@@ -102,7 +102,7 @@ said=$("$netns" full-cone open --no-verify -- bash -c '
 	ip netns exec alice natprobe --watch 1 >/run/watched &
 	seen() { until grep -q "$1" /run/watched; do ((SECONDS < 20)) || return; sleep 0.05; done; }
 	seen full-cone
-	ip netns exec nat-alice nft insert rule ip pinhole guard iifname wan ct state new ip saddr "$PINHOLE_S2" udp sport 8849 drop
+	ip netns exec nat-alice nft insert rule ip pinhole late iifname wan ct state new ip saddr "$PINHOLE_S2" udp sport 8849 drop
 	seen changed
 	kill %1
 	cat /run/watched')
