@@ -139,19 +139,21 @@ raise() {
 	done
 	read -rt 10 -u "$ready" || die "the rendezvous did not come up: $(<$log)"
 	exec {ready}<&-
-	for node in "${jobs[@]}"; do
-		wait "$node" || die "the network did not come up"
-	done
+	joined "${jobs[@]}"
 	jobs=()
 	for node in "${!setup[@]}"; do
 		carries "$node" &
 		jobs+=($!)
 	done
-	for node in "${jobs[@]}"; do
-		wait "$node" || die "the network did not come up"
-	done
+	joined "${jobs[@]}"
 	[[ ${#mappers[@]} == 0 ]] || { lib upnp; mapping "${!mappers[@]}"; }
 	[[ ! $delay ]] || slow
+}
+
+# joined PID…: wait for each of them to have done its part
+joined() {
+	local job
+	for job; do wait "$job" || die "the network did not come up"; done
 }
 
 # carries NODE: wait until each of its links does. An interface that is up drops what it is given until the kernel has
