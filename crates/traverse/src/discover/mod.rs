@@ -69,16 +69,15 @@ pub use unsolicited::Unsolicited;
 
 /// The mapping socket.
 const MAPPING: SocketId = 0;
-/// Asks for an answer from the other address and port.
-const FILTERING_ADDRESS: SocketId = 1;
-/// Ask for an answer from the other port. Two sockets, because one may have got
-/// a port that another program has just spoken to the server from.
-const FILTERING_PORT: [SocketId; 2] = [2, 3];
-/// Lets the other address send first, and then sends there; until then it is
-/// the second witness of [`FILTERING_ADDRESS`].
-const EARLY: SocketId = 4;
+/// Ask for an answer from the other address and port. Two sockets, because one
+/// may have got a port that another program has just spoken to the server from.
+const FILTERING_ADDRESS: [SocketId; 2] = [1, 2];
+/// Ask for an answer from the other port, two as well.
+const FILTERING_PORT: [SocketId; 2] = [3, 4];
+/// Lets the other address send first, and then sends there.
+const EARLY: SocketId = 5;
 /// Show how the NAT chooses ports, where it does not just keep ours.
-const ALLOCATION: Range<SocketId> = 5..17;
+const ALLOCATION: Range<SocketId> = 6..18;
 
 /// How many sockets it may want, numbered from 0. The hands open each before
 /// the first datagram on it is sent: fresh, on a port of the system's choice.
@@ -132,7 +131,9 @@ impl Discover {
             discover.add(now, MAPPING, to, Asks::Mapping);
         }
         let s1 = discover.config.s1;
-        discover.add(now, FILTERING_ADDRESS, s1, Asks::OtherAddress);
+        for socket in FILTERING_ADDRESS {
+            discover.add(now, socket, s1, Asks::OtherAddress);
+        }
         for socket in FILTERING_PORT {
             discover.add(now, socket, s1, Asks::OtherPort);
         }

@@ -101,24 +101,18 @@ pub(super) fn usual_round_trip(trials: &[Trial]) -> Option<Duration> {
 
 /// All trials that ask for this.
 pub(super) fn witnesses(trials: &[Trial], asks: Asks) -> impl Iterator<Item = &Trial> {
-    let asked = move |t: &&Trial| asks.witnesses().contains(&t.asks);
-    trials.iter().filter(asked)
+    trials.iter().filter(move |t| t.asks == asks)
 }
 
 /// Has every witness heard something that came from elsewhere? One that has
 /// not may be the only one on a port without a past.
 pub(super) fn let_in(trials: &[Trial], asks: Asks) -> bool {
-    // From then on the early socket's packets are awaited.
-    let after = trials.iter().find(|t| t.asks == Asks::AfterEarly);
-    let since = after.and_then(|t| t.sends.first()).map(|send| send.at);
     let heard = |t: &Trial| {
         let from_elsewhere = |a: &Answer| match asks {
             Asks::OtherPort => a.from.ip() == t.to.ip() && a.from.port() != t.to.port(),
             _ => a.from.ip() != t.to.ip(),
         };
-        let early = |a: &Answer| since.is_none_or(|since| a.sent + a.round_trip < since);
-        let mut answers = t.answers.iter();
-        answers.any(|a| from_elsewhere(a) && (t.asks != Asks::EarlyInbound || early(a)))
+        t.answers.iter().any(from_elsewhere)
     };
     witnesses(trials, asks).all(heard)
 }
@@ -251,16 +245,6 @@ impl Asks {
     /// From where do you see me, and no more.
     pub(super) fn is_plain(self) -> bool {
         matches!(self, Asks::Mapping | Asks::Allocation | Asks::AfterEarly)
-    }
-
-    /// The tests that show the same as this one, by the packets that they
-    /// provoke from where their socket has not sent to.
-    fn witnesses(self) -> &'static [Asks] {
-        match self {
-            Asks::OtherAddress | Asks::EarlyInbound => &[Asks::OtherAddress, Asks::EarlyInbound],
-            Asks::OtherPort => &[Asks::OtherPort],
-            Asks::Mapping | Asks::Allocation | Asks::AfterEarly | Asks::Unsolicited => &[],
-        }
     }
 
     /// One answer says it all; the others also measure the loss.

@@ -14,7 +14,7 @@ use wire::Icmp;
 
 use super::report::Asks;
 use super::trial::Trial;
-use super::{Discover, EARLY, FILTERING_ADDRESS, MARGIN};
+use super::{Discover, FILTERING_ADDRESS, MARGIN};
 use crate::io::SocketId;
 
 /// What becomes of a packet from where its mapping has not sent to.
@@ -63,13 +63,13 @@ impl fmt::Display for Unsolicited {
 impl Discover {
     /// When to ask what came back. `None`: there is nothing to ask, or it has been.
     pub(super) fn bounced_at(&self) -> Option<Instant> {
-        let asked = WITNESSES.into_iter();
-        asked.filter_map(|witness| self.question_at(witness)).min()
+        let asked = FILTERING_ADDRESS.into_iter();
+        asked.filter_map(|socket| self.question_at(socket)).min()
     }
 
     /// An error takes half a round trip more than the answer that it is about would.
-    fn question_at(&self, (socket, asks): Witness) -> Option<Instant> {
-        let stranger = find(&self.trials, socket, asks)?;
+    fn question_at(&self, socket: SocketId) -> Option<Instant> {
+        let stranger = find(&self.trials, socket, Asks::OtherAddress)?;
         let last = stranger.last_sent()?;
         if stranger.is_answered() || stranger.due().is_some() {
             return None;
@@ -87,11 +87,11 @@ impl Discover {
 
     /// All errors have come by now: ask for them.
     pub(super) fn ask_bounced(&mut self, now: Instant) {
-        for (socket, asks) in WITNESSES {
-            if self.question_at((socket, asks)).is_none_or(|at| now < at) {
+        for socket in FILTERING_ADDRESS {
+            if self.question_at(socket).is_none_or(|at| now < at) {
                 continue;
             }
-            let about = find(&self.trials, socket, asks).map(|t| t.newest(MOST));
+            let about = find(&self.trials, socket, Asks::OtherAddress).map(|t| t.newest(MOST));
             let is_ours = |t: &Trial| t.socket == socket && t.asks == Asks::Unsolicited;
             let index = self.trials.iter().position(is_ours).unwrap_or_else(|| {
                 let question = Trial::new(socket, self.config.s1, Asks::Unsolicited);
@@ -105,8 +105,8 @@ impl Discover {
     }
 
     /// What the strangers' packets of one witness met outside.
-    fn met(&self, (socket, asks): Witness, loss: f64) -> Option<Unsolicited> {
-        let stranger = find(&self.trials, socket, asks)?;
+    fn met(&self, socket: SocketId, loss: f64) -> Option<Unsolicited> {
+        let stranger = find(&self.trials, socket, Asks::OtherAddress)?;
         let question = find(&self.trials, socket, Asks::Unsolicited)?;
         if let Some(icmp) = question.answers.iter().find_map(|a| a.icmp) {
             let v4 = self.config.s1.is_ipv4();
@@ -125,16 +125,6 @@ impl Discover {
     }
 }
 
-/// A socket, and what it asks that lets a stranger send to it.
-type Witness = (SocketId, Asks);
-
-/// Two, because one may have got a port that another has just had: what comes
-/// back then is from where that one was.
-const WITNESSES: [Witness; 2] = [
-    (FILTERING_ADDRESS, Asks::OtherAddress),
-    (EARLY, Asks::EarlyInbound),
-];
-
 /// The packets that one question may be about: more than one batch has.
 const MOST: usize = 64;
 
@@ -152,6 +142,7 @@ pub(super) fn judge(discover: &Discover, loss: f64) -> Option<Unsolicited> {
     if discover.lets_anyone_in() {
         return Some(Unsolicited::Delivered);
     }
-    let [one, two] = WITNESSES.map(|witness| discover.met(witness, loss));
+    // On a port that another has just had, what comes back is from where that one was.
+    let [one, two] = FILTERING_ADDRESS.map(|socket| discover.met(socket, loss));
     one.filter(|_| one == two)
 }

@@ -145,6 +145,8 @@ pub(super) struct Scene {
     pub(super) loss: f64,
     pub(super) seed: u64,
     pub(super) hop: Duration,
+    /// Sockets on ports that have spoken to all of the server's before.
+    pub(super) used: Vec<SocketId>,
     /// TCP tells that the server's host is up.
     pub(super) tcp: bool,
 }
@@ -158,6 +160,7 @@ impl Scene {
             loss: 0.0,
             seed: 1,
             hop: Duration::from_micros(100),
+            used: Vec::new(),
             tcp: true,
         }
     }
@@ -202,6 +205,15 @@ impl Scene {
         let mut prober = Discover::new(start, Config::new(s1, s2), locals[0], seed);
         for (socket, &local) in locals.iter().enumerate() {
             prober.handle_opened(socket, local);
+        }
+        for &socket in &self.used {
+            let earlier = sockets(&[S1, S2]).into_iter().map(|to| Transmit {
+                socket,
+                to,
+                ttl: None,
+                payload: wire::binding_request([0; 12], None),
+            });
+            prober.outbox.extend(earlier);
         }
         let deadline = start + Duration::from_secs(60);
         let mut told = !self.tcp;
