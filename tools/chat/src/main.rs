@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => {
-            log::line(format_args!("chat: {error:#}"));
+            stderr::line(format_args!("chat: {error:#}"));
             2
         }
     };

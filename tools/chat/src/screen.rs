@@ -34,7 +34,7 @@ impl Screen {
             Screen::Lines if notice.is_message() => print(&notice.text()),
             Screen::Lines => {
                 for line in notice.text().lines() {
-                    log::line(format_args!("chat: {line}"));
+                    stderr::line(format_args!("chat: {line}"));
                 }
                 Ok(())
             }

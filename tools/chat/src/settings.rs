@@ -57,7 +57,7 @@ pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let udp = Udp::bind(SocketAddr::new(ip, 0)).context("no free UDP port")?;
             let port = udp.local_addr().port();
-            log::line(format_args!(
+            stderr::line(format_args!(
                 "chat: UDP port {} is taken: using {port}",
                 args.cport
             ));

@@ -34,7 +34,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(Verdict::UdpBlocked) => ExitCode::from(1),
         Ok(Verdict::CouldNotTell) => ExitCode::from(2),
         Err(error) => {
-            log::line(format_args!("natprobe: {error:#}"));
+            stderr::line(format_args!("natprobe: {error:#}"));
             ExitCode::from(2)
         }
     }

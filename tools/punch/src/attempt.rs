@@ -239,7 +239,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             match event {
                 Event::Connected { path, .. } => {
                     if path.relayed {
-                        log::line(format_args!(
+                        stderr::line(format_args!(
                             "punch: relayed, and still looking for a direct path"
                         ));
                     }
@@ -279,12 +279,12 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let name = &self.settings.name;
         match event {
             Event::Registered(mapped) => {
-                log::line(format_args!(
+                stderr::line(format_args!(
                     "punch: registered as {name}, seen at {mapped}"
                 ));
                 self.ask_gateway(mapped);
                 if self.args.peer.is_none() {
-                    log::line(format_args!(
+                    stderr::line(format_args!(
                         "punch: waiting for a peer: punch --name THEM --peer {name}"
                     ));
                 }
@@ -305,7 +305,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 fingerprint(&now),
                 self.settings.home.known_peers_path().display()
             ),
-            Event::ServerSilent => log::line(format_args!(
+            Event::ServerSilent => stderr::line(format_args!(
                 "punch: no answer from {} yet",
                 self.settings.server
             )),
@@ -321,9 +321,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     Role::Caller => "introduced to",
                     Role::Target => "called by",
                 };
-                log::line(format_args!("punch: {how} {peer}, seen at {address}"));
+                stderr::line(format_args!("punch: {how} {peer}, seen at {address}"));
                 if let Some(announced) = announced(&plan, role, &self.limits) {
-                    log::line(format_args!("punch: {announced}"));
+                    stderr::line(format_args!("punch: {announced}"));
                 }
                 self.plan = Some((role, plan));
                 if !self.settings.known.contains_key(&peer) {

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         None => attempt::run(&args),
     };
     result.unwrap_or_else(|error| {
-        log::line(format_args!("punch: {error:#}"));
+        stderr::line(format_args!("punch: {error:#}"));
         ExitCode::from(2)
     })
 }

@@ -45,7 +45,7 @@ impl Trace {
                 });
                 trace.capture = Some((capture, reader));
             }
-            Err(CaptureError::NotPermitted) => log::line(format_args!(
+            Err(CaptureError::NotPermitted) => stderr::line(format_args!(
                 "punch: capturing is not permitted (it takes root or CAP_NET_RAW): \
                  packets are shown as the socket sees them"
             )),

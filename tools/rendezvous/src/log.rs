@@ -115,8 +115,8 @@ impl Log {
 
     fn line(&self, text: &str, value: &serde_json::Value) {
         match self.json {
-            true => ::log::line(value),
-            false => ::log::line(format_args!("rendezvous: {text}")),
+            true => ::stderr::line(value),
+            false => ::stderr::line(format_args!("rendezvous: {text}")),
         }
     }
 }

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ::log::line(format_args!("rendezvous: {error:#}"));
+            ::stderr::line(format_args!("rendezvous: {error:#}"));
             ExitCode::from(2)
         }
     }

@@ -40,7 +40,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             gateway::Event::Mapped(gateway::Mapped {
                 external, protocol, ..
             }) if mapped.iter().any(|seen| seen.ip() == external.ip()) => {
-                log::line(format_args!(
+                stderr::line(format_args!(
                     "punch: our router leads from {external} to us ({protocol})"
                 ));
                 Some(external)
