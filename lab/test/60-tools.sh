@@ -18,7 +18,7 @@ code=$?
 if [[ $code == 0 && $said == *UDP_BLOCKED*'Expected was failed'* ]]; then ok 'a failure that is expected is exit 0, with its cause'; else bad "udp-blocked × open: exit $code: ${said//$'\n'/; }"; fi
 said=$("$netns" port-restricted symmetric 2>&1)
 code=$?
-if [[ $code == 0 && $said == *'punch: spray: 99.9 %'*' more packets …'*'(spray)'*'Expected was direct'* ]]; then ok 'a spray is announced, shown in part, and connects'; else bad "port-restricted × symmetric: exit $code: ${said//$'\n'/; }"; fi
+if [[ $code == 0 && $said == *'punch: spray: 99.99 %'*' more packets …'*'(spray)'*'Expected was direct'* ]]; then ok 'a spray is announced, shown in part, and connects'; else bad "port-restricted × symmetric: exit $code: ${said//$'\n'/; }"; fi
 said=$("$netns" --json full-cone cgnat 2>&1)
 check 'the demonstration as JSON' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == o["expected"] == "direct" and o["cause"] is None and o["how"] == "plain" and o["as_asked"] and o["punch"]["trace"] and o["nat_alice"]["node"] == "nat-alice"' "$said"
 check 'and without a measurement' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == "direct" and "measured" not in o' "$("$netns" --json full-cone open --no-verify 2>&1)"

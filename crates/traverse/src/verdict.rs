@@ -7,7 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::candidate::{Candidates, Tcp};
-use crate::plan::{Plan, Strategy};
+use crate::plan::{Plan, Strategy, percent};
 use crate::punch::Observed;
 use crate::tcp;
 
@@ -58,8 +58,8 @@ pub enum Cause {
     BudgetExhausted {
         /// How they were guessed.
         strategy: Strategy,
-        /// The chance that it had, in thousandths.
-        per_mille: u32,
+        /// The chance that it had, in ten-thousandths.
+        per_myriad: u32,
     },
     /// Packets of the peer arrive here, ours do not arrive there.
     OneWay,
@@ -116,7 +116,7 @@ impl Cause {
         if plan.caller.each > 0 {
             return Cause::BudgetExhausted {
                 strategy: plan.strategy,
-                per_mille: (plan.odds * 1000.0).round() as u32,
+                per_myriad: (plan.odds * 10_000.0).round() as u32,
             };
         }
         // The mappings first: they explain the rest.
@@ -209,13 +209,13 @@ impl std::fmt::Display for Cause {
             ),
             Cause::BudgetExhausted {
                 strategy,
-                per_mille,
+                per_myriad,
             } => write!(
                 f,
-                "ports were guessed ({}, with a chance of {} %), and no guess hit; \
+                "ports were guessed ({}, with a chance of {}), and no guess hit; \
                  try again in 20 s, or with a larger --budget",
                 strategy.name(),
-                f64::from(*per_mille) / 10.0
+                percent(f64::from(*per_myriad) / 10_000.0)
             ),
             Cause::OneWay => write!(
                 f,

@@ -1,7 +1,7 @@
 //! docs/punching.md draws the plan's table and names its costs: they are read
 //! out of the page and compared with what is planned.
 
-use traverse::plan::{Limits, Plan, between};
+use traverse::plan::{Limits, Plan, between, percent};
 use traverse::sim::Profile;
 
 const PAGE: &str = include_str!("../../../docs/punching.md");
@@ -107,7 +107,7 @@ fn the_costs_on_the_page_are_the_plans() {
             plan.strategy.name().to_owned(),
             share(plan.caller),
             share(plan.target),
-            format!("{:.1} %", plan.odds * 100.0),
+            percent(plan.odds),
             format!("{seconds:.1} s"),
         ];
         assert_eq!(row, expected, "as planned: | {} |", expected.join(" | "));

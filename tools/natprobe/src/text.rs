@@ -7,7 +7,7 @@ use tabled::settings::Style;
 use traverse::discover::{Asks, Compliance, Report, Requirement, Source, Verdict};
 use traverse::nat::{Class, Dependence};
 use traverse::oracle::Why;
-use traverse::plan::{Plan, Strategy};
+use traverse::plan::{Plan, Strategy, percent};
 
 use crate::words;
 
@@ -29,9 +29,9 @@ pub(crate) fn render(report: &Report, against: Option<&(Plan, Why)>) -> String {
             Strategy::None => "does not connect".to_owned(),
             Strategy::Unknown => "may or may not connect".to_owned(),
             guess => format!(
-                "connects directly by guessing ports ({}, {:.1} %, up to {} packets)",
+                "connects directly by guessing ports ({}, {}, up to {} packets)",
                 guess.name(),
-                plan.odds * 100.0,
+                percent(plan.odds),
                 plan.caller.packets() + plan.target.packets(),
             ),
         };

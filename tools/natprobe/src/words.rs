@@ -1,6 +1,7 @@
 //! What one finding is in words: a short one, and what is to be said about it.
 
 use traverse::discover::{LifetimeReport, PathReport, Policy, PortMapping, Report};
+use traverse::plan::percent;
 
 pub(crate) const EARLY: &str = "if the peer's packet comes first, ours leaves from another port; \
      openers with a low TTL cure it";
@@ -23,10 +24,10 @@ pub(crate) fn ports(report: &Report) -> (String, String) {
     let more = match (found.policy, found.spray, found.pool) {
         (Some(Policy::Sequential), ..) => format!("step {step}{}", next.unwrap_or_default()),
         (Some(_), Some(spray), Some(pool)) => format!(
-            "{low} to {high} seen, about {pool} in all; {} sockets and {} probes meet in {:.1} %",
+            "{low} to {high} seen, about {pool} in all; {} sockets and {} probes meet in {}",
             spray.sockets,
             spray.probes,
-            spray.odds * 100.0
+            percent(spray.odds)
         ),
         _ => String::new(),
     };

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::{Value, json};
 use traverse::oracle;
-use traverse::plan::{Limits, Plan, Side, Strategy, between};
+use traverse::plan::{Limits, Plan, Side, Strategy, between, percent};
 use traverse::punch::Role;
 
 /// Prints how two natprobe reports get across to each other, and the odds.
@@ -53,10 +53,10 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
         Strategy::Relay => "no guess would be worth its packets: it takes a relay".into(),
         _ if ours.each == 0 => return None,
         strategy => format!(
-            "{}: {:.1} % with up to {} packets of ours and {} of the peer's, \
+            "{}: {} with up to {} packets of ours and {} of the peer's, \
              within {:.1} s, for {} and {} entries in the NATs",
             strategy.name(),
-            plan.odds * 100.0,
+            percent(plan.odds),
             ours.packets(),
             theirs.packets(),
             ours.seconds(limits) + theirs.seconds(limits),

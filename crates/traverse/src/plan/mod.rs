@@ -9,7 +9,7 @@ mod odds;
 mod side;
 mod table;
 
-pub use odds::{block_odds, poisson, probes_for, spray_odds, window};
+pub use odds::{block_odds, percent, poisson, probes_for, spray_odds, window};
 pub use side::{Limits, Ports, Side};
 pub use table::between;
 

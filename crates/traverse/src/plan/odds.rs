@@ -53,6 +53,20 @@ pub fn poisson(mean: f64, most: u32) -> f64 {
     sum.min(1.0)
 }
 
+/// Odds as people read them: in per cent, never rounded up to certainty.
+///
+/// ```
+/// use traverse::plan::percent;
+/// assert_eq!([0.97, 0.99994, 0.99999, 1.0].map(percent), ["97.0 %", "99.99 %", "99.99 %", "100 %"]);
+/// ```
+pub fn percent(odds: f64) -> String {
+    match odds {
+        1.0.. => "100 %".to_owned(),
+        0.999.. => format!("{:.2} %", (odds * 10_000.0 + 1e-6).floor() / 100.0),
+        _ => format!("{:.1} %", odds * 100.0),
+    }
+}
+
 /// How many ports ahead the next mapping is, at most, with that probability,
 /// when others behind the NAT make `rate` mappings a second and the last one
 /// was seen `delay` seconds ago.
