@@ -2,6 +2,7 @@
 # The network of netns.sh's drawing: collected as text, then made with as few processes as possible.
 
 declare -gA setup=()  # node → commands for ip -batch in that node
+declare -gA ends=()   # node → questions for ip -batch about each end of a link there
 declare -gA ruleset=() # router → its rules, behind the parameters that they ask for
 declare -gA mappers=() # routers that map ports for who asks
 declare -gA lifetime=() # router → how long its conntrack remembers UDP
@@ -21,6 +22,8 @@ link() {
 	created+="link add $2 netns $1 type veth peer name $4 netns $3"$'\n'
 	setup[$1]+="link set $2 addrgenmode none up"$'\n'
 	setup[$3]+="link set $4 addrgenmode none up"$'\n'
+	ends[$1]+="link show dev $2"$'\n'
+	ends[$3]+="link show dev $4"$'\n'
 }
 
 # on NODE, WORDS for ip
@@ -102,6 +105,7 @@ ${setup[$nat]}"
 		on "$host" "route add default via $gateway"
 		((i++))
 	done
+	((${#hosts[@]} == 1)) || ends[$nat]+=$'link show dev lan\n' # last, its ports are its carrier
 }
 
 # network A B: all of it, as text
@@ -140,12 +144,7 @@ raise() {
 	read -rt 10 -u "$ready" || die "the rendezvous did not come up: $(<$log)"
 	exec {ready}<&-
 	joined "${jobs[@]}"
-	jobs=()
-	for node in "${!setup[@]}"; do
-		carries "$node" &
-		jobs+=($!)
-	done
-	joined "${jobs[@]}"
+	carried
 	[[ ${#mappers[@]} == 0 ]] || { lib upnp; mapping "${!mappers[@]}"; }
 	[[ ! $delay ]] || slow
 }
@@ -156,17 +155,23 @@ joined() {
 	for job; do wait "$job" || die "the network did not come up"; done
 }
 
-# carries NODE: wait until each of its links does. An interface that is up drops what it is given until the kernel has
-# seen to its carrier, in a work queue that waits for a lock of all namespaces: for half a second while others
-# make and end labs. What is dropped first is an ARP request, and the next one leaves after a second.
-carries() {
-	local links end=$((SECONDS + 10))
-	while links=$(ip -n "$1" -o link show up) || die "cannot list the links of $1"; do
-		[[ $links == *@(' qdisc noop '|' state DOWN '|' state LOWERLAYERDOWN ')* ]] || break
-		((SECONDS < end)) || die "a link of $1 does not come up: $links"
+# carried: wait until each link does. An interface that is up drops what it is given until the kernel has seen to its
+# carrier, in a work queue that waits for a lock of all namespaces: for half a second while others make and end labs.
+# What is dropped first is an ARP request, and the next one leaves after a second. To be asked for one interface alone
+# makes a newer kernel see to it at once.
+carried() {
+	local node links asked=${ends[*]} end=$((SECONDS + 10))
+	asked=${asked//[!$'\n']/}
+	while :; do
+		mapfile -t links < <(for node in "${!ends[@]}"; do ip -n "$node" -o -batch - <<<"${ends[$node]}" & done; wait)
+		((${#links[@]} < ${#asked})) || dark "${links[*]}" || break
+		((SECONDS < end)) || die "not all of ${#asked} links' ends come up: ${links[*]}"
 		sleep 0.01
 	done
 }
+
+# dark LINKS: one of them carries nothing; in plain patterns, as bash takes 50 ms for one with alternatives
+dark() { [[ $1 == *' qdisc noop '* || $1 == *' state DOWN '* || $1 == *' state LOWERLAYERDOWN '* ]]; }
 
 # forward ROUTER: its addresses, its rules, and how long its conntrack remembers UDP (the file
 # exists only once a rule has asked for conntrack). What stays on the LAN is no business of the NAT:

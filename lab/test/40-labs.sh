@@ -24,7 +24,8 @@ exits 0 'with a carrier it takes a TTL of 3' full-cone cgnat --no-verify -- \
 
 # a link that comes late, as it does on a busy machine; what it is given before is lost
 cp -r "${netns%/*}" "$tmp/late"
-sed -i 's/^\tcarries$/\tip -n bob link set eth0 down; (sleep 0.5; ip -n bob link set eth0 up) \&\n&/' "$tmp/late/lib/topology.sh"
+sed -i 's/^\tcarried$/\tip -n bob link set eth0 down; (sleep 0.5; ip -n bob link set eth0 up) \&\n&/' "$tmp/late/lib/topology.sh"
+check 'a link that comes late is made' grep -q 'bob link set eth0 down' "$tmp/late/lib/topology.sh"
 check 'a lab waits for its links' env PINHOLE_BIN="${PINHOLE_BIN:-${test%/*/*}/target/release}" "$tmp/late/netns.sh" open open --no-verify -- \
 	sh -c 'ip -n nat-bob -o link show lan | grep "state UP"'
 rm -r "$tmp/late"
