@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::ports::Allocator;
+use super::ports::{Allocator, Ports};
 use super::{Dropped, Profile};
 use crate::nat::Dependence::{self, *};
 
@@ -32,7 +32,11 @@ pub struct Nat {
     /// (inner end, remote end as the mapping axis sees it) → mapping. The full
     /// remote end is there, too, for a flow that has a mapping of its own.
     by_flow: BTreeMap<(SocketAddr, SocketAddr), usize>,
+    /// The newest mapping of each port.
     by_outer: BTreeMap<SocketAddr, usize>,
+    /// (outer end, remote end as the mapping axis sees it) → mapping. Remotes
+    /// that are told apart both ways share a block's ports, as with Linux.
+    by_ends: BTreeMap<(SocketAddr, SocketAddr), usize>,
     /// (outer end, remote end) that an early packet took for the router itself.
     taken: BTreeMap<(SocketAddr, SocketAddr), Instant>,
 }
@@ -57,6 +61,7 @@ impl Nat {
             mappings: Vec::new(),
             by_flow: BTreeMap::new(),
             by_outer: BTreeMap::new(),
+            by_ends: BTreeMap::new(),
             taken: BTreeMap::new(),
         }
     }
@@ -65,6 +70,7 @@ impl Nat {
     pub fn forget(&mut self) {
         self.by_flow.clear();
         self.by_outer.clear();
+        self.by_ends.clear();
         self.taken.clear();
     }
 
@@ -183,16 +189,22 @@ impl Nat {
     }
 
     fn create(&mut self, now: Instant, flow: (SocketAddr, SocketAddr)) -> Result<usize, Dropped> {
-        let (inner, _) = flow;
+        let (inner, remote) = flow;
         let outer = match self.profile.translates {
             false => inner,
             true => {
                 let (ip, lifetime) = (self.outer, self.profile.lifetime);
-                let (by_outer, mappings) = (&self.by_outer, &self.mappings);
+                let (by_outer, by_ends, mappings) = (&self.by_outer, &self.by_ends, &self.mappings);
+                let axes = [self.profile.mapping, self.profile.filtering];
+                let scarce = matches!(self.profile.ports, Ports::Block(_));
+                let shares = scarce && axes == [AddressAndPortDependent; 2];
                 let free = |port| {
-                    by_outer
-                        .get(&SocketAddr::new(ip, port))
-                        .is_none_or(|&id| now - mappings[id].sent >= lifetime)
+                    let outer = SocketAddr::new(ip, port);
+                    let holder = match shares {
+                        true => by_ends.get(&(outer, remote)),
+                        false => by_outer.get(&outer),
+                    };
+                    holder.is_none_or(|&id| now - mappings[id].sent >= lifetime)
                 };
                 let port = self.allocator.allocate(inner.port(), &mut self.rng, free);
                 SocketAddr::new(ip, port.ok_or(Dropped::PortsExhausted)?)
@@ -207,11 +219,14 @@ impl Nat {
         });
         self.by_flow.insert(flow, id);
         self.by_outer.insert(outer, id);
+        self.by_ends.insert((outer, remote), id);
         Ok(id)
     }
 
     fn admit(&self, now: Instant, from: SocketAddr, to: SocketAddr) -> Result<usize, Dropped> {
-        let id = *self.by_outer.get(&to).ok_or(Dropped::NoMapping)?;
+        let own = self.by_ends.get(&(to, seen_by(self.profile.mapping, from)));
+        let own = own.filter(|&&id| self.is_live(now, id));
+        let id = *own.or(self.by_outer.get(&to)).ok_or(Dropped::NoMapping)?;
         if !self.is_live(now, id) {
             return Err(Dropped::NoMapping);
         }

@@ -93,6 +93,43 @@ fn ports_are_allocated_as_asked() {
 }
 
 #[test]
+fn remotes_that_are_told_apart_share_the_ports_of_a_block() {
+    let (now, inner) = (Instant::now(), at("10.0.0.2:5000"));
+    let mappings = |mapping| {
+        let mut nat = nat(Profile {
+            ports: Ports::Block(40000..=40003),
+            ..Profile::new(mapping, AddressAndPortDependent)
+        });
+        let remotes = (0..12).map(|i| SocketAddr::new(at("203.0.113.9:0").ip(), 7000 + i));
+        let mut own = 0;
+        for remote in remotes {
+            let Ok(outer) = nat.outbound(now, inner, remote) else {
+                continue;
+            };
+            own += 1;
+            assert_eq!(nat.inbound(now, remote, outer), Ok(inner));
+            let stranger = nat.inbound(now, at("203.0.113.9:9"), outer);
+            assert_eq!(stranger, Err(Dropped::Filtered));
+        }
+        own
+    };
+    assert_eq!(mappings(AddressAndPortDependent), 12);
+    assert_eq!(mappings(EndpointIndependent), 12, "all of them one port");
+    // Two hosts towards one remote never do.
+    let mut nat = nat(Profile {
+        ports: Ports::Block(40000..=40003),
+        ..Profile::new(AddressAndPortDependent, AddressAndPortDependent)
+    });
+    let inner = |i: u16| SocketAddr::new(inner.ip(), 5000 + i);
+    let outer = |i| nat.outbound(now, inner(i), remotes()[0]);
+    let given: Vec<_> = (0..5).map(outer).collect();
+    assert_eq!(given[4], Err(Dropped::PortsExhausted));
+    let mut ports: Vec<_> = given[..4].iter().map(|g| g.unwrap().port()).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [40000, 40001, 40002, 40003]);
+}
+
+#[test]
 fn only_outgoing_packets_refresh() {
     let (start, inner, peer) = (Instant::now(), at("10.0.0.2:5000"), remotes()[0]);
     let lifetime = Duration::from_secs(20);
