@@ -15,7 +15,7 @@ pub struct Config {
     pub tries: u32,
     /// From one send of a test to the next.
     pub spacing: Duration,
-    /// Look at a dozen more mappings even where ports are kept: a pool of
+    /// Look at ten more mappings even where ports are kept: a pool of
     /// addresses may show only then.
     pub survey: bool,
     /// How long to wait after the last send. Without it, three measured round

@@ -8,7 +8,7 @@
 //! packet would be solicited, or would spoil the mappings still to be measured.
 //!
 //! In the same wait, the *early* socket lets the server's other address send to
-//! it first and only then sends there, if ports are not kept, a dozen more
+//! it first and only then sends there, if ports are not kept, ten more
 //! sockets show how they are chosen, and the server is asked what came back of
 //! its packets that were not let in.
 //!
@@ -77,7 +77,7 @@ const FILTERING_PORT: [SocketId; 2] = [3, 4];
 /// Lets the other address send first, and then sends there.
 const EARLY: SocketId = 5;
 /// Show how the NAT chooses ports, where it does not just keep ours.
-const ALLOCATION: Range<SocketId> = 6..18;
+const ALLOCATION: Range<SocketId> = 6..16;
 
 /// How many sockets it may want, numbered from 0. The hands open each before
 /// the first datagram on it is sent: fresh, on a port of the system's choice.
@@ -285,12 +285,14 @@ impl Discover {
             for socket in ALLOCATION {
                 self.add(now, socket, s1, Asks::Allocation);
             }
-            // In a small block two destinations draw the same port now and then.
-            if let Some(other) = self.other.filter(|other| other.port() != s1.port()) {
-                let other_port = SocketAddr::new(s1.ip(), other.port());
-                for socket in ALLOCATION.take(2) {
-                    self.add(now, socket, other_port, Asks::Allocation);
-                }
+            // Two of them ask wherever the mapping socket does, as witnesses.
+            let places = self.trials.iter().filter(|t| t.asks == Asks::Mapping);
+            let places: Vec<SocketAddr> = places.map(|t| t.to).collect();
+            for (to, socket) in places
+                .iter()
+                .flat_map(|&to| ALLOCATION.take(2).map(move |s| (to, s)))
+            {
+                self.add(now, socket, to, Asks::Allocation);
             }
         }
     }

@@ -73,6 +73,20 @@ fn one_port_that_the_nat_knows_already_changes_no_verdict() {
 }
 
 #[test]
+fn one_port_that_a_stranger_has_sent_to_changes_no_verdict() {
+    for name in Profile::NAMES {
+        let expected = Profile::named(name).unwrap().behaviour();
+        for seed in 0..20 {
+            let mut scene = Scene::named(name);
+            scene.strangers = vec![0];
+            (scene.loss, scene.seed) = (if seed == 0 { 0.0 } else { 10.0 }, seed);
+            let report = scene.run();
+            assert_eq!(report.behaviour, expected, "{name}, {seed}: {report:#?}");
+        }
+    }
+}
+
+#[test]
 fn heavy_loss_makes_it_silent_about_an_axis_but_not_wrong() {
     let expected = Profile::named("full-cone").unwrap().behaviour();
     for seed in 0..200 {

@@ -147,6 +147,8 @@ pub(super) struct Scene {
     pub(super) hop: Duration,
     /// Sockets on ports that have spoken to all of the server's before.
     pub(super) used: Vec<SocketId>,
+    /// Sockets on ports that the server's other port has just sent to, unasked.
+    pub(super) strangers: Vec<SocketId>,
     /// TCP tells that the server's host is up.
     pub(super) tcp: bool,
 }
@@ -161,6 +163,7 @@ impl Scene {
             seed: 1,
             hop: Duration::from_micros(100),
             used: Vec::new(),
+            strangers: Vec::new(),
             tcp: true,
         }
     }
@@ -214,6 +217,18 @@ impl Scene {
                 payload: wire::binding_request([0; 12], None),
             });
             prober.outbox.extend(earlier);
+        }
+        for &socket in &self.strangers {
+            let change = wire::Change {
+                ip: false,
+                port: true,
+            };
+            prober.outbox.push_front(Transmit {
+                socket,
+                to: s1,
+                ttl: None,
+                payload: wire::binding_request([0; 12], Some(change)),
+            });
         }
         let deadline = start + Duration::from_secs(60);
         let mut told = !self.tcp;
