@@ -288,11 +288,10 @@ impl Discover {
             // Two of them ask wherever the mapping socket does, as witnesses.
             let places = self.trials.iter().filter(|t| t.asks == Asks::Mapping);
             let places: Vec<SocketAddr> = places.map(|t| t.to).collect();
-            for (to, socket) in places
-                .iter()
-                .flat_map(|&to| ALLOCATION.take(2).map(move |s| (to, s)))
-            {
-                self.add(now, socket, to, Asks::Allocation);
+            for to in places {
+                for socket in ALLOCATION.take(2) {
+                    self.add(now, socket, to, Asks::Allocation);
+                }
             }
         }
     }
