@@ -29,10 +29,11 @@ alone() {
 found() {
 	local now
 	[[ -s $labs/$1 ]] || return 1
-	read -r holder born a b prefix bin <"$labs/$1"
+	# both files may go before they are read: then it has ended
+	read -r holder born a b prefix bin 2>/dev/null <"$labs/$1" || return 1
 	if now=$(started "$holder") && [[ $now == "$born" ]]; then
 		first=
-		read -r first _ <"/proc/$holder/task/$holder/children" # no newline there, so read says no
+		read -r first _ 2>/dev/null <"/proc/$holder/task/$holder/children" # no newline there, so read says no
 		[[ ! $first ]] || return 0
 	fi
 	[[ ! $lock ]] || rm -f "$labs/$1" # its holder was killed

@@ -65,9 +65,18 @@ killed() {
 	"$@"
 	wait $!
 	check "exec exits 2 when the lab ends ($1)" test $? = 2
-	check 'and says so, without words of bash' test "$(sed 's/^netns.sh: //' "$tmp/said")" = "in
-the lab \"$one\" has ended"
+	if [[ $(sed 's/^netns.sh: //' "$tmp/said") == $'in\nthe lab "'"$one"'" has ended' ]]; then
+		ok 'and says so, without words of bash'
+	else
+		bad "it says something else: $(<"$tmp/said")"
+	fi
 }
+# its file and its holder may go while they are read
+# shellcheck disable=SC2016 # for the other shell
+said=$(bash -c 'source "$1"; labs=$2; started() { rm "$labs/gone"; echo 1; }
+	echo "999999999 1 open open 203.0.113 bin" >"$labs/gone"
+	found gone; [[ $? == 1 ]] && echo told' - "${netns%/*}/lib/keep.sh" "$tmp" 2>&1)
+check 'a lab that ends while it is looked for is not there, and no more is said' test "$said" = told
 holder() { "$netns" status --json | sed -n "s/.*\"name\":\"$1\".*\"pid\":\([0-9]*\).*/\1/p"; }
 kill_holder() { kill -KILL "$(holder $one)"; }
 killed "$netns" down --name $one
