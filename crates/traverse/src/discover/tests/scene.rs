@@ -209,26 +209,25 @@ impl Scene {
         for (socket, &local) in locals.iter().enumerate() {
             prober.handle_opened(socket, local);
         }
+        let other_port = wire::Change {
+            ip: false,
+            port: true,
+        };
+        let earlier = |socket, to, change| Transmit {
+            socket,
+            to,
+            ttl: None,
+            payload: wire::binding_request([0; 12], change),
+        };
         for &socket in &self.used {
-            let earlier = sockets(&[S1, S2]).into_iter().map(|to| Transmit {
-                socket,
-                to,
-                ttl: None,
-                payload: wire::binding_request([0; 12], None),
-            });
-            prober.outbox.extend(earlier);
+            for to in sockets(&[S1, S2]) {
+                prober.outbox.push_front(earlier(socket, to, None));
+            }
         }
         for &socket in &self.strangers {
-            let change = wire::Change {
-                ip: false,
-                port: true,
-            };
-            prober.outbox.push_front(Transmit {
-                socket,
-                to: s1,
-                ttl: None,
-                payload: wire::binding_request([0; 12], Some(change)),
-            });
+            prober
+                .outbox
+                .push_front(earlier(socket, s1, Some(other_port)));
         }
         let deadline = start + Duration::from_secs(60);
         let mut told = !self.tcp;
