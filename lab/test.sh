@@ -64,7 +64,7 @@ labs() {
 	# the lab builds what it needs itself, and these are not among it
 	if [[ ! ${PINHOLE_BIN-} ]]; then
 		owner && "${as[@]}" cargo build --release --quiet --package=chat || halt 'chat does not build'
-		"${as[@]}" cargo build --release --quiet --package=pinhole-peer --features=gateway --example=lease || halt 'the lease does not build'
+		"${as[@]}" cargo build --release --quiet --package=pinhole-net --features=gateway --example=lease || halt 'the lease does not build'
 	fi
 	printf '%s\n' "$@" | xargs -P 2 -I{} sh -c 'said=$(bash "$1" 2>&1); printf "%s\n" "— $1" "$said"' sh {}
 }

@@ -11,8 +11,8 @@ PATH=$PATH:/usr/sbin
 install=1
 has turnutils_uclient && has turnserver || install coturn
 if [[ ! -x $PINHOLE_BIN/examples/relay ]]; then
-	cd "${test%/*/*}" && owner && "${as[@]}" cargo build --release --quiet --package=pinhole-peer --example=relay ||
-		die 'the TURN client of the tests does not build: cargo build --release --package=pinhole-peer --example=relay'
+	cd "${test%/*/*}" && owner && "${as[@]}" cargo build --release --quiet --package=pinhole-net --features=peer --example=relay ||
+		die 'the TURN client of the tests does not build: cargo build --release --package=pinhole-net --features=peer --example=relay'
 fi
 
 story symmetric symmetric relay.py ours

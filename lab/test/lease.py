@@ -1,4 +1,4 @@
-"""A lease of crates/peer behind miniupnpd: mapped, renewed, given back; argv: alice's type, protocol."""
+"""A lease of crates/net behind miniupnpd: mapped, renewed, given back; argv: alice's type, protocol."""
 
 import os
 import re

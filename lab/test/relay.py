@@ -1,4 +1,4 @@
-"""TURN between the lab's nodes: our client (an example of crates/peer) and rendezvous --relay, with
+"""TURN between the lab's nodes: our client (an example of crates/net) and rendezvous --relay, with
 each other and with coturn's; argv: which story."""
 
 import base64

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use traverse::identity::Identity;
+use session::identity::Identity;
 
 const CHUNK: usize = 256 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(5);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use quinn::{Connection, ConnectionError, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use session::identity::PublicKey;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
-use traverse::identity::PublicKey;
 
 use crate::conversation::LinkId;
 use crate::files::carry::HEAD;

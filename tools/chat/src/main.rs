@@ -1,6 +1,6 @@
 //! `chat`: talk to a peer through any NAT, end to end encrypted.
 
-mod cli;
+mod args;
 mod command;
 mod conversation;
 mod detour;
@@ -23,12 +23,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = cli::Args::parse();
+    let args = args::Args::parse();
     let code = match start::run(&args) {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => {
-            stderr::line(format_args!("chat: {error:#}"));
+            cli::stderr::line(format_args!("chat: {error:#}"));
             2
         }
     };

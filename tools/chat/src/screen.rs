@@ -34,7 +34,7 @@ impl Screen {
             Screen::Lines if notice.is_message() => print(&notice.text()),
             Screen::Lines => {
                 for line in notice.text().lines() {
-                    stderr::line(format_args!("chat: {line}"));
+                    cli::stderr::line(format_args!("chat: {line}"));
                 }
                 Ok(())
             }

@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
-use peer::home::Home;
-use peer::settings::{Said, Settings};
-use peer::udp::Udp;
+use cli::home::Home;
+use cli::settings::{Said, Settings};
+use net::udp::Udp;
 
-use crate::cli::Args;
+use crate::args::Args;
 
 /// Who we are, and where the rendezvous is; `interactive` if somebody sits there.
 ///
@@ -21,7 +21,7 @@ pub async fn gather(args: &Args, interactive: bool) -> anyhow::Result<Settings> 
         (None, None) => args.server.clone().or_else(server_in_environment),
         (ip, port) => {
             let ip = ip.unwrap_or(IpAddr::from([0; 4]));
-            let port = port.unwrap_or(wire::DEFAULT_PORT);
+            let port = port.unwrap_or(stun::DEFAULT_PORT);
             Some(SocketAddr::new(ip, port).to_string())
         }
     };
@@ -57,7 +57,7 @@ pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let udp = Udp::bind(SocketAddr::new(ip, 0)).context("no free UDP port")?;
             let port = udp.local_addr().port();
-            stderr::line(format_args!(
+            cli::stderr::line(format_args!(
                 "chat: UDP port {} is taken: using {port}",
                 args.cport
             ));
@@ -73,7 +73,7 @@ fn or_this_host(server: String) -> String {
     let bare = server.trim_start_matches('[').trim_end_matches(']');
     let (ip, port) = match (server.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
         (Ok(address), _) => (address.ip(), address.port()),
-        (_, Ok(ip)) => (ip, wire::DEFAULT_PORT),
+        (_, Ok(ip)) => (ip, stun::DEFAULT_PORT),
         _ => return server,
     };
     match ip {

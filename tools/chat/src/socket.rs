@@ -6,15 +6,16 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use peer::udp::{Received, Udp, is_loss, is_told_twice};
+use net::udp::{Received, Udp, is_loss, is_told_twice};
 use quinn::udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
+use stun::Icmp;
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 
@@ -31,8 +32,12 @@ pub enum Aside {
     Stun(SocketAddr, Bytes),
     /// QUIC for the peer that the relay sees there.
     Relay(SocketAddr, Bytes),
-    /// Nobody listens there (ICMP port unreachable).
-    Refused(SocketAddr),
+    /// An ICMP error about a datagram to `to`.
+    Icmp {
+        to: SocketAddr,
+        offender: IpAddr,
+        icmp: Icmp,
+    },
 }
 
 /// A socket that hands QUIC to quinn and everything else to a channel.
@@ -77,20 +82,11 @@ impl Shared {
     /// here they go to those whom they concern.
     fn read_errors(&self) {
         let mut quoted = [0; 64];
-        while let Some(Received::Bounced {
-            to,
-            icmp_type,
-            code,
-            ..
-        }) = self.udp.bounced(&mut quoted)
+        while let Some(Received::Icmp {
+            to, offender, icmp, ..
+        }) = self.udp.try_icmp(&mut quoted)
         {
-            let refused = match to {
-                SocketAddr::V4(_) => (icmp_type, code) == (3, 3),
-                SocketAddr::V6(_) => (icmp_type, code) == (1, 4),
-            };
-            if refused {
-                let _ = self.aside.try_send(Aside::Refused(to));
-            }
+            let _ = self.aside.try_send(Aside::Icmp { to, offender, icmp });
         }
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use peer::settings::Settings;
-use traverse::endpoint::{self, Endpoint};
+use cli::settings::Settings;
+use peer_proto::endpoint::{self, Endpoint};
 
-use crate::cli::Args;
+use crate::args::Args;
 use crate::hub::{self, Inbox, Parts};
 use crate::input::{self, Names, Prompt};
 use crate::screen::{Screen, Terminal};

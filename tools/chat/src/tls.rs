@@ -16,7 +16,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureAlgorithm,
     SignatureScheme,
 };
-use traverse::identity::{Identity, PublicKey, verify};
+use session::identity::{Identity, PublicKey, verify};
 
 /// What the server's name is said to be: nobody reads it, and it would be
 /// sent for everybody to see.

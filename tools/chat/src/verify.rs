@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use traverse::identity::PublicKey;
+use session::identity::PublicKey;
 
 /// A random number, or the hash of one.
 pub type Bytes32 = [u8; 32];

@@ -1,6 +1,6 @@
 //! Which NAT am I behind? Measured against a STUN server (RFC 5780).
 
-mod cli;
+mod args;
 mod run;
 mod text;
 mod words;

@@ -8,16 +8,14 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
-use peer::discover::{discover, measure, seed};
-use peer::gateway::port_mapping;
-use traverse::discover::{
-    Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet,
-};
-use traverse::nat::Dependence;
-use traverse::oracle::expected;
-use traverse::plan::{Limits, Side, between};
+use discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
+use nat::Dependence;
+use nat::oracle::expected;
+use nat::plan::{Limits, Side, between};
+use net::discover::{discover, measure, seed};
+use net::gateway::port_mapping;
 
-use crate::cli::{Args, Job};
+use crate::args::{Args, Job};
 use crate::text;
 
 const DEFAULT_PORT: u16 = 8848;
@@ -34,7 +32,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(Verdict::UdpBlocked) => ExitCode::from(1),
         Ok(Verdict::CouldNotTell) => ExitCode::from(2),
         Err(error) => {
-            stderr::line(format_args!("natprobe: {error:#}"));
+            cli::stderr::line(format_args!("natprobe: {error:#}"));
             ExitCode::from(2)
         }
     }
@@ -60,7 +58,7 @@ async fn work(job: &Job) -> anyhow::Result<Verdict> {
 /// Whom to ask, and how.
 async fn configure(job: &Job) -> anyhow::Result<Config> {
     let resolve = async |server: &str| {
-        let address = peer::host::resolve(server, DEFAULT_PORT).await;
+        let address = net::host::resolve(server, DEFAULT_PORT).await;
         address.with_context(|| format!("looking up {server}"))
     };
     let s1 = resolve(&job.s1).await?;
@@ -163,7 +161,7 @@ struct Page<'a> {
 fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
     let against = match &job.against {
         Some(other) => {
-            let ours = Side::of(report, Limits::POLITE);
+            let ours = report.side(Limits::POLITE);
             let theirs = read(other)?;
             let why = expected(&ours.behaviour, &theirs.behaviour).why;
             Some((between(&ours, &theirs), why))

@@ -2,12 +2,12 @@
 
 use std::fmt::{Display, Write};
 
+use discover::{Asks, Compliance, Report, Requirement, Source, Verdict};
+use nat::oracle::Why;
+use nat::plan::{Plan, Strategy, percent};
+use nat::{Class, Dependence};
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use traverse::discover::{Asks, Compliance, Report, Requirement, Source, Verdict};
-use traverse::nat::{Class, Dependence};
-use traverse::oracle::Why;
-use traverse::plan::{Plan, Strategy, percent};
 
 use crate::words;
 
@@ -224,8 +224,8 @@ fn sentence(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use traverse::discover::{Cause, CauseCode, Confidence, Evidence, Report, Unsolicited};
-    use traverse::nat::Behaviour;
+    use discover::{Cause, CauseCode, Confidence, Evidence, Report, Unsolicited};
+    use nat::Behaviour;
 
     use super::*;
 

@@ -1,7 +1,8 @@
 //! What one finding is in words: a short one, and what is to be said about it.
 
-use traverse::discover::{LifetimeReport, PathReport, Policy, PortMapping, Report};
-use traverse::plan::percent;
+use discover::{LifetimeReport, PathReport, PortMapping, Report};
+use nat::Policy;
+use nat::plan::percent;
 
 pub(crate) const EARLY: &str = "if the peer's packet comes first, ours leaves from another port; \
      openers with a low TTL cure it";

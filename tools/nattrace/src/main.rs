@@ -36,9 +36,9 @@ fn main() -> ExitCode {
         Ok(found) => ExitCode::from(if found { 0 } else { 1 }),
         Err(error) if is(&error, io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
-            stderr::line(format_args!("nattrace: {error:#}"));
+            cli::stderr::line(format_args!("nattrace: {error:#}"));
             if is(&error, io::ErrorKind::PermissionDenied) {
-                stderr::line(
+                cli::stderr::line(
                     "This needs CAP_NET_ADMIN in the router's network namespace. Run it there as \
                      root, for example: sudo ip netns exec nat-alice nattrace table",
                 );

@@ -11,20 +11,21 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use peer::gateway::Lease;
-use peer::host;
-use peer::session::{Session, Traffic};
-use peer::settings::Settings;
-use peer::signals::Signals;
-use peer::udp::Udp;
-use traverse::endpoint::{Endpoint, Event};
-use traverse::identity::fingerprint;
-use traverse::plan::{Limits, Plan};
-use traverse::punch::{Measured, Path, Role};
-use traverse::verdict::Cause;
-use wire::code;
+use cli::settings::Settings;
+use cli::signals::Signals;
+use nat::plan::Role;
+use nat::plan::{Limits, Plan};
+use net::gateway::Lease;
+use net::host;
+use net::session::{Session, Traffic};
+use net::udp::Udp;
+use peer_proto::endpoint::{Endpoint, Event};
+use peer_proto::punch::{Measured, Path};
+use peer_proto::verdict::Cause;
+use session::identity::fingerprint;
+use stun::code;
 
-use crate::cli::Args;
+use crate::args::Args;
 use crate::plan::announced;
 use crate::prepare::{config, measure, measures, settings, turn_server};
 use crate::report::{Outcome, Report};
@@ -239,7 +240,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             match event {
                 Event::Connected { path, .. } => {
                     if path.relayed {
-                        stderr::line(format_args!(
+                        cli::stderr::line(format_args!(
                             "punch: relayed, and still looking for a direct path"
                         ));
                     }
@@ -279,12 +280,12 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let name = &self.settings.name;
         match event {
             Event::Registered(mapped) => {
-                stderr::line(format_args!(
+                cli::stderr::line(format_args!(
                     "punch: registered as {name}, seen at {mapped}"
                 ));
                 self.ask_gateway(mapped);
                 if self.args.peer.is_none() {
-                    stderr::line(format_args!(
+                    cli::stderr::line(format_args!(
                         "punch: waiting for a peer: punch --name THEM --peer {name}"
                     ));
                 }
@@ -305,7 +306,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 fingerprint(&now),
                 self.settings.home.known_peers_path().display()
             ),
-            Event::ServerSilent => stderr::line(format_args!(
+            Event::ServerSilent => cli::stderr::line(format_args!(
                 "punch: no answer from {} yet",
                 self.settings.server
             )),
@@ -321,9 +322,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     Role::Caller => "introduced to",
                     Role::Target => "called by",
                 };
-                stderr::line(format_args!("punch: {how} {peer}, seen at {address}"));
+                cli::stderr::line(format_args!("punch: {how} {peer}, seen at {address}"));
                 if let Some(announced) = announced(&plan, role, &self.limits) {
-                    stderr::line(format_args!("punch: {announced}"));
+                    cli::stderr::line(format_args!("punch: {announced}"));
                 }
                 self.plan = Some((role, plan));
                 if !self.settings.known.contains_key(&peer) {

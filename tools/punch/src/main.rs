@@ -1,7 +1,7 @@
 //! `punch`: reach a peer through both NATs, or say why not.
 
+mod args;
 mod attempt;
-mod cli;
 mod plan;
 mod prepare;
 mod report;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = cli::Args::parse();
+    let args = args::Args::parse();
     let result = match &args.plan {
         Some(reports) => args
             .limits()
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         None => attempt::run(&args),
     };
     result.unwrap_or_else(|error| {
-        stderr::line(format_args!("punch: {error:#}"));
+        cli::stderr::line(format_args!("punch: {error:#}"));
         ExitCode::from(2)
     })
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use nat::oracle;
+use nat::plan::Role;
+use nat::plan::{Limits, Plan, Side, Strategy, between, percent};
 use serde_json::{Value, json};
-use traverse::oracle;
-use traverse::plan::{Limits, Plan, Side, Strategy, between, percent};
-use traverse::punch::Role;
 
 /// Prints how two natprobe reports get across to each other, and the odds.
 ///
@@ -70,7 +70,7 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
 pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
     let (ours, theirs) = (plan.share(role), plan.share(other(role)));
     let guesses = ours.each > 0;
-    let count = |share: traverse::plan::Share| guesses.then(|| share.packets());
+    let count = |share: nat::plan::Share| guesses.then(|| share.packets());
     json!({
         "strategy": plan.strategy,
         "odds": guesses.then_some((plan.odds * 10_000.0).round() / 10_000.0),

@@ -5,16 +5,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use peer::home::Home;
-use peer::host;
-use peer::settings::{Said, Settings};
-use traverse::discover;
-use traverse::endpoint;
-use traverse::plan::{Limits, Side};
-use traverse::relay;
+use cli::home::Home;
+use cli::settings::{Said, Settings};
+use nat::plan::{Limits, Side};
+use net::host;
+use peer_proto::endpoint;
+use peer_proto::relay;
 
+use crate::args::Args;
 use crate::attempt::TIMEOUT;
-use crate::cli::Args;
 
 /// RFC 8656 §17.
 const TURN_PORT: u16 = 3478;
@@ -63,7 +62,7 @@ pub fn wish(args: &Args) -> endpoint::Wish {
 
 /// `USER:PASSWORD@HOST[:PORT]`; a user may have colons, as those have whose
 /// credentials end by themselves.
-pub async fn turn_server(text: &str) -> anyhow::Result<relay::client::Config> {
+pub async fn turn_server(text: &str) -> anyhow::Result<relay::Config> {
     let parts = text
         .rsplit_once('@')
         .and_then(|(user, host)| Some((user.rsplit_once(':')?, host)));
@@ -71,7 +70,7 @@ pub async fn turn_server(text: &str) -> anyhow::Result<relay::client::Config> {
     let server = host::resolve(host, TURN_PORT)
         .await
         .with_context(|| format!("cannot find the TURN server {host}"))?;
-    Ok(relay::client::Config {
+    Ok(relay::Config {
         server,
         username: username.into(),
         password: password.into(),
@@ -81,7 +80,7 @@ pub async fn turn_server(text: &str) -> anyhow::Result<relay::client::Config> {
 /// Our own NAT, if it lets itself be measured in time.
 pub async fn measure(server: SocketAddr, limits: Limits) -> Option<Side> {
     let config = discover::Config::new(server, None);
-    let report = tokio::time::timeout(MEASURE, peer::discover::discover(config)).await;
+    let report = tokio::time::timeout(MEASURE, net::discover::discover(config)).await;
     let report = report.ok()?.ok()?;
-    (report.verdict == discover::Verdict::Measured).then(|| Side::of(&report, limits))
+    (report.verdict == discover::Verdict::Measured).then(|| report.side(limits))
 }

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use capture::Seen;
+use nat::plan::Role;
+use nat::plan::{Limits, Plan, Strategy};
+use peer_proto::punch::{Burst, Measured, Path};
+use peer_proto::verdict::Cause;
 use serde_json::{Value, json};
-use traverse::plan::{Limits, Plan, Strategy};
-use traverse::punch::{Burst, Measured, Path, Role};
-use traverse::verdict::Cause;
-use vantage::Seen;
 
 use crate::plan;
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use peer::session::Traffic;
+use nat::plan::Role;
+use nat::plan::{Limits, Side};
+use net::session::Traffic;
+use peer_proto::endpoint::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use traverse::endpoint::Event;
-use traverse::plan::{Limits, Side};
-use traverse::punch::Role;
 
 use crate::attempt::{Attempt, granted};
 use crate::report::Outcome;

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use peer::host;
-use peer::tcp::{Mapping, Port, Puncher};
+use net::host;
+use net::tcp::{Mapping, Port, Puncher};
+use peer_proto::candidate::Tcp;
+use peer_proto::endpoint;
+use peer_proto::punch::Path;
 use tokio::net::TcpStream;
-use traverse::candidate::Tcp;
-use traverse::endpoint;
-use traverse::punch::Path;
 
 use crate::report::Outcome;
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use peer::session::Traffic;
-use vantage::{Capture, CaptureError, Ports, Seen, tell};
+use capture::{Capture, CaptureError, Ports, Seen, tell};
+use net::session::Traffic;
+use sansio::{Datagram, IcmpError, Input};
 
 /// A trace under way.
 pub struct Trace {
@@ -45,7 +46,7 @@ impl Trace {
                 });
                 trace.capture = Some((capture, reader));
             }
-            Err(CaptureError::NotPermitted) => stderr::line(format_args!(
+            Err(CaptureError::NotPermitted) => cli::stderr::line(format_args!(
                 "punch: capturing is not permitted (it takes root or CAP_NET_RAW): \
                  packets are shown as the socket sees them"
             )),
@@ -72,19 +73,20 @@ impl Trace {
                 ttl,
                 payload,
             } => Seen::sent(at, local(port), to, ttl, payload),
-            Traffic::Received {
-                port,
-                from,
-                ttl,
-                payload,
-            } => Seen::received(at, local(port), from, ttl, payload),
-            Traffic::Bounced {
-                port,
-                to,
-                offender,
-                error,
-                payload,
-            } => Seen::bounced(at, local(port), to, offender, error, payload),
+            Traffic::Received { port, input } => match input {
+                Input::Datagram(datagram) => {
+                    let Datagram {
+                        from, ttl, payload, ..
+                    } = datagram;
+                    Seen::received(at, local(port), from, ttl, payload)
+                }
+                Input::Icmp(error) => {
+                    let IcmpError {
+                        to, offender, icmp, ..
+                    } = error;
+                    Seen::icmp(at, local(port), to, offender, icmp, error.quoted)
+                }
+            },
         };
         show(&self.kept, self.print, seen);
     }

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
+use rendezvous_proto::relay::server as relay;
+use rendezvous_proto::server::{Event, Stats};
 use serde_json::json;
-use traverse::introduce::server::{Event, Stats};
-use traverse::relay::server as relay;
 
 /// Where the log goes and how it looks.
 #[derive(Clone, Copy, Debug)]
@@ -115,8 +115,8 @@ impl Log {
 
     fn line(&self, text: &str, value: &serde_json::Value) {
         match self.json {
-            true => ::stderr::line(value),
-            false => ::stderr::line(format_args!("rendezvous: {text}")),
+            true => ::cli::stderr::line(value),
+            false => ::cli::stderr::line(format_args!("rendezvous: {text}")),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use traverse::introduce::server::{Config, MOST_NAMES, RATE, Server};
+use rendezvous_proto::server::{Config, MOST_NAMES, RATE, Server};
 
 /// STUN with behaviour discovery (RFC 8489, RFC 5780), and the introducer that
 /// brings two peers together. Names and addresses are kept in memory.
@@ -33,7 +33,7 @@ struct Args {
     #[arg(long, default_value = "0.0.0.0")]
     ip: IpAddr,
     /// Port to listen on
-    #[arg(long, default_value_t = wire::DEFAULT_PORT)]
+    #[arg(long, default_value_t = stun::DEFAULT_PORT)]
     port: u16,
     /// Second address of this machine: without it filtering cannot be tested
     #[arg(long, value_name = "IP2")]
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ::stderr::line(format_args!("rendezvous: {error:#}"));
+            ::cli::stderr::line(format_args!("rendezvous: {error:#}"));
             ExitCode::from(2)
         }
     }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use rendezvous_proto::relay::server::{Config, Limits, Relay, SHORTEST};
+use rendezvous_proto::relay::{Cidr, Policy};
+use session::credentials::Secret;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
-use traverse::relay::credentials::Secret;
-use traverse::relay::server::{Config, Limits, Relay, SHORTEST};
-use traverse::relay::{Cidr, Policy};
 
 /// What stands in REALM.
 const REALM: &str = "pinhole";

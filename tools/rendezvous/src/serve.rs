@@ -1,16 +1,16 @@
-//! The hands: sockets and a clock for the brain in `traverse`.
+//! Sockets and a clock for the protocol in `rendezvous_proto`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
+use rendezvous_proto::relay::server::Command;
+use rendezvous_proto::server::Server;
+use sansio::{IcmpError, Input, Protocol, Transmit};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use traverse::introduce::server::Server;
-use traverse::io::Transmit;
-use traverse::relay::server::Command;
 
 use crate::heard::Heard;
 use crate::log::Log;
@@ -81,7 +81,7 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
 async fn receive(shared: Arc<Shared>, index: usize) {
     let socket = &shared.sockets[index];
     // One byte more than we would look at shows what is too long.
-    let mut buffer = [0; wire::turn::MAX_DATAGRAM + 1];
+    let mut buffer = [0; stun::turn::MAX_DATAGRAM + 1];
     loop {
         if let Err(error) = socket.readable().await {
             return shared.log.trouble(&format!("socket {index}: {error}"));
@@ -91,14 +91,21 @@ async fn receive(shared: Arc<Shared>, index: usize) {
                 break;
             };
             let mut server = shared.lock();
-            server.handle_icmp(Instant::now(), to, icmp, &buffer[..length]);
+            let error = IcmpError {
+                socket: index,
+                to,
+                offender: to.ip(),
+                icmp,
+                quoted: &buffer[..length],
+            };
+            server.handle_input(Instant::now(), Input::Icmp(error));
         }
         for _ in 0..TURN {
             let Ok((length, from, at)) = socket.try_recv(&mut buffer) else {
                 break;
             };
             let mut server = shared.lock();
-            server.handle_input(Instant::now(), index, from, &buffer[..length]);
+            server.handle_datagram(Instant::now(), index, from, &buffer[..length]);
             let known = server.remembers(index, from);
             if let Some(at) = at.filter(|_| known) {
                 shared.heard().note(from, at);
@@ -112,7 +119,7 @@ async fn receive(shared: Arc<Shared>, index: usize) {
 
 /// What peers send to a relayed address.
 async fn receive_relayed(shared: Arc<Shared>, port: u16, socket: Arc<UdpSocket>) {
-    let mut buffer = [0; wire::turn::MAX_DATAGRAM + 1];
+    let mut buffer = [0; stun::turn::MAX_DATAGRAM + 1];
     while socket.readable().await.is_ok() {
         for _ in 0..TURN {
             let Ok((length, from)) = socket.try_recv_from(&mut buffer) else {

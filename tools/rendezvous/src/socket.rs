@@ -12,9 +12,9 @@ use nix::sys::socket::{
     sockopt,
 };
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use stun::Icmp;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use wire::Icmp;
 
 /// A UDP socket of the rendezvous.
 pub struct Socket {

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rendezvous_proto::server::Server;
+use sansio::SocketId;
+use stun::Frames;
 use tokio::net::{TcpListener, TcpStream};
-use traverse::introduce::server::Server;
-use traverse::io::SocketId;
-use wire::Frames;
 
 use crate::serve::Shared;
 
@@ -39,7 +39,7 @@ pub async fn accept(shared: Arc<Shared>, index: SocketId, listener: TcpListener)
 /// Until the client leaves, is silent for too long, or says what is not answered.
 async fn converse(shared: &Shared, index: SocketId, stream: &TcpStream, from: SocketAddr) {
     let mut frames = Frames::default();
-    let mut buffer = [0; wire::MAX_DATAGRAM];
+    let mut buffer = [0; stun::MAX_DATAGRAM];
     while let Ok(Ok(())) = tokio::time::timeout(IDLE, stream.readable()).await {
         match stream.try_read(&mut buffer) {
             Ok(0) => return,

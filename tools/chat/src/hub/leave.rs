@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 
+use sansio::Protocol;
+
 use super::Hub;
 use super::peer::Peer;
 use super::run::sleep_until;

@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use nat::plan::Role;
+use peer_proto::endpoint::{Event, RELAY};
+use peer_proto::punch::Path;
+use peer_proto::verdict::Cause;
 use quinn::Incoming;
-use traverse::endpoint::{Event, RELAY};
-use traverse::identity::PublicKey;
-use traverse::io::Inbound;
-use traverse::punch::{Path, Role};
-use traverse::verdict::Cause;
-use wire::code;
+use sansio::{IcmpError, Input, Protocol};
+use session::identity::PublicKey;
+use stun::IcmpReason;
+use stun::code;
 
 use super::peer::Peer;
 use super::{Hub, MOST_PEERS};
@@ -26,19 +28,23 @@ impl Hub {
     pub(super) fn aside(&mut self, aside: Aside) -> anyhow::Result<()> {
         match aside {
             Aside::Stun(from, datagram) => {
-                let inbound = Inbound {
-                    socket: 0,
-                    from,
-                    ttl: None,
-                };
-                self.brain.handle_input(Instant::now(), inbound, &datagram);
+                let input = Input::datagram(0, from, &datagram);
+                self.brain.handle_input(Instant::now(), input);
             }
             Aside::Relay(peer, datagram) => {
                 self.brain.relay_send(Instant::now(), peer, &datagram);
             }
-            Aside::Refused(to) => {
-                self.brain.handle_refused(to);
-                if to == self.settings.server && self.brain.mapped().is_empty() {
+            Aside::Icmp { to, offender, icmp } => {
+                let error = IcmpError {
+                    socket: 0,
+                    to,
+                    offender,
+                    icmp,
+                    quoted: &[],
+                };
+                self.brain.handle_input(Instant::now(), Input::Icmp(error));
+                let refused = error.reason() == Some(IcmpReason::PortUnreachable);
+                if refused && to == self.settings.server && self.brain.mapped().is_empty() {
                     bail!(
                         "no rendezvous: nobody listens at {to} (UDP); start one there with: \
                          rendezvous --ip {}",
@@ -50,7 +56,7 @@ impl Hub {
         Ok(())
     }
 
-    /// What the traverser tells.
+    /// What the endpoint tells.
     pub(super) fn brain_event(&mut self, now: Instant, event: Event) -> anyhow::Result<()> {
         let name = self.settings.name.clone();
         match event {

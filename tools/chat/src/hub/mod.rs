@@ -17,10 +17,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::peer::settings::Settings;
 use anyhow::{Context, bail};
+use cli::settings::Settings;
+use peer_proto::endpoint::Endpoint;
+use sansio::Protocol;
 use tokio::sync::mpsc;
-use traverse::endpoint::Endpoint;
 
 use crate::command::{Command, parse};
 use crate::conversation::LinkId;

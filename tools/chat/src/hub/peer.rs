@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use nat::plan::Role;
+use peer_proto::punch::Path;
+use session::identity::PublicKey;
 use tokio::task::AbortHandle;
-use traverse::identity::PublicKey;
-use traverse::punch::{Path, Role};
 
 use crate::conversation::{Conversation, LinkId};
 use crate::files::folder::Part;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use peer::signals::Signals;
+use cli::signals::Signals;
 use tokio::sync::mpsc;
 
 use super::{Hub, Parts};

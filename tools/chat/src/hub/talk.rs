@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use peer::host;
-use traverse::introduce::registry::valid_name;
-use traverse::punch::Role;
+use nat::plan::Role;
+use net::host;
+use session::name::valid_name;
 
 use super::Hub;
 use crate::command::{COMMANDS, Command};

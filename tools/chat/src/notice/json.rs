@@ -1,7 +1,7 @@
 //! Notices for programs (docs/json.md).
 
 use serde_json::{Value, json};
-use traverse::identity::fingerprint;
+use session::identity::fingerprint;
 
 use super::{Notice, ms};
 

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use traverse::identity::PublicKey;
-use traverse::punch::{Path, Role};
-use traverse::verdict::Cause;
+use nat::plan::Role;
+use peer_proto::punch::Path;
+use peer_proto::verdict::Cause;
+use session::identity::PublicKey;
 
 /// Something to tell.
 #[derive(Clone, Debug)]

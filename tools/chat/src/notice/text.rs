@@ -1,6 +1,6 @@
 //! Notices for people.
 
-use traverse::identity::fingerprint;
+use session::identity::fingerprint;
 
 use super::{Notice, ms};
 use crate::text::{clean, glimpse, size};

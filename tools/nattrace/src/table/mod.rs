@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             Some(pause) => thread::sleep(pause),
             None => {
                 if let (Some(known), true) = (&known, args.json) {
-                    stderr::line(format_args!(
+                    cli::stderr::line(format_args!(
                         "nattrace: {}",
                         text::no_table(&args.table, known)
                     ));
@@ -107,7 +107,7 @@ fn read(kernel: &mut Netfilter, args: &Args) -> Result<(Reading, Option<Vec<Stri
     // A kernel without connection tracking over netlink can still tell the rest.
     match kernel::udp_flows(kernel) {
         Ok(flows) => reading.connections = Some(flows.iter().map(Into::into).collect()),
-        Err(error) => stderr::line(format_args!(
+        Err(error) => cli::stderr::line(format_args!(
             "nattrace: cannot read the tracked connections: {error}"
         )),
     }

@@ -1,6 +1,6 @@
 //! A port of our router's: asked for, and where it leads from.
 
-use peer::gateway;
+use net::gateway;
 
 use super::*;
 
@@ -40,7 +40,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             gateway::Event::Mapped(gateway::Mapped {
                 external, protocol, ..
             }) if mapped.iter().any(|seen| seen.ip() == external.ip()) => {
-                stderr::line(format_args!(
+                cli::stderr::line(format_args!(
                     "punch: our router leads from {external} to us ({protocol})"
                 ));
                 Some(external)

@@ -1,6 +1,6 @@
 //! Nobody answers, or nobody comes: why?
 
-use peer::reach;
+use net::reach;
 
 use super::*;
 

@@ -1,0 +1,232 @@
+//! Hand-made frames, whole and broken.
+
+use etherparse::{
+    Ethernet2Header, IpFragOffset, IpHeaders, Ipv4Extensions, Ipv4Header, PacketBuilder,
+    PacketBuilderStep, VlanId,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const ALICE: [u8; 4] = [192, 168, 1, 2];
+const BOB: [u8; 4] = [203, 0, 113, 33];
+const CORE: [u8; 4] = [203, 0, 113, 254];
+
+fn ethernet() -> PacketBuilderStep<Ethernet2Header> {
+    PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+}
+
+fn udp_frame() -> Vec<u8> {
+    let mut frame = Vec::new();
+    ethernet()
+        .ipv4(ALICE, BOB, 2)
+        .udp(41000, 40001)
+        .write(&mut frame, b"hello")
+        .unwrap();
+    frame
+}
+
+fn icmp_frame(quote: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    ethernet()
+        .ipv4(CORE, ALICE, 63)
+        .icmpv4_raw(11, 0, [0; 4])
+        .write(&mut frame, quote)
+        .unwrap();
+    frame
+}
+
+fn ethernet_payload(frame: &[u8]) -> &[u8] {
+    &frame[14..]
+}
+
+#[test]
+fn a_datagram() {
+    let packet = decode(Link::Ethernet, &udp_frame()).unwrap();
+    let expected = Packet {
+        src: "192.168.1.2:41000".parse().unwrap(),
+        dst: "203.0.113.33:40001".parse().unwrap(),
+        ttl: Some(2),
+        ip_id: Some(0),
+        len: 5,
+        what: What::Data,
+    };
+    assert_eq!(packet, expected);
+    assert_eq!(
+        decode(Link::Ip, ethernet_payload(&udp_frame())),
+        Some(expected)
+    );
+}
+
+#[test]
+fn a_stun_message_is_summed_up() {
+    let mut frame = Vec::new();
+    let message = stun::binding_request([7; 12], None);
+    ethernet()
+        .ipv4(ALICE, BOB, 64)
+        .udp(41000, 3478)
+        .write(&mut frame, &message)
+        .unwrap();
+    let packet = decode(Link::Ethernet, &frame).unwrap();
+    assert_eq!(
+        packet.what,
+        What::Stun {
+            text: "binding request".into()
+        }
+    );
+}
+
+#[test]
+fn a_vlan_tag_changes_nothing() {
+    let mut frame = Vec::new();
+    ethernet()
+        .single_vlan(VlanId::try_new(7).unwrap())
+        .ipv4(ALICE, BOB, 2)
+        .udp(41000, 40001)
+        .write(&mut frame, b"hello")
+        .unwrap();
+    assert_eq!(
+        decode(Link::Ethernet, &frame),
+        decode(Link::Ethernet, &udp_frame())
+    );
+}
+
+#[test]
+fn ipv6() {
+    let mut frame = Vec::new();
+    let (src, dst) = ([0xfd; 16], [0xfc; 16]);
+    ethernet()
+        .ipv6(src, dst, 3)
+        .udp(41000, 40001)
+        .write(&mut frame, b"hello")
+        .unwrap();
+    let packet = decode(Link::Ethernet, &frame).unwrap();
+    assert_eq!((packet.ttl, packet.ip_id, packet.len), (Some(3), None, 5));
+    assert_eq!(packet.src, SocketAddr::from((src, 41000)));
+
+    let mut answer = Vec::new();
+    ethernet()
+        .ipv6(dst, src, 64)
+        .icmpv6_raw(1, 4, [0; 4])
+        .write(&mut answer, ethernet_payload(&frame))
+        .unwrap();
+    let What::IcmpError(error) = decode(Link::Ethernet, &answer).unwrap().what else {
+        panic!("not an error")
+    };
+    assert_eq!(error.reason, stun::IcmpReason::PortUnreachable);
+    assert_eq!(error.quoted_dst, SocketAddr::from((dst, 40001)));
+}
+
+#[test]
+fn an_error_quotes_our_packet() {
+    let message = stun::binding_request([7; 12], None);
+    let mut ours = Vec::new();
+    PacketBuilder::ipv4(ALICE, BOB, 1)
+        .udp(41000, 40001)
+        .write(&mut ours, &message)
+        .unwrap();
+    let packet = decode(Link::Ethernet, &icmp_frame(&ours)).unwrap();
+    assert_eq!(packet.src, SocketAddr::from((CORE, 0)));
+    let What::IcmpError(error) = packet.what else {
+        panic!("not an error")
+    };
+    assert_eq!(
+        error,
+        IcmpError {
+            from: CORE.into(),
+            icmp_type: 11,
+            code: 0,
+            reason: stun::IcmpReason::TimeExceeded,
+            quoted_src: SocketAddr::from((ALICE, 41000)),
+            quoted_dst: SocketAddr::from((BOB, 40001)),
+            quoted: Some("binding request".into()),
+        }
+    );
+}
+
+#[test]
+fn an_error_with_the_least_quote_still_names_both_ends() {
+    // RFC 792: the IP header and 64 bits, which are the UDP header.
+    let quote = ethernet_payload(&udp_frame())[..28].to_vec();
+    let What::IcmpError(error) = decode(Link::Ethernet, &icmp_frame(&quote)).unwrap().what else {
+        panic!("not an error")
+    };
+    assert_eq!(error.quoted_src, SocketAddr::from((ALICE, 41000)));
+    assert_eq!(error.quoted, None);
+    assert_eq!(decode(Link::Ethernet, &icmp_frame(&quote[..27])), None);
+}
+
+#[test]
+fn a_cut_datagram_reports_the_length_that_was_sent() {
+    let frame = udp_frame();
+    let packet = decode(Link::Ethernet, &frame[..frame.len() - 3]).unwrap();
+    assert_eq!(packet.len, 5);
+}
+
+#[test]
+fn of_fragments_only_the_first_has_ports() {
+    let fragment = |offset: u16| {
+        let mut header = Ipv4Header::new(0, 64, etherparse::IpNumber::UDP, ALICE, BOB).unwrap();
+        header.more_fragments = true;
+        header.fragment_offset = IpFragOffset::try_new(offset).unwrap();
+        let mut frame = Vec::new();
+        ethernet()
+            .ip(IpHeaders::Ipv4(header, Ipv4Extensions::default()))
+            .udp(41000, 40001)
+            .write(&mut frame, b"hello")
+            .unwrap();
+        decode(Link::Ethernet, &frame)
+    };
+    assert_eq!(fragment(0).unwrap().src, SocketAddr::from((ALICE, 41000)));
+    assert_eq!(fragment(3), None);
+}
+
+#[test]
+fn what_does_not_concern_us_is_left_out() {
+    let mut tcp = Vec::new();
+    ethernet()
+        .ipv4(ALICE, BOB, 64)
+        .tcp(1, 2, 3, 4)
+        .write(&mut tcp, &[])
+        .unwrap();
+    assert_eq!(decode(Link::Ethernet, &tcp), None);
+
+    let mut echo = Vec::new();
+    ethernet()
+        .ipv4(ALICE, BOB, 64)
+        .icmpv4_echo_request(1, 2)
+        .write(&mut echo, &[0; 40])
+        .unwrap();
+    assert_eq!(decode(Link::Ethernet, &echo), None);
+
+    assert_eq!(
+        decode(Link::Ethernet, &icmp_frame(ethernet_payload(&tcp))),
+        None
+    );
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        decode(Link::Ethernet, &bytes);
+        decode(Link::Ip, &bytes);
+    }
+
+    /// Random bytes seldom get past the first header: bend and cut a good frame instead.
+    #[test]
+    fn bent_frames_do_not_panic(
+        error in any::<bool>(),
+        bends in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let udp = udp_frame();
+        let mut frame = if error { icmp_frame(ethernet_payload(&udp)) } else { udp };
+        for (at, byte) in bends {
+            let at = at.index(frame.len());
+            frame[at] = byte;
+        }
+        frame.truncate(cut.index(frame.len() + 1));
+        decode(Link::Ethernet, &frame);
+        decode(Link::Ip, ethernet_payload(&[&[0; 14], &frame[..]].concat()));
+    }
+}

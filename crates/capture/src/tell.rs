@@ -1,0 +1,132 @@
+//! One line a packet, for people.
+
+use crate::{Direction, IcmpError, Seen, What};
+
+/// A packet sent with a TTL up to this is meant to die on the way: it opens the own NAT and no
+/// more. Ordinary packets start at 64, 128 or 255.
+const OPENER_TTL: u8 = 16;
+
+/// Says a packet in one line, the local address always on the left, so that columns line up:
+///
+/// ```text
+///     12.4  → 192.168.1.2:41000 > 203.0.113.33:40001  ttl 2    opener: probe request 3f2a
+///     12.9  ← 203.0.113.254  time exceeded in transit, for our packet to 203.0.113.33:40001
+///     60.1  ← 192.168.1.2:41000 < 203.0.113.33:40001  ttl 61   probe request 77c0
+/// ```
+///
+/// The time is in milliseconds. There is no line break at the end.
+pub fn tell(seen: &Seen) -> String {
+    let at = seen.at.as_secs_f64() * 1e3;
+    let what = match &seen.packet.what {
+        What::IcmpError(error) => tell_error(seen, error),
+        What::Stun { text } => tell_datagram(seen, text),
+        What::Data => tell_datagram(seen, &format!("{} bytes", seen.packet.len)),
+    };
+    format!("{at:>8.1}  {what}")
+}
+
+fn tell_datagram(seen: &Seen, text: &str) -> String {
+    let (arrow, side) = match seen.direction {
+        Direction::Out => ('→', '>'),
+        Direction::In => ('←', '<'),
+    };
+    let ends = format!("{} {side} {}", seen.local(), seen.remote());
+    let ttl = seen
+        .packet
+        .ttl
+        .map_or(String::new(), |ttl| format!("ttl {ttl}"));
+    let opener = match (seen.direction, seen.packet.ttl) {
+        (Direction::Out, Some(ttl)) if ttl <= OPENER_TTL => "opener: ",
+        _ => "",
+    };
+    format!("{arrow} {ends:<40}  {ttl:<7}  {opener}{text}")
+}
+
+fn tell_error(seen: &Seen, error: &IcmpError) -> String {
+    let quoted = error
+        .quoted
+        .as_ref()
+        .map_or(String::new(), |text| format!(" ({text})"));
+    match seen.direction {
+        Direction::In => format!(
+            "← {}  {}, for our packet to {}{quoted}",
+            error.from, error.reason, error.quoted_dst
+        ),
+        Direction::Out => format!(
+            "→ {}  we say {}, to a packet for {}{quoted}",
+            seen.packet.dst.ip(),
+            error.reason,
+            error.quoted_dst
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+
+    const AT: Duration = Duration::from_micros(12_400);
+
+    fn ends() -> (SocketAddr, SocketAddr) {
+        (
+            "192.168.1.2:41000".parse().unwrap(),
+            "203.0.113.33:40001".parse().unwrap(),
+        )
+    }
+
+    /// A binding request (RFC 8489 §5) without attributes.
+    fn binding_request() -> [u8; 20] {
+        let mut message = [0; 20];
+        message[1] = 1;
+        message[4..8].copy_from_slice(&0x2112_a442_u32.to_be_bytes());
+        message
+    }
+
+    #[test]
+    fn a_low_ttl_on_the_way_out_is_an_opener() {
+        let (local, remote) = ends();
+        assert_eq!(
+            tell(&Seen::sent(AT, local, remote, Some(2), &binding_request())),
+            "    12.4  → 192.168.1.2:41000 > 203.0.113.33:40001    ttl 2    opener: binding request"
+        );
+    }
+
+    #[test]
+    fn a_low_ttl_on_the_way_in_only_came_far() {
+        let (local, remote) = ends();
+        assert_eq!(
+            tell(&Seen::received(AT, local, remote, Some(9), b"hello")),
+            "    12.4  ← 192.168.1.2:41000 < 203.0.113.33:40001    ttl 9    5 bytes"
+        );
+    }
+
+    #[test]
+    fn an_unknown_ttl_leaves_its_column_empty() {
+        let (local, remote) = ends();
+        assert_eq!(
+            tell(&Seen::sent(AT, local, remote, None, b"hello")),
+            "    12.4  → 192.168.1.2:41000 > 203.0.113.33:40001             5 bytes"
+        );
+    }
+
+    #[test]
+    fn an_error_names_its_sender_and_our_packet() {
+        let (local, remote) = ends();
+        let from = "203.0.113.254".parse().unwrap();
+        assert_eq!(
+            tell(&Seen::icmp(
+                AT,
+                local,
+                remote,
+                from,
+                stun::Icmp { kind: 11, code: 0 },
+                &binding_request()
+            )),
+            "    12.4  ← 203.0.113.254  time exceeded in transit, for our packet to \
+             203.0.113.33:40001 (binding request)"
+        );
+    }
+}

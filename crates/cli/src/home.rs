@@ -1,0 +1,406 @@
+//! What a peer remembers: its configuration, its keys, and its peers' keys.
+//!
+//! All of it lies in `$PINHOLE_HOME`, else `$XDG_CONFIG_HOME/pinhole`, else
+//! `~/.config/pinhole`:
+//!
+//! - `config.toml`: `server = "203.0.113.1"` and `name = "alice"`
+//! - `keys/NAME`: the secret of that name, 64 hex digits, mode 0600
+//! - `known-peers`: a name and the key it was first seen with, a line each
+//! - `locks/NAME@SERVER`: locked while somebody uses the name there; the
+//!   process that does, for people
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use session::identity::{Identity, PublicKey};
+use session::name::valid_name;
+
+use crate::settings::Said;
+
+/// Why something could not be remembered or recalled.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// No `$HOME` and nothing in its place.
+    #[error("no place to keep keys: set PINHOLE_HOME or HOME")]
+    Homeless,
+    /// A file or folder that cannot be read or written.
+    #[error("{path}: {why}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why; not a `source`, which would be said again after this.
+        why: io::Error,
+    },
+    /// A file that is not what it should be.
+    #[error("{path}: {problem}")]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A name that cannot be registered.
+    #[error(
+        "{0:?} cannot be a name: 1 to 32 letters, digits, '-', '_' or '.', which may not come first"
+    )]
+    BadName(String),
+    /// Another process uses the name.
+    #[error("{name} is in use at {server} by process {process}: end that, or use another name")]
+    InUse {
+        /// The name.
+        name: String,
+        /// The rendezvous.
+        server: SocketAddr,
+        /// Who has it, as it has written down.
+        process: String,
+    },
+}
+
+/// The right to use a name at a server, as long as this is kept.
+#[derive(Debug)]
+pub struct Claim(#[allow(dead_code)] Flock<File>);
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// The folder that the environment names; it need not exist yet.
+    ///
+    /// # Errors
+    /// `Homeless`.
+    pub fn find() -> Result<Home, HomeError> {
+        let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let path = var("PINHOLE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(var("XDG_CONFIG_HOME")?).join("pinhole")))
+            .or_else(|| Some(PathBuf::from(var("HOME")?).join(".config/pinhole")))
+            .ok_or(HomeError::Homeless)?;
+        Ok(Home { path })
+    }
+
+    /// A folder of one's own choice.
+    pub fn at(path: impl Into<PathBuf>) -> Home {
+        Home { path: path.into() }
+    }
+
+    /// What `config.toml` says; nothing if there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read or understood.
+    pub fn settings(&self) -> Result<Said, HomeError> {
+        let path = self.path.join("config.toml");
+        let Some(text) = read(&path)? else {
+            return Ok(Said::default());
+        };
+        toml::from_str(&text).map_err(|error| HomeError::Malformed {
+            path,
+            problem: error.message().to_owned(),
+        })
+    }
+
+    /// The key pair of a name, made on first use.
+    ///
+    /// # Errors
+    /// `BadName`, or when the file cannot be read, understood or made.
+    pub fn identity(&self, name: &str) -> Result<Identity, HomeError> {
+        if !valid_name(name) || name.starts_with('.') {
+            return Err(HomeError::BadName(name.to_owned()));
+        }
+        let folder = self.path.join("keys");
+        let path = folder.join(name);
+        if let Some(text) = read(&path)? {
+            let secret = from_hex(text.trim()).ok_or_else(|| HomeError::Malformed {
+                path,
+                problem: "not 64 hex digits: restore it from a backup, or remove it and lose \
+                          the name until the server forgets its key"
+                    .into(),
+            })?;
+            return Ok(Identity::from_secret(&secret));
+        }
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|error| HomeError::Io {
+            path: path.clone(),
+            why: io::Error::other(error),
+        })?;
+        make_folder(&folder)?;
+        match write_new(&path, &format!("{}\n", to_hex(&secret))) {
+            Ok(()) => Ok(Identity::from_secret(&secret)),
+            // Somebody was faster: theirs is the key.
+            Err(HomeError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
+                self.identity(name)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps other processes of this home from using the name at that server:
+    /// each would take it from the other.
+    ///
+    /// # Errors
+    /// `InUse`, or when the lock cannot be made.
+    pub fn claim(&self, name: &str, server: SocketAddr) -> Result<Claim, HomeError> {
+        if !valid_name(name) {
+            return Err(HomeError::BadName(name.to_owned()));
+        }
+        let folder = self.path.join("locks");
+        make_folder(&folder)?;
+        let path = folder.join(format!("{name}@{server}"));
+        let failed = |why| HomeError::Io {
+            path: path.clone(),
+            why,
+        };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                file.set_len(0)
+                    .and_then(|()| writeln!(file, "{}", std::process::id()))
+                    .map_err(failed)?;
+                Ok(Claim(file))
+            }
+            Err((_, Errno::EWOULDBLOCK)) => Err(HomeError::InUse {
+                name: name.to_owned(),
+                server,
+                process: read(&path)?.unwrap_or_default().trim().to_owned(),
+            }),
+            Err((_, errno)) => Err(failed(errno.into())),
+        }
+    }
+
+    /// The keys that names were first seen with.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read or understood.
+    pub fn known_peers(&self) -> Result<HashMap<String, PublicKey>, HomeError> {
+        let path = self.path.join("known-peers");
+        let text = read(&path)?.unwrap_or_default();
+        text.lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+            .map(|(number, line)| {
+                let (name, key) = line.trim().split_once(' ')?;
+                Some((name.to_owned(), from_hex(key.trim())?))
+                    .ok_or(number)
+                    .ok()
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(|| HomeError::Malformed {
+                path,
+                problem: "a line is not a name and 64 hex digits".into(),
+            })
+    }
+
+    /// Remembers the key that a name was first seen with.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember_peer(&self, name: &str, key: &PublicKey) -> Result<(), HomeError> {
+        make_folder(&self.path)?;
+        let path = self.path.join("known-peers");
+        let line = format!("{name} {}\n", to_hex(key));
+        // One short append: two processes do not tear each other's lines.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|why| HomeError::Io { path, why })
+    }
+
+    /// Replaces the key that is known for a name: the user trusts the new one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, understood or written.
+    pub fn trust_peer(&self, name: &str, key: &PublicKey) -> Result<(), HomeError> {
+        self.known_peers()?; // What we do not understand we do not rewrite.
+        make_folder(&self.path)?;
+        let path = self.path.join("known-peers");
+        let kept = read(&path)?.unwrap_or_default();
+        let of_name = |line: &&str| line.split_whitespace().next() == Some(name);
+        let mut text: String = kept
+            .lines()
+            .filter(|line| !of_name(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        text.push_str(&format!("{name} {}\n", to_hex(key)));
+        let draft = self
+            .path
+            .join(format!(".known-peers-{}", std::process::id()));
+        let _ = fs::remove_file(&draft);
+        write_new(&draft, &text)?;
+        fs::rename(&draft, &path).map_err(|why| HomeError::Io { path, why })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where known peers are written down, for messages.
+    pub fn known_peers_path(&self) -> PathBuf {
+        self.path.join("known-peers")
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, HomeError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(HomeError::Io {
+            path: path.to_owned(),
+            why,
+        }),
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), HomeError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|why| HomeError::Io {
+            path: path.to_owned(),
+            why,
+        })
+}
+
+/// Whole or not at all: a key that is half written is a lost name.
+fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let result = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::hard_link(&draft, path));
+    let _ = fs::remove_file(&draft);
+    result.map_err(|why| HomeError::Io {
+        path: path.to_owned(),
+        why,
+    })
+}
+
+fn to_hex(bytes: &[u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).ok()?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(test: &str) -> Home {
+        let path = std::env::temp_dir().join(format!("pinhole-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Home::at(path)
+    }
+
+    #[test]
+    fn a_name_keeps_its_key_and_names_have_different_ones() {
+        let home = home("keys");
+        let alice = home.identity("alice").unwrap().public();
+        assert_eq!(home.identity("alice").unwrap().public(), alice);
+        assert_ne!(home.identity("bob").unwrap().public(), alice);
+        for bad in ["../alice", "", ".hidden", "a/b"] {
+            assert!(
+                matches!(home.identity(bad), Err(HomeError::BadName(_))),
+                "{bad}"
+            );
+        }
+        fs::write(home.path.join("keys/alice"), "not a key").unwrap();
+        assert!(matches!(
+            home.identity("alice"),
+            Err(HomeError::Malformed { .. })
+        ));
+        fs::remove_dir_all(home.path).unwrap();
+    }
+
+    #[test]
+    fn a_name_is_used_once_at_a_server() {
+        let home = home("locks");
+        let server = ([203, 0, 113, 1], 8848).into();
+        let claim = home.claim("alice", server).unwrap();
+        let refused = home.claim("alice", server).unwrap_err().to_string();
+        let us = format!("by process {}:", std::process::id());
+        assert!(refused.contains(&us), "{refused}");
+        home.claim("bob", server).unwrap();
+        home.claim("alice", ([203, 0, 113, 1], 8849).into())
+            .unwrap();
+        drop(claim);
+        home.claim("alice", server).unwrap();
+        assert!(home.claim("../alice", server).is_err());
+        fs::remove_dir_all(home.path).unwrap();
+    }
+
+    #[test]
+    fn peers_are_remembered() {
+        let home = home("peers");
+        assert!(home.known_peers().unwrap().is_empty());
+        home.remember_peer("bob", &[7; 32]).unwrap();
+        home.remember_peer("carol", &[8; 32]).unwrap();
+        let known = home.known_peers().unwrap();
+        assert_eq!((known["bob"], known["carol"]), ([7; 32], [8; 32]));
+        home.trust_peer("bob", &[9; 32]).unwrap();
+        let known = home.known_peers().unwrap();
+        assert_eq!((known["bob"], known["carol"]), ([9; 32], [8; 32]));
+        fs::write(home.known_peers_path(), "bob nonsense\n").unwrap();
+        assert!(home.known_peers().is_err());
+        fs::remove_dir_all(home.path).unwrap();
+    }
+
+    #[test]
+    fn an_error_says_everything_once() {
+        use std::error::Error;
+        let home = home("once");
+        fs::create_dir_all(home.path.join("config.toml")).unwrap();
+        let error = home.settings().unwrap_err();
+        let path = home.path.join("config.toml");
+        let wanted = format!("{}: Is a directory (os error 21)", path.display());
+        assert_eq!(error.to_string(), wanted);
+        assert!(error.source().is_none(), "it would be printed after it");
+        fs::remove_dir_all(home.path).unwrap();
+    }
+
+    #[test]
+    fn settings_are_read_and_typing_errors_found() {
+        let home = home("settings");
+        assert_eq!(home.settings().unwrap(), Said::default());
+        fs::create_dir_all(&home.path).unwrap();
+        let file = home.path.join("config.toml");
+        fs::write(&file, "server = \"203.0.113.1\"\nname = \"alice\"\n").unwrap();
+        assert_eq!(home.settings().unwrap().name.as_deref(), Some("alice"));
+        fs::write(&file, "sever = \"203.0.113.1\"\n").unwrap();
+        assert!(home.settings().unwrap_err().to_string().contains("sever"));
+        fs::remove_dir_all(home.path).unwrap();
+    }
+}

@@ -1,0 +1,405 @@
+//! Where on the way is the NAT? Told by packets whose TTL runs out.
+//!
+//! 1. Towards the server, one TTL after the other: each router that drops one
+//!    says so by ICMP, and so tells its address.
+//! 2. The same towards our own outer address: it lives on the first router
+//!    that does *not* drop the packet for its TTL.
+//! 3. A filter lets the server's other address in once something has been sent
+//!    there. What was sent with a TTL of h has opened the filters of the
+//!    routers before hop h: the smallest h after which an answer from there
+//!    comes in is one more than the hop of the farthest filter.
+//!
+//! Every TTL has a socket of its own, since an ICMP error need not quote more
+//! of a packet than its ports (RFC 792).
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde::Serialize;
+use stun::{Builder, Change, Class, IcmpReason, Message, Method};
+
+use super::MIN_WAIT;
+use super::transaction::transaction;
+use sansio::{Datagram, IcmpError, Input, Protocol, Transmit};
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PathReport {
+    /// The routers on the way, from ours on; `None` where one is silent.
+    pub hops: Vec<Option<IpAddr>>,
+    /// Does the server's answer mark the end of `hops`?
+    pub complete: bool,
+    /// The hop, from 1 on, on which our outer address lives: there it is
+    /// translated for the last time. `None`: not to be seen.
+    pub public_at_hop: Option<u8>,
+    /// The hop of the farthest filter that keeps strangers out.
+    pub filter_at_hop: Option<u8>,
+    /// Is there more than one NAT? `None`: not to be seen; a private network
+    /// in front of the last NAT may be routed or translated.
+    pub nats_in_series: Option<bool>,
+}
+
+/// The measurement.
+#[derive(Debug)]
+pub struct Path {
+    server: SocketAddr,
+    /// The server's other address and port, where a filter can be tested.
+    other: Option<SocketAddr>,
+    outer: Option<SocketAddr>,
+    rounds: u32,
+    next: Option<Instant>,
+    rng: ChaCha20Rng,
+    round_trip: Duration,
+    sent: Instant,
+    seen: [Sweep; 3],
+    outbox: VecDeque<Transmit>,
+}
+
+/// What became of the packets with each TTL, by TTL − 1.
+#[derive(Debug, Default)]
+struct Sweep {
+    expired_at: [Option<IpAddr>; HOPS],
+    answered: [bool; HOPS],
+}
+
+/// Most NATs are near.
+const HOPS: usize = 16;
+/// The last socket of the filter's sweep asks without having sent there first,
+/// in place of the largest TTL.
+const CONTROL: usize = HOPS - 1;
+const ROUNDS: u32 = 4;
+const SPACING: Duration = Duration::from_millis(30);
+
+const TO_SERVER: usize = 0;
+const TO_OUTER: usize = 1;
+const FILTER: usize = 2;
+
+impl Path {
+    /// Starts at once. `outer` is an outer address of ours, if there is a NAT;
+    /// `other` the server's other address, if mappings are endpoint-independent.
+    pub fn new(
+        now: Instant,
+        server: SocketAddr,
+        other: Option<SocketAddr>,
+        outer: Option<SocketAddr>,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut path = Self {
+            server,
+            other,
+            outer,
+            rounds: 0,
+            next: Some(now),
+            rng: ChaCha20Rng::from_seed(seed),
+            round_trip: Duration::ZERO,
+            sent: now,
+            seen: Default::default(),
+            outbox: VecDeque::new(),
+        };
+        path.handle_timeout(now);
+        path
+    }
+
+    /// What was found, once it is.
+    pub fn report(&self) -> Option<PathReport> {
+        if self.next.is_some() {
+            return None;
+        }
+        let [to_server, to_outer, _] = &self.seen;
+        let end = to_server.answered.iter().position(|&answered| answered);
+        let last = to_server.expired_at.iter().rposition(Option::is_some);
+        let count = end.unwrap_or(last.map_or(0, |last| last + 1));
+        let hops = to_server.expired_at[..count].to_vec();
+        let public = self
+            .outer
+            .and_then(|_| last_nat(&hops, &to_outer.expired_at));
+        let before = public.map(|public| &hops[..=public]);
+        let nats_in_series = before.and_then(|before| match before {
+            [_] => Some(false),
+            _ => changes_network(before).then_some(true),
+        });
+        Some(PathReport {
+            complete: end.is_some(),
+            public_at_hop: public.map(|hop| hop as u8 + 1),
+            filter_at_hop: self.farthest_filter(),
+            nats_in_series,
+            hops,
+        })
+    }
+
+    fn farthest_filter(&self) -> Option<u8> {
+        let heard = &self.seen[FILTER].answered;
+        // Whom it lets in without being asked, it does not keep out.
+        if self.other.is_none() || heard[CONTROL] {
+            return None;
+        }
+        let opened = heard[..CONTROL].iter().position(|&heard| heard)?;
+        // TTL 1 does not leave the first router: then the filter is our own host's.
+        u8::try_from(opened).ok().filter(|&hop| hop > 0)
+    }
+
+    fn send(&mut self) {
+        for index in 0..HOPS {
+            let ttl = index as u8 + 1;
+            let plain = self.request(None);
+            self.push(TO_SERVER, index, self.server, Some(ttl), plain);
+            if let Some(outer) = self.outer {
+                let plain = self.request(None);
+                self.push(TO_OUTER, index, outer, Some(ttl), plain);
+            }
+            let Some(other) = self.other else { continue };
+            if index != CONTROL {
+                // An indication: it shall not be answered itself.
+                let opener = Builder::indication(Method::Binding, transaction(&mut self.rng));
+                let opener = opener.finish();
+                self.push(FILTER, index, other, Some(ttl), opener);
+            }
+            let from_there = self.request(Some(Change {
+                ip: true,
+                port: true,
+            }));
+            self.push(FILTER, index, self.server, None, from_there);
+        }
+    }
+
+    fn request(&mut self, change: Option<Change>) -> Vec<u8> {
+        stun::binding_request(transaction(&mut self.rng), change)
+    }
+
+    fn push(
+        &mut self,
+        sweep: usize,
+        index: usize,
+        to: SocketAddr,
+        ttl: Option<u8>,
+        payload: Vec<u8>,
+    ) {
+        self.outbox.push_back(Transmit {
+            socket: sweep * HOPS + index,
+            to,
+            ttl,
+            payload,
+        });
+    }
+}
+
+/// The hop, from 0 on, where the outer address lives.
+fn last_nat(hops: &[Option<IpAddr>], expired_at: &[Option<IpAddr>]) -> Option<usize> {
+    // The hop after the last that drops a packet to there for its TTL.
+    let on_the_way = expired_at.iter().rposition(Option::is_some);
+    let found = on_the_way.map_or(0, |last| last + 1);
+    // One that hairpins drops it as well, on its way back in. But behind the
+    // last router with a private address there is nothing left to translate.
+    let inside = |hop: &Option<IpAddr>| hop.is_some_and(|hop| private(hop).is_some());
+    let found = found.min(hops.iter().rposition(inside)?);
+    // It must be known to speak up, or its silence says nothing.
+    hops[found].map(|_| found)
+}
+
+/// Two different kinds of private networks, one after the other: nobody routes
+/// a carrier's shared addresses (RFC 6598) into a home.
+fn changes_network(hops: &[Option<IpAddr>]) -> bool {
+    let kinds: Vec<_> = hops.iter().flatten().map(|&hop| private(hop)).collect();
+    kinds
+        .windows(2)
+        .any(|pair| pair[0] != pair[1] && pair.iter().all(Option::is_some))
+}
+
+/// Which of the private ranges (RFC 1918, RFC 6598), if any.
+fn private(address: IpAddr) -> Option<u8> {
+    match address {
+        IpAddr::V4(v4) => match v4.octets() {
+            [10, ..] => Some(10),
+            [172, 16..32, ..] => Some(172),
+            [192, 168, ..] => Some(192),
+            [100, 64..128, ..] => Some(100),
+            _ => None,
+        },
+        IpAddr::V6(_) => None,
+    }
+}
+
+impl Path {
+    fn answered(&mut self, now: Instant, datagram: Datagram<'_>) {
+        let Datagram {
+            socket,
+            from,
+            payload,
+            ..
+        } = datagram;
+        let Ok(message) = Message::parse(payload) else {
+            return;
+        };
+        let wanted = match socket / HOPS {
+            TO_SERVER => from == self.server,
+            FILTER => Some(from) == self.other,
+            _ => false,
+        };
+        if wanted && message.is(Class::Success, Method::Binding) {
+            self.seen[socket / HOPS].answered[socket % HOPS] = true;
+            self.round_trip = self.round_trip.max(now - self.sent);
+        }
+    }
+
+    fn expired(&mut self, error: IcmpError<'_>) {
+        let sweep = error.socket / HOPS;
+        let meant = match sweep {
+            TO_SERVER => error.to == self.server,
+            TO_OUTER => Some(error.to) == self.outer,
+            _ => false,
+        };
+        if meant && error.reason() == Some(IcmpReason::TimeExceeded) {
+            self.seen[sweep].expired_at[error.socket % HOPS] = Some(error.offender);
+        }
+    }
+}
+
+impl Protocol for Path {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Datagram(datagram) => self.answered(now, datagram),
+            Input::Icmp(error) => self.expired(error),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.next.is_none_or(|next| now < next) {
+            return;
+        }
+        self.rounds += 1;
+        self.next = match self.rounds {
+            ..=ROUNDS => {
+                self.sent = now;
+                self.send();
+                let last = self.rounds == ROUNDS;
+                let wait = MIN_WAIT.max(3 * self.round_trip);
+                Some(now + if last { wait } else { SPACING })
+            }
+            _ => None,
+        };
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stun::Icmp;
+
+    use super::*;
+
+    const SERVER: &str = "203.0.113.1:8848";
+    const OTHER: &str = "203.0.113.2:8849";
+    const OUTER: &str = "203.0.113.17:40000";
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    /// A way over these routers; the outer address is on hop `outer`, and the
+    /// routers on `filters` let in only what has been sent to.
+    fn walk(hops: &[&str], outer: usize, filters: &[usize]) -> PathReport {
+        walk_with(hops, outer, filters, false)
+    }
+
+    fn walk_with(hops: &[&str], outer: usize, filters: &[usize], hairpins: bool) -> PathReport {
+        let mut now = Instant::now();
+        let outer_address = (outer > 0).then_some(at(OUTER));
+        let mut path = Path::new(now, at(SERVER), Some(at(OTHER)), outer_address, [1; 32]);
+        let mut opened = vec![0; 3 * HOPS];
+        while let Some(next) = path.poll_timeout() {
+            while let Some(sent) = path.poll_transmit() {
+                let ttl = usize::from(sent.ttl.unwrap_or(64));
+                let length = if sent.to == at(OUTER) {
+                    outer + usize::from(hairpins)
+                } else {
+                    hops.len() + 1
+                };
+                if sent.to == at(OTHER) {
+                    opened[sent.socket] = ttl;
+                }
+                if ttl < length {
+                    let offender = hops[ttl - 1].parse();
+                    if let Ok(offender) = offender {
+                        let error = IcmpError {
+                            socket: sent.socket,
+                            to: sent.to,
+                            offender,
+                            icmp: Icmp { kind: 11, code: 0 },
+                            quoted: &sent.payload,
+                        };
+                        path.handle_input(now, Input::Icmp(error));
+                    }
+                    continue;
+                }
+                let request = Message::parse(&sent.payload).unwrap();
+                let changed = request.change_request().is_some();
+                let through = filters.iter().all(|&filter| opened[sent.socket] > filter);
+                let answer = Builder::success(&request).finish();
+                if sent.to == at(SERVER) && (!changed || through) {
+                    let from = if changed { OTHER } else { SERVER };
+                    path.handle_input(now, Input::datagram(sent.socket, at(from), &answer));
+                }
+            }
+            now = next;
+            path.handle_timeout(now);
+        }
+        path.report().unwrap()
+    }
+
+    #[test]
+    fn one_nat_in_front_of_the_core() {
+        let found = walk(&["192.168.1.1", "203.0.113.254"], 1, &[1]);
+        assert!(found.complete);
+        assert_eq!(found.hops.len(), 2);
+        assert_eq!(
+            (found.public_at_hop, found.filter_at_hop),
+            (Some(1), Some(1))
+        );
+        assert_eq!(found.nats_in_series, Some(false));
+        let hairpin = walk_with(&["192.168.1.1", "203.0.113.254"], 1, &[1], true);
+        assert_eq!(
+            (hairpin.public_at_hop, hairpin.nats_in_series),
+            (Some(1), Some(false))
+        );
+        let cone = walk(&["192.168.1.1", "203.0.113.254"], 1, &[]);
+        assert_eq!((cone.public_at_hop, cone.filter_at_hop), (Some(1), None));
+    }
+
+    #[test]
+    fn a_carrier_behind_a_home_router() {
+        let found = walk(&["192.168.1.1", "100.64.1.1", "203.0.113.254"], 2, &[1, 2]);
+        assert_eq!(
+            (found.public_at_hop, found.filter_at_hop),
+            (Some(2), Some(2))
+        );
+        assert_eq!(found.nats_in_series, Some(true));
+        // A company's own routers look alike up to the last one.
+        let routed = walk(&["10.1.0.1", "10.2.0.1", "203.0.113.254"], 2, &[2]);
+        assert_eq!(
+            (routed.public_at_hop, routed.nats_in_series),
+            (Some(2), None)
+        );
+    }
+
+    #[test]
+    fn what_is_silent_proves_nothing() {
+        let found = walk(&["silent", "203.0.113.254"], 1, &[1]);
+        assert_eq!((found.hops[0], found.public_at_hop), (None, None));
+        assert_eq!(found.filter_at_hop, Some(1), "which does not need ICMP");
+        let firewall = walk(&["203.0.113.30", "203.0.113.254"], 0, &[1]);
+        assert_eq!(
+            (firewall.public_at_hop, firewall.filter_at_hop),
+            (None, Some(1))
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! The attempts under way, one with each peer, and those that have ended and
+//! may still be spoken to.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use stun::Message;
+
+use crate::candidate::Candidates;
+use crate::punch::{Agent, Event, Measured, Meter, Shot};
+use nat::plan::Plan;
+use sansio::{Datagram, Transmit};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Punching,
+    Connected,
+    Ended,
+}
+
+/// An attempt, and what was agreed on with the peer, for the verdict.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) agent: Agent,
+    pub(super) peer: String,
+    pub(super) theirs: Candidates,
+    pub(super) plan: Plan,
+    pub(super) stage: Stage,
+    /// Of the path that there is.
+    pub(super) meter: Option<Meter>,
+    /// The path is being measured.
+    pub(super) measuring: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Attempts {
+    table: Vec<Attempt>,
+    most: usize,
+    /// Of attempts that are no longer in the table.
+    probes_before: u32,
+    forged_before: u32,
+}
+
+impl Attempts {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            table: Vec::new(),
+            most,
+            probes_before: 0,
+            forged_before: 0,
+        }
+    }
+
+    pub(super) fn handle_input(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_>,
+        message: &Message<'_>,
+    ) -> bool {
+        let Datagram {
+            socket, from, ttl, ..
+        } = datagram;
+        let mut table = self.table.iter_mut();
+        if message.measure().is_none() {
+            return table.any(|a| a.agent.handle_input(now, socket, from, message));
+        }
+        let attempt = table.find(|a| message.attempt() == Some(a.agent.keys().attempt));
+        let meter = attempt.and_then(|attempt| attempt.meter.as_mut());
+        if let Some(meter) = meter {
+            meter.handle_input(now, Shot { socket, to: from }, ttl, message);
+            return true;
+        }
+        false
+    }
+
+    /// Begins to measure the path to that peer, if there is one.
+    pub(super) fn measure(&mut self, now: Instant, peer: &str) {
+        let attempt = self.table.iter_mut().find(|a| a.peer == peer);
+        if let Some(attempt) = attempt
+            && let Some(meter) = &mut attempt.meter
+        {
+            meter.start(now);
+            attempt.measuring = true;
+        }
+    }
+
+    pub(super) fn meter(&mut self, peer: &str) -> Option<&mut Meter> {
+        let attempt = self.table.iter_mut().find(|a| a.peer == peer)?;
+        attempt.meter.as_mut()
+    }
+
+    /// A measurement that is over.
+    pub(super) fn poll_measured(&mut self, now: Instant) -> Option<(String, Measured)> {
+        let mut table = self.table.iter_mut().filter(|a| a.measuring);
+        table.find_map(|attempt| {
+            let measured = attempt.meter.as_ref()?.result(now)?;
+            attempt.measuring = false;
+            Some((attempt.peer.clone(), measured))
+        })
+    }
+
+    pub(super) fn handle_refused(&mut self, to: SocketAddr) {
+        for attempt in &mut self.table {
+            attempt.agent.handle_refused(to);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for attempt in &mut self.table {
+            attempt.agent.handle_timeout(now);
+            if let Some(meter) = &mut attempt.meter {
+                meter.handle_timeout(now);
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let timeouts = self.table.iter().map(|a| a.agent.poll_timeout());
+        let measuring = self.table.iter().filter(|a| a.measuring);
+        let meters = measuring.map(|a| a.meter.as_ref().and_then(Meter::poll_timeout));
+        timeouts.chain(meters).flatten().min()
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+        let mut table = self.table.iter_mut();
+        table.find_map(|a| {
+            let measure = || a.meter.as_mut().and_then(Meter::poll_transmit);
+            a.agent.poll_transmit().or_else(measure)
+        })
+    }
+
+    /// What an agent says, and whose it is.
+    pub(super) fn poll_event(&mut self) -> Option<(&mut Attempt, Event)> {
+        let mut table = self.table.iter_mut();
+        table.find_map(|attempt| {
+            let event = attempt.agent.poll_event()?;
+            Some((attempt, event))
+        })
+    }
+
+    pub(super) fn probes_sent(&self) -> u32 {
+        let now: u32 = self.table.iter().map(|a| a.agent.probes_sent()).sum();
+        self.probes_before + now
+    }
+
+    pub(super) fn forged(&self) -> u32 {
+        let now: u32 = self.table.iter().map(|a| a.agent.forged()).sum();
+        self.forged_before + now
+    }
+
+    pub(super) fn stage(&self, peer: &str) -> Option<Stage> {
+        let attempt = self.table.iter().find(|a| a.peer == peer)?;
+        Some(attempt.stage)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.table.len() < self.most || self.table.iter().any(|a| a.stage == Stage::Ended)
+    }
+
+    /// An attempt replaces the last one with that peer, else one that has
+    /// ended. Those are kept so long for packets that come late. A call of our
+    /// own is never refused for want of room: calls are ours to limit.
+    pub(super) fn add(&mut self, attempt: Attempt) {
+        let full = self.table.len() >= self.most;
+        let mut old = self.table.iter().position(|a| a.peer == attempt.peer);
+        if old.is_none() && full {
+            old = self.table.iter().position(|a| a.stage == Stage::Ended);
+        }
+        if let Some(old) = old {
+            let agent = self.table.remove(old).agent;
+            self.probes_before += agent.probes_sent();
+            self.forged_before += agent.forged();
+        }
+        self.table.push(attempt);
+    }
+}

@@ -1,0 +1,125 @@
+//! The pairs of one attempt (RFC 8445 §6.1.2): the addresses that the peer has
+//! told, and those that it was seen at.
+
+use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
+use std::time::Instant;
+
+use super::pair::Pair;
+use super::volley::{Shot, Volley};
+use super::words::Config;
+use crate::endpoint::RELAY;
+use sansio::SocketId;
+
+/// Addresses that the peer was seen at without having told them.
+const MOST_PEER_REFLEXIVE: usize = 8;
+
+/// A pair keeps its number.
+#[derive(Debug)]
+pub(super) struct Checklist {
+    pairs: Vec<Pair>,
+    peer_reflexive: usize,
+}
+
+impl Checklist {
+    /// Those that were told; the reflexive address is the first, unless nothing
+    /// but a relay is wanted.
+    pub(super) fn new(config: &Config, now: Instant) -> Self {
+        let mut pairs = Vec::new();
+        if !config.relay_only {
+            pairs.push(Pair::new(0, config.reflexive, now + config.hold));
+            let hosts = config.hosts.iter();
+            let hosts = hosts.filter(|host| **host != config.reflexive);
+            pairs.extend(hosts.map(|host| Pair::new(0, *host, now)));
+        }
+        let relayed = config.relayed.iter();
+        let relayed = relayed.map(|&(socket, to)| Pair::relayed(socket, to, config.relay_from));
+        pairs.extend(relayed);
+        Self {
+            pairs,
+            peer_reflexive: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// The pair of an authentic packet's source, made anew if it is a new one
+    /// (RFC 8445 §7.3.1.3: a peer-reflexive candidate).
+    pub(super) fn pair_of(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        from: SocketAddr,
+        volley: Option<&Volley>,
+    ) -> Option<usize> {
+        let of = |pair: &Pair| pair.remote == from && pair.socket == socket;
+        if let Some(index) = self.pairs.iter().position(of) {
+            return Some(index);
+        }
+        if self.peer_reflexive == MOST_PEER_REFLEXIVE {
+            return None;
+        }
+        self.peer_reflexive += 1;
+        let mut pair = match socket {
+            RELAY => Pair::relayed(socket, from, now),
+            _ => Pair::new(socket, from, now),
+        };
+        // A guess may have hit and been too early, and the peer's own packet
+        // have come back through the hole that it made.
+        pair.guess = volley.and_then(|volley| volley.number(pair.shot()));
+        self.pairs.push(pair);
+        Some(self.pairs.len() - 1)
+    }
+
+    /// Does it come through a relay, ours or the peer's?
+    pub(super) fn is_relayed(&self, socket: SocketId, from: SocketAddr) -> bool {
+        let mut known = self.pairs.iter();
+        socket == RELAY
+            || known.any(|pair| pair.relayed && pair.shot() == Shot { socket, to: from })
+    }
+
+    /// Whether the peer, and not anybody on our own network, would be there.
+    pub(super) fn is_peers(&self, to: SocketAddr) -> bool {
+        self.pairs.iter().any(|pair| pair.remote == to && !pair.lan)
+    }
+
+    /// The peer came through, and not by a relay.
+    pub(super) fn is_heard(&self) -> bool {
+        self.pairs.iter().any(|pair| pair.heard && !pair.relayed)
+    }
+
+    /// There is a path.
+    pub(super) fn is_proved(&self) -> bool {
+        self.pairs.iter().any(|pair| pair.proved.is_some())
+    }
+
+    /// The best path: direct before relayed, a LAN's before others, the one
+    /// with the shortest round trip.
+    pub(super) fn best(&self) -> Option<usize> {
+        let pairs = self.pairs.iter().enumerate();
+        let proved = pairs.filter(|(_, pair)| pair.proved.is_some());
+        let best = proved.min_by_key(|(_, pair)| (pair.relayed, !pair.lan, pair.proved));
+        best.map(|(index, _)| index)
+    }
+
+    /// When the schedule of any pair has its next probe.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.pairs.iter().filter_map(Pair::next).min()
+    }
+}
+
+impl Index<usize> for Checklist {
+    type Output = Pair;
+
+    fn index(&self, pair: usize) -> &Pair {
+        &self.pairs[pair]
+    }
+}
+
+impl IndexMut<usize> for Checklist {
+    fn index_mut(&mut self, pair: usize) -> &mut Pair {
+        &mut self.pairs[pair]
+    }
+}

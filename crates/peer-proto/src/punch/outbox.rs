@@ -1,0 +1,89 @@
+//! What one side of an attempt sends: every message says of which attempt it
+//! is and carries a MAC, and waits here for the hands.
+
+use std::collections::VecDeque;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use stun::{Builder, Message, Method, Transaction};
+
+use super::volley::Shot;
+use sansio::Transmit;
+use session::seal::Keys;
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    keys: Keys,
+    rng: ChaCha20Rng,
+    transmits: VecDeque<Transmit>,
+}
+
+impl Outbox {
+    pub(super) fn new(keys: Keys, seed: [u8; 32]) -> Self {
+        Self {
+            keys,
+            rng: ChaCha20Rng::from_seed(seed),
+            transmits: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Asks; the answer will have this transaction id.
+    pub(super) fn request(
+        &mut self,
+        to: Shot,
+        ttl: Option<u8>,
+        fill: impl FnOnce(Builder) -> Builder,
+    ) -> Transaction {
+        let transaction = self.transaction();
+        let request = Builder::request(Method::Probe, transaction);
+        self.push(to, ttl, request, fill);
+        transaction
+    }
+
+    /// Says what needs no answer.
+    pub(super) fn indicate(&mut self, to: Shot, fill: impl FnOnce(Builder) -> Builder) {
+        let transaction = self.transaction();
+        let indication = Builder::indication(Method::Probe, transaction);
+        self.push(to, None, indication, fill);
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        to: Shot,
+        request: &Message<'_>,
+        fill: impl FnOnce(Builder) -> Builder,
+    ) {
+        self.push(to, None, Builder::success(request), fill);
+    }
+
+    /// The next datagram to send.
+    pub(super) fn pop(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    fn transaction(&mut self) -> Transaction {
+        let mut transaction = [0; 12];
+        self.rng.fill_bytes(&mut transaction);
+        transaction
+    }
+
+    fn push(
+        &mut self,
+        Shot { socket, to }: Shot,
+        ttl: Option<u8>,
+        message: Builder,
+        fill: impl FnOnce(Builder) -> Builder,
+    ) {
+        let message = fill(message.attempt(self.keys.attempt));
+        self.transmits.push_back(Transmit {
+            socket,
+            to,
+            ttl,
+            payload: message.finish_authentic(&self.keys.outgoing),
+        });
+    }
+}

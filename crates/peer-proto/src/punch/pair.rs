@@ -1,0 +1,150 @@
+//! One socket of ours and one remote address, and what is known of the path.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use stun::Transaction;
+
+use super::schedule::PROBES;
+use super::volley::Shot;
+use nat::is_private;
+use sansio::SocketId;
+
+/// Probes to one address at most: the schedule, and some that answer what the
+/// peer sends.
+const MOST_PROBES: usize = PROBES.len() + 4;
+
+/// Not two probes to one address within this.
+const PACE: Duration = Duration::from_millis(10);
+
+/// A path that both sides have proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Path {
+    /// Which of our sockets.
+    pub socket: SocketId,
+    /// Where the peer is.
+    pub remote: SocketAddr,
+    /// Whether it is on a network of our own.
+    pub lan: bool,
+    /// Whether it leads through a relay, ours or the peer's.
+    pub relayed: bool,
+    /// Round trip of the probe that proved it.
+    #[serde(skip)]
+    pub rtt: Option<Duration>,
+    /// Which of our guesses hit, counted from 1, if the port was guessed.
+    #[serde(skip)]
+    pub guess: Option<u32>,
+}
+
+/// A probe of ours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) transaction: Transaction,
+    pub(super) at: Instant,
+    pub(super) nominates: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) socket: SocketId,
+    pub(super) remote: SocketAddr,
+    pub(super) lan: bool,
+    pub(super) relayed: bool,
+    /// From when on it may be probed.
+    start: Instant,
+    /// How many of the schedule have been sent.
+    step: usize,
+    last: Option<Instant>,
+    sent: Vec<Sent>,
+    /// We sent, the peer heard, we heard its answer.
+    pub(super) proved: Option<Duration>,
+    /// An authentic packet of the peer came from there.
+    pub(super) heard: bool,
+    pub(super) guess: Option<u32>,
+}
+
+impl Pair {
+    pub(super) fn new(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
+        Pair {
+            socket,
+            remote,
+            lan: is_private(remote.ip()),
+            relayed: false,
+            start,
+            step: 0,
+            last: None,
+            sent: Vec::new(),
+            proved: None,
+            heard: false,
+            guess: None,
+        }
+    }
+
+    /// The same, through a relay.
+    pub(super) fn relayed(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
+        Pair {
+            relayed: true,
+            lan: false,
+            ..Pair::new(socket, remote, start)
+        }
+    }
+
+    /// When the schedule has the next probe; never, once it is proved.
+    pub(super) fn next(&self) -> Option<Instant> {
+        if self.proved.is_some() || self.sent.len() >= MOST_PROBES {
+            return None;
+        }
+        PROBES.get(self.step).map(|&after| self.start + after)
+    }
+
+    /// Takes every step of the schedule that is due; true if one was.
+    pub(super) fn due(&mut self, now: Instant) -> bool {
+        let mut due = false;
+        while self.next().is_some_and(|at| at <= now) {
+            self.step += 1;
+            due = true;
+        }
+        due
+    }
+
+    /// Whether a probe out of turn is in order: the peer was heard from there.
+    pub(super) fn may_answer_with_probe(&self, now: Instant) -> bool {
+        let paced = self.last.is_none_or(|last| last + PACE <= now);
+        self.proved.is_none() && self.sent.len() < MOST_PROBES && paced
+    }
+
+    pub(super) fn note_sent(&mut self, now: Instant, transaction: Transaction, nominates: bool) {
+        self.sent.push(Sent {
+            transaction,
+            at: now,
+            nominates,
+        });
+        self.last = Some(now);
+    }
+
+    /// The probe of ours that has this transaction id.
+    pub(super) fn sent(&self, transaction: Transaction) -> Option<Sent> {
+        let of = |sent: &&Sent| sent.transaction == transaction;
+        self.sent.iter().find(of).copied()
+    }
+
+    /// From where to where its packets go.
+    pub(super) fn shot(&self) -> Shot {
+        Shot {
+            socket: self.socket,
+            to: self.remote,
+        }
+    }
+
+    pub(super) fn path(&self) -> Path {
+        Path {
+            socket: self.socket,
+            remote: self.remote,
+            lan: self.lan,
+            relayed: self.relayed,
+            rtt: self.proved,
+            guess: self.guess,
+        }
+    }
+}

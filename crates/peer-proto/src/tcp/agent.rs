@@ -1,0 +1,352 @@
+//! One side of one attempt by TCP.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::link::{Link, LinkId, PATIENCE, Said, Stranger};
+use super::{Command, Event, Path};
+use crate::punch::schedule::{LAN_HEAD_START, LAST_WAIT};
+use nat::plan::Role;
+use session::seal::Keys;
+
+/// Connections to one address at most, one after the other.
+pub const MOST_TRIES: u32 = 13;
+
+/// Of these, so many come fast.
+const FAST: u32 = 9;
+
+/// Connections that were accepted and have not said who they are.
+const MOST_STRANGERS: usize = 8;
+
+/// What an attempt starts from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which side we are.
+    pub role: Role,
+    /// The secrets of the attempt.
+    pub keys: Keys,
+    /// Where the peer may be, already filtered.
+    pub targets: Vec<SocketAddr>,
+    /// Both sides have one public address, so a LAN path is worth a wait.
+    pub lan_likely: bool,
+    /// When to give up at the latest.
+    pub deadline: Instant,
+    /// Random.
+    pub seed: [u8; 32],
+}
+
+/// What was seen of the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Connections tried.
+    pub tries: u32,
+    /// An address that answered with a reset.
+    pub refused: Option<SocketAddr>,
+    /// Connections to somebody else, who did not have the keys.
+    pub strangers: u32,
+}
+
+/// An address of the peer.
+#[derive(Debug)]
+struct Target {
+    remote: SocketAddr,
+    tries: u32,
+    /// When to try again; `None` while a try is under way.
+    next: Option<Instant>,
+}
+
+/// One side of one attempt.
+#[derive(Debug)]
+pub struct Agent {
+    role: Role,
+    keys: Keys,
+    targets: Vec<Target>,
+    links: Vec<Link>,
+    next_link: LinkId,
+    /// A LAN path is waited for until then.
+    lan_until: Instant,
+    nominated: Option<LinkId>,
+    deadline: Instant,
+    /// When nothing is under way any more, the peer has until then.
+    idle_until: Option<Instant>,
+    ended: bool,
+    observed: Observed,
+    rng: ChaCha20Rng,
+    commands: VecDeque<Command>,
+    event: Option<Event>,
+}
+
+impl Agent {
+    /// An attempt that starts at `now`. The hands have to listen by then.
+    pub fn new(config: Config, now: Instant) -> Self {
+        let targets = config.targets.into_iter().map(|remote| Target {
+            remote,
+            tries: 0,
+            next: Some(now),
+        });
+        let mut agent = Agent {
+            role: config.role,
+            keys: config.keys,
+            targets: targets.collect(),
+            links: Vec::new(),
+            next_link: 0,
+            lan_until: match config.lan_likely {
+                true => now + LAN_HEAD_START,
+                false => now,
+            },
+            nominated: None,
+            deadline: config.deadline,
+            idle_until: None,
+            ended: false,
+            observed: Observed::default(),
+            rng: ChaCha20Rng::from_seed(config.seed),
+            commands: VecDeque::new(),
+            event: None,
+        };
+        agent.handle_timeout(now);
+        agent
+    }
+
+    /// A connection that we make is there.
+    pub fn handle_open(&mut self, now: Instant, id: LinkId) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
+            link.open = Some(now);
+            self.ask(now, id, false);
+        }
+        self.settle(now);
+    }
+
+    /// A connection was accepted; what to call it, or `None`: close it.
+    pub fn handle_accepted(&mut self, now: Instant, remote: SocketAddr) -> Option<LinkId> {
+        let unknown = |link: &&Link| link.accepted && !link.heard;
+        if self.ended || self.links.iter().filter(unknown).count() >= MOST_STRANGERS {
+            return None;
+        }
+        let id = self.add(remote, true);
+        if let Some(link) = self.links.last_mut() {
+            link.open = Some(now);
+        }
+        self.settle(now);
+        Some(id)
+    }
+
+    /// A connection could not be made; `reset` if the other end said so.
+    pub fn handle_failed(&mut self, now: Instant, id: LinkId, reset: bool) {
+        if let Some(link) = self.links.iter().find(|link| link.id == id) {
+            // A host candidate may be anybody's address here.
+            if reset && (!link.lan || self.observed.refused.is_none()) {
+                self.observed.refused = Some(link.remote);
+            }
+            self.forget(now, id);
+        }
+        self.settle(now);
+    }
+
+    /// Something came over a connection.
+    pub fn handle_bytes(&mut self, now: Instant, id: LinkId, bytes: &[u8]) {
+        let found = |link: &&mut Link| link.id == id && link.open.is_some();
+        if let Some(link) = self.links.iter_mut().find(found) {
+            link.take(bytes);
+        }
+        while let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
+            match link.next(now, &self.keys) {
+                Ok(Some(heard)) => {
+                    let silent = !link.has_asked();
+                    if let Some(bytes) = heard.answer {
+                        self.commands.push_back(Command::Send { link: id, bytes });
+                    }
+                    self.understand(now, id, heard.said, silent);
+                }
+                Ok(None) => break,
+                Err(Stranger) => self.drop_stranger(now, id),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A connection that was open has ended.
+    pub fn handle_closed(&mut self, now: Instant, id: LinkId) {
+        self.forget(now, id);
+        self.settle(now);
+    }
+
+    /// To be called when [`Self::poll_timeout`] says so.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let silent = |link: &&Link| {
+            let since = link.open.filter(|_| link.proved.is_none());
+            since.is_some_and(|open| open + PATIENCE <= now)
+        };
+        let strangers = self.links.iter().filter(silent).map(|link| link.id);
+        for id in Vec::from_iter(strangers) {
+            self.drop_stranger(now, id);
+        }
+        for index in 0..self.targets.len() {
+            self.try_target(now, index);
+        }
+        self.settle(now);
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        let tries = self.targets.iter().filter_map(|target| target.next);
+        let silent = self.links.iter().filter(|link| link.proved.is_none());
+        let patience = silent.filter_map(|link| Some(link.open? + PATIENCE));
+        let proved = self.links.iter().any(|link| link.proved.is_some());
+        let lan = (proved && self.nominated.is_none() && self.role == Role::Caller)
+            .then_some(self.lan_until);
+        tries
+            .chain(patience)
+            .chain(lan)
+            .chain(self.idle_until)
+            .chain([self.deadline])
+            .min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// How it ended.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
+    /// Connections tried so far.
+    pub fn tries(&self) -> u32 {
+        self.observed.tries
+    }
+
+    fn add(&mut self, remote: SocketAddr, accepted: bool) -> LinkId {
+        let id = self.next_link;
+        self.next_link += 1;
+        self.links.push(Link::new(id, remote, accepted));
+        id
+    }
+
+    fn try_target(&mut self, now: Instant, index: usize) {
+        let target = &mut self.targets[index];
+        let remote = target.remote;
+        if self.ended || target.next.is_none_or(|next| next > now) {
+            return;
+        }
+        // Two connections cannot have the same two ends.
+        if self.links.iter().any(|link| link.remote == remote) {
+            target.next = Some(now + PATIENCE);
+            return;
+        }
+        target.next = None;
+        target.tries += 1;
+        self.observed.tries += 1;
+        let link = self.add(remote, false);
+        self.commands
+            .push_back(Command::Connect { link, to: remote });
+    }
+
+    fn ask(&mut self, now: Instant, id: LinkId, nominates: bool) {
+        let mut transaction = [0; 12];
+        self.rng.fill_bytes(&mut transaction);
+        if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
+            let bytes = link.ask(now, &self.keys, transaction, nominates);
+            self.commands.push_back(Command::Send { link: id, bytes });
+        }
+    }
+
+    fn understand(&mut self, now: Instant, id: LinkId, said: Said, silent: bool) {
+        match said {
+            Said::Asks { nominates: true } if self.role == Role::Target => self.connected(id),
+            // It may as well prove itself to us.
+            Said::Asks { .. } if silent => self.ask(now, id, false),
+            Said::Answers { nominated: true } => self.connected(id),
+            _ => {}
+        }
+    }
+
+    fn drop_stranger(&mut self, now: Instant, id: LinkId) {
+        self.observed.strangers += 1;
+        self.commands.push_back(Command::Close { link: id });
+        self.forget(now, id);
+    }
+
+    /// That link is no more; its address is tried again, if it was ours to try.
+    fn forget(&mut self, now: Instant, id: LinkId) {
+        let Some(index) = self.links.iter().position(|link| link.id == id) else {
+            return;
+        };
+        let remote = self.links.remove(index).remote;
+        if self.nominated == Some(id) {
+            self.nominated = None;
+        }
+        let wait = u64::from(self.rng.next_u32() % 100) + 100;
+        if let Some(target) = self.targets.iter_mut().find(|t| t.remote == remote) {
+            let wait = match target.tries {
+                ..FAST => wait,
+                _ => 4 * wait,
+            };
+            target.next = (target.tries < MOST_TRIES).then_some(now + Duration::from_millis(wait));
+        }
+    }
+
+    /// Lets what has happened have its consequences.
+    fn settle(&mut self, now: Instant) {
+        if self.ended {
+            return;
+        }
+        self.nominate(now);
+        let busy = !self.links.is_empty() || self.targets.iter().any(|t| t.next.is_some());
+        self.idle_until = match busy {
+            true => None,
+            false => self.idle_until.or(Some(now + LAST_WAIT)),
+        };
+        if self.idle_until.is_some_and(|until| until <= now) || self.deadline <= now {
+            self.end(None);
+            self.event = Some(Event::Failed(self.observed));
+        }
+    }
+
+    /// The caller chooses: a LAN path before others, for which it waits.
+    fn nominate(&mut self, now: Instant) {
+        if self.role == Role::Target || self.nominated.is_some() {
+            return;
+        }
+        let proved = || self.links.iter().filter(|link| link.proved.is_some());
+        let best = proved().find(|link| link.lan);
+        let best = best.or_else(|| proved().next().filter(|_| self.lan_until <= now));
+        if let Some(id) = best.map(|link| link.id) {
+            self.nominated = Some(id);
+            self.ask(now, id, true);
+        }
+    }
+
+    fn connected(&mut self, id: LinkId) {
+        let Some(link) = self.links.iter().find(|link| link.id == id) else {
+            return;
+        };
+        let path = Path {
+            link: id,
+            remote: link.remote,
+            lan: link.lan,
+            rtt: link.proved,
+        };
+        if !self.ended {
+            self.end(Some(id));
+            self.event = Some(Event::Connected(path));
+        }
+    }
+
+    /// Closes everything but that connection.
+    fn end(&mut self, but: Option<LinkId>) {
+        self.ended = true;
+        let others = self.links.drain(..).filter(|link| Some(link.id) != but);
+        let close = others.map(|link| Command::Close { link: link.id });
+        self.commands.extend(close);
+        self.targets.clear();
+    }
+}

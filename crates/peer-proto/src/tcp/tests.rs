@@ -1,0 +1,301 @@
+//! Two agents, and between them two NATs that know what a SYN is.
+
+use super::*;
+use nat::plan::Role;
+use session::seal::Keys;
+use std::time::Instant;
+
+const A: &str = "203.0.113.17:4000";
+const B: &str = "203.0.113.33:4000";
+
+/// What a NAT does with a SYN that nobody asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Stray {
+    /// Nothing: the sender's system sends it again after a second.
+    Silence,
+    /// A reset, which leaves alone what the sender's NAT has opened.
+    Reset,
+    /// A reset that closes it, as bare Linux has it.
+    ResetCloses,
+    /// Whoever comes is let in.
+    Welcome,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Packet {
+    Syn(LinkId),
+    /// To the SYN with this link of the receiver's.
+    SynAck(LinkId),
+    Reset(LinkId),
+}
+
+struct Host {
+    agent: Agent,
+    address: SocketAddr,
+    stray: Stray,
+    /// The peer may come in.
+    open: bool,
+    /// The connection being made, and the one that stands.
+    making: Option<LinkId>,
+    stands: Option<LinkId>,
+    ended: Option<Event>,
+}
+
+/// What happens when: a packet arrives at a side, or bytes do, or a SYN leaves, perhaps as an
+/// opener, or has died on the way.
+enum Due {
+    Packet(usize, Packet),
+    Bytes(usize, Vec<u8>),
+    Again(usize, LinkId),
+}
+
+struct World {
+    now: Instant,
+    start: Instant,
+    /// When the last side was done.
+    done: Instant,
+    hosts: [Host; 2],
+    delay: Duration,
+    due: Vec<(Instant, Due)>,
+}
+
+fn keys() -> [Keys; 2] {
+    let (one, other) = (stun::integrity_key(&[1; 32]), stun::integrity_key(&[2; 32]));
+    let keys = |outgoing: &stun::IntegrityKey, incoming: &stun::IntegrityKey| Keys {
+        attempt: [5; 8],
+        outgoing: outgoing.clone(),
+        incoming: incoming.clone(),
+    };
+    [keys(&one, &other), keys(&other, &one)]
+}
+
+fn world(strays: [Stray; 2], delay: Duration, seed: u8) -> World {
+    let now = Instant::now();
+    let [a, b] = keys();
+    let host = |role, keys, own: &str, peer: &str, stray, seed| Host {
+        agent: Agent::new(
+            Config {
+                role,
+                keys,
+                targets: vec![peer.parse().unwrap()],
+                lan_likely: false,
+                deadline: now + Duration::from_secs(10),
+                seed: [seed; 32],
+            },
+            now,
+        ),
+        address: own.parse().unwrap(),
+        stray,
+        open: stray == Stray::Welcome,
+        making: None,
+        stands: None,
+        ended: None,
+    };
+    World {
+        now,
+        start: now,
+        done: now,
+        hosts: [
+            host(Role::Caller, a, A, B, strays[0], seed),
+            host(Role::Target, b, B, A, strays[1], seed.wrapping_add(100)),
+        ],
+        delay,
+        due: Vec::new(),
+    }
+}
+
+impl World {
+    fn run(&mut self) -> [Event; 2] {
+        loop {
+            for side in [0, 1] {
+                self.drain(side);
+            }
+            let next = self.due.iter().map(|(at, _)| *at);
+            let timeouts = self.hosts.iter().filter_map(|h| h.agent.poll_timeout());
+            let Some(at) = next.chain(timeouts).min() else {
+                return self.hosts.each_ref().map(|host| host.ended.unwrap());
+            };
+            self.now = self.now.max(at);
+            let (now, late) = std::mem::take(&mut self.due)
+                .into_iter()
+                .partition(|(at, _)| *at <= self.now);
+            self.due = late;
+            let now: Vec<(Instant, Due)> = now;
+            for (_, due) in now {
+                self.happen(due);
+            }
+            for host in &mut self.hosts {
+                if host.agent.poll_timeout().is_some_and(|at| at <= self.now) {
+                    host.agent.handle_timeout(self.now);
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, side: usize) {
+        let then = self.now + self.delay;
+        while let Some(command) = self.hosts[side].agent.poll_command() {
+            match command {
+                Command::Connect { link, .. } => {
+                    assert!(self.hosts[side].making.is_none() && self.hosts[side].stands.is_none());
+                    self.hosts[side].making = Some(link);
+                    self.happen(Due::Again(side, link));
+                }
+                Command::Send { link, bytes } => {
+                    assert_eq!(self.hosts[side].stands, Some(link));
+                    self.due.push((then, Due::Bytes(1 - side, bytes)));
+                }
+                Command::Close { link } => {
+                    self.hosts[side].making.take_if(|making| *making == link);
+                }
+            }
+        }
+        if let Some(event) = self.hosts[side].agent.poll_event() {
+            assert_eq!(self.hosts[side].ended.replace(event), None);
+            self.done = self.now;
+        }
+    }
+
+    fn happen(&mut self, due: Due) {
+        let (now, then) = (self.now, self.now + self.delay);
+        match due {
+            Due::Again(side, link) => {
+                let host = &mut self.hosts[side];
+                if host.making == Some(link) {
+                    host.open = true;
+                    self.due
+                        .push((then, Due::Packet(1 - side, Packet::Syn(link))));
+                    self.due
+                        .push((now + Duration::from_secs(1), Due::Again(side, link)));
+                }
+            }
+            Due::Bytes(side, bytes) => {
+                let host = &mut self.hosts[side];
+                if let Some(link) = host.stands {
+                    host.agent.handle_bytes(now, link, &bytes);
+                }
+            }
+            Due::Packet(side, packet) => self.packet(side, packet, then),
+        }
+    }
+
+    fn packet(&mut self, side: usize, packet: Packet, then: Instant) {
+        let closes = self.hosts[1 - side].stray == Stray::ResetCloses;
+        let host = &mut self.hosts[side];
+        let mut back = |packet| self.due.push((then, Due::Packet(1 - side, packet)));
+        match packet {
+            Packet::Syn(theirs) if !host.open => {
+                if host.stray != Stray::Silence {
+                    back(Packet::Reset(theirs));
+                }
+            }
+            Packet::Syn(theirs) => {
+                // Passing SYNs are one connection, which both sides made.
+                if let Some(ours) = host.making.take() {
+                    host.stands = Some(ours);
+                    back(Packet::SynAck(theirs));
+                    host.agent.handle_open(self.now, ours);
+                } else if host.stands.is_none() {
+                    let remote = [B, A][side].parse().unwrap();
+                    host.stands = host.agent.handle_accepted(self.now, remote);
+                    back(Packet::SynAck(theirs));
+                }
+            }
+            Packet::SynAck(ours) => {
+                if host.making.take_if(|making| *making == ours).is_some() {
+                    host.stands = Some(ours);
+                    host.agent.handle_open(self.now, ours);
+                }
+            }
+            Packet::Reset(ours) => {
+                host.open &= !closes;
+                if host.making.take_if(|making| *making == ours).is_some() {
+                    host.agent.handle_failed(self.now, ours, true);
+                }
+            }
+        }
+    }
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+fn connects(strays: [Stray; 2], delay: Duration, seed: u8) -> Option<Duration> {
+    let mut world = world(strays, delay, seed);
+    match world.run() {
+        [Event::Connected(one), Event::Connected(other)] => {
+            assert_eq!(one.remote, world.hosts[1].address);
+            assert_eq!(other.remote, world.hosts[0].address);
+            Some(world.done - world.start)
+        }
+        [Event::Failed(one), Event::Failed(_)] => {
+            assert!(one.tries <= MOST_TRIES);
+            None
+        }
+        events => panic!("the two sides do not agree: {events:?}"),
+    }
+}
+
+#[test]
+fn silence_is_a_simultaneous_open_at_the_first_try() {
+    for stray in [Stray::Silence, Stray::Welcome] {
+        let took = connects([Stray::Silence, stray], 20 * MS, 1).unwrap();
+        assert!(took < 200 * MS, "{took:?}");
+    }
+}
+
+#[test]
+fn a_reset_is_answered_with_another_try() {
+    for seed in 0..50 {
+        for strays in [
+            [Stray::Reset; 2],
+            [Stray::Silence, Stray::Reset],
+            [Stray::Reset, Stray::Welcome],
+        ] {
+            assert!(connects(strays, 20 * MS, seed).is_some());
+        }
+    }
+}
+
+#[test]
+fn where_a_reset_closes_the_hole_the_syns_have_to_pass_each_other() {
+    let reached =
+        (0..100).filter(|&seed| connects([Stray::ResetCloses; 2], 20 * MS, seed).is_some());
+    assert!(reached.count() >= 95);
+}
+
+#[test]
+fn who_has_no_keys_is_dropped_and_who_says_nothing_is_too() {
+    let now = Instant::now();
+    let [keys, _] = keys();
+    let config = |keys| Config {
+        role: Role::Target,
+        keys,
+        targets: Vec::new(),
+        lan_likely: false,
+        deadline: now + Duration::from_secs(10),
+        seed: [3; 32],
+    };
+    let mut agent = Agent::new(config(keys.clone()), now);
+    let remote: SocketAddr = "198.51.100.9:99".parse().unwrap();
+    // Our own words, sent back to us.
+    let mirror = stun::Builder::request(stun::Method::Probe, [1; 12])
+        .attempt(keys.attempt)
+        .use_candidate()
+        .finish_authentic(&keys.outgoing);
+    for bytes in [
+        &b"GET / HTTP/1.0\r\n\r\n"[..],
+        &stun::binding_request([1; 12], None),
+        &mirror,
+    ] {
+        let link = agent.handle_accepted(now, remote).unwrap();
+        assert_eq!(agent.poll_command(), None, "a stranger is told nothing");
+        agent.handle_bytes(now, link, bytes);
+        assert_eq!(agent.poll_command(), Some(Command::Close { link }));
+        assert_eq!((agent.poll_command(), agent.poll_event()), (None, None));
+    }
+    let room = std::iter::from_fn(|| agent.handle_accepted(now, remote)).take(50);
+    assert_eq!(room.count(), 8);
+    agent.handle_timeout(now + 5 * link::PATIENCE / 3);
+    let closed = std::iter::from_fn(|| agent.poll_command()).count();
+    assert_eq!(closed, 8);
+}

@@ -1,0 +1,343 @@
+//! The TURN client and the relay, with each other.
+
+#[path = "../../rendezvous-proto/tests/relaying/mod.rs"]
+mod relaying;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use peer_proto::relay::{self, Client, Event, Failure, Input};
+use relaying::{ALICE, BOB, SERVER, UNIX, World, at, limits};
+use sansio::Protocol;
+use session::credentials::{Credentials, Secret};
+use stun::{Builder, Class, Method, code, turn};
+
+struct Peer {
+    from: &'static str,
+    client: Client,
+    events: Vec<Event>,
+    heard: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+impl Peer {
+    fn new(world: &mut World, name: &str, from: &'static str) -> Self {
+        let credentials = world.credentials(name);
+        Self::with(world, credentials, from)
+    }
+
+    fn with(world: &mut World, credentials: Credentials, from: &'static str) -> Self {
+        let config = relay::Config {
+            server: world.address,
+            username: credentials.username,
+            password: credentials.password,
+        };
+        Peer {
+            from,
+            client: Client::new(&config, world.now),
+            events: Vec::new(),
+            heard: Vec::new(),
+        }
+    }
+}
+
+/// Everybody sends and hears until nobody has anything to say for `time`.
+fn run(world: &mut World, peers: &mut [&mut Peer], time: Duration) {
+    let end = world.now + time;
+    loop {
+        let mut transmits = world.work();
+        for peer in peers.iter_mut() {
+            while let Some(bytes) = peer.client.poll_transmit() {
+                transmits.extend(world.say(peer.from, &bytes));
+            }
+            peer.events
+                .extend(std::iter::from_fn(|| peer.client.poll_event()));
+        }
+        if !transmits.is_empty() {
+            for transmit in transmits {
+                let peer = peers.iter_mut().find(|peer| at(peer.from) == transmit.to);
+                let Some(peer) = peer else { continue };
+                let input = peer
+                    .client
+                    .handle_input(world.now, world.address, &transmit.payload);
+                if let Input::Relayed {
+                    peer: from,
+                    payload,
+                } = input
+                {
+                    peer.heard.push((from, payload));
+                }
+            }
+            continue;
+        }
+        let next = peers.iter().filter_map(|peer| peer.client.poll_timeout());
+        let next = next.chain(world.server.poll_timeout()).min();
+        let Some(next) = next.filter(|next| *next <= end) else {
+            world.now = end;
+            return;
+        };
+        world.now = world.now.max(next);
+        world.server.handle_timeout(world.now);
+        for peer in peers.iter_mut() {
+            peer.client.handle_timeout(world.now);
+        }
+    }
+}
+
+fn soon() -> Duration {
+    Duration::from_millis(500)
+}
+
+#[test]
+fn two_clients_talk_through_their_relayed_addresses() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let mut bob = Peer::new(&mut world, "bob", BOB);
+    run(&mut world, &mut [&mut alice, &mut bob], soon());
+    let (a, b) = (
+        alice.client.relayed().unwrap(),
+        bob.client.relayed().unwrap(),
+    );
+    assert_eq!(
+        alice.events,
+        [Event::Allocated {
+            relayed: a,
+            mapped: Some(at(ALICE)),
+            lifetime: Duration::from_secs(600),
+        }]
+    );
+    assert_eq!(
+        alice.client.send_to(world.now, b, b"too early"),
+        Err(relay::SendError::NotPermitted)
+    );
+    alice.client.permit(world.now, b.ip());
+    bob.client.bind_channel(world.now, a);
+    run(&mut world, &mut [&mut alice, &mut bob], soon());
+    assert!(bob.events.contains(&Event::ChannelBound(a)));
+
+    let from_alice = alice.client.send_to(world.now, b, b"hello").unwrap();
+    let from_bob = bob.client.send_to(world.now, a, b"hi").unwrap();
+    assert_eq!(from_alice.len(), turn::INDICATION_OVERHEAD + 8);
+    assert_eq!(from_bob.len(), turn::CHANNEL_OVERHEAD + 2);
+    for (who, bytes) in [(ALICE, from_alice), (BOB, from_bob)] {
+        for transmit in world.say(who, &bytes) {
+            let peer = if transmit.to == at(ALICE) {
+                &mut alice
+            } else {
+                &mut bob
+            };
+            let input = peer
+                .client
+                .handle_input(world.now, at(SERVER), &transmit.payload);
+            let Input::Relayed {
+                peer: from,
+                payload,
+            } = input
+            else {
+                panic!("{input:?}")
+            };
+            peer.heard.push((from, payload));
+        }
+    }
+    assert_eq!(alice.heard, [(b, b"hi".to_vec())]);
+    assert_eq!(bob.heard, [(a, b"hello".to_vec())]);
+    assert!(world.to_peers.is_empty(), "no kernel is asked to loop back");
+}
+
+#[test]
+fn the_same_over_ipv6() {
+    let server = at("[2001:db8::1]:8848");
+    let mut world = World::at(server, limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", "[2001:db8:1::2]:40000");
+    let peer = at("[2001:db8:2::2]:9");
+    alice.client.bind_channel(world.now, peer);
+    run(&mut world, &mut [&mut alice], soon());
+    let relayed = alice.client.relayed().unwrap();
+    assert_eq!(relayed.ip(), server.ip());
+    let bytes = alice.client.send_to(world.now, peer, b"hello").unwrap();
+    world.say(alice.from, &bytes);
+    assert_eq!(world.to_peers, [(relayed.port(), peer, b"hello".to_vec())]);
+}
+
+#[test]
+fn a_client_stays_for_hours_and_leaves_at_once() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    alice.client.bind_channel(world.now, at("198.51.100.7:9"));
+    run(&mut world, &mut [&mut alice], soon());
+    let relayed = alice.client.relayed().unwrap();
+    // Longer than the credentials, the nonces, the allocation, the permission
+    // and the channel live.
+    run(&mut world, &mut [&mut alice], Duration::from_secs(4 * 3600));
+    assert_eq!(alice.client.relayed(), Some(relayed));
+    let payload = alice
+        .client
+        .send_to(world.now, at("198.51.100.7:9"), b"still")
+        .unwrap();
+    assert_eq!(payload.len(), 4 + 5);
+    world.say(ALICE, &payload);
+    let sent = (relayed.port(), at("198.51.100.7:9"), b"still".to_vec());
+    assert_eq!(world.to_peers, [sent]);
+    world.hear(relayed, "198.51.100.7:9", b"yes");
+    run(&mut world, &mut [&mut alice], soon());
+    assert_eq!(alice.heard, [(at("198.51.100.7:9"), b"yes".to_vec())]);
+
+    alice.client.close(world.now);
+    run(&mut world, &mut [&mut alice], soon());
+    assert_eq!(world.relay().allocations(), 0);
+    assert!(world.open.is_empty());
+    assert_eq!(alice.events.last(), Some(&Event::Failed(Failure::Closed)));
+    assert_eq!(alice.client.poll_timeout(), None);
+}
+
+#[test]
+fn a_client_that_leaves_before_it_has_come_leaves_nothing_behind() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let hello = alice.client.poll_transmit().unwrap();
+    let challenge = world.ask(ALICE, &hello);
+    alice.client.handle_input(world.now, at(SERVER), &challenge);
+    alice.client.close(world.now);
+    run(&mut world, &mut [&mut alice], Duration::from_millis(900));
+    assert_eq!(world.relay().stats().allocations, 1);
+    assert_eq!((world.relay().allocations(), world.open.len()), (0, 0));
+    assert_eq!(alice.events, [Event::Failed(Failure::Closed)]);
+    // And where nobody answers, it does not wait for long.
+    let mut bob = Peer::new(&mut world, "bob", BOB);
+    let start = world.now;
+    bob.client.close(world.now);
+    while let Some(next) = bob.client.poll_timeout() {
+        world.now = next;
+        bob.client.handle_timeout(next);
+    }
+    assert_eq!(
+        bob.client.poll_event(),
+        Some(Event::Failed(Failure::Closed))
+    );
+    assert_eq!(world.now - start, Duration::from_secs(1));
+}
+
+#[test]
+fn a_client_keeps_the_mapping_of_its_nat_and_says_no_more_than_that() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    run(&mut world, &mut [&mut alice], soon());
+    let (mut words, end) = (0, world.now + Duration::from_secs(120));
+    for turn in 0.. {
+        let next = alice.client.poll_timeout().unwrap();
+        if next >= end {
+            break;
+        }
+        assert!(turn < 100, "it asks for time and does nothing with it");
+        alice.client.handle_timeout(next);
+        while let Some(bytes) = alice.client.poll_transmit() {
+            let message = stun::Message::parse(&bytes).unwrap();
+            assert!(message.is(Class::Indication, Method::Binding));
+            assert!(world.say(ALICE, &bytes).is_empty());
+            words += 1;
+        }
+    }
+    assert!((7..=8).contains(&words), "{words}");
+}
+
+#[test]
+fn a_client_says_why_it_has_no_relay() {
+    let failure = |world: &mut World, credentials: Credentials| {
+        let mut peer = Peer::with(world, credentials, BOB);
+        run(world, &mut [&mut peer], Duration::from_secs(60));
+        assert_eq!(peer.client.poll_timeout(), None);
+        peer.events
+    };
+    let mut world = World::new(limits(), &[]);
+    let mut wrong = world.credentials("bob");
+    wrong.password.push('x');
+    let no = |code| [Event::Failed(Failure::Refused(code))];
+    assert_eq!(failure(&mut world, wrong), no(401));
+    let expired = Secret::new("north").issue("bob", UNIX - 1);
+    assert_eq!(failure(&mut world, expired), no(401));
+    world.taken = (50000..=50009).collect();
+    let good = world.credentials("bob");
+    assert_eq!(failure(&mut world, good.clone()), no(508));
+    // And where there is no TURN server at all.
+    let mut deaf = World::new(limits(), &[]);
+    let mut peer = Peer::with(&mut deaf, good, BOB);
+    let start = deaf.now;
+    while let Some(next) = peer.client.poll_timeout() {
+        deaf.now = next;
+        peer.client.handle_timeout(next);
+    }
+    assert_eq!(
+        peer.client.poll_event(),
+        Some(Event::Failed(Failure::Silent))
+    );
+    assert!(
+        deaf.now - start < Duration::from_secs(12),
+        "{:?}",
+        deaf.now - start
+    );
+}
+
+#[test]
+fn a_client_hears_of_refusals_and_of_a_server_that_forgot_it() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    alice.client.bind_channel(world.now, at("192.168.1.2:9"));
+    run(&mut world, &mut [&mut alice], soon());
+    let refused = Event::Refused(at("192.168.1.2:9").ip());
+    assert_eq!(alice.events.last(), Some(&refused));
+    alice.client.permit(world.now, at(BOB).ip());
+    run(&mut world, &mut [&mut alice], soon());
+    assert_eq!(alice.events.last(), Some(&Event::Permitted(at(BOB).ip())));
+
+    // The same secret, as with --relay-secret, and none of its memory.
+    let later = World::new(limits(), &[]);
+    world.server = later.server;
+    run(&mut world, &mut [&mut alice], Duration::from_secs(300));
+    let lost = Event::Failed(Failure::Refused(code::ALLOCATION_MISMATCH));
+    assert_eq!(alice.events.last(), Some(&lost));
+}
+
+#[test]
+fn a_first_answer_that_comes_twice_starts_nothing_anew() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let first = alice.client.poll_transmit().unwrap();
+    let challenge = world.ask(ALICE, &first);
+    alice.client.handle_input(world.now, at(SERVER), &challenge);
+    // Two minutes have ended between the copies of the request.
+    let first = stun::Message::parse(&first).unwrap().transaction();
+    let again = Builder::new(Class::Error, Method::Allocate, first)
+        .error_code(code::UNAUTHENTICATED)
+        .realm("pinhole")
+        .nonce(b"another nonce");
+    alice
+        .client
+        .handle_input(world.now, at(SERVER), &again.finish());
+    run(&mut world, &mut [&mut alice], Duration::from_secs(5));
+    assert!(alice.client.relayed().is_some(), "{:?}", alice.events);
+    assert_eq!(world.relay().stats().refused, 1);
+}
+
+#[test]
+fn a_client_shares_its_socket() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    run(&mut world, &mut [&mut alice], soon());
+    let answer = Builder::new(Class::Success, Method::Register, [1; 12]).finish();
+    let heard = |peer: &mut Peer, from: &str, bytes: &[u8]| {
+        peer.client.handle_input(world.now, at(from), bytes)
+    };
+    assert_eq!(heard(&mut alice, SERVER, &answer), Input::NotOurs);
+    assert_eq!(heard(&mut alice, SERVER, b"\x40"), Input::Consumed);
+    assert_eq!(heard(&mut alice, SERVER, b"quic"), Input::NotOurs);
+    let data = Builder::indication(Method::Data, [1; 12])
+        .peer(at(BOB))
+        .data(b"x");
+    let data = data.finish();
+    // Not from the server; from it, but of a peer that was not permitted.
+    assert_eq!(heard(&mut alice, BOB, &data), Input::NotOurs);
+    assert_eq!(heard(&mut alice, SERVER, &data), Input::Consumed);
+    // An error that answers nothing of ours ends nothing.
+    let error = Builder::new(Class::Error, Method::Refresh, [8; 12]).error_code(437);
+    assert_eq!(heard(&mut alice, SERVER, &error.finish()), Input::Consumed);
+    assert!(alice.client.relayed().is_some());
+}

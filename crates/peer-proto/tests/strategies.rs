@@ -1,0 +1,168 @@
+//! The ways across that take guessing, with the real brains in a simulated
+//! network: what is planned is done, and does connect.
+
+mod world;
+
+use std::time::Duration;
+
+use nat::plan::{Limits, Strategy, between};
+use peer_proto::endpoint::{Event, Wish};
+use peer_proto::relay;
+use sim::{Network, Profile};
+use world::{Setup, World, at, two_measured_homes};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The rate is that of a laboratory, the rest is what anybody may spend.
+const LAB: Limits = Limits {
+    pps: 4000,
+    probes: 4000,
+    ..Limits::POLITE
+};
+
+fn profile(name: &str) -> Profile {
+    Profile::named(name).unwrap()
+}
+
+fn run(seed: u64, a: &str, b: &str, limits: Limits) -> World {
+    let mut world = two_measured_homes(seed, profile(a), profile(b), Some(limits));
+    world.run(LIMIT);
+    world
+}
+
+fn is_connected(world: &World) -> bool {
+    world.peers.iter().all(|peer| peer.path().is_some())
+}
+
+#[test]
+fn every_pair_that_has_a_plan_connects() {
+    for a in Profile::NAMES {
+        for b in Profile::NAMES {
+            let plan = between(&profile(a).side(LAB), &profile(b).side(LAB));
+            let hopeless = matches!(plan.strategy, Strategy::Relay | Strategy::None);
+            let symmetric = [a, b].contains(&"symmetric");
+            assert_eq!(
+                hopeless,
+                [a, b].contains(&"udp-blocked")
+                    || symmetric && [a, b].iter().all(|name| name.starts_with("symmetric")),
+                "{a} × {b}: {plan:?}"
+            );
+            let world = run(1, a, b, LAB);
+            assert_eq!(is_connected(&world), !hopeless, "{a} × {b}: {plan:?}");
+        }
+    }
+}
+
+#[test]
+fn a_guess_that_hits_is_a_path_both_ways() {
+    for (a, b) in [
+        ("symmetric", "port-restricted"),
+        ("port-restricted", "symmetric"),
+        ("symmetric-block", "symmetric-block"),
+        ("symmetric-sequential", "symmetric-sequential"),
+    ] {
+        let world = run(7, a, b, LAB);
+        let [alice, bob] = [0, 1].map(|n| world.peers[n].path().unwrap());
+        assert_eq!(alice.remote.ip().to_string(), "203.0.113.33");
+        assert_eq!(bob.remote.ip().to_string(), "203.0.113.17");
+    }
+}
+
+#[test]
+fn a_masquerade_does_not_lose_the_seekers_port() {
+    // The hidden side's openers must not arrive before the seeker has sent.
+    for seed in 0..10 {
+        assert!(is_connected(&run(seed, "masquerade", "symmetric", LAB)));
+        assert!(is_connected(&run(seed, "symmetric", "masquerade", LAB)));
+    }
+}
+
+#[test]
+fn the_mean_number_of_probes_is_that_of_the_formula() {
+    // Those of the seeker until one hits one of the hidden side's sockets:
+    // (P + 1) / (k + 1), if the openers are out before.
+    let (runs, mut sum) = (400, 0);
+    for seed in 0..runs {
+        let world = run(seed, "port-restricted", "symmetric", LAB);
+        let path = world.peers[0].path().expect("a path");
+        sum += path.guess.expect("it was guessed");
+    }
+    let (mean, formula) = (f64::from(sum) / runs as f64, 64513.0 / 257.0);
+    assert!((mean / formula - 1.0).abs() < 0.15, "{mean}, not {formula}");
+}
+
+#[test]
+fn a_busy_nat_that_counts_is_asked_before_and_after() {
+    // 250 strangers' mappings a second and 100 ms to the server: where the
+    // next port is says nothing by the time that the peer hears of it.
+    for hidden_calls in [true, false] {
+        let names = ["symmetric-sequential", "port-restricted"];
+        let [a, b] = if hidden_calls {
+            names
+        } else {
+            [names[1], names[0]]
+        };
+        let mut world = two_measured_homes(1, profile(a), profile(b), Some(LAB));
+        world
+            .network
+            .set_latency(Network::CORE, Duration::from_millis(25));
+        let (home, stranger) = match hidden_calls {
+            true => (world.homes[0], "192.168.1.9:40000"),
+            false => (world.homes[1], "192.168.2.9:40000"),
+        };
+        world.noise(home, stranger, Duration::from_millis(4));
+        world.run(LIMIT);
+        assert!(
+            is_connected(&world),
+            "{a} × {b}: {:#?}",
+            world.peers[0].events
+        );
+    }
+}
+
+#[test]
+fn limits_hold_whatever_the_peer_says() {
+    let stingy = Limits::NOTHING;
+    let mut world = two_measured_homes(
+        1,
+        profile("symmetric"),
+        profile("port-restricted"),
+        Some(stingy),
+    );
+    world.run(LIMIT);
+    for peer in &world.peers {
+        assert!(peer.endpoint.probes_sent() < 20);
+        let strategy = peer.events.iter().find_map(|(_, event)| match event {
+            Event::Introduced { plan, .. } => Some(plan.strategy),
+            _ => None,
+        });
+        assert_eq!(strategy, Some(Strategy::Relay));
+    }
+}
+
+#[test]
+fn a_silent_relay_neither_holds_a_call_up_nor_spins() {
+    // The wait for a relayed address is over while the next port of a NAT that
+    // counts is still being asked for. (The simulator counts idle timeouts.)
+    let mut world = World::new(1);
+    let home = world.router("203.0.113.17", profile("symmetric-sequential"));
+    let caller = Setup {
+        side: Some(profile("symmetric-sequential").side(LAB)),
+        relay: Wish::Allowed,
+        turn: Some(relay::Config {
+            server: at("203.0.113.99:3478"),
+            username: "alice".into(),
+            password: "secret".into(),
+        }),
+        ..Setup::new("alice", "192.168.1.2:41000", Some("bob"))
+    };
+    world.peer(home, 1, caller);
+    let home = world.router("203.0.113.33", profile("port-restricted"));
+    let target = Setup {
+        side: Some(profile("port-restricted").side(LAB)),
+        ..Setup::new("bob", "192.168.2.2:42000", None)
+    };
+    world.peer(home, 2, target);
+    world.run(LIMIT);
+    assert!(is_connected(&world));
+}

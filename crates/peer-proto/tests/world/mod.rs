@@ -1,0 +1,338 @@
+//! Two homes, a core and a rendezvous, in memory, with the real brains.
+#![allow(dead_code)] // Each test uses its part of it.
+
+mod rendezvous;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use nat::plan::{Limits, Side};
+use peer_proto::client;
+use peer_proto::endpoint::{Config, Endpoint, Event, Wish};
+use peer_proto::punch::Path;
+use peer_proto::relay;
+use peer_proto::verdict::Cause;
+use rendezvous_proto::server;
+use sansio::{Input, Protocol, Transmit};
+use session::identity::Identity;
+use sim::{Network, Place, Profile};
+
+use rendezvous::Rendezvous;
+
+pub const SERVER: &str = "203.0.113.1:8848";
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// One peer and what it has told.
+pub struct Peer {
+    pub endpoint: Endpoint,
+    pub events: Vec<(Instant, Event)>,
+}
+
+pub struct World {
+    pub network: Network,
+    pub server: Rendezvous,
+    pub peers: Vec<Peer>,
+    /// Of alice and bob.
+    pub homes: Vec<Place>,
+    /// After all peers: hosts that only use up ports.
+    pub noise: Vec<Noise>,
+}
+
+/// A host that sends to another port of the server every time.
+pub struct Noise {
+    pause: Duration,
+    next: Instant,
+    sent: u16,
+    due: bool,
+}
+
+impl Protocol for Noise {
+    fn handle_input(&mut self, _: Instant, _: Input<'_>) {}
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.next = now + self.pause;
+        self.due = true;
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        if !std::mem::take(&mut self.due) {
+            return None;
+        }
+        self.sent += 1;
+        Some(Transmit {
+            socket: 0,
+            to: SocketAddr::new(at(SERVER).ip(), 10_000 + self.sent),
+            ttl: None,
+            payload: vec![0],
+        })
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.next)
+    }
+}
+
+fn addresses() -> Vec<SocketAddr> {
+    [ip("203.0.113.1"), ip("203.0.113.2")]
+        .into_iter()
+        .flat_map(|ip| [8848, 8849].map(|port| SocketAddr::new(ip, port)))
+        .collect()
+}
+
+fn rendezvous(now: Instant) -> Rendezvous {
+    let config = server::Config {
+        addresses: addresses(),
+        secret: [42; 32],
+        rate: server::RATE,
+        most_names: 100,
+    };
+    Rendezvous::new(config, now)
+}
+
+/// How a peer is set up.
+pub struct Setup<'a> {
+    pub name: &'a str,
+    pub address: &'a str,
+    pub peer: Option<&'a str>,
+    pub opener_ttl: Option<u8>,
+    pub known: HashMap<String, [u8; 32]>,
+    pub most_attempts: usize,
+    pub side: Option<Side>,
+    pub relay: Wish,
+    pub lan: bool,
+    pub turn: Option<relay::Config>,
+}
+
+impl<'a> Setup<'a> {
+    pub fn new(name: &'a str, address: &'a str, peer: Option<&'a str>) -> Self {
+        Setup {
+            name,
+            address,
+            peer,
+            opener_ttl: Some(2),
+            known: HashMap::new(),
+            most_attempts: 1,
+            side: None,
+            relay: Wish::Never,
+            lan: true,
+            turn: None,
+        }
+    }
+}
+
+/// The key of a name in these tests.
+pub fn identity(name: &str) -> Identity {
+    let mut secret = [7; 32];
+    secret[..name.len()].copy_from_slice(name.as_bytes());
+    Identity::from_secret(&secret)
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let start = Instant::now();
+        let mut network = Network::new(start, seed);
+        let (s1, s2) = (ip("203.0.113.1"), ip("203.0.113.2"));
+        let host = network.add_host(Network::CORE, &[s1, s2]);
+        let addresses = addresses();
+        let relayed = rendezvous::PORTS.map(|port| SocketAddr::new(s1, port));
+        for address in addresses.iter().copied().chain(relayed) {
+            network.bind(host, address);
+        }
+        World {
+            network,
+            server: rendezvous(start),
+            peers: Vec::new(),
+            homes: Vec::new(),
+            noise: Vec::new(),
+        }
+    }
+
+    /// The rendezvous starts anew and knows nobody.
+    pub fn restart_server(&mut self) {
+        self.server = rendezvous(self.network.now());
+    }
+
+    /// A router of that type at the core.
+    pub fn router(&mut self, outer: &str, profile: Profile) -> Place {
+        self.network.add_router(Network::CORE, ip(outer), profile)
+    }
+
+    /// A peer in that place; they are numbered from 0.
+    pub fn peer(&mut self, place: Place, seed: u8, setup: Setup<'_>) {
+        let local = at(setup.address);
+        let host = self.network.add_host(place, &[local.ip()]);
+        self.network.bind(host, local);
+        let config = Config {
+            client: client::Config {
+                server: at(SERVER),
+                name: setup.name.into(),
+                identity: identity(setup.name),
+                sequence: 1000,
+                relay: false,
+                seed: [seed; 32],
+            },
+            hosts: Vec::from_iter(setup.lan.then_some(local)),
+            lan: setup.lan,
+            peer: setup.peer.map(str::to_owned),
+            most_attempts: setup.most_attempts,
+            known: setup.known,
+            opener_ttl: setup.opener_ttl,
+            relay: setup.relay,
+            turn: setup.turn,
+            measuring: false,
+            attempt: Duration::from_secs(10),
+            tcp: None,
+        };
+        let now = self.network.now();
+        let mut endpoint = Endpoint::new(config, now);
+        endpoint.describe(now, setup.side);
+        self.peers.push(Peer {
+            endpoint,
+            events: Vec::new(),
+        });
+    }
+
+    /// A host in that place that makes a new mapping in every pause.
+    pub fn noise(&mut self, place: Place, address: &str, pause: Duration) {
+        let local = at(address);
+        let host = self.network.add_host(place, &[local.ip()]);
+        self.network.bind(host, local);
+        self.noise.push(Noise {
+            pause,
+            next: self.network.now(),
+            sent: 0,
+            due: false,
+        });
+    }
+
+    /// Until every peer has ended its attempt, or the time is over.
+    pub fn run(&mut self, limit: Duration) {
+        self.go(limit, |peers| peers.iter().all(Peer::has_ended));
+    }
+
+    /// So much time.
+    pub fn pass(&mut self, time: Duration) {
+        self.go(time, |_| false);
+    }
+
+    fn go(&mut self, limit: Duration, done: fn(&[Peer]) -> bool) {
+        let deadline = self.network.now() + limit;
+        loop {
+            let mut brains: Vec<&mut dyn Protocol> = vec![&mut self.server];
+            for peer in &mut self.peers {
+                brains.push(&mut peer.endpoint);
+            }
+            for noise in &mut self.noise {
+                brains.push(noise);
+            }
+            let more = self.network.step(&mut brains, deadline);
+            let now = self.network.now();
+            for peer in &mut self.peers {
+                while let Some(event) = peer.endpoint.poll_event() {
+                    peer.events.push((now, event));
+                }
+            }
+            if !more || done(&self.peers) {
+                return;
+            }
+        }
+    }
+}
+
+impl Peer {
+    fn has_ended(&self) -> bool {
+        let ends = |e: &Event| matches!(e, Event::Finished { .. } | Event::Failed { .. });
+        self.events.iter().any(|(_, event)| ends(event))
+    }
+
+    pub fn path(&self) -> Option<Path> {
+        self.paths().first().copied()
+    }
+
+    /// One after the other.
+    pub fn paths(&self) -> Vec<Path> {
+        let paths = self.events.iter().filter_map(|(_, event)| match event {
+            Event::Connected { path, .. } => Some(*path),
+            _ => None,
+        });
+        paths.collect()
+    }
+
+    pub fn cause(&self) -> Option<&Cause> {
+        self.events.iter().find_map(|(_, event)| match event {
+            Event::Failed { cause, .. } => Some(cause),
+            _ => None,
+        })
+    }
+
+    /// From the introduction to the path.
+    pub fn took(&self) -> Option<Duration> {
+        let time = |wanted: fn(&Event) -> bool| {
+            self.events
+                .iter()
+                .find(|(_, event)| wanted(event))
+                .map(|(at, _)| *at)
+        };
+        let introduced = time(|event| matches!(event, Event::Introduced { .. }))?;
+        Some(time(|event| matches!(event, Event::Connected { .. }))? - introduced)
+    }
+}
+
+/// alice behind a router of type `a` calls bob behind one of type `b`.
+pub fn two_homes(seed: u64, a: Profile, b: Profile) -> World {
+    two_measured_homes(seed, a, b, None)
+}
+
+/// The same, and both know their NATs and may spend so much.
+pub fn two_measured_homes(seed: u64, a: Profile, b: Profile, limits: Option<Limits>) -> World {
+    two_relayed_homes(seed, (a, Wish::Never), (b, Wish::Never), limits)
+}
+
+/// The same, and each may want a relay.
+pub fn two_relayed_homes(
+    seed: u64,
+    (a, of_a): (Profile, Wish),
+    (b, of_b): (Profile, Wish),
+    limits: Option<Limits>,
+) -> World {
+    let mut world = World::new(seed);
+    let behind = |profile: &Profile, private: &'static str, public: &'static str| {
+        if profile.translates { private } else { public }
+    };
+    let alice = behind(&a, "192.168.1.2:41000", "203.0.113.18:41000");
+    let bob = behind(&b, "192.168.2.2:42000", "203.0.113.34:42000");
+    let sides = [&a, &b].map(|profile| limits.map(|limits| profile.side(limits)));
+    let home = world.router("203.0.113.17", a);
+    world.homes.push(home);
+    let setup = Setup::new("alice", alice, Some("bob"));
+    world.peer(
+        home,
+        1,
+        Setup {
+            side: sides[0],
+            relay: of_a,
+            ..setup
+        },
+    );
+    let home = world.router("203.0.113.33", b);
+    world.homes.push(home);
+    let setup = Setup::new("bob", bob, None);
+    world.peer(
+        home,
+        2,
+        Setup {
+            side: sides[1],
+            relay: of_b,
+            ..setup
+        },
+    );
+    world
+}

@@ -1,0 +1,314 @@
+//! What only the two peers can read: one Noise IK handshake an attempt.
+//!
+//! The caller knows the target's key and seals its candidates to it; the
+//! answer makes the session keys, which are forward secret. The rendezvous
+//! forwards both messages and can neither read nor change them. The prologue
+//! binds both names, so that an offer cannot be replayed to somebody else.
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use snow::types::{Cipher, Dh, Hash, Random};
+use snow::{Builder, HandshakeState};
+use stun::IntegrityKey;
+
+use crate::identity::{Identity, PublicKey, montgomery};
+
+const PATTERN: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
+
+/// One message to a known key, from nobody in particular.
+const ONE_WAY: &str = "Noise_N_25519_ChaChaPoly_BLAKE2s";
+
+/// Why a sealed message was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The key is no point on the curve.
+    #[error("not a public key")]
+    BadKey,
+    /// It was not made for us, or was changed on the way.
+    #[error("a sealed message that does not open")]
+    DoesNotOpen,
+    /// It opens, but the name's key is not the one that sealed it.
+    #[error("sealed by another key than the one that it came with")]
+    WrongSender,
+}
+
+/// The secrets of one attempt.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Which attempt: the same eight bytes on both sides.
+    pub attempt: [u8; 8],
+    /// For what we send.
+    pub outgoing: IntegrityKey,
+    /// For what we receive.
+    pub incoming: IntegrityKey,
+}
+
+/// The caller's half of a handshake, waiting for the answer.
+pub struct Offer {
+    state: HandshakeState,
+}
+
+impl std::fmt::Debug for Offer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Offer")
+    }
+}
+
+/// The two registered names, the caller's first.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// Who calls.
+    pub caller: &'a str,
+    /// Who is called.
+    pub target: &'a str,
+}
+
+impl Names<'_> {
+    fn prologue(&self) -> Vec<u8> {
+        // Names hold no zero byte.
+        format!("pinhole/1\0{}\0{}", self.caller, self.target).into_bytes()
+    }
+}
+
+impl Offer {
+    /// Seals `payload` to `target`.
+    ///
+    /// # Errors
+    /// `BadKey` when `target` is no public key.
+    pub fn new(
+        identity: &Identity,
+        target: &PublicKey,
+        names: Names<'_>,
+        payload: &[u8],
+        seed: [u8; 32],
+    ) -> Result<(Offer, Vec<u8>), SealError> {
+        let remote = montgomery(target).ok_or(SealError::BadKey)?;
+        let (secret, prologue) = (identity.scalar(), names.prologue());
+        let mut state = builder(PATTERN, seed)
+            .local_private_key(&secret)
+            .and_then(|builder| builder.remote_public_key(&remote))
+            .and_then(|builder| builder.prologue(&prologue))
+            .and_then(Builder::build_initiator)
+            .map_err(|_| SealError::BadKey)?;
+        let message = write(&mut state, payload)?;
+        Ok((Offer { state }, message))
+    }
+
+    /// Opens the answer.
+    ///
+    /// # Errors
+    /// `DoesNotOpen` when it is not the target's answer to this offer.
+    pub fn accept(&mut self, answer: &[u8]) -> Result<(Vec<u8>, Keys), SealError> {
+        let payload = read(&mut self.state, answer)?;
+        Ok((payload, keys(&mut self.state, true)))
+    }
+}
+
+/// An offer that was opened and can be answered.
+pub struct Opened {
+    state: HandshakeState,
+    /// What the caller sealed.
+    pub payload: Vec<u8>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opened")
+    }
+}
+
+impl Opened {
+    /// Opens an offer that came with the caller's name and key.
+    ///
+    /// # Errors
+    /// `DoesNotOpen`, or `WrongSender` when another key sealed it.
+    pub fn new(
+        identity: &Identity,
+        caller: &PublicKey,
+        names: Names<'_>,
+        offer: &[u8],
+        seed: [u8; 32],
+    ) -> Result<Opened, SealError> {
+        let (secret, prologue) = (identity.scalar(), names.prologue());
+        let mut state = builder(PATTERN, seed)
+            .local_private_key(&secret)
+            .and_then(|builder| builder.prologue(&prologue))
+            .and_then(Builder::build_responder)
+            .map_err(|_| SealError::BadKey)?;
+        let payload = read(&mut state, offer)?;
+        let sender = state.get_remote_static().map(<[u8]>::to_vec);
+        if sender.as_deref() != montgomery(caller).as_ref().map(|key| &key[..]) {
+            return Err(SealError::WrongSender);
+        }
+        Ok(Opened { state, payload })
+    }
+
+    /// Seals the answer.
+    ///
+    /// # Errors
+    /// `DoesNotOpen` when the payload is too long for a message.
+    pub fn answer(mut self, payload: &[u8]) -> Result<(Vec<u8>, Keys), SealError> {
+        let message = write(&mut self.state, payload)?;
+        Ok((message, keys(&mut self.state, false)))
+    }
+}
+
+/// Seals `payload` so that only the owner of `key` can read it, and only as
+/// what `prologue` says that it is. Who sealed it is not told.
+///
+/// # Errors
+/// `BadKey` when `key` is no public key.
+pub fn seal_to(
+    key: &PublicKey,
+    prologue: &[u8],
+    payload: &[u8],
+    seed: [u8; 32],
+) -> Result<Vec<u8>, SealError> {
+    let remote = montgomery(key).ok_or(SealError::BadKey)?;
+    let mut state = builder(ONE_WAY, seed)
+        .remote_public_key(&remote)
+        .and_then(|builder| builder.prologue(prologue))
+        .and_then(Builder::build_initiator)
+        .map_err(|_| SealError::BadKey)?;
+    write(&mut state, payload)
+}
+
+/// Opens what [`seal_to`] sealed for us.
+///
+/// # Errors
+/// `DoesNotOpen` when it was not.
+pub fn open(identity: &Identity, prologue: &[u8], message: &[u8]) -> Result<Vec<u8>, SealError> {
+    let secret = identity.scalar();
+    // Who only reads draws no random numbers.
+    let mut state = builder(ONE_WAY, [0; 32])
+        .local_private_key(&secret)
+        .and_then(|builder| builder.prologue(prologue))
+        .and_then(Builder::build_responder)
+        .map_err(|_| SealError::BadKey)?;
+    read(&mut state, message)
+}
+
+fn builder<'a>(pattern: &str, seed: [u8; 32]) -> Builder<'a> {
+    let params = pattern.parse().expect("a pattern that snow knows");
+    Builder::with_resolver(params, Box::new(Seeded(seed)))
+}
+
+fn write(state: &mut HandshakeState, payload: &[u8]) -> Result<Vec<u8>, SealError> {
+    let mut message = vec![0; payload.len() + 128];
+    let length = state
+        .write_message(payload, &mut message)
+        .map_err(|_| SealError::DoesNotOpen)?;
+    message.truncate(length);
+    Ok(message)
+}
+
+fn read(state: &mut HandshakeState, message: &[u8]) -> Result<Vec<u8>, SealError> {
+    let mut payload = vec![0; message.len()];
+    let length = state
+        .read_message(message, &mut payload)
+        .map_err(|_| SealError::DoesNotOpen)?;
+    payload.truncate(length);
+    Ok(payload)
+}
+
+fn keys(state: &mut HandshakeState, caller: bool) -> Keys {
+    let mut attempt = [0; 8];
+    attempt.copy_from_slice(&state.get_handshake_hash()[..8]);
+    // The two halves are used as MAC keys of STUN messages and for nothing
+    // else, so the name's warning is heeded.
+    let (from_caller, from_target) = state.dangerously_get_raw_split();
+    let from_caller = stun::integrity_key(&from_caller);
+    let from_target = stun::integrity_key(&from_target);
+    let (outgoing, incoming) = if caller {
+        (from_caller, from_target)
+    } else {
+        (from_target, from_caller)
+    };
+    Keys {
+        attempt,
+        outgoing,
+        incoming,
+    }
+}
+
+/// snow's own primitives, with our seed in place of the system's randomness.
+struct Seeded([u8; 32]);
+
+impl CryptoResolver for Seeded {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(Rng(ChaCha20Rng::from_seed(self.0))))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        DefaultResolver.resolve_dh(choice)
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        DefaultResolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        DefaultResolver.resolve_cipher(choice)
+    }
+}
+
+struct Rng(ChaCha20Rng);
+
+impl Random for Rng {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
+        self.0.fill_bytes(dest);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: Names<'_> = Names {
+        caller: "alice",
+        target: "bob",
+    };
+
+    fn alice() -> Identity {
+        Identity::from_secret(&[1; 32])
+    }
+
+    fn bob() -> Identity {
+        Identity::from_secret(&[2; 32])
+    }
+
+    #[test]
+    fn both_sides_read_each_other_and_share_keys() {
+        let (mut offer, message) =
+            Offer::new(&alice(), &bob().public(), NAMES, b"from alice", [3; 32]).unwrap();
+        let opened = Opened::new(&bob(), &alice().public(), NAMES, &message, [4; 32]).unwrap();
+        assert_eq!(opened.payload, b"from alice");
+        let (answer, of_bob) = opened.answer(b"from bob").unwrap();
+        let (payload, of_alice) = offer.accept(&answer).unwrap();
+        assert_eq!(payload, b"from bob");
+        assert_eq!(of_alice.attempt, of_bob.attempt);
+        assert_eq!(of_alice.outgoing, of_bob.incoming);
+        assert_eq!(of_alice.incoming, of_bob.outgoing);
+        assert_ne!(of_alice.incoming, of_alice.outgoing);
+    }
+
+    #[test]
+    fn not_for_us_not_from_her_not_under_that_name() {
+        let (_, message) = Offer::new(&alice(), &bob().public(), NAMES, b"x", [3; 32]).unwrap();
+        let eve = Identity::from_secret(&[9; 32]);
+        let open = |who: &Identity, caller: &Identity, names| {
+            Opened::new(who, &caller.public(), names, &message, [4; 32]).map(|_| ())
+        };
+        assert_eq!(open(&eve, &alice(), NAMES), Err(SealError::DoesNotOpen));
+        assert_eq!(open(&bob(), &eve, NAMES), Err(SealError::WrongSender));
+        let renamed = Names {
+            caller: "mallory",
+            ..NAMES
+        };
+        assert_eq!(open(&bob(), &alice(), renamed), Err(SealError::DoesNotOpen));
+        assert_eq!(open(&bob(), &alice(), NAMES), Ok(()));
+    }
+}

@@ -1,0 +1,395 @@
+//! Hosts, routers and the hops between them, under a virtual clock.
+
+mod flight;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use stun::Icmp;
+
+use self::flight::{Arrival, Packet, Stop, forwarded, refused};
+use super::{Dropped, Nat, Profile};
+use sansio::{IcmpError, Input, Protocol, SocketId, Transmit};
+
+/// The time to live of a packet that asks for no other.
+pub const DEFAULT_TTL: u8 = 64;
+
+/// A network segment: the core's, or the LAN behind a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(usize);
+
+/// A host; the number is its protocol's index in the slice given to
+/// [`Network::step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub usize);
+
+/// A packet that got no further: which, when, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The virtual time.
+    pub at: Instant,
+    /// The segment it had come to, or whose router dropped it.
+    pub place: Place,
+    /// Its source there.
+    pub from: SocketAddr,
+    /// Its destination there.
+    pub to: SocketAddr,
+    /// Why.
+    pub reason: Dropped,
+}
+
+/// A tree of routers around a core, which is a router itself: one hop, on
+/// which the loss happens.
+#[derive(Debug)]
+pub struct Network {
+    now: Instant,
+    rng: ChaCha8Rng,
+    loss: f64,
+    segments: Vec<Segment>,
+    hosts: Vec<Attached>,
+    queue: BinaryHeap<Reverse<Arrival>>,
+    sent: u64,
+    scheduled: u64,
+    lost: Vec<Lost>,
+    /// Timeouts served since the clock last moved.
+    timeouts: usize,
+}
+
+#[derive(Debug)]
+struct Segment {
+    /// `None` for the core.
+    uplink: Option<(Place, Nat)>,
+    neighbours: BTreeMap<IpAddr, Stop>,
+    latency: Duration,
+}
+
+#[derive(Debug)]
+struct Attached {
+    place: Place,
+    sockets: Vec<SocketAddr>,
+}
+
+impl Attached {
+    /// A protocol that uses a socket that it was not given gets one, at its first
+    /// socket's address, on the next port.
+    fn open(&mut self, socket: SocketId) {
+        while self.sockets.len() <= socket {
+            let mut next = self.sockets[0];
+            next.set_port(next.port() + self.sockets.len() as u16);
+            self.sockets.push(next);
+        }
+    }
+}
+
+impl Network {
+    /// The segment in the middle, where public addresses are reached.
+    pub const CORE: Place = Place(0);
+
+    /// An empty network: 1 ms a hop, no loss.
+    pub fn new(start: Instant, seed: u64) -> Self {
+        let core = Segment {
+            uplink: None,
+            neighbours: BTreeMap::new(),
+            latency: Duration::from_millis(1),
+        };
+        Self {
+            now: start,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            loss: 0.0,
+            segments: vec![core],
+            hosts: Vec::new(),
+            queue: BinaryHeap::new(),
+            sent: 0,
+            scheduled: 0,
+            lost: Vec::new(),
+            timeouts: 0,
+        }
+    }
+
+    /// Lets the core lose this percentage of all packets, in each direction.
+    pub fn set_loss(&mut self, percent: f64) {
+        self.loss = percent / 100.0;
+    }
+
+    /// How long a packet takes to whatever it meets next in this segment.
+    /// Segments that are added later start with the core's latency.
+    pub fn set_latency(&mut self, place: Place, hop: Duration) {
+        self.segments[place.0].latency = hop;
+    }
+
+    /// Hangs a router with `outer` as its address into `parent`, and returns
+    /// the segment behind it. Routers behind routers are NATs in series.
+    pub fn add_router(&mut self, parent: Place, outer: IpAddr, profile: Profile) -> Place {
+        let place = Place(self.segments.len());
+        let nat = Nat::new(profile, outer, self.rng.next_u64());
+        self.segments.push(Segment {
+            uplink: Some((parent, nat)),
+            neighbours: BTreeMap::new(),
+            latency: self.segments[0].latency,
+        });
+        self.announce(parent, outer, Stop::Down(place));
+        place
+    }
+
+    /// The router with that outer address forgets its mappings.
+    pub fn restart_router(&mut self, outer: IpAddr) {
+        let routers = self.segments.iter_mut().filter_map(|s| s.uplink.as_mut());
+        for (_, nat) in routers.filter(|(_, nat)| nat.outer() == outer) {
+            nat.forget();
+        }
+    }
+
+    /// Attaches a host with these addresses.
+    pub fn add_host(&mut self, place: Place, addresses: &[IpAddr]) -> HostId {
+        let id = self.hosts.len();
+        for &address in addresses {
+            self.announce(place, address, Stop::Host(id));
+        }
+        self.hosts.push(Attached {
+            place,
+            sockets: Vec::new(),
+        });
+        HostId(id)
+    }
+
+    /// Opens a socket; a host's sockets are numbered from 0.
+    pub fn bind(&mut self, host: HostId, address: SocketAddr) -> SocketId {
+        let sockets = &mut self.hosts[host.0].sockets;
+        sockets.push(address);
+        sockets.len() - 1
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How many packets the hosts have sent.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// All packets that got lost, in order.
+    pub fn lost(&self) -> &[Lost] {
+        &self.lost
+    }
+
+    /// Moves the clock to the next event and serves it; `false` when there is
+    /// none until `deadline`, where the clock then stands.
+    ///
+    /// `protocols` are the hosts in the order in which they were added.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer protocols than hosts, or when a protocol's timeouts do
+    /// not move on.
+    pub fn step(&mut self, protocols: &mut [&mut dyn Protocol], deadline: Instant) -> bool {
+        for (id, protocol) in protocols.iter_mut().enumerate() {
+            self.collect(id, *protocol);
+        }
+        let timeouts = protocols.iter().enumerate();
+        let timeout = timeouts
+            .filter_map(|(id, protocol)| Some((protocol.poll_timeout()?.max(self.now), id)))
+            .min();
+        let arrival = self.queue.peek().map(|Reverse(arrival)| arrival.at);
+        match (arrival, timeout) {
+            (Some(at), timeout)
+                if at <= deadline && timeout.is_none_or(|(timeout, _)| at <= timeout) =>
+            {
+                self.advance(at);
+                if let Some(Reverse(arrival)) = self.queue.pop() {
+                    self.serve(arrival.stop, arrival.packet, protocols);
+                }
+                true
+            }
+            (_, Some((at, id))) if at <= deadline => {
+                self.advance(at);
+                self.timeouts += 1;
+                assert!(self.timeouts < 10_000, "host {id}: its timeout never moves");
+                protocols[id].handle_timeout(at);
+                true
+            }
+            _ => {
+                self.advance(deadline);
+                false
+            }
+        }
+    }
+
+    /// [`step`](Self::step) until `deadline`.
+    pub fn run(&mut self, protocols: &mut [&mut dyn Protocol], deadline: Instant) {
+        while self.step(protocols, deadline) {}
+    }
+
+    fn advance(&mut self, to: Instant) {
+        if to > self.now {
+            self.now = to;
+            self.timeouts = 0;
+        }
+    }
+
+    /// An address behind a router that does not translate is reachable from
+    /// the outside, too, by way of that router.
+    fn announce(&mut self, place: Place, address: IpAddr, stop: Stop) {
+        let segment = &mut self.segments[place.0];
+        segment.neighbours.insert(address, stop);
+        if let Some((parent, nat)) = &segment.uplink
+            && !nat.profile().translates
+        {
+            let parent = *parent;
+            self.announce(parent, address, Stop::Down(place));
+        }
+    }
+
+    fn collect(&mut self, id: usize, protocol: &mut dyn Protocol) {
+        while let Some(Transmit {
+            socket,
+            to,
+            ttl,
+            payload,
+        }) = protocol.poll_transmit()
+        {
+            let host = &mut self.hosts[id];
+            host.open(socket);
+            let (place, from) = (host.place, host.sockets[socket]);
+            let packet = Packet {
+                from,
+                to,
+                ttl: ttl.unwrap_or(DEFAULT_TTL),
+                payload,
+                refusal: None,
+            };
+            self.sent += 1;
+            self.enter(place, packet);
+        }
+    }
+
+    fn serve(&mut self, stop: Stop, packet: Packet, protocols: &mut [&mut dyn Protocol]) {
+        let (place, result) = match stop {
+            Stop::Core => (Self::CORE, self.cross_core(packet)),
+            Stop::Up(place) => (place, self.leave(place, packet)),
+            Stop::Down(place) => (place, self.come_in(place, packet)),
+            Stop::Host(id) => (self.hosts[id].place, self.deliver(id, packet, protocols)),
+        };
+        if let Err((packet, reason)) = result {
+            self.lost.push(Lost {
+                at: self.now,
+                place,
+                from: packet.from,
+                to: packet.to,
+                reason,
+            });
+        }
+    }
+
+    fn cross_core(&mut self, packet: Packet) -> Result<(), (Packet, Dropped)> {
+        let packet = forwarded(packet)?;
+        let dice = self.rng.next_u32();
+        if f64::from(dice) < self.loss * f64::from(u32::MAX) {
+            return Err((packet, Dropped::Loss));
+        }
+        self.enter_down(Self::CORE, packet)
+    }
+
+    fn leave(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
+        let mut packet = forwarded(packet)?;
+        let now = self.now;
+        let Some((parent, nat)) = &mut self.segments[place.0].uplink else {
+            return Err((packet, Dropped::NoRoute));
+        };
+        let parent = *parent;
+        if packet.to.ip() == nat.outer() {
+            return match nat.hairpin(now, packet.from, packet.to) {
+                Ok((from, to)) => self.enter_down(place, Packet { from, to, ..packet }),
+                Err(reason) => Err((packet, reason)),
+            };
+        }
+        match nat.outbound(now, packet.from, packet.to) {
+            Ok(from) => packet.from = from,
+            Err(reason) => return Err((packet, reason)),
+        }
+        self.enter(parent, packet);
+        Ok(())
+    }
+
+    fn come_in(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
+        let Some((parent, nat)) = &mut self.segments[place.0].uplink else {
+            return Err((packet, Dropped::NoRoute));
+        };
+        // A router looks the mapping up before it counts the hop.
+        match nat.inbound(self.now, packet.from, packet.to) {
+            Ok(to) => self.enter_down(place, forwarded(Packet { to, ..packet })?),
+            Err(reason) => {
+                let (parent, refuses) = (*parent, nat.profile().refuses);
+                // No error about an error (RFC 1122 §3.2.2).
+                if refuses.is_some() && packet.refusal.is_none() {
+                    self.enter(parent, refused(&packet, refuses));
+                }
+                Err((packet, reason))
+            }
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        id: usize,
+        packet: Packet,
+        protocols: &mut [&mut dyn Protocol],
+    ) -> Result<(), (Packet, Dropped)> {
+        let mut sockets = self.hosts[id].sockets.iter();
+        let Some(socket) = sockets.position(|&bound| bound == packet.to) else {
+            return Err((packet, Dropped::NoSocket));
+        };
+        let (now, protocol) = (self.now, &mut protocols[id]);
+        let input = match packet.refusal {
+            None => Input::datagram(socket, packet.from, &packet.payload),
+            Some(code) => Input::Icmp(IcmpError {
+                socket,
+                to: packet.from,
+                // Only NATs refuse, in the name of the address that was sent to.
+                offender: packet.from.ip(),
+                icmp: Icmp { kind: 3, code },
+                quoted: &packet.payload,
+            }),
+        };
+        protocol.handle_input(now, input);
+        Ok(())
+    }
+
+    /// Puts a packet on a segment: to the neighbour that it is for, or up.
+    fn enter(&mut self, place: Place, packet: Packet) {
+        let segment = &self.segments[place.0];
+        let stop = match segment.neighbours.get(&packet.to.ip()) {
+            _ if place == Self::CORE => Stop::Core,
+            Some(&stop) => stop,
+            None => Stop::Up(place),
+        };
+        self.schedule(place, stop, packet);
+    }
+
+    /// The same for a packet that has come from above and must not go back.
+    fn enter_down(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
+        match self.segments[place.0].neighbours.get(&packet.to.ip()) {
+            Some(&stop) => {
+                self.schedule(place, stop, packet);
+                Ok(())
+            }
+            None => Err((packet, Dropped::NoRoute)),
+        }
+    }
+
+    fn schedule(&mut self, place: Place, stop: Stop, packet: Packet) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Arrival {
+            at: self.now + self.segments[place.0].latency,
+            order: self.scheduled,
+            stop,
+            packet,
+        }));
+    }
+}

@@ -1,0 +1,132 @@
+//! The attributes that Pinhole reads and writes, and their code points.
+
+/// An attribute type. Those above 0xCF00 are ours, comprehension-optional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Attribute {
+    /// RFC 8489 §14.1.
+    MappedAddress = 0x0001,
+    /// RFC 5780 §7.2.
+    ChangeRequest = 0x0003,
+    /// RFC 3489 §11.2.5: from where an answer was sent; today RESPONSE-ORIGIN.
+    SourceAddress = 0x0004,
+    /// RFC 3489 §11.2.3: the server's other address; today OTHER-ADDRESS.
+    ChangedAddress = 0x0005,
+    /// RFC 8489 §14.3.
+    Username = 0x0006,
+    /// RFC 8489 §14.5: HMAC-SHA1, which TURN's clients know and nothing else of
+    /// ours writes or trusts.
+    MessageIntegrity = 0x0008,
+    /// RFC 8489 §14.8.
+    ErrorCode = 0x0009,
+    /// RFC 8489 §14.9.
+    UnknownAttributes = 0x000a,
+    /// RFC 8656 §18.1.
+    ChannelNumber = 0x000c,
+    /// RFC 8656 §18.2: seconds.
+    Lifetime = 0x000d,
+    /// RFC 8656 §18.3; it may come more than once.
+    XorPeerAddress = 0x0012,
+    /// RFC 8656 §18.4.
+    Data = 0x0013,
+    /// RFC 8489 §14.9.
+    Realm = 0x0014,
+    /// RFC 8489 §14.10; here the stateless cookie.
+    Nonce = 0x0015,
+    /// RFC 8656 §18.5.
+    XorRelayedAddress = 0x0016,
+    /// RFC 8656 §18.6.
+    RequestedAddressFamily = 0x0017,
+    /// RFC 8656 §18.7.
+    EvenPort = 0x0018,
+    /// RFC 8656 §18.8.
+    RequestedTransport = 0x0019,
+    /// RFC 8489 §14.6.
+    MessageIntegritySha256 = 0x001c,
+    /// RFC 8489 §14.2.
+    XorMappedAddress = 0x0020,
+    /// RFC 8445 §7.1.2.
+    UseCandidate = 0x0025,
+    /// RFC 5780 §7.6.
+    Padding = 0x0026,
+    /// RFC 5780 §7.5.
+    ResponsePort = 0x0027,
+    /// RFC 8656 §18.13: an ICMP error, as its receiver tells it.
+    Icmp = 0x8004,
+    /// RFC 8489 §14.14.
+    Software = 0x8022,
+    /// RFC 8489 §14.7.
+    Fingerprint = 0x8028,
+    /// RFC 5780 §7.3.
+    ResponseOrigin = 0x802b,
+    /// RFC 5780 §7.4.
+    OtherAddress = 0x802c,
+    /// Who speaks: a registered name, UTF-8.
+    Name = 0xcf01,
+    /// Whom it is about: a registered name, UTF-8.
+    PeerName = 0xcf02,
+    /// An Ed25519 public key, 32 bytes.
+    PublicKey = 0xcf03,
+    /// Grows with every signed request of a key: u64, big endian.
+    Sequence = 0xcf04,
+    /// Ed25519 over what stands before it, 64 bytes.
+    Signature = 0xcf05,
+    /// Where the rendezvous sees the peer; coded as XOR-MAPPED-ADDRESS.
+    PeerAddress = 0xcf06,
+    /// A Noise handshake message; only the two peers can read it.
+    Seal = 0xcf07,
+    /// Which attempt a probe belongs to, 8 bytes.
+    Attempt = 0xcf08,
+    /// Has an ICMP error come back for one of these answers? In a request their
+    /// transactions, 12 bytes each; empty in an answer that can tell.
+    Bounced = 0xcf09,
+    /// Part of a measurement of a path, among probes: which, and its figures.
+    Measure = 0xcf0a,
+    /// Empty: credentials for the relay are asked for. In the answer, sealed
+    /// to the asker's key: those credentials.
+    Relay = 0xcf10,
+}
+
+impl Attribute {
+    pub(crate) const fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The comprehension-required ones that we understand (RFC 8489 §14).
+    pub(crate) const REQUIRED: [Attribute; 12] = [
+        Attribute::MappedAddress,
+        Attribute::ChangeRequest,
+        Attribute::MessageIntegrity,
+        Attribute::ErrorCode,
+        Attribute::UnknownAttributes,
+        Attribute::Lifetime,
+        Attribute::Nonce,
+        Attribute::MessageIntegritySha256,
+        Attribute::XorMappedAddress,
+        Attribute::UseCandidate,
+        Attribute::Padding,
+        Attribute::ResponsePort,
+    ];
+}
+
+/// What a CHANGE-REQUEST asks for (RFC 5780 §7.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Answer from the other address.
+    pub ip: bool,
+    /// Answer from the other port.
+    pub port: bool,
+}
+
+impl Change {
+    pub(crate) fn to_bits(self) -> u32 {
+        (u32::from(self.ip) << 2) | (u32::from(self.port) << 1)
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Change {
+            ip: bits & 4 != 0,
+            port: bits & 2 != 0,
+        }
+    }
+}
