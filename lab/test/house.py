@@ -1,0 +1,108 @@
+"""The walls between the crates: what cargo knows against what ARCHITECTURE.md draws and crates/README.md
+lists, and who may not link what. argv: the repository. Prints one line a check."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+root = Path(sys.argv[1])
+
+
+def tell(what, problems):
+    print(f"FAIL  {what}: {'; '.join(problems)}" if problems else f"ok    {what}")
+
+
+def short(name):
+    return name.removeprefix("pinhole-")
+
+
+packages = json.loads(
+    subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"],
+        cwd=root, check=True, capture_output=True, text=True,
+    ).stdout
+)["packages"]
+knows = {
+    short(p["name"]): {short(d["name"]) for d in p["dependencies"] if d.get("path") and d["kind"] is None}
+    for p in packages
+}
+crates = {short(p["name"]) for p in packages if "/crates/" in p["manifest_path"]}
+
+
+def reached(crate):
+    return set().union(*({other} | reached(other) for other in knows[crate]))
+
+
+def arrows():
+    """Each arrow that no longer way through other crates implies."""
+    for crate, others in knows.items():
+        for other in others:
+            if not any(other in reached(via) for via in others - {other}):
+                yield crate, other
+
+
+def differences(real, drawn, verb):
+    missing = [f"{a} knows {b}, which is not {verb}" for a, b in sorted(real - drawn)]
+    return missing + [f"{a} does not know {b}, which is {verb}" for a, b in sorted(drawn - real)]
+
+
+page = (root / "ARCHITECTURE.md").read_text()
+graph = re.search(r"```mermaid\n(.*?)```", page, re.S)
+drawn = set(re.findall(r"^ *([\w-]+) --> ([\w-]+)$", graph[1], re.M)) if graph else set()
+tell("ARCHITECTURE.md draws the arrows that cargo keeps", differences(set(arrows()), drawn, "drawn"))
+
+table = (root / "crates/README.md").read_text()
+rows = re.findall(r"^\| \[`([\w-]+)`\]\([\w-]+\) \|[^|]*\|([^|]*)\|$", table, re.M)
+listed = {(crate, other) for crate, others in rows for other in re.findall(r"`([\w-]+)`", others)}
+real = {(crate, other) for crate in crates for other in knows[crate]}
+unlisted = [f"{crate} is not in the table" for crate in sorted(crates - {crate for crate, _ in rows})]
+tell("crates/README.md lists what each crate knows", unlisted + differences(real, listed, "listed"))
+
+tools = set(knows) - crates
+tell("no tool knows another", [f"{t} knows {o}" for t in sorted(tools) for o in sorted(knows[t] & tools)])
+tell("the simulator is for tests alone", sorted(c for c in knows if "sim" in knows[c]))
+
+SANS_IO = {"stun", "nat", "sansio", "session", "gateway-proto", "discover", "rendezvous-proto", "peer-proto", "sim"}
+WALL = ["clippy::disallowed_methods", "clippy::disallowed_types", "clippy::iter_over_hash_type"]
+open_walls = []
+for crate in sorted(SANS_IO):
+    head = (root / "crates" / crate / "src/lib.rs").read_text()
+    denied = re.search(r"#!\[cfg_attr\(\s*not\(test\),\s*deny\((.*?)\)\s*\)\]", head, re.S)
+    open_walls += [f"{crate} does not deny {lint}" for lint in WALL if not denied or lint not in denied[1]]
+    for source in sorted((root / "crates" / crate / "src").rglob("*.rs")):
+        text = source.read_text()
+        open_walls += [f"{source.relative_to(root)} allows {lint}" for lint in WALL if f"allow({lint}" in text]
+tell("sans-IO crates deny clocks, sockets, threads and the order of hash maps", open_walls)
+RUNTIMES = {"tokio", "getrandom", "socket2", "nix", "libc", "mio", "async-std", "rayon"}
+tell(
+    "sans-IO crates depend on no runtime, socket or source of randomness",
+    [
+        f"{short(p['name'])} depends on {d['name']}"
+        for p in packages
+        for d in p["dependencies"]
+        if short(p["name"]) in SANS_IO and d["kind"] is None and d["name"] in RUNTIMES
+    ],
+)
+
+
+def linked(tool):
+    tree = subprocess.run(
+        ["cargo", "tree", "--package", tool, "--edges", "normal", "--prefix", "none", "--format", "{p}"],
+        cwd=root, check=True, capture_output=True, text=True,
+    ).stdout
+    return {short(line.split()[0]) for line in tree.splitlines() if line}
+
+
+for tool, foreign in {
+    "natprobe": {"snow", "turn-client-proto", "peer-proto", "rendezvous-proto", "session"},
+    "rendezvous": {"turn-client-proto", "peer-proto", "discover"},
+    "nattrace": {"tokio", "peer-proto", "rendezvous-proto"},
+}.items():
+    tell(f"{tool} links nothing that it has no use for", [f"it links {f}" for f in sorted(linked(tool) & foreign)])
+C = {"nftnl", "nftnl-sys", "mnl", "mnl-sys"}
+tell(
+    "nattrace alone links a C library",
+    [f"{tool} links {name}" for tool in sorted(tools - {"nattrace"}) for name in sorted(linked(tool) & C)],
+)
