@@ -38,6 +38,13 @@ pub struct Args {
     /// One JSON object (docs/json.md)
     #[arg(long)]
     pub json: bool,
+    /// Write that object to this file as well, without the packets of --trace
+    /// unless --json is given, too
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write one line to this file (a FIFO, or /dev/fd/N) once we are registered
+    #[arg(long, value_name = "FILE")]
+    pub ready: Option<PathBuf>,
     /// Seconds to wait for the peer, and then again for the path
     /// [default: 10; without --peer the wait has no end]
     #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]

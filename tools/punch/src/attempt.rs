@@ -5,7 +5,8 @@ mod silence;
 
 pub use router::granted;
 
-use std::io::ErrorKind;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -150,7 +151,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     };
     drop(attempt);
     let kept = trace.map(Trace::end);
-    report.print(args.json, kept)
+    report.print(args.json, args.report.as_deref(), kept)
 }
 
 pub struct Attempt<'a, W> {
@@ -283,6 +284,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 cli::stderr::line(format_args!(
                     "punch: registered as {name}, seen at {mapped}"
                 ));
+                if let Some(file) = &self.args.ready {
+                    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+                    writeln!(file, "registered as {name}, seen at {mapped}")?;
+                }
                 self.ask_gateway(mapped);
                 if self.args.peer.is_none() {
                     cli::stderr::line(format_args!(

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use anyhow::Context;
 use capture::Seen;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy};
-use peer_proto::punch::{Burst, Measured, Path};
+use peer_proto::punch::{self, Burst, Measured};
 use peer_proto::verdict::Cause;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use crate::plan;
 /// How an attempt ended.
 #[derive(Clone)]
 pub enum Outcome {
-    Connected(Path),
+    Connected(punch::Path),
     Failed(Cause),
 }
 
@@ -47,9 +48,19 @@ impl Report {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> anyhow::Result<ExitCode> {
+    pub fn print(
+        &self,
+        json: bool,
+        file: Option<&Path>,
+        trace: Option<Vec<Seen>>,
+    ) -> anyhow::Result<ExitCode> {
+        let object = self.to_json(trace.filter(|_| json)).to_string();
+        if let Some(file) = file {
+            std::fs::write(file, format!("{object}\n"))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
         let text = match json {
-            true => self.to_json(trace).to_string(),
+            true => object,
             false => self.sentence(),
         };
         match writeln!(std::io::stdout(), "{text}") {
@@ -66,6 +77,7 @@ impl Report {
     fn to_json(&self, trace: Option<Vec<Seen>>) -> Value {
         let mut report = json!({
             "result": self.result(),
+            "text": self.sentence(),
             "strategy": null,
             "name": self.name,
             "peer": self.peer,
@@ -107,7 +119,7 @@ impl Report {
     }
 
     /// How the path was found.
-    fn strategy(&self, path: &Path) -> &'static str {
+    fn strategy(&self, path: &punch::Path) -> &'static str {
         match self.plan {
             _ if self.tcp => "tcp",
             _ if path.relayed => "relay",
