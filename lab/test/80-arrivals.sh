@@ -84,7 +84,7 @@ done
 check 'a pattern is looked for anywhere in the name' grep -q '^1 passed, 0 failed$' <<<"$(runner 10)"
 check 'in its middle, too' grep -q '^1 passed, 0 failed$' <<<"$(runner al)"
 said=$(runner)
-check 'test.sh passes with the cargo of the user behind sudo' grep -q '^5 passed, 0 failed$' <<<"$said"
+check 'test.sh passes with the cargo of the user behind sudo' grep -q '^6 passed, 0 failed$' <<<"$said"
 them=$((EUID ? EUID : 65534))
 check 'which they run themselves' test "$(sort -u "$tmp/cargo.log")" = "$them clippy none
 $them fmt none
@@ -93,7 +93,7 @@ $them test none"
 printf '#!/bin/sh\nexit 1\n' >"$tmp/home/.cargo/bin/unshare" && chmod +x "$tmp/home/.cargo/bin/unshare"
 if ((EUID == 0)); then
 	: >"$tmp/cargo.log"
-	check 'where they may have no namespaces, root runs the tests' grep -q '^5 passed, 0 failed$' <<<"$(runner)"
+	check 'where they may have no namespaces, root runs the tests' grep -q '^6 passed, 0 failed$' <<<"$(runner)"
 	check 'in a folder of its own' grep -q '^0 test /' "$tmp/cargo.log"
 	check 'and nothing else' test "$(grep -c ^0 "$tmp/cargo.log")" = 1
 fi
