@@ -59,8 +59,17 @@ impl From<bool> for Verdict {
 
 /// Writes to standard output. A reader who has left has read enough.
 fn say(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+    let mut stdout = std::io::stdout();
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot_write("stdout", &error)),
         _ => Ok(()),
     }
+}
+
+/// What the system says, without its number.
+fn cannot_write(what: impl std::fmt::Display, error: &std::io::Error) -> anyhow::Error {
+    let why = error.to_string();
+    let why = why.split(" (os error").next().unwrap_or_default();
+    anyhow::anyhow!("cannot write to {what}: {why}")
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use nat::plan::Limits;
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::format::{html, json, junit, markdown, table};
 use crate::pair::Pair;
 use crate::record::{Record, read};
 use crate::side::Asked;
-use crate::{Verdict, say};
+use crate::{Verdict, cannot_write, say};
 
 /// The cells, alice's types down and bob's across.
 #[derive(Debug)]
@@ -217,8 +217,10 @@ fn put(file: &Path, text: &str) -> anyhow::Result<bool> {
         return say(text).map(|()| true);
     }
     let written = File::create(file).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(false)
+    match written {
+        Ok(()) => Ok(false),
+        Err(error) => Err(cannot_write(file.display(), &error)),
+    }
 }
 
 #[cfg(test)]
