@@ -19,5 +19,5 @@ mod words;
 pub use agent::Agent;
 pub use meter::{Burst, Measured, Meter};
 pub use pair::Path;
-pub use volley::{Shot, Volley, shots};
+pub use volley::{Outgoing, Shot, Volley, shots};
 pub use words::{Config, Event, Observed};

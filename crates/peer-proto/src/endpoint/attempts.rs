@@ -7,9 +7,8 @@ use std::time::Instant;
 use stun::Message;
 
 use crate::candidate::Candidates;
-use crate::punch::{Agent, Event, Measured, Meter, Shot};
+use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Shot};
 use nat::plan::Plan;
-use sansio::{Datagram, Transmit};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -54,20 +53,18 @@ impl Attempts {
     pub(super) fn handle_input(
         &mut self,
         now: Instant,
-        datagram: Datagram<'_>,
+        from: Shot,
+        ttl: Option<u8>,
         message: &Message<'_>,
     ) -> bool {
-        let Datagram {
-            socket, from, ttl, ..
-        } = datagram;
         let mut table = self.table.iter_mut();
         if message.measure().is_none() {
-            return table.any(|a| a.agent.handle_input(now, socket, from, message));
+            return table.any(|a| a.agent.handle_input(now, from, message));
         }
         let attempt = table.find(|a| message.attempt() == Some(a.agent.keys().attempt));
         let meter = attempt.and_then(|attempt| attempt.meter.as_mut());
         if let Some(meter) = meter {
-            meter.handle_input(now, Shot { socket, to: from }, ttl, message);
+            meter.handle_input(now, from, ttl, message);
             return true;
         }
         false
@@ -121,7 +118,7 @@ impl Attempts {
         timeouts.chain(meters).flatten().min()
     }
 
-    pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+    pub(super) fn poll_transmit(&mut self) -> Option<Outgoing> {
         let mut table = self.table.iter_mut();
         table.find_map(|a| {
             let measure = || a.meter.as_mut().and_then(Meter::poll_transmit);

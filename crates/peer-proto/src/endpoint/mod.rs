@@ -20,7 +20,7 @@ mod tcp;
 mod words;
 
 pub use self::tcp::ByTcp;
-pub use relaying::{MOST_RELAYED, RELAY, Wish};
+pub use relaying::{MOST_RELAYED, Wish};
 pub use words::{Config, Event};
 
 use std::collections::{HashMap, VecDeque};
@@ -45,7 +45,7 @@ use crate::punch::{
 use crate::relay;
 use crate::verdict::Cause;
 use nat::plan::{self, Limits, Plan, Ports, Role, Side, Strategy};
-use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
+use sansio::{Datagram, Input, Protocol, SocketId, Transmit, Via};
 use session::credentials::Credentials;
 use session::identity::PublicKey;
 use session::seal::Keys;
@@ -233,40 +233,39 @@ impl Endpoint {
             .relaying
             .handle_input(now, datagram.from, datagram.payload)
         {
-            relay::Input::NotOurs => self.take(now, datagram),
+            relay::Input::NotOurs => self.take(now, Via::Socket(datagram.socket), datagram),
             relay::Input::Consumed => true,
             relay::Input::Relayed { peer, payload } => {
                 let relayed = Datagram {
-                    socket: RELAY,
+                    socket: 0,
                     from: peer,
                     ttl: None,
                     payload: &payload,
                 };
-                self.relaying.keep(peer, &payload) || self.take(now, relayed)
+                self.relaying.keep(peer, &payload) || self.take(now, Via::Relay, relayed)
             }
         };
         self.advance(now);
         understood
     }
 
-    fn take(&mut self, now: Instant, datagram: Datagram<'_>) -> bool {
+    fn take(&mut self, now: Instant, via: Via, datagram: Datagram<'_>) -> bool {
         let Datagram {
-            socket,
-            from,
-            payload,
-            ..
+            from, ttl, payload, ..
         } = datagram;
         let Ok(message) = Message::parse(payload) else {
             return false;
         };
         let mut understood = true;
         if message.method() == Method::Probe {
-            understood = self.attempts.handle_input(now, datagram, &message);
+            understood = self
+                .attempts
+                .handle_input(now, Shot { via, to: from }, ttl, &message);
         } else if message.method() == Method::Binding {
             for question in self.questions() {
                 question.hear(from, &message);
             }
-        } else if from == self.server && socket == 0 {
+        } else if from == self.server && via == Via::Socket(0) {
             self.client.handle_input(now, &message);
         }
         understood
@@ -344,9 +343,15 @@ impl Endpoint {
             self.events.push_back(Event::Measured { peer, measured });
         }
         while let Some(transmit) = self.attempts.poll_transmit() {
-            let transmit = match transmit.socket {
-                RELAY => self.relaying.wrap(now, transmit.to, &transmit.payload),
-                _ => Some(transmit),
+            let punch::Outgoing { to, ttl, payload } = transmit;
+            let transmit = match to.via {
+                Via::Relay => self.relaying.wrap(now, to.to, &payload),
+                Via::Socket(socket) => Some(Transmit {
+                    socket,
+                    to: to.to,
+                    ttl,
+                    payload,
+                }),
             };
             self.outbox.extend(transmit);
         }
@@ -363,7 +368,7 @@ impl Endpoint {
                     self.rng.fill_bytes(&mut seed);
                     let keys = attempt.agent.keys().clone();
                     let to = Shot {
-                        socket: path.socket,
+                        via: path.via,
                         to: path.remote,
                     };
                     attempt.meter = Some(Meter::new(keys, to, path.relayed, seed));

@@ -6,11 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Endpoint;
 use crate::relay::{Client, Config, Event, Input};
-use sansio::{SocketId, Transmit};
-
-/// The number of the socket that is none: what an agent sends from it goes
-/// through the relay.
-pub const RELAY: SocketId = SocketId::MAX;
+use sansio::Transmit;
 
 /// How long a call waits for a relayed address, from when one can be asked for.
 const WAIT: Duration = Duration::from_millis(500);
@@ -26,7 +22,8 @@ pub const MOST_RELAYED: usize = 256;
 
 /// What follows the introduction goes through the relay, too.
 impl Endpoint {
-    /// Sends a payload to a peer to which there is a path from [`RELAY`]; the
+    /// Sends a payload to a peer to which there is a path by [`sansio::Via::Relay`];
+    /// the
     /// payload must not look like STUN. From the second or so on it costs four
     /// bytes more on the way to the relay. Like any datagram it may be lost.
     pub fn relay_send(&mut self, now: Instant, peer: SocketAddr, payload: &[u8]) {
@@ -204,7 +201,7 @@ impl Relaying {
         Some(to(client.server(), payload))
     }
 
-    /// What an agent sends to `peer` from [`RELAY`], as it leaves; nothing
+    /// What an agent sends to `peer` through the relay, as it leaves; nothing
     /// before the peer is permitted: it is sent again.
     pub(super) fn wrap(
         &mut self,

@@ -39,10 +39,16 @@ impl Endpoint {
         let mut hosts = theirs.probeable_hosts();
         // As public an address as the one that the rendezvous sees, or nobody's.
         hosts.extend(theirs.opened.filter(|opened| opened.ip() == address.ip()));
-        let mut relayed = Vec::from_iter(self.relay_of(&theirs).map(|to| (0, to)));
+        let mut relayed = Vec::from_iter(self.relay_of(&theirs).map(|to| Shot {
+            via: Via::Socket(0),
+            to,
+        }));
         if self.relaying.address().is_some() {
             self.relaying.permit(now, address.ip());
-            relayed.push((RELAY, address));
+            relayed.push(Shot {
+                via: Via::Relay,
+                to: address,
+            });
         }
         // A path that is sure to come, or may well, need not be bridged.
         let head_start = match plan.strategy {

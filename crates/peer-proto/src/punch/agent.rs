@@ -11,10 +11,9 @@ use super::outbox::Outbox;
 use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
 };
-use super::volley::Volley;
+use super::volley::{Outgoing, Shot, Volley};
 use super::words::{Config, Event, Observed};
 use nat::plan::Role;
-use sansio::{SocketId, Transmit};
 use session::seal::Keys;
 
 #[derive(Debug)]
@@ -91,15 +90,9 @@ impl Agent {
         agent
     }
 
-    /// A message that came from `from` to one of our sockets; true if it is of
+    /// A message that came from there; true if it is of
     /// this attempt.
-    pub fn handle_input(
-        &mut self,
-        now: Instant,
-        socket: SocketId,
-        from: SocketAddr,
-        message: &Message<'_>,
-    ) -> bool {
+    pub fn handle_input(&mut self, now: Instant, from: Shot, message: &Message<'_>) -> bool {
         if message.method() != Method::Probe || message.attempt() != Some(self.keys().attempt) {
             return false;
         }
@@ -107,11 +100,11 @@ impl Agent {
             self.observed.forged += 1;
             return true;
         }
-        if self.relay_only && !self.pairs.is_relayed(socket, from) {
+        if self.relay_only && !self.pairs.is_relayed(from) {
             return true;
         }
         let volley = self.volley.as_ref();
-        let Some(pair) = self.pairs.pair_of(now, socket, from, volley) else {
+        let Some(pair) = self.pairs.pair_of(now, from, volley) else {
             return true;
         };
         self.observed.heard = true;
@@ -211,7 +204,7 @@ impl Agent {
     }
 
     /// The next datagram to send.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+    pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.outbox.pop()
     }
 
@@ -236,7 +229,7 @@ impl Agent {
     }
 
     fn asked(&mut self, now: Instant, pair: usize, message: &Message<'_>) {
-        let from = self.pairs[pair].shot();
+        let from = self.pairs[pair].target;
         let seen = |answer: Builder| answer.xor_mapped(from.to);
         self.outbox.answer(from, message, seen);
         let nominates = message.use_candidate() && self.role == Role::Target;
@@ -267,7 +260,7 @@ impl Agent {
     fn answered(&mut self, now: Instant, pair: usize, transaction: Transaction) {
         // Only an answer from where the probe went to proves the path
         // (RFC 8445 §7.2.5.2.1).
-        let to = self.pairs[pair].shot();
+        let to = self.pairs[pair].target;
         let volley = self.volley.as_ref();
         let fired = volley.and_then(|volley| volley.answered(transaction, to));
         let probe = self.pairs[pair].sent(transaction);
@@ -375,14 +368,14 @@ impl Agent {
             false => probe,
         };
         let pair = &mut self.pairs[pair];
-        let transaction = self.outbox.request(pair.shot(), ttl, fill);
+        let transaction = self.outbox.request(pair.target, ttl, fill);
         pair.note_sent(now, transaction, nominate);
         self.probes += 1;
     }
 
     fn confirm(&mut self, pair: usize) {
         self.outbox
-            .indicate(self.pairs[pair].shot(), Builder::use_candidate);
+            .indicate(self.pairs[pair].target, Builder::use_candidate);
     }
 
     /// No time is left: what there is will have to do.

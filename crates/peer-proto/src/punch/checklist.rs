@@ -8,8 +8,7 @@ use std::time::Instant;
 use super::pair::Pair;
 use super::volley::{Shot, Volley};
 use super::words::Config;
-use crate::endpoint::RELAY;
-use sansio::SocketId;
+use sansio::Via;
 
 /// Addresses that the peer was seen at without having told them.
 const MOST_PEER_REFLEXIVE: usize = 8;
@@ -26,14 +25,18 @@ impl Checklist {
     /// but a relay is wanted.
     pub(super) fn new(config: &Config, now: Instant) -> Self {
         let mut pairs = Vec::new();
+        let direct = |to| Shot {
+            via: Via::Socket(0),
+            to,
+        };
         if !config.relay_only {
-            pairs.push(Pair::new(0, config.reflexive, now + config.hold));
+            pairs.push(Pair::new(direct(config.reflexive), now + config.hold));
             let hosts = config.hosts.iter();
             let hosts = hosts.filter(|host| **host != config.reflexive);
-            pairs.extend(hosts.map(|host| Pair::new(0, *host, now)));
+            pairs.extend(hosts.map(|host| Pair::new(direct(*host), now)));
         }
         let relayed = config.relayed.iter();
-        let relayed = relayed.map(|&(socket, to)| Pair::relayed(socket, to, config.relay_from));
+        let relayed = relayed.map(|&target| Pair::relayed(target, config.relay_from));
         pairs.extend(relayed);
         Self {
             pairs,
@@ -50,11 +53,10 @@ impl Checklist {
     pub(super) fn pair_of(
         &mut self,
         now: Instant,
-        socket: SocketId,
-        from: SocketAddr,
+        from: Shot,
         volley: Option<&Volley>,
     ) -> Option<usize> {
-        let of = |pair: &Pair| pair.remote == from && pair.socket == socket;
+        let of = |pair: &Pair| pair.target == from;
         if let Some(index) = self.pairs.iter().position(of) {
             return Some(index);
         }
@@ -62,27 +64,28 @@ impl Checklist {
             return None;
         }
         self.peer_reflexive += 1;
-        let mut pair = match socket {
-            RELAY => Pair::relayed(socket, from, now),
-            _ => Pair::new(socket, from, now),
+        let mut pair = match from.via {
+            Via::Relay => Pair::relayed(from, now),
+            Via::Socket(_) => Pair::new(from, now),
         };
         // A guess may have hit and been too early, and the peer's own packet
         // have come back through the hole that it made.
-        pair.guess = volley.and_then(|volley| volley.number(pair.shot()));
+        pair.guess = volley.and_then(|volley| volley.number(from));
         self.pairs.push(pair);
         Some(self.pairs.len() - 1)
     }
 
     /// Does it come through a relay, ours or the peer's?
-    pub(super) fn is_relayed(&self, socket: SocketId, from: SocketAddr) -> bool {
+    pub(super) fn is_relayed(&self, from: Shot) -> bool {
         let mut known = self.pairs.iter();
-        socket == RELAY
-            || known.any(|pair| pair.relayed && pair.shot() == Shot { socket, to: from })
+        from.via == Via::Relay || known.any(|pair| pair.relayed && pair.target == from)
     }
 
     /// Whether the peer, and not anybody on our own network, would be there.
     pub(super) fn is_peers(&self, to: SocketAddr) -> bool {
-        self.pairs.iter().any(|pair| pair.remote == to && !pair.lan)
+        self.pairs
+            .iter()
+            .any(|pair| pair.target.to == to && !pair.lan)
     }
 
     /// The peer came through, and not by a relay.

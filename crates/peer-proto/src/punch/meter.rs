@@ -11,8 +11,7 @@ use serde::{Serialize, Serializer};
 use stun::{Builder, Class, Message, Transaction};
 
 use super::outbox::Outbox;
-use super::volley::Shot;
-use sansio::Transmit;
+use super::volley::{Outgoing, Shot};
 use session::seal::Keys;
 
 /// Echoes, this far apart, and their TTLs in turn.
@@ -209,7 +208,7 @@ impl Meter {
         }
     }
 
-    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+    pub(crate) fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.outbox.pop()
     }
 
@@ -313,7 +312,7 @@ mod tests {
     fn pair(hop: impl Fn(usize, u8) -> Option<u8>) -> [Measured; 2] {
         let mut now = Instant::now();
         let at = |port: u16| Shot {
-            socket: 0,
+            via: sansio::Via::Socket(0),
             to: format!("203.0.113.17:{port}").parse().unwrap(),
         };
         let keys = |outgoing: u8, incoming: u8| Keys {

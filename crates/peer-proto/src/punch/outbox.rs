@@ -7,15 +7,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Builder, Message, Method, Transaction};
 
-use super::volley::Shot;
-use sansio::Transmit;
+use super::volley::{Outgoing, Shot};
 use session::seal::Keys;
 
 #[derive(Debug)]
 pub(super) struct Outbox {
     keys: Keys,
     rng: ChaCha20Rng,
-    transmits: VecDeque<Transmit>,
+    transmits: VecDeque<Outgoing>,
 }
 
 impl Outbox {
@@ -61,7 +60,7 @@ impl Outbox {
     }
 
     /// The next datagram to send.
-    pub(super) fn pop(&mut self) -> Option<Transmit> {
+    pub(super) fn pop(&mut self) -> Option<Outgoing> {
         self.transmits.pop_front()
     }
 
@@ -73,14 +72,13 @@ impl Outbox {
 
     fn push(
         &mut self,
-        Shot { socket, to }: Shot,
+        to: Shot,
         ttl: Option<u8>,
         message: Builder,
         fill: impl FnOnce(Builder) -> Builder,
     ) {
         let message = fill(message.attempt(self.keys.attempt));
-        self.transmits.push_back(Transmit {
-            socket,
+        self.transmits.push_back(Outgoing {
             to,
             ttl,
             payload: message.finish_authentic(&self.keys.outgoing),

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use stun::Transaction;
 
 use super::schedule::PROBES;
 use super::volley::Shot;
 use nat::is_private;
-use sansio::SocketId;
+use sansio::{SocketId, Via};
 
 /// Probes to one address at most: the schedule, and some that answer what the
 /// peer sends.
@@ -21,8 +21,9 @@ const PACE: Duration = Duration::from_millis(10);
 /// A path that both sides have proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Path {
-    /// Which of our sockets.
-    pub socket: SocketId,
+    /// From which of our sockets, or through our relay.
+    #[serde(rename = "socket", serialize_with = "socket")]
+    pub via: Via,
     /// Where the peer is.
     pub remote: SocketAddr,
     /// Whether it is on a network of our own.
@@ -37,6 +38,15 @@ pub struct Path {
     pub guess: Option<u32>,
 }
 
+/// The number of the socket; for our relay, which has none, the largest number.
+fn socket<S: Serializer>(via: &Via, serializer: S) -> Result<S::Ok, S::Error> {
+    let socket = match *via {
+        Via::Socket(socket) => socket,
+        Via::Relay => SocketId::MAX,
+    };
+    socket.serialize(serializer)
+}
+
 /// A probe of ours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
@@ -47,8 +57,8 @@ pub(super) struct Sent {
 
 #[derive(Debug)]
 pub(super) struct Pair {
-    pub(super) socket: SocketId,
-    pub(super) remote: SocketAddr,
+    /// From where to where its packets go.
+    pub(super) target: Shot,
     pub(super) lan: bool,
     pub(super) relayed: bool,
     /// From when on it may be probed.
@@ -65,11 +75,10 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn new(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
+    pub(super) fn new(target: Shot, start: Instant) -> Self {
         Pair {
-            socket,
-            remote,
-            lan: is_private(remote.ip()),
+            target,
+            lan: is_private(target.to.ip()),
             relayed: false,
             start,
             step: 0,
@@ -82,11 +91,11 @@ impl Pair {
     }
 
     /// The same, through a relay.
-    pub(super) fn relayed(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
+    pub(super) fn relayed(target: Shot, start: Instant) -> Self {
         Pair {
             relayed: true,
             lan: false,
-            ..Pair::new(socket, remote, start)
+            ..Pair::new(target, start)
         }
     }
 
@@ -129,22 +138,33 @@ impl Pair {
         self.sent.iter().find(of).copied()
     }
 
-    /// From where to where its packets go.
-    pub(super) fn shot(&self) -> Shot {
-        Shot {
-            socket: self.socket,
-            to: self.remote,
-        }
-    }
-
     pub(super) fn path(&self) -> Path {
         Path {
-            socket: self.socket,
-            remote: self.remote,
+            via: self.target.via,
+            remote: self.target.to,
             lan: self.lan,
             relayed: self.relayed,
             rtt: self.proved,
             guess: self.guess,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_number_of_the_socket() {
+        let to = "203.0.113.33:40000".parse().unwrap();
+        let json = |via| {
+            let path = Pair::new(Shot { via, to }, Instant::now()).path();
+            serde_json::to_string(&path).unwrap()
+        };
+        assert_eq!(
+            json(Via::Socket(3)),
+            r#"{"socket":3,"remote":"203.0.113.33:40000","lan":false,"relayed":false}"#
+        );
+        assert!(json(Via::Relay).contains(&format!(r#""socket":{},"#, usize::MAX)));
     }
 }

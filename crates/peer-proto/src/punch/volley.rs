@@ -9,15 +9,26 @@ use rand_chacha::rand_core::RngCore;
 use stun::Transaction;
 
 use nat::plan::{Aim, Share};
-use sansio::SocketId;
+use sansio::{SocketId, Via};
 
 /// One packet of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shot {
-    /// From which socket.
-    pub socket: SocketId,
+    /// From which socket, or through our relay.
+    pub via: Via,
     /// Where to.
     pub to: SocketAddr,
+}
+
+/// A datagram that an attempt or a measurement sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Which way it leaves, and where to.
+    pub to: Shot,
+    /// IP time to live; `None` is the system's default.
+    pub ttl: Option<u8>,
+    /// The UDP payload.
+    pub payload: Vec<u8>,
 }
 
 /// One that has left.
@@ -117,7 +128,7 @@ pub fn shots(
     for socket in sockets {
         let ports = ports(share, peer.port(), base, rng);
         shots.extend(ports.into_iter().map(|port| Shot {
-            socket,
+            via: Via::Socket(socket),
             to: SocketAddr::new(peer.ip(), port),
         }));
     }
@@ -174,7 +185,7 @@ mod tests {
         let ports: HashSet<u16> = shots.iter().map(|shot| shot.to.port()).collect();
         assert_eq!((shots.len(), ports.len()), (2000, 2000));
         assert!(ports.iter().all(|&port| port >= 1024));
-        assert!(shots.iter().all(|shot| shot.socket == 0));
+        assert!(shots.iter().all(|shot| shot.via == Via::Socket(0)));
     }
 
     #[test]
@@ -190,10 +201,10 @@ mod tests {
             ..Share::NOTHING
         };
         let shots = of(&share, Some(5));
-        let seen: Vec<_> = shots.iter().map(|s| (s.socket, s.to.port())).collect();
+        let seen: Vec<_> = shots.iter().map(|s| (s.via, s.to.port())).collect();
         assert_eq!(
             seen,
-            [(5, 3), (5, 1), (6, 3), (6, 1)],
+            [(5, 3), (5, 1), (6, 3), (6, 1)].map(|(socket, port)| (Via::Socket(socket), port)),
             "there is no port -1"
         );
         assert_eq!(of(&share, None), []);
@@ -202,7 +213,7 @@ mod tests {
     #[test]
     fn the_rate_is_kept() {
         let shot = Shot {
-            socket: 0,
+            via: Via::Socket(0),
             to: "203.0.113.33:1".parse().unwrap(),
         };
         let start = Instant::now();

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::pair::Path;
-use super::volley::Volley;
+use super::volley::{Shot, Volley};
 use nat::plan::Role;
-use sansio::SocketId;
 use session::seal::Keys;
 
 /// What an attempt starts from.
@@ -26,8 +25,8 @@ pub struct Config {
     pub opener_ttl: Option<u8>,
     /// How long full-TTL probes to the reflexive address are held.
     pub hold: Duration,
-    /// Addresses that lead through a relay, each with the socket to use.
-    pub relayed: Vec<(SocketId, SocketAddr)>,
+    /// What leads through a relay, ours or the peer's.
+    pub relayed: Vec<Shot>,
     /// From when on those are tried.
     pub relay_from: Instant,
     /// No direct path is to be looked for.

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use nat::plan::Role;
-use peer_proto::endpoint::{Event, RELAY};
+use peer_proto::endpoint::Event;
 use peer_proto::punch::Path;
 use peer_proto::verdict::Cause;
 use quinn::Incoming;
-use sansio::{IcmpError, Input, Protocol};
+use sansio::{IcmpError, Input, Protocol, Via};
 use session::identity::PublicKey;
 use stun::IcmpReason;
 use stun::code;
@@ -196,9 +196,9 @@ impl Hub {
             return Ok(());
         };
         peer.path = Some(path);
-        let to = match path.socket {
-            RELAY => self.socket.detour.stand_in(path.remote),
-            _ => path.remote,
+        let to = match path.via {
+            Via::Relay => self.socket.detour.stand_in(path.remote),
+            Via::Socket(_) => path.remote,
         };
         if path.relayed {
             peer.relayed = Some(to);

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn every_kind_of_path_has_its_word_and_reason() {
         let path = |lan, relayed| Path {
-            socket: 0,
+            via: sansio::Via::Socket(0),
             remote: ([203, 0, 113, 33], 8900).into(),
             lan,
             relayed,
