@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nat::plan::Role;
-use peer_proto::punch::{Agent, Config, Shot};
+use peer_proto::punch::{Agent, Config, Target};
 use sansio::Via;
 use session::seal::Keys;
 use stun::{Builder, Message, Method};
@@ -27,12 +27,12 @@ fn a_wrong_mac_is_dropped_and_counted() {
         relay_from: now,
         relay_only: false,
         hopeful: true,
-        volley: None,
-        volleys_end: None,
+        burst: None,
+        bursts_end: None,
         deadline: now + Duration::from_secs(10),
         seed: [0; 32],
     };
-    let from = Shot {
+    let from = Target {
         via: Via::Socket(0),
         to: peer,
     };

@@ -9,7 +9,7 @@ use anyhow::Context;
 use capture::Seen;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy};
-use peer_proto::punch::{Burst, Measured, Path};
+use peer_proto::punch::{Measured, Path, Throughput};
 use peer_proto::verdict::Cause;
 use serde_json::{Value, json};
 
@@ -165,7 +165,7 @@ pub fn worth(measured: &Measured) -> String {
     let Some(rtt) = measured.rtt else {
         return " The peer did not take part in measuring the path.".into();
     };
-    let rate = |burst: Option<Burst>| {
+    let rate = |burst: Option<Throughput>| {
         let rate = burst.and_then(|burst| burst.mbit_s);
         rate.map_or("?".into(), |rate| format!("{rate:.0}"))
     };

@@ -7,7 +7,7 @@ use std::time::Instant;
 use stun::Message;
 
 use crate::candidate::Candidates;
-use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Shot};
+use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Target};
 use nat::plan::Plan;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Attempts {
     pub(super) fn handle_input(
         &mut self,
         now: Instant,
-        from: Shot,
+        from: Target,
         ttl: Option<u8>,
         message: &Message<'_>,
     ) -> bool {

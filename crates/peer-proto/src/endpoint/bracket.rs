@@ -4,12 +4,12 @@
 use super::*;
 
 /// Where the sockets are that have a mapping towards the peer, and what became
-/// of the two questions around them.
+/// of the two transactions around them.
 #[derive(Debug)]
 pub(super) struct Bracket {
     first: SocketId,
-    pub(super) before: Question,
-    pub(super) after: Question,
+    pub(super) before: BindingTransaction,
+    pub(super) after: BindingTransaction,
     then: Then,
 }
 
@@ -73,8 +73,8 @@ impl Endpoint {
     ) {
         let scratch = self.new_sockets(2);
         let first = self.new_sockets(sockets);
-        let mut before = self.question(now, scratch, self.server);
-        let mut after = self.question(now, scratch + 1, self.server);
+        let mut before = self.transaction(now, scratch, self.server);
+        let mut after = self.transaction(now, scratch + 1, self.server);
         // Nothing else may leave between these.
         self.outbox.extend(before.ask(now));
         for socket in first..first + sockets as usize {
@@ -96,7 +96,7 @@ impl Endpoint {
         });
     }
 
-    /// Tells the peer, once both questions are answered or will not be.
+    /// Tells the peer, once both transactions are answered or will not be.
     pub(super) fn bracketed(&mut self, now: Instant) {
         let over = |b: &mut Bracket| b.before.is_over(now) && b.after.is_over(now);
         let Some(bracket) = self.bracket.take_if(over) else {

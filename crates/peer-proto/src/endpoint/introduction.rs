@@ -107,7 +107,7 @@ impl Endpoint {
         let old = self.fresh.take_if(|fresh| fresh.is_stale(now));
         if old.is_some() || self.fresh.is_none() {
             let socket = self.new_sockets(1);
-            self.fresh = Some(self.question(now, socket, self.server));
+            self.fresh = Some(self.transaction(now, socket, self.server));
         }
         self.fresh.as_ref().is_some_and(|fresh| fresh.is_over(now))
     }

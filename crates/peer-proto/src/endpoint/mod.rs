@@ -13,15 +13,15 @@
 mod attempts;
 mod bracket;
 mod introduction;
-mod question;
 mod relaying;
 mod start;
 mod tcp;
-mod words;
+mod transaction;
+mod types;
 
 pub use self::tcp::ByTcp;
 pub use relaying::{MOST_RELAYED, Wish};
-pub use words::{Config, Event};
+pub use types::{Config, Event};
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -33,13 +33,13 @@ use stun::{Builder, IcmpReason, Message, Method, code};
 
 use self::attempts::{Attempt, Attempts, Stage};
 use self::bracket::Bracket;
-use self::question::Question;
 use self::relaying::Relaying;
 use self::start::{is_harmless, plan_of};
+use self::transaction::BindingTransaction;
 use crate::candidate::{Candidates, Tcp};
 use crate::client::{self, Client, Introduced, Invitation};
 use crate::punch::{
-    self, Agent, Measured, Meter, Path, Shot, Volley,
+    self, Agent, Burst, Measured, Meter, Path, Target,
     schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT},
 };
 use crate::relay;
@@ -82,7 +82,7 @@ pub struct Endpoint {
     opener_ttl: Option<u8>,
     patience: Duration,
     /// The mapping towards the server's other address.
-    gather: Option<Question>,
+    gather: Option<BindingTransaction>,
     /// Our NAT, if it is known, and whether that is all that we shall know.
     side: Option<Side>,
     described: bool,
@@ -94,7 +94,7 @@ pub struct Endpoint {
     /// A TURN server of our own choice.
     turn: Option<SocketAddr>,
     /// Where a NAT that counts its ports upwards is by now.
-    fresh: Option<Question>,
+    fresh: Option<BindingTransaction>,
     bracket: Option<Bracket>,
     /// Of the attempt that begins: sockets with a mapping towards the peer.
     reserved: Option<SocketId>,
@@ -260,10 +260,10 @@ impl Endpoint {
         if message.method() == Method::Probe {
             understood = self
                 .attempts
-                .handle_input(now, Shot { via, to: from }, ttl, &message);
+                .handle_input(now, Target { via, to: from }, ttl, &message);
         } else if message.method() == Method::Binding {
-            for question in self.questions() {
-                question.hear(from, &message);
+            for transaction in self.transactions() {
+                transaction.hear(from, &message);
             }
         } else if from == self.server && via == Via::Socket(0) {
             self.client.handle_input(now, &message);
@@ -317,7 +317,7 @@ impl Endpoint {
         calls.any(|call| call.peer == peer && call.asked)
     }
 
-    fn questions(&mut self) -> impl Iterator<Item = &mut Question> {
+    fn transactions(&mut self) -> impl Iterator<Item = &mut BindingTransaction> {
         let bracket = self.bracket.iter_mut();
         let bracket = bracket.flat_map(|b| [&mut b.before, &mut b.after]);
         self.gather.iter_mut().chain(&mut self.fresh).chain(bracket)
@@ -334,7 +334,7 @@ impl Endpoint {
                 self.answer(now, invitation);
             }
         }
-        let asked: Vec<Transmit> = self.questions().filter_map(|q| q.ask(now)).collect();
+        let asked: Vec<Transmit> = self.transactions().filter_map(|q| q.ask(now)).collect();
         self.transmits.extend(asked);
         self.bracketed(now);
         self.relaying.advance();
@@ -367,7 +367,7 @@ impl Endpoint {
                     let mut seed = [0; 32];
                     self.rng.fill_bytes(&mut seed);
                     let keys = attempt.agent.keys().clone();
-                    let to = Shot {
+                    let to = Target {
                         via: path.via,
                         to: path.remote,
                     };
@@ -391,13 +391,18 @@ impl Endpoint {
     }
 
     fn start_gather(&mut self, now: Instant, to: SocketAddr) {
-        self.gather = Some(self.question(now, 0, to));
+        self.gather = Some(self.transaction(now, 0, to));
     }
 
-    fn question(&mut self, now: Instant, socket: SocketId, to: SocketAddr) -> Question {
+    fn transaction(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        to: SocketAddr,
+    ) -> BindingTransaction {
         let mut transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);
-        Question::new(now, transaction, socket, to)
+        BindingTransaction::new(now, transaction, socket, to)
     }
 }
 
@@ -423,9 +428,9 @@ impl Protocol for Endpoint {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let bracket = self.bracket.iter().flat_map(|b| [&b.before, &b.after]);
-        let questions = self.gather.iter().chain(&self.fresh).chain(bracket);
-        questions
-            .map(Question::next)
+        let transactions = self.gather.iter().chain(&self.fresh).chain(bracket);
+        transactions
+            .map(BindingTransaction::next)
             .chain([self.client.poll_timeout(), self.attempts.poll_timeout()])
             .chain([self
                 .relaying

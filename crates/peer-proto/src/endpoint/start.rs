@@ -24,12 +24,12 @@ impl Endpoint {
             Role::Target => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
         };
         let plan = plan_of(role, &side, &theirs.side);
-        let (volley, volleys_end) = self.volley(now + hold, role, &plan, address, &theirs);
+        let (burst, bursts_end) = self.burst(now + hold, role, &plan, address, &theirs);
         // One early packet, and a bare Linux masquerade sends not only that
         // flow but all that follow it from another port (it looks for a
         // mapping of the same source first, and finds the moved one).
         let hold = match (
-            volleys_end,
+            bursts_end,
             plan.share(role).openers && !is_harmless(&theirs),
         ) {
             (Some(end), true) => end.saturating_duration_since(now) + LAST_WAIT,
@@ -39,13 +39,13 @@ impl Endpoint {
         let mut hosts = theirs.probeable_hosts();
         // As public an address as the one that the rendezvous sees, or nobody's.
         hosts.extend(theirs.opened.filter(|opened| opened.ip() == address.ip()));
-        let mut relayed = Vec::from_iter(self.relay_of(&theirs).map(|to| Shot {
+        let mut relayed = Vec::from_iter(self.relay_of(&theirs).map(|to| Target {
             via: Via::Socket(0),
             to,
         }));
         if self.relaying.address().is_some() {
             self.relaying.permit(now, address.ip());
-            relayed.push(Shot {
+            relayed.push(Target {
                 via: Via::Relay,
                 to: address,
             });
@@ -70,8 +70,8 @@ impl Endpoint {
             hosts,
             opener_ttl: self.opener_ttl,
             hold,
-            volley,
-            volleys_end,
+            burst,
+            bursts_end,
             deadline: now + self.patience,
             seed,
         };
@@ -95,14 +95,14 @@ impl Endpoint {
 
     /// Our part of the guessing, and when all of it is over. `start` is when
     /// the other side may be taken to have begun.
-    pub(super) fn volley(
+    pub(super) fn burst(
         &mut self,
         start: Instant,
         role: Role,
         plan: &Plan,
         peer: SocketAddr,
         theirs: &Candidates,
-    ) -> (Option<Volley>, Option<Instant>) {
+    ) -> (Option<Burst>, Option<Instant>) {
         let (ours, other) = match role {
             Role::Caller => (plan.caller, plan.target),
             Role::Target => (plan.target, plan.caller),
@@ -125,15 +125,15 @@ impl Endpoint {
         let reserved = self.reserved.take();
         let first = reserved.unwrap_or_else(|| self.new_sockets(ours.sockets));
         let ours = ours.narrowed(theirs.ahead, our_limits.probes);
-        let shots = punch::shots(&ours, peer, theirs.base, first, &mut self.rng);
-        let volley = Volley::new(shots, start, our_limits.pps, ttl);
-        let end = volley.end()
+        let targets = punch::targets(&ours, peer, theirs.base, first, &mut self.rng);
+        let burst = Burst::new(targets, start, our_limits.pps, ttl);
+        let end = burst.end()
             + if ours.after {
                 Duration::ZERO
             } else {
                 their_time
             };
-        (Some(volley), Some(end))
+        (Some(burst), Some(end))
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use stun::{Builder, Class, Message, Method, Transaction};
 
+use super::burst::{Burst, Outgoing, Target};
 use super::checklist::Checklist;
 use super::outbox::Outbox;
 use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
 };
-use super::volley::{Outgoing, Shot, Volley};
-use super::words::{Config, Event, Observed};
+use super::types::{Config, Event, Observed};
 use nat::plan::Role;
 use session::seal::Keys;
 
@@ -43,7 +43,7 @@ enum State {
 pub struct Agent {
     role: Role,
     pairs: Checklist,
-    volley: Option<Volley>,
+    burst: Option<Burst>,
     relay_only: bool,
     /// The relayed pair that both sides use until there is a better one.
     settled: Option<usize>,
@@ -64,11 +64,11 @@ impl Agent {
         let start = now + config.hold;
         let pairs = Checklist::new(&config, now);
         let last = start + PROBES[PROBES.len() - 1] + LAST_WAIT;
-        let volleys_end = config.volleys_end.map(|end| end + LAST_WAIT);
+        let bursts_end = config.bursts_end.map(|end| end + LAST_WAIT);
         let mut agent = Agent {
             role: config.role,
             pairs,
-            volley: config.volley,
+            burst: config.burst,
             relay_only: config.relay_only,
             settled: None,
             hopeful: config.hopeful,
@@ -76,7 +76,7 @@ impl Agent {
             state: State::Punching,
             lan_until: config.lan_likely.then(|| now + LAN_HEAD_START),
             give_up: Some(last.min(config.deadline))
-                .max(volleys_end)
+                .max(bursts_end)
                 .unwrap_or(last),
             observed: Observed::default(),
             probes: 0,
@@ -92,7 +92,7 @@ impl Agent {
 
     /// A message that came from there; true if it is of
     /// this attempt.
-    pub fn handle_input(&mut self, now: Instant, from: Shot, message: &Message<'_>) -> bool {
+    pub fn handle_input(&mut self, now: Instant, from: Target, message: &Message<'_>) -> bool {
         if message.method() != Method::Probe || message.attempt() != Some(self.keys().attempt) {
             return false;
         }
@@ -103,8 +103,8 @@ impl Agent {
         if self.relay_only && !self.pairs.is_relayed(from) {
             return true;
         }
-        let volley = self.volley.as_ref();
-        let Some(pair) = self.pairs.pair_of(now, from, volley) else {
+        let burst = self.burst.as_ref();
+        let Some(pair) = self.pairs.pair_of(now, from, burst) else {
             return true;
         };
         self.observed.heard = true;
@@ -183,9 +183,9 @@ impl Agent {
                 let lan = self
                     .lan_until
                     .filter(|_| proved && self.role == Role::Caller);
-                let volley = self.volley.as_ref().and_then(Volley::next);
-                let volley = volley.filter(|_| !self.pairs.is_heard());
-                probes.chain(lan).chain(volley).chain([self.give_up]).min()
+                let burst = self.burst.as_ref().and_then(Burst::next);
+                let burst = burst.filter(|_| !self.pairs.is_heard());
+                probes.chain(lan).chain(burst).chain([self.give_up]).min()
             }
             State::Nominating { since, sent, .. } => {
                 let end = self.give_up.max(since + NOMINATION_END);
@@ -261,8 +261,8 @@ impl Agent {
         // Only an answer from where the probe went to proves the path
         // (RFC 8445 §7.2.5.2.1).
         let to = self.pairs[pair].target;
-        let volley = self.volley.as_ref();
-        let fired = volley.and_then(|volley| volley.answered(transaction, to));
+        let burst = self.burst.as_ref();
+        let fired = burst.and_then(|burst| burst.answered(transaction, to));
         let probe = self.pairs[pair].sent(transaction);
         let (at, nominates) = match (probe, fired) {
             (Some(probe), _) => (probe.at, probe.nominates),
@@ -349,15 +349,15 @@ impl Agent {
         }
     }
 
-    /// Everything of the volley that is due, until a guess has hit: the rest of
+    /// Everything of the burst that is due, until a guess has hit: the rest of
     /// them would only be noise.
     fn fire(&mut self, now: Instant) {
-        let Some(volley) = self.volley.as_mut().filter(|_| !self.pairs.is_heard()) else {
+        let Some(burst) = self.burst.as_mut().filter(|_| !self.pairs.is_heard()) else {
             return;
         };
-        while let Some(shot) = volley.due(now) {
-            let transaction = self.outbox.request(shot, volley.ttl, |probe| probe);
-            volley.note_sent(now, transaction, shot);
+        while let Some(target) = burst.due(now) {
+            let transaction = self.outbox.request(target, burst.ttl, |probe| probe);
+            burst.note_sent(now, transaction, target);
             self.probes += 1;
         }
     }

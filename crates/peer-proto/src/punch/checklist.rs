@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
+use super::burst::{Burst, Target};
 use super::pair::Pair;
-use super::volley::{Shot, Volley};
-use super::words::Config;
+use super::types::Config;
 use sansio::Via;
 
 /// Addresses that the peer was seen at without having told them.
@@ -25,7 +25,7 @@ impl Checklist {
     /// but a relay is wanted.
     pub(super) fn new(config: &Config, now: Instant) -> Self {
         let mut pairs = Vec::new();
-        let direct = |to| Shot {
+        let direct = |to| Target {
             via: Via::Socket(0),
             to,
         };
@@ -53,8 +53,8 @@ impl Checklist {
     pub(super) fn pair_of(
         &mut self,
         now: Instant,
-        from: Shot,
-        volley: Option<&Volley>,
+        from: Target,
+        burst: Option<&Burst>,
     ) -> Option<usize> {
         let of = |pair: &Pair| pair.target == from;
         if let Some(index) = self.pairs.iter().position(of) {
@@ -70,13 +70,13 @@ impl Checklist {
         };
         // A guess may have hit and been too early, and the peer's own packet
         // have come back through the hole that it made.
-        pair.guess = volley.and_then(|volley| volley.number(from));
+        pair.guess = burst.and_then(|burst| burst.number(from));
         self.pairs.push(pair);
         Some(self.pairs.len() - 1)
     }
 
     /// Does it come through a relay, ours or the peer's?
-    pub(super) fn is_relayed(&self, from: Shot) -> bool {
+    pub(super) fn is_relayed(&self, from: Target) -> bool {
         let mut known = self.pairs.iter();
         from.via == Via::Relay || known.any(|pair| pair.relayed && pair.target == from)
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde::{Serialize, Serializer};
 use stun::{Builder, Class, Message, Transaction};
 
+use super::burst::{Outgoing, Target};
 use super::outbox::Outbox;
-use super::volley::{Outgoing, Shot};
 use session::seal::Keys;
 
 /// Echoes, this far apart, and their TTLs in turn.
@@ -50,25 +50,25 @@ pub struct Measured {
     /// Nobody takes the packets in. `None`: the peer's system does not tell.
     pub direct: Option<bool>,
     /// Our burst, as the peer received it. `None`: it did not say.
-    pub sent: Option<Burst>,
+    pub sent: Option<Throughput>,
     /// The peer's burst, as we received it.
-    pub received: Option<Burst>,
+    pub received: Option<Throughput>,
 }
 
 /// A burst of packets, as it arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Burst {
+pub struct Throughput {
     /// Packets that arrived, of 64.
     pub packets: u16,
     /// Megabits a second, from the first to the last of them.
     pub mbit_s: Option<f64>,
 }
 
-impl Burst {
+impl Throughput {
     fn of(packets: u16, span: Duration) -> Self {
         let bits = f64::from(packets.saturating_sub(1)) * SIZE as f64 * 8.0;
         let rate = bits / span.as_secs_f64() / 1e6;
-        Burst {
+        Throughput {
             packets,
             mbit_s: (packets > 1 && !span.is_zero()).then(|| (rate * 10.0).round() / 10.0),
         }
@@ -93,13 +93,13 @@ struct Echo {
 /// One side of a measurement; both measure, and answer each other.
 #[derive(Debug)]
 pub struct Meter {
-    path: Shot,
+    path: Target,
     relayed: bool,
     since: Option<Instant>,
     echoes: Vec<Echo>,
     burst_at: Option<Instant>,
     sums: Vec<Transaction>,
-    sent: Option<Burst>,
+    sent: Option<Throughput>,
     arrived: Option<(Instant, Instant, u16)>,
     /// The peer has asked what came of its burst: it needs us no more.
     asked: bool,
@@ -109,7 +109,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(keys: Keys, path: Shot, relayed: bool, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(keys: Keys, path: Target, relayed: bool, seed: [u8; 32]) -> Self {
         Self {
             path,
             relayed,
@@ -146,7 +146,7 @@ impl Meter {
     pub(crate) fn handle_input(
         &mut self,
         now: Instant,
-        from: Shot,
+        from: Target,
         ttl: Option<u8>,
         message: &Message<'_>,
     ) {
@@ -187,7 +187,7 @@ impl Meter {
                 if self.sums.contains(&message.transaction()) && self.over.is_none() =>
             {
                 let span = Duration::from_micros(u32::from_be_bytes([c, d, e, f]).into());
-                self.sent = Some(Burst::of(u16::from_be_bytes([a, b]), span));
+                self.sent = Some(Throughput::of(u16::from_be_bytes([a, b]), span));
                 self.over = Some(now);
             }
             _ => {}
@@ -231,7 +231,7 @@ impl Meter {
             sent: self.sent,
             received: self
                 .arrived
-                .map(|(first, last, n)| Burst::of(n, last - first)),
+                .map(|(first, last, n)| Throughput::of(n, last - first)),
         })
     }
 
@@ -311,7 +311,7 @@ mod tests {
     /// Two meters; what crosses loses hops by `hop`, or is lost.
     fn pair(hop: impl Fn(usize, u8) -> Option<u8>) -> [Measured; 2] {
         let mut now = Instant::now();
-        let at = |port: u16| Shot {
+        let at = |port: u16| Target {
             via: sansio::Via::Socket(0),
             to: format!("203.0.113.17:{port}").parse().unwrap(),
         };

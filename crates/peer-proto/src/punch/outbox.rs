@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Builder, Message, Method, Transaction};
 
-use super::volley::{Outgoing, Shot};
+use super::burst::{Outgoing, Target};
 use session::seal::Keys;
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Outbox {
     /// Asks; the answer will have this transaction id.
     pub(super) fn request(
         &mut self,
-        to: Shot,
+        to: Target,
         ttl: Option<u8>,
         fill: impl FnOnce(Builder) -> Builder,
     ) -> Transaction {
@@ -44,7 +44,7 @@ impl Outbox {
     }
 
     /// Says what needs no answer.
-    pub(super) fn indicate(&mut self, to: Shot, fill: impl FnOnce(Builder) -> Builder) {
+    pub(super) fn indicate(&mut self, to: Target, fill: impl FnOnce(Builder) -> Builder) {
         let transaction = self.transaction();
         let indication = Builder::indication(Method::Probe, transaction);
         self.push(to, None, indication, fill);
@@ -52,7 +52,7 @@ impl Outbox {
 
     pub(super) fn answer(
         &mut self,
-        to: Shot,
+        to: Target,
         request: &Message<'_>,
         fill: impl FnOnce(Builder) -> Builder,
     ) {
@@ -72,7 +72,7 @@ impl Outbox {
 
     fn push(
         &mut self,
-        to: Shot,
+        to: Target,
         ttl: Option<u8>,
         message: Builder,
         fill: impl FnOnce(Builder) -> Builder,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde::{Serialize, Serializer};
 use stun::Transaction;
 
+use super::burst::Target;
 use super::schedule::PROBES;
-use super::volley::Shot;
 use nat::is_private;
 use sansio::{SocketId, Via};
 
@@ -58,7 +58,7 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Pair {
     /// From where to where its packets go.
-    pub(super) target: Shot,
+    pub(super) target: Target,
     pub(super) lan: bool,
     pub(super) relayed: bool,
     /// From when on it may be probed.
@@ -75,7 +75,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn new(target: Shot, start: Instant) -> Self {
+    pub(super) fn new(target: Target, start: Instant) -> Self {
         Pair {
             target,
             lan: is_private(target.to.ip()),
@@ -91,7 +91,7 @@ impl Pair {
     }
 
     /// The same, through a relay.
-    pub(super) fn relayed(target: Shot, start: Instant) -> Self {
+    pub(super) fn relayed(target: Target, start: Instant) -> Self {
         Pair {
             relayed: true,
             lan: false,
@@ -158,7 +158,7 @@ mod tests {
     fn json_has_the_number_of_the_socket() {
         let to = "203.0.113.33:40000".parse().unwrap();
         let json = |via| {
-            let path = Pair::new(Shot { via, to }, Instant::now()).path();
+            let path = Pair::new(Target { via, to }, Instant::now()).path();
             serde_json::to_string(&path).unwrap()
         };
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A Binding request that is asked until it is answered, or for a while.
+//! A BindingTransaction request that is asked until it is answered, or for a while.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const END: Duration = Duration::from_millis(600);
 const STALE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct BindingTransaction {
     transaction: Transaction,
     socket: SocketId,
     pub(super) to: SocketAddr,
@@ -30,7 +30,7 @@ pub(super) struct Question {
     pub(super) mapped: Option<SocketAddr>,
 }
 
-impl Question {
+impl BindingTransaction {
     pub(super) fn new(
         now: Instant,
         transaction: Transaction,

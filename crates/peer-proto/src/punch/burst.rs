@@ -13,7 +13,7 @@ use sansio::{SocketId, Via};
 
 /// One packet of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shot {
+pub struct Target {
     /// From which socket, or through our relay.
     pub via: Via,
     /// Where to.
@@ -24,7 +24,7 @@ pub struct Shot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// Which way it leaves, and where to.
-    pub to: Shot,
+    pub to: Target,
     /// IP time to live; `None` is the system's default.
     pub ttl: Option<u8>,
     /// The UDP payload.
@@ -34,7 +34,7 @@ pub struct Outgoing {
 /// One that has left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fired {
-    shot: Shot,
+    target: Target,
     pub(super) at: Instant,
     /// Counted from 1.
     pub(super) number: u32,
@@ -42,8 +42,8 @@ pub(super) struct Fired {
 
 /// What one side sends beside its plain probes.
 #[derive(Debug)]
-pub struct Volley {
-    shots: Vec<Shot>,
+pub struct Burst {
+    targets: Vec<Target>,
     start: Instant,
     pps: u32,
     /// With this TTL, if not the system's.
@@ -52,11 +52,11 @@ pub struct Volley {
     sent: HashMap<Transaction, Fired>,
 }
 
-impl Volley {
-    /// Those shots from `start` on, so many a second.
-    pub fn new(shots: Vec<Shot>, start: Instant, pps: u32, ttl: Option<u8>) -> Self {
+impl Burst {
+    /// Those targets from `start` on, so many a second.
+    pub fn new(targets: Vec<Target>, start: Instant, pps: u32, ttl: Option<u8>) -> Self {
         Self {
-            shots,
+            targets,
             start,
             pps: pps.max(1),
             ttl,
@@ -67,7 +67,7 @@ impl Volley {
 
     /// When the last one leaves.
     pub fn end(&self) -> Instant {
-        self.at(self.shots.len())
+        self.at(self.targets.len())
     }
 
     fn at(&self, number: usize) -> Instant {
@@ -76,63 +76,63 @@ impl Volley {
 
     /// When the next one leaves, if there is one.
     pub(super) fn next(&self) -> Option<Instant> {
-        (self.next < self.shots.len()).then(|| self.at(self.next))
+        (self.next < self.targets.len()).then(|| self.at(self.next))
     }
 
     /// The next one that is due.
-    pub(super) fn due(&mut self, now: Instant) -> Option<Shot> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<Target> {
         let at = self.next()?;
         (at <= now).then(|| {
             self.next += 1;
-            self.shots[self.next - 1]
+            self.targets[self.next - 1]
         })
     }
 
-    pub(super) fn note_sent(&mut self, now: Instant, transaction: Transaction, shot: Shot) {
+    pub(super) fn note_sent(&mut self, now: Instant, transaction: Transaction, target: Target) {
         let number = self.next as u32;
         let fired = Fired {
-            shot,
+            target,
             at: now,
             number,
         };
         self.sent.insert(transaction, fired);
     }
 
-    /// Which shot went there, counted from 1.
-    pub(super) fn number(&self, to: Shot) -> Option<u32> {
-        let mut fired = self.sent.values().filter(|fired| fired.shot == to);
+    /// Which target went there, counted from 1.
+    pub(super) fn number(&self, to: Target) -> Option<u32> {
+        let mut fired = self.sent.values().filter(|fired| fired.target == to);
         fired.next().map(|fired| fired.number)
     }
 
-    /// The shot that an answer is to, if it comes from where that went.
-    pub(super) fn answered(&self, transaction: Transaction, from: Shot) -> Option<Fired> {
+    /// The target that an answer is to, if it comes from where that went.
+    pub(super) fn answered(&self, transaction: Transaction, from: Target) -> Option<Fired> {
         let fired = self.sent.get(&transaction)?;
-        (fired.shot == from).then_some(*fired)
+        (fired.target == from).then_some(*fired)
     }
 }
 
-/// The shots of a share: from sockets numbered from `first` on, at a peer that
+/// The targets of a share: from sockets numbered from `first` on, at a peer that
 /// the rendezvous sees at `peer`, and whose last known new mapping was `base`.
-pub fn shots(
+pub fn targets(
     share: &Share,
     peer: SocketAddr,
     base: Option<u16>,
     first: SocketId,
     rng: &mut ChaCha20Rng,
-) -> Vec<Shot> {
+) -> Vec<Target> {
     let sockets: Vec<SocketId> = match share.sockets {
         0 => vec![0],
         count => (first..first + count as usize).collect(),
     };
-    let mut shots = Vec::with_capacity(share.packets() as usize);
+    let mut targets = Vec::with_capacity(share.packets() as usize);
     for socket in sockets {
         let ports = ports(share, peer.port(), base, rng);
-        shots.extend(ports.into_iter().map(|port| Shot {
+        targets.extend(ports.into_iter().map(|port| Target {
             via: Via::Socket(socket),
             to: SocketAddr::new(peer.ip(), port),
         }));
     }
-    shots.repeat(share.rounds as usize)
+    targets.repeat(share.rounds as usize)
 }
 
 fn ports(share: &Share, known: u16, base: Option<u16>, rng: &mut ChaCha20Rng) -> Vec<u16> {
@@ -165,10 +165,10 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
     use std::collections::HashSet;
 
-    fn of(share: &Share, base: Option<u16>) -> Vec<Shot> {
+    fn of(share: &Share, base: Option<u16>) -> Vec<Target> {
         let peer = "203.0.113.33:40000".parse().unwrap();
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        shots(share, peer, base, 5, &mut rng)
+        targets(share, peer, base, 5, &mut rng)
     }
 
     #[test]
@@ -181,11 +181,11 @@ mod tests {
             },
             ..Share::NOTHING
         };
-        let shots = of(&share, None);
-        let ports: HashSet<u16> = shots.iter().map(|shot| shot.to.port()).collect();
-        assert_eq!((shots.len(), ports.len()), (2000, 2000));
+        let targets = of(&share, None);
+        let ports: HashSet<u16> = targets.iter().map(|target| target.to.port()).collect();
+        assert_eq!((targets.len(), ports.len()), (2000, 2000));
         assert!(ports.iter().all(|&port| port >= 1024));
-        assert!(shots.iter().all(|shot| shot.via == Via::Socket(0)));
+        assert!(targets.iter().all(|target| target.via == Via::Socket(0)));
     }
 
     #[test]
@@ -200,8 +200,8 @@ mod tests {
             },
             ..Share::NOTHING
         };
-        let shots = of(&share, Some(5));
-        let seen: Vec<_> = shots.iter().map(|s| (s.via, s.to.port())).collect();
+        let targets = of(&share, Some(5));
+        let seen: Vec<_> = targets.iter().map(|s| (s.via, s.to.port())).collect();
         assert_eq!(
             seen,
             [(5, 3), (5, 1), (6, 3), (6, 1)].map(|(socket, port)| (Via::Socket(socket), port)),
@@ -212,15 +212,15 @@ mod tests {
 
     #[test]
     fn the_rate_is_kept() {
-        let shot = Shot {
+        let target = Target {
             via: Via::Socket(0),
             to: "203.0.113.33:1".parse().unwrap(),
         };
         let start = Instant::now();
-        let mut volley = Volley::new(vec![shot; 400], start, 200, None);
-        assert_eq!(volley.end() - start, Duration::from_secs(2));
+        let mut burst = Burst::new(vec![target; 400], start, 200, None);
+        assert_eq!(burst.end() - start, Duration::from_secs(2));
         let half = start + Duration::from_millis(999);
-        assert_eq!(std::iter::from_fn(|| volley.due(half)).count(), 200);
-        assert_eq!(volley.next(), Some(start + Duration::from_secs(1)));
+        assert_eq!(std::iter::from_fn(|| burst.due(half)).count(), 200);
+        assert_eq!(burst.next(), Some(start + Duration::from_secs(1)));
     }
 }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::burst::{Burst, Target};
 use super::pair::Path;
-use super::volley::{Shot, Volley};
 use nat::plan::Role;
 use session::seal::Keys;
 
@@ -26,7 +26,7 @@ pub struct Config {
     /// How long full-TTL probes to the reflexive address are held.
     pub hold: Duration,
     /// What leads through a relay, ours or the peer's.
-    pub relayed: Vec<Shot>,
+    pub relayed: Vec<Target>,
     /// From when on those are tried.
     pub relay_from: Instant,
     /// No direct path is to be looked for.
@@ -34,10 +34,10 @@ pub struct Config {
     /// A direct path is worth waiting for when there is a relayed one.
     pub hopeful: bool,
     /// Packets to ports that are guessed, beside the plain probes.
-    pub volley: Option<Volley>,
-    /// When the last packet of such a volley leaves, ours or the peer's.
-    pub volleys_end: Option<Instant>,
-    /// When to give up at the latest; volleys are waited for all the same.
+    pub burst: Option<Burst>,
+    /// When the last packet of such a burst leaves, ours or the peer's.
+    pub bursts_end: Option<Instant>,
+    /// When to give up at the latest; bursts are waited for all the same.
     pub deadline: Instant,
     /// Random.
     pub seed: [u8; 32],
