@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use capture::Seen;
+use cli::cause::Explained;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy};
+use peer_proto::cause::Cause;
 use peer_proto::punch::{Measured, Path, Throughput};
-use peer_proto::verdict::Cause;
 use serde_json::{Value, json};
 
 use crate::plan;
@@ -89,7 +90,7 @@ impl Report {
                 report["remote"] = json!(path.remote);
                 report["rtt_ms"] = json!(path.rtt.map(ms));
             }
-            Outcome::Failed(cause) => report["cause"] = json!(cause),
+            Outcome::Failed(cause) => report["cause"] = json!(Explained(cause)),
         }
         if let Some(trace) = trace {
             report["trace"] = json!(trace);
@@ -145,11 +146,12 @@ impl Report {
                 self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
-                "failed: {} does not reach {peer}, after {} ms and {}: {}: {cause}.",
+                "failed: {} does not reach {peer}, after {} ms and {}: {}: {}.",
                 self.name,
                 ms(self.elapsed),
                 self.tried(),
                 cause.code(),
+                Explained(cause),
             ),
         }
     }

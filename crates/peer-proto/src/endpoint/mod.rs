@@ -37,13 +37,13 @@ use self::relaying::Relaying;
 use self::start::{is_harmless, plan_of};
 use self::transaction::BindingTransaction;
 use crate::candidate::{Candidates, Tcp};
+use crate::cause::Cause;
 use crate::client::{self, Client, Introduced, Invitation};
 use crate::punch::{
     self, Agent, Burst, Measured, Meter, Path, Target,
     schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT},
 };
 use crate::relay;
-use crate::verdict::Cause;
 use nat::plan::{self, Limits, Plan, Ports, Role, Side, Strategy};
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit, Via};
 use session::credentials::Credentials;

@@ -8,8 +8,8 @@ use rand_chacha::rand_core::RngCore;
 
 use super::{Endpoint, Event};
 use crate::candidate::{Candidates, Tcp};
+use crate::cause::{Cause, Who};
 use crate::tcp::{Config, Observed};
-use crate::verdict::Cause;
 use nat::plan::Role;
 use nat::plan::{Plan, Strategy};
 use session::identity::PublicKey;
@@ -76,7 +76,10 @@ impl Endpoint {
         let (Some(ours), Some(theirs)) = (self.tcp.clone(), theirs.tcp) else {
             let cause = Cause::TransportMismatch {
                 peer: peer.clone(),
-                ours: self.tcp.is_some(),
+                tcp: match self.tcp {
+                    Some(_) => Who::We,
+                    None => Who::Peer,
+                },
             };
             return self.events.push_back(Event::Failed { peer, cause });
         };

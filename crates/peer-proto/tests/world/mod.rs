@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use nat::plan::{Limits, Side};
+use peer_proto::cause::Cause;
 use peer_proto::client;
 use peer_proto::endpoint::{Config, Endpoint, Event, Wish};
 use peer_proto::punch::Path;
 use peer_proto::relay;
-use peer_proto::verdict::Cause;
 use rendezvous_proto::server;
 use sansio::{Input, Protocol, Transmit};
 use session::identity::Identity;

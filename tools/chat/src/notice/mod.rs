@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nat::plan::Role;
+use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
-use peer_proto::verdict::Cause;
 use session::identity::PublicKey;
 
 /// Something to tell.
