@@ -70,8 +70,13 @@ pub enum Event {
     /// The server has a second address, of which this is the one that differs
     /// in both address and port.
     OtherAddress(SocketAddr),
-    /// We are registered, and seen at this address. Told again when it changes.
-    Registered(SocketAddr),
+    /// We are registered. Told again when the address changes.
+    Registered {
+        /// Where the server sees us.
+        mapped: SocketAddr,
+        /// Where it saw us before.
+        before: Option<SocketAddr>,
+    },
     /// What opens the server's relay; `None` where it has none.
     Granted(Option<Credentials>),
     /// The server refused for good: another key owns the name, say.
@@ -445,9 +450,9 @@ impl Client {
             (Class::Success, Some(mapped), _) => {
                 self.refresh_at = Some(now + REFRESH);
                 self.granted(now, message);
-                if self.mapped != Some(mapped) {
-                    self.mapped = Some(mapped);
-                    self.events.push_back(Event::Registered(mapped));
+                let before = self.mapped.replace(mapped);
+                if before != Some(mapped) {
+                    self.events.push_back(Event::Registered { mapped, before });
                 }
                 self.ask(now);
             }

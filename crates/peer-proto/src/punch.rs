@@ -17,7 +17,7 @@ pub mod schedule;
 mod types;
 
 pub use agent::Agent;
-pub use burst::{Burst, Outgoing, Target, targets};
+pub use burst::{Burst, targets};
 pub use meter::{Measured, Meter, Throughput};
 pub use pair::Path;
-pub use types::{Config, Event, Observed};
+pub use types::{Config, Event, Observed, Outgoing, Target};

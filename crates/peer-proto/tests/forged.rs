@@ -26,7 +26,7 @@ fn a_wrong_mac_is_dropped_and_counted() {
         relayed: Vec::new(),
         relay_from: now,
         relay_only: false,
-        hopeful: true,
+        direct_expected: true,
         burst: None,
         bursts_end: None,
         deadline: now + Duration::from_secs(10),

@@ -1,59 +1,70 @@
-//! What an endpoint is told, and what it tells.
+//! What an endpoint starts from, and what it tells.
 
-use super::*;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-/// What an endpoint is told when it starts.
+use super::relaying::Wish;
+use crate::candidate::Tcp;
+use crate::cause::Cause;
+use crate::punch::{Measured, Path};
+use crate::{client, relay};
+use nat::plan::{Plan, Role};
+use session::identity::PublicKey;
+
+/// What an endpoint starts from.
 #[derive(Debug)]
 pub struct Config {
-    /// Server, name, key.
+    /// The server, our name, our key.
     pub client: client::Config,
-    /// Own addresses, to be told to peers. Empty for privacy.
+    /// Our own addresses, to be told to peers. Empty for privacy.
     pub hosts: Vec<SocketAddr>,
-    /// Whether to probe what peers tell of theirs.
+    /// Whether to probe the host candidates of peers.
     pub lan: bool,
-    /// Whom to reach, and who alone is answered; `None` waits for whoever
-    /// asks, until [`Endpoint::call`].
+    /// The peer to reach, which is then the only one that is answered. `None`
+    /// answers everybody, and waits until [`Endpoint::call`](super::Endpoint::call).
     pub peer: Option<String>,
-    /// Attempts at once, at most: one with each peer.
+    /// Attempts at the same time, at most; one with each peer.
     pub most_attempts: usize,
-    /// Keys known for names. Another key for a known name is refused.
+    /// The keys that are known for names. Another key for a known name is refused.
     pub known: HashMap<String, PublicKey>,
-    /// TTL of openers; `None` sends none.
+    /// TTL of openers: the number of own NATs in a row, plus 1. `None` sends no
+    /// openers.
     pub opener_ttl: Option<u8>,
     /// Our NAT is being measured: nobody is called or answered before
-    /// [`Endpoint::describe`].
+    /// [`Endpoint::describe`](super::Endpoint::describe).
     pub measuring: bool,
     /// Whether to use a relay: the server's, unless `turn` names another.
     pub relay: Wish,
-    /// Another TURN server, to be used in place of the rendezvous. The peer
-    /// has to know it, too: it is sent to only if both name it.
+    /// A TURN server to use in place of the rendezvous. The peer has to know it,
+    /// too: only addresses at a relay that both know are sent to.
     pub turn: Option<relay::Config>,
     /// How long one attempt may take, beside what its plan takes.
     pub attempt: Duration,
-    /// Where we are reached by TCP, if that and nothing else is wanted. Attempts
-    /// are the hands' then: see [`Endpoint::poll_tcp`].
+    /// Where we are reached by TCP, if TCP and nothing else is wanted. The driver
+    /// makes the attempts then: see [`Endpoint::poll_tcp`](super::Endpoint::poll_tcp).
     pub tcp: Option<Tcp>,
 }
 
-/// What an endpoint learns.
+/// What an endpoint tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Registered, and seen at this address.
+    /// We are registered, and seen at this address.
     Registered(SocketAddr),
     /// The server refused for good, with this error code of [`stun::code`].
     Refused(u16),
-    /// No answer from the server for three seconds.
+    /// The server has not answered for three seconds. We go on asking.
     ServerSilent,
     /// The peer is not there yet. We go on asking.
     PeerUnavailable {
-        /// The name.
+        /// The peer's name.
         peer: String,
         /// The server's error code.
         code: u16,
     },
     /// The peer's key is not the known one. Nothing was sealed to it.
     KeyChanged {
-        /// The name.
+        /// The peer's name.
         peer: String,
         /// The key that is known.
         known: PublicKey,
@@ -64,35 +75,36 @@ pub enum Event {
     Introduced {
         /// The peer's name.
         peer: String,
-        /// Its key.
+        /// The peer's key.
         key: PublicKey,
-        /// Where the server sees it.
+        /// Where the server sees the peer.
         address: SocketAddr,
-        /// Who asked.
+        /// Which side we are.
         role: Role,
-        /// How it will be tried.
+        /// What both sides do.
         plan: Plan,
     },
-    /// There is a path. Go on until [`Event::Finished`].
+    /// There is a path. Keep driving until [`Event::Finished`].
     Connected {
         /// The peer's name.
         peer: String,
-        /// Where it is.
+        /// The path.
         path: Path,
     },
-    /// The peer knows too.
+    /// The peer knows of the path, too.
     Finished {
         /// The peer's name.
         peer: String,
     },
-    /// What the path is worth, after [`Endpoint::measure`].
+    /// The quality of the path, after
+    /// [`Endpoint::measure`](super::Endpoint::measure).
     Measured {
         /// The peer's name.
         peer: String,
-        /// The figures.
+        /// The result.
         measured: Measured,
     },
-    /// There is none, and this is why.
+    /// The attempt has ended without a path.
     Failed {
         /// The peer's name.
         peer: String,

@@ -1,39 +1,21 @@
-//! Many packets towards ports that are guessed, at a bounded rate.
+//! A burst: many packets to ports of the peer that are guessed, at a bounded
+//! rate.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::RngCore;
 use stun::Transaction;
 
+use super::types::Target;
 use nat::plan::{Aim, Share};
 use sansio::{SocketId, Via};
 
-/// One packet of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// From which socket, or through our relay.
-    pub via: Via,
-    /// Where to.
-    pub to: SocketAddr,
-}
-
-/// A datagram that an attempt or a measurement sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Which way it leaves, and where to.
-    pub to: Target,
-    /// IP time to live; `None` is the system's default.
-    pub ttl: Option<u8>,
-    /// The UDP payload.
-    pub payload: Vec<u8>,
-}
-
-/// One that has left.
+/// A packet of the burst that has left.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fired {
+pub(super) struct Guess {
     target: Target,
     pub(super) at: Instant,
     /// Counted from 1.
@@ -46,14 +28,15 @@ pub struct Burst {
     targets: Vec<Target>,
     start: Instant,
     pps: u32,
-    /// With this TTL, if not the system's.
+    /// IP time to live; `None` is the system's default.
     pub(super) ttl: Option<u8>,
     next: usize,
-    sent: HashMap<Transaction, Fired>,
+    sent: BTreeMap<Transaction, Guess>,
 }
 
 impl Burst {
-    /// Those targets from `start` on, so many a second.
+    /// One packet to each target in turn, from `start` on, `pps` packets a
+    /// second.
     pub fn new(targets: Vec<Target>, start: Instant, pps: u32, ttl: Option<u8>) -> Self {
         Self {
             targets,
@@ -61,11 +44,11 @@ impl Burst {
             pps: pps.max(1),
             ttl,
             next: 0,
-            sent: HashMap::new(),
+            sent: BTreeMap::new(),
         }
     }
 
-    /// When the last one leaves.
+    /// When the last packet leaves.
     pub fn end(&self) -> Instant {
         self.at(self.targets.len())
     }
@@ -74,12 +57,12 @@ impl Burst {
         self.start + Duration::from_secs_f64(number as f64 / f64::from(self.pps))
     }
 
-    /// When the next one leaves, if there is one.
+    /// When the next packet leaves; `None` after the last.
     pub(super) fn next(&self) -> Option<Instant> {
         (self.next < self.targets.len()).then(|| self.at(self.next))
     }
 
-    /// The next one that is due.
+    /// The next target, if its time has come.
     pub(super) fn due(&mut self, now: Instant) -> Option<Target> {
         let at = self.next()?;
         (at <= now).then(|| {
@@ -88,31 +71,34 @@ impl Burst {
         })
     }
 
+    /// The packet to the target that was due last has left.
     pub(super) fn note_sent(&mut self, now: Instant, transaction: Transaction, target: Target) {
         let number = self.next as u32;
-        let fired = Fired {
+        let guess = Guess {
             target,
             at: now,
             number,
         };
-        self.sent.insert(transaction, fired);
+        self.sent.insert(transaction, guess);
     }
 
-    /// Which target went there, counted from 1.
+    /// The number of the first packet that went to this target.
     pub(super) fn number(&self, to: Target) -> Option<u32> {
-        let mut fired = self.sent.values().filter(|fired| fired.target == to);
-        fired.next().map(|fired| fired.number)
+        let sent = self.sent.values().filter(|guess| guess.target == to);
+        sent.map(|guess| guess.number).min()
     }
 
-    /// The target that an answer is to, if it comes from where that went.
-    pub(super) fn answered(&self, transaction: Transaction, from: Target) -> Option<Fired> {
-        let fired = self.sent.get(&transaction)?;
-        (fired.target == from).then_some(*fired)
+    /// The packet that was answered, if the answer comes from its target.
+    pub(super) fn answered(&self, transaction: Transaction, from: Target) -> Option<Guess> {
+        let guess = self.sent.get(&transaction)?;
+        (guess.target == from).then_some(*guess)
     }
 }
 
-/// The targets of a share: from sockets numbered from `first` on, at a peer that
-/// the rendezvous sees at `peer`, and whose last known new mapping was `base`.
+/// The targets of a share, in the order in which they are sent to: from the
+/// sockets numbered from `first` on, to the ports of the share at the IP address
+/// of `peer`, where the rendezvous sees the peer. `base` is the port of the
+/// peer's last mapping.
 pub fn targets(
     share: &Share,
     peer: SocketAddr,
@@ -120,9 +106,9 @@ pub fn targets(
     first: SocketId,
     rng: &mut ChaCha20Rng,
 ) -> Vec<Target> {
-    let sockets: Vec<SocketId> = match share.sockets {
-        0 => vec![0],
-        count => (first..first + count as usize).collect(),
+    let sockets = match share.sockets {
+        0 => 0..1,
+        count => first..first + count as usize,
     };
     let mut targets = Vec::with_capacity(share.packets() as usize);
     for socket in sockets {
@@ -146,15 +132,8 @@ fn ports(share: &Share, known: u16, base: Option<u16>, rng: &mut ChaCha20Rng) ->
             ports.filter(|&port| port > 0).take(each).collect()
         }
         Aim::Within { low, high } => {
-            // A shuffle that stops when there are enough (Fisher and Yates).
             let mut ports: Vec<u16> = (low..=high).collect();
-            let each = each.min(ports.len());
-            for n in 0..each {
-                let rest = (ports.len() - n) as u64;
-                ports.swap(n, n + (rng.next_u64() % rest) as usize);
-            }
-            ports.truncate(each);
-            ports
+            ports.partial_shuffle(rng, each).0.to_vec()
         }
     }
 }
@@ -189,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_sockets_and_ports_ahead() {
+    fn each_socket_sends_to_every_port_ahead_that_exists() {
         let share = Share {
             sockets: 2,
             each: 3,
@@ -211,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_kept() {
+    fn packets_leave_at_the_given_rate() {
         let target = Target {
             via: Via::Socket(0),
             to: "203.0.113.33:1".parse().unwrap(),
@@ -222,5 +201,26 @@ mod tests {
         let half = start + Duration::from_millis(999);
         assert_eq!(std::iter::from_fn(|| burst.due(half)).count(), 200);
         assert_eq!(burst.next(), Some(start + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_target_that_was_sent_to_twice_has_the_first_number() {
+        let share = Share {
+            sockets: 64,
+            each: 1,
+            rounds: 3,
+            ..Share::NOTHING
+        };
+        let targets = of(&share, None);
+        let now = Instant::now();
+        let mut burst = Burst::new(targets.clone(), now, 1_000_000, None);
+        let later = now + Duration::from_secs(1);
+        // Ids that are not in the order in which they are used.
+        for n in (0u8..192).rev() {
+            let target = burst.due(later).unwrap();
+            burst.note_sent(later, [n; 12], target);
+        }
+        let numbers = targets[..64].iter().map(|&target| burst.number(target));
+        assert_eq!(Vec::from_iter(numbers), Vec::from_iter((1..=64).map(Some)));
     }
 }

@@ -1,19 +1,20 @@
 //! The pairs of one attempt (RFC 8445 §6.1.2): the addresses that the peer has
-//! told, and those that it was seen at.
+//! told, and those that its packets came from.
 
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
-use super::burst::{Burst, Target};
+use super::burst::Burst;
 use super::pair::Pair;
-use super::types::Config;
+use super::types::{Config, Target};
 use sansio::Via;
 
-/// Addresses that the peer was seen at without having told them.
+/// Addresses that the peer's packets came from and that it has not told, at most
+/// (RFC 8445: peer-reflexive candidates).
 const MOST_PEER_REFLEXIVE: usize = 8;
 
-/// A pair keeps its number.
+/// The pairs. A pair keeps its number.
 #[derive(Debug)]
 pub(super) struct Checklist {
     pairs: Vec<Pair>,
@@ -21,8 +22,8 @@ pub(super) struct Checklist {
 }
 
 impl Checklist {
-    /// Those that were told; the reflexive address is the first, unless nothing
-    /// but a relay is wanted.
+    /// The pairs of the addresses that were told. The reflexive address is the
+    /// first, unless only the relay is to be used.
     pub(super) fn new(config: &Config, now: Instant) -> Self {
         let mut pairs = Vec::new();
         let direct = |to| Target {
@@ -48,8 +49,8 @@ impl Checklist {
         self.pairs.len()
     }
 
-    /// The pair of an authentic packet's source, made anew if it is a new one
-    /// (RFC 8445 §7.3.1.3: a peer-reflexive candidate).
+    /// The pair that an authentic packet came from. A new source becomes a new
+    /// pair (RFC 8445 §7.3.1.3); `None` if there are too many of them.
     pub(super) fn pair_of(
         &mut self,
         now: Instant,
@@ -63,43 +64,46 @@ impl Checklist {
         if self.peer_reflexive == MOST_PEER_REFLEXIVE {
             return None;
         }
+        tracing::debug!(?from, "the peer is seen at an address that it has not told");
         self.peer_reflexive += 1;
         let mut pair = match from.via {
             Via::Relay => Pair::relayed(from, now),
             Via::Socket(_) => Pair::new(from, now),
         };
-        // A guess may have hit and been too early, and the peer's own packet
-        // have come back through the hole that it made.
+        // A guess may have hit before the peer's NAT let it in; then the peer's
+        // own packet comes through the hole that the guess has made.
+
         pair.guess = burst.and_then(|burst| burst.number(from));
         self.pairs.push(pair);
         Some(self.pairs.len() - 1)
     }
 
-    /// Does it come through a relay, ours or the peer's?
+    /// Whether what comes from there comes through a relay, ours or the peer's.
     pub(super) fn is_relayed(&self, from: Target) -> bool {
         let mut known = self.pairs.iter();
         from.via == Via::Relay || known.any(|pair| pair.relayed && pair.target == from)
     }
 
-    /// Whether the peer, and not anybody on our own network, would be there.
+    /// Whether this address is the peer's. An address on a private network is not:
+    /// here, it may belong to another host.
     pub(super) fn is_peers(&self, to: SocketAddr) -> bool {
         self.pairs
             .iter()
             .any(|pair| pair.target.to == to && !pair.lan)
     }
 
-    /// The peer came through, and not by a relay.
+    /// Whether the peer was heard, other than through a relay.
     pub(super) fn is_heard(&self) -> bool {
         self.pairs.iter().any(|pair| pair.heard && !pair.relayed)
     }
 
-    /// There is a path.
+    /// Whether there is a path.
     pub(super) fn is_proved(&self) -> bool {
         self.pairs.iter().any(|pair| pair.proved.is_some())
     }
 
-    /// The best path: direct before relayed, a LAN's before others, the one
-    /// with the shortest round trip.
+    /// The best path: direct before relayed, then LAN before others, then the
+    /// shortest round trip.
     pub(super) fn best(&self) -> Option<usize> {
         let pairs = self.pairs.iter().enumerate();
         let proved = pairs.filter(|(_, pair)| pair.proved.is_some());
@@ -107,7 +111,7 @@ impl Checklist {
         best.map(|(index, _)| index)
     }
 
-    /// When the schedule of any pair has its next probe.
+    /// When the next probe of any pair is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.pairs.iter().filter_map(Pair::next).min()
     }

@@ -1,5 +1,5 @@
-//! What one side of an attempt sends: every message says of which attempt it
-//! is and carries a MAC, and waits here for the hands.
+//! The messages of one side of an attempt, until they are sent: each names its
+//! attempt and carries a MAC.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Builder, Message, Method, Transaction};
 
-use super::burst::{Outgoing, Target};
+use super::types::{Outgoing, Target};
 use session::seal::Keys;
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Outbox {
         &self.keys
     }
 
-    /// Asks; the answer will have this transaction id.
+    /// A request; its answer will have this transaction id.
     pub(super) fn request(
         &mut self,
         to: Target,
@@ -43,13 +43,14 @@ impl Outbox {
         transaction
     }
 
-    /// Says what needs no answer.
+    /// An indication: it is not answered.
     pub(super) fn indicate(&mut self, to: Target, fill: impl FnOnce(Builder) -> Builder) {
         let transaction = self.transaction();
         let indication = Builder::indication(Method::Probe, transaction);
         self.push(to, None, indication, fill);
     }
 
+    /// The answer to a request.
     pub(super) fn answer(
         &mut self,
         to: Target,
@@ -59,7 +60,7 @@ impl Outbox {
         self.push(to, None, Builder::success(request), fill);
     }
 
-    /// The next datagram to send.
+    /// The next packet to send.
     pub(super) fn pop(&mut self) -> Option<Outgoing> {
         self.transmits.pop_front()
     }
