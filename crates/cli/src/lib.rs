@@ -1,6 +1,8 @@
 //! What every tool needs at its edges.
 
 #[cfg(feature = "peer")]
+pub mod cause;
+#[cfg(feature = "peer")]
 pub mod home;
 #[cfg(feature = "peer")]
 pub mod settings;

@@ -20,9 +20,10 @@ use net::gateway::Lease;
 use net::host;
 use net::session::{Session, Traffic};
 use net::udp::Udp;
+use peer_proto::cause::Cause;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::{Measured, Path};
-use peer_proto::verdict::Cause;
+use sansio::Via;
 use session::identity::fingerprint;
 use stun::code;
 
@@ -126,11 +127,13 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         peer: attempt.peer.clone(),
         local: match outcome {
             _ if args.tcp => attempt.by_tcp.as_ref().map_or(local, ByTcp::local),
-            Outcome::Connected(path) if path.relayed => local,
-            Outcome::Connected(path) => {
-                host::local_address(path.remote, attempt.session.port(path.socket))
-            }
-            Outcome::Failed(_) => local,
+            Outcome::Connected(Path {
+                via: Via::Socket(socket),
+                relayed: false,
+                remote,
+                ..
+            }) => host::local_address(remote, attempt.session.port(socket)),
+            _ => local,
         },
         mapped: match &attempt.by_tcp {
             Some(by_tcp) => by_tcp.told().mapped,

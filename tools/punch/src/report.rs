@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use capture::Seen;
+use cli::cause::Explained;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy};
-use peer_proto::punch::{self, Burst, Measured};
-use peer_proto::verdict::Cause;
+use peer_proto::cause::Cause;
+use peer_proto::punch::{self, Measured, Throughput};
 use serde_json::{Value, json};
 
 use crate::plan;
@@ -101,7 +102,7 @@ impl Report {
                 report["remote"] = json!(path.remote);
                 report["rtt_ms"] = json!(path.rtt.map(ms));
             }
-            Outcome::Failed(cause) => report["cause"] = json!(cause),
+            Outcome::Failed(cause) => report["cause"] = json!(Explained(cause)),
         }
         if let Some(trace) = trace {
             report["trace"] = json!(trace);
@@ -157,11 +158,12 @@ impl Report {
                 self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
-                "failed: {} does not reach {peer}, after {} ms and {}: {}: {cause}.",
+                "failed: {} does not reach {peer}, after {} ms and {}: {}: {}.",
                 self.name,
                 ms(self.elapsed),
                 self.tried(),
                 cause.code(),
+                Explained(cause),
             ),
         }
     }
@@ -177,7 +179,7 @@ pub fn worth(measured: &Measured) -> String {
     let Some(rtt) = measured.rtt else {
         return " The peer did not take part in measuring the path.".into();
     };
-    let rate = |burst: Option<Burst>| {
+    let rate = |burst: Option<Throughput>| {
         let rate = burst.and_then(|burst| burst.mbit_s);
         rate.map_or("?".into(), |rate| format!("{rate:.0}"))
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cli::cause::Explained;
 use nat::plan::Role;
 use nat::plan::{Limits, Side};
 use net::session::Traffic;
@@ -139,9 +140,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     );
                 }
                 Event::Failed { cause, .. } => {
-                    self.say(json!({"event": "failed", "cause": cause}), || {
-                        cause.to_string()
-                    });
+                    self.say(
+                        json!({"event": "failed", "cause": Explained(&cause)}),
+                        || Explained(&cause).to_string(),
+                    );
                     last = (Outcome::Failed(cause), Instant::now());
                     if calls {
                         self.session.endpoint_mut().call(Instant::now(), &peer);
