@@ -2,6 +2,8 @@
 
 #[cfg(feature = "peer")]
 pub mod home;
+#[cfg(feature = "log")]
+pub mod log;
 #[cfg(feature = "peer")]
 pub mod settings;
 #[cfg(feature = "signals")]

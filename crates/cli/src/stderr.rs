@@ -12,6 +12,22 @@ pub fn line(text: impl Display) {
     write(&mut std::io::stderr(), &text);
 }
 
+/// A writer for those that write lines themselves: what is written at once
+/// goes out in one piece, and it never fails.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// All of it at once: stderr has no buffer, and pieces would go separately.
 fn write(out: &mut impl Write, text: &impl Display) {
     let _ = out.write_all(format!("{text}\n").as_bytes());
