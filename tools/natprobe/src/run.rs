@@ -117,21 +117,18 @@ async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Resu
         }
     }
     if let (true, Some(longest)) = (translates, job.lifetime) {
-        let mut lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
-        measure(s1, &mut lifetime).await?;
-        report.lifetime = lifetime.report();
+        let lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
+        report.lifetime = measure(s1, lifetime).await?.report();
     }
     if job.path && report.verdict == Verdict::Measured {
         let outer = report.mapped.first().copied().filter(|_| translates);
         let other = report.other_address.filter(|_| stable);
-        let mut path = Path::new(Instant::now(), s1, other, outer, seed()?);
-        measure(s1, &mut path).await?;
-        report.path = path.report();
+        let path = Path::new(Instant::now(), s1, other, outer, seed()?);
+        report.path = measure(s1, path).await?.report();
     }
     if job.hairpin && translates && stable {
-        let mut hairpin = Hairpin::new(Instant::now(), s1, seed()?);
-        measure(s1, &mut hairpin).await?;
-        report.hairpin = hairpin.report();
+        let hairpin = Hairpin::new(Instant::now(), s1, seed()?);
+        report.hairpin = measure(s1, hairpin).await?.report();
     }
     report.elapsed_ms += start.elapsed().as_micros() as f64 / 1000.0;
     Ok(())

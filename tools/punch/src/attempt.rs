@@ -15,9 +15,10 @@ use cli::settings::Settings;
 use cli::signals::Signals;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan};
+use net::drive::Traffic;
+use net::endpoint::EndpointDriver;
 use net::gateway::Lease;
 use net::host;
-use net::session::{Session, Traffic};
 use net::udp::Udp;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::{Measured, Path};
@@ -57,10 +58,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = settings(args).await?;
     // Another of this name would take it over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
-    let any = match settings.server {
-        SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
-        SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
-    };
+    let any = SocketAddr::new(host::wildcard(settings.server), args.port);
     let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
     let local = host::local_address(settings.server, udp.local_addr().port());
     let trace = args
@@ -84,7 +82,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             trace.witness(traffic);
         }
     };
-    let session = Session::new(udp, endpoint, settings.server, witness)
+    let session = EndpointDriver::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no way to {}", settings.server))?;
     // Only now is there something to give back.
     let signals = Signals::watch().context("cannot wait for signals")?;
@@ -156,7 +154,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
 pub struct Attempt<'a, W> {
     settings: &'a Settings,
     pub args: &'a Args,
-    pub session: Session<W>,
+    pub session: EndpointDriver<W>,
     pub start: Instant,
     limits: Limits,
     pub known: Option<Nat>,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use nat::plan::Role;
 use nat::plan::{Limits, Side};
-use net::session::Traffic;
+use net::drive::Traffic;
 use peer_proto::endpoint::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
