@@ -21,7 +21,7 @@ use nix::fcntl::{Flock, FlockArg};
 use session::identity::{Identity, PublicKey};
 use session::name::valid_name;
 
-use crate::settings::Said;
+use crate::options::Options;
 
 /// Why something could not be remembered or recalled.
 #[derive(Debug, thiserror::Error)]
@@ -92,14 +92,14 @@ impl Home {
         Home { path: path.into() }
     }
 
-    /// What `config.toml` says; nothing if there is none.
+    /// The options in `config.toml`; none if there is no such file.
     ///
     /// # Errors
-    /// When it is there and cannot be read or understood.
-    pub fn settings(&self) -> Result<Said, HomeError> {
+    /// When the file exists and cannot be read, or is malformed.
+    pub fn options(&self) -> Result<Options, HomeError> {
         let path = self.path.join("config.toml");
         let Some(text) = read(&path)? else {
-            return Ok(Said::default());
+            return Ok(Options::default());
         };
         toml::from_str(&text).map_err(|error| HomeError::Malformed {
             path,
@@ -383,7 +383,7 @@ mod tests {
         use std::error::Error;
         let home = home("once");
         fs::create_dir_all(home.path.join("config.toml")).unwrap();
-        let error = home.settings().unwrap_err();
+        let error = home.options().unwrap_err();
         let path = home.path.join("config.toml");
         let wanted = format!("{}: Is a directory (os error 21)", path.display());
         assert_eq!(error.to_string(), wanted);
@@ -394,13 +394,13 @@ mod tests {
     #[test]
     fn settings_are_read_and_typing_errors_found() {
         let home = home("settings");
-        assert_eq!(home.settings().unwrap(), Said::default());
+        assert_eq!(home.options().unwrap(), Options::default());
         fs::create_dir_all(&home.path).unwrap();
         let file = home.path.join("config.toml");
         fs::write(&file, "server = \"203.0.113.1\"\nname = \"alice\"\n").unwrap();
-        assert_eq!(home.settings().unwrap().name.as_deref(), Some("alice"));
+        assert_eq!(home.options().unwrap().name.as_deref(), Some("alice"));
         fs::write(&file, "sever = \"203.0.113.1\"\n").unwrap();
-        assert!(home.settings().unwrap_err().to_string().contains("sever"));
+        assert!(home.options().unwrap_err().to_string().contains("sever"));
         fs::remove_dir_all(home.path).unwrap();
     }
 }

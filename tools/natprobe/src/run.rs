@@ -2,16 +2,16 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
-use std::path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
+use cli::report::StoredReport;
 use discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
 use nat::Dependence;
 use nat::oracle::expected;
-use nat::plan::{Limits, Side, between};
+use nat::plan::{Limits, between};
 use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
 
@@ -134,13 +134,6 @@ async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Resu
     Ok(())
 }
 
-/// Another host's report.
-fn read(path: &path::Path) -> anyhow::Result<Side> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("reading the report {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no report", path.display()))
-}
-
 /// The JSON object: the report, and what was asked for besides.
 #[derive(serde::Serialize)]
 struct Page<'a> {
@@ -159,7 +152,7 @@ fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
     let against = match &job.against {
         Some(other) => {
             let ours = report.side(Limits::POLITE);
-            let theirs = read(other)?;
+            let theirs = StoredReport::read(other)?.side;
             let why = expected(&ours.behaviour, &theirs.behaviour).why;
             Some((between(&ours, &theirs), why))
         }

@@ -11,10 +11,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cli::report::StoredReport;
 use cli::settings::Settings;
 use cli::signals::Signals;
 use nat::plan::Role;
-use nat::plan::{Limits, Plan};
+use nat::plan::{Limits, Plan, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
 use net::gateway::Lease;
@@ -30,7 +31,6 @@ use crate::args::Args;
 use crate::plan::announced;
 use crate::prepare::{config, measure, measures, settings, turn_server};
 use crate::report::{Outcome, Report};
-use crate::stay::{Nat, nat};
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
 
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let limits = args.limits()?;
-    let known = args.nat.as_deref().map(nat).transpose()?;
+    let known = args.nat.as_deref().map(StoredReport::read).transpose()?;
     let settings = settings(args).await?;
     // Another of this name would take it over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
@@ -157,7 +157,7 @@ pub struct Attempt<'a, W> {
     pub session: EndpointDriver<W>,
     pub start: Instant,
     limits: Limits,
-    pub known: Option<Nat>,
+    pub known: Option<StoredReport>,
     /// A port of our router, if it gives us one.
     pub lease: Option<Lease>,
     introduced: Option<Instant>,
@@ -177,7 +177,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         };
         let give_up = patience.map(|patience| self.start + patience);
         let mut connected: Option<(Path, Instant)> = None;
-        let known = self.known.as_ref().map(|nat| nat.side(self.limits));
+        let known = self.known.map(|report| Side {
+            limits: self.limits,
+            ..report.side
+        });
         let mut measuring = measures(self.args);
         let (server, limits) = (self.settings.server, self.limits);
         let mut measured = std::pin::pin!(async {
