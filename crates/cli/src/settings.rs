@@ -23,13 +23,13 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 pub enum SettingsError {
     /// No rendezvous is given.
     #[error(
-        "which rendezvous? Give --server HOST, set PINHOLE_SERVER, \
+        "no rendezvous is given: use --server HOST, set PINHOLE_SERVER, \
          or write server = \"HOST\" in config.toml"
     )]
     NoServer,
     /// No name is given.
     #[error(
-        "under which name? Give --name NAME, set PINHOLE_NAME, \
+        "no name is given: use --name NAME, set PINHOLE_NAME, \
          or write name = \"NAME\" in config.toml"
     )]
     NoName,
@@ -181,8 +181,8 @@ mod tests {
     #[tokio::test]
     async fn an_option_that_is_missing_or_not_valid_is_named() {
         for (server, name, peer, problem) in [
-            ("", "", None, "which rendezvous?"),
-            ("127.0.0.1", "", None, "under which name?"),
+            ("", "", None, "no rendezvous is given"),
+            ("127.0.0.1", "", None, "no name is given"),
             (
                 "127.0.0.1",
                 "alice",
@@ -190,7 +190,7 @@ mod tests {
                 "\"a b\" cannot be a name",
             ),
             ("127.0.0.1", "alice", Some("alice"), "alice is our own name"),
-            ("", "alice", Some("alice"), "which rendezvous?"),
+            ("", "alice", Some("alice"), "no rendezvous is given"),
             (
                 "0.0.0.0",
                 "alice",

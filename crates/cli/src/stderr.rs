@@ -1,13 +1,13 @@
 //! The tools' log: whole lines on stderr.
 //!
-//! `eprintln!` is not used, which clippy sees to: it panics where stderr
-//! cannot be written (a reader that has gone, a full disk), and it writes a
-//! line in pieces, between which other threads' output gets.
+//! `eprintln!` is not used, and clippy refuses it: it panics where stderr cannot
+//! be written (the reader has gone, the disk is full), and it writes a line in
+//! pieces, between which the output of other threads can get.
 
 use std::fmt::Display;
 use std::io::Write;
 
-/// Writes one line to stderr. Nobody may be reading: no tool is there for that.
+/// Writes one line to stderr. It is not an error if nobody reads it.
 pub fn line(text: impl Display) {
     write(&mut std::io::stderr(), &text);
 }
@@ -39,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written, call by call; nothing can be if it is full.
+    /// What was written, call by call; if it is full, nothing can be written.
     #[derive(Default)]
     struct Sink {
         calls: Vec<Vec<u8>>,
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_no_reason_to_end() {
+    fn a_line_that_cannot_be_written_does_not_end_the_tool() {
         let full = true;
         let mut sink = Sink {
             full,
