@@ -12,13 +12,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cli::report::StoredReport;
 use cli::settings::Settings;
 use cli::signals::Signals;
 use nat::plan::Role;
-use nat::plan::{Limits, Plan};
+use nat::plan::{Limits, Plan, Side};
+use net::drive::Traffic;
+use net::endpoint::EndpointDriver;
 use net::gateway::Lease;
 use net::host;
-use net::session::{Session, Traffic};
 use net::udp::Udp;
 use peer_proto::cause::Cause;
 use peer_proto::endpoint::{Endpoint, Event};
@@ -31,7 +33,6 @@ use crate::args::Args;
 use crate::plan::announced;
 use crate::prepare::{config, measure, measures, settings, turn_server};
 use crate::report::{Outcome, Report};
-use crate::stay::{Nat, nat};
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
 
@@ -55,14 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let limits = args.limits()?;
-    let known = args.nat.as_deref().map(nat).transpose()?;
+    let known = args.nat.as_deref().map(StoredReport::read).transpose()?;
     let settings = settings(args).await?;
     // Another of this name would take it over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
-    let any = match settings.server {
-        SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
-        SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
-    };
+    let any = SocketAddr::new(host::wildcard(settings.server), args.port);
     let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
     let local = host::local_address(settings.server, udp.local_addr().port());
     let trace = args
@@ -86,7 +84,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             trace.witness(traffic);
         }
     };
-    let session = Session::new(udp, endpoint, settings.server, witness)
+    let session = EndpointDriver::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no way to {}", settings.server))?;
     // Only now is there something to give back.
     let signals = Signals::watch().context("cannot wait for signals")?;
@@ -160,10 +158,10 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
 pub struct Attempt<'a, W> {
     settings: &'a Settings,
     pub args: &'a Args,
-    pub session: Session<W>,
+    pub session: EndpointDriver<W>,
     pub start: Instant,
     limits: Limits,
-    pub known: Option<Nat>,
+    pub known: Option<StoredReport>,
     /// A port of our router, if it gives us one.
     pub lease: Option<Lease>,
     introduced: Option<Instant>,
@@ -183,7 +181,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         };
         let give_up = patience.map(|patience| self.start + patience);
         let mut connected: Option<(Path, Instant)> = None;
-        let known = self.known.as_ref().map(|nat| nat.side(self.limits));
+        let known = self.known.map(|report| Side {
+            limits: self.limits,
+            ..report.side
+        });
         let mut measuring = measures(self.args);
         let (server, limits) = (self.settings.server, self.limits);
         let mut measured = std::pin::pin!(async {
