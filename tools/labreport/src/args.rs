@@ -53,6 +53,14 @@ pub enum Command {
         /// What natprobe --json has printed
         report: PathBuf,
     },
+    /// Draws the packets of a natprobe report, as SVG
+    Figure {
+        /// What natprobe --json has printed
+        report: PathBuf,
+        /// The name of the NAT
+        #[arg(long)]
+        title: String,
+    },
     /// Prints records as JSON: an array of objects
     Json {
         /// One object a line, no array

@@ -4,9 +4,11 @@
 //! [`record`] is what the scripts write. [`side`] compares one NAT with what was
 //! asked, [`pair`] the outcome of a punch with what the oracle expects, and
 //! [`matrix`] does so for every ordered pair; [`format`] has a file for each way
-//! to show a matrix. [`profile`] finds the lab's type behind a natprobe report.
+//! to show a matrix. [`profile`] finds the lab's type behind a natprobe report, and [`figure`] draws
+//! one.
 
 mod args;
+mod figure;
 mod format;
 mod matrix;
 mod pair;
@@ -31,6 +33,10 @@ fn main() -> ExitCode {
             limits,
         } => matrix::run(formats, limits.limits()),
         Command::Profile { ref report } => profile::run(report),
+        Command::Figure {
+            ref report,
+            ref title,
+        } => figure::run(report, title),
         Command::Json { lines } => record::run(lines),
     };
     let code = verdict.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ pub mod markdown;
 pub mod table;
 
 /// Escapes what has a meaning in XML and HTML, and drops what neither may hold.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
