@@ -46,6 +46,32 @@ assert len(cells) == 16, len(cells)
 assert all(c["got"] in ("lan", "direct", "relay", "failed") for c in cells), cells
 assert all(c["as_asked"] for c in cells if c["a"] == c["b"]), cells
 P
+said=$("$netns" matrix open udp-blocked --junit "$tmp/m.xml" --html "$tmp/m.html" --markdown "$tmp/m.md" 2>&1)
+check "a matrix in three formats more: $said" python3 - "$tmp" <<'P'
+import html.parser, sys, xml.etree.ElementTree as tree
+tmp = sys.argv[1]
+suite = tree.parse(f"{tmp}/m.xml").getroot()[0]
+assert suite.attrib["tests"] == "4" and suite.attrib["failures"] == suite.attrib["errors"] == "0", suite.attrib
+assert [case.attrib["name"] for case in suite] == [f"{a} × {b}" for a in ("open", "udp-blocked") for b in ("open", "udp-blocked")]
+class Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.links, self.ids, self.open = [], [], []
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        assert tag not in ("script", "img", "link", "iframe"), tag
+        self.ids += [attributes["id"]] * ("id" in attributes)
+        self.links += [attributes["href"]] * ("href" in attributes)
+        if tag != "meta":
+            self.open.append(tag)
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+page = Page()
+page.feed(open(f"{tmp}/m.html").read())
+assert not page.open and len(page.ids) == 4 and page.links == [f"#{n}" for n in page.ids], (page.open, page.links)
+rows = open(f"{tmp}/m.md").read().splitlines()
+assert rows[0].count("|") == 4 and rows[2] == "| **open** | direct | failed |", rows
+P
 P=$tmp/lab/nat/port-restricted.nft
 sed -i 's/endpoint-independent/address-and-port-dependent/; s/preserve/random/' "$P"
 if "$tmp/lab/netns.sh" matrix port-restricted --json "$tmp/false.json" >/dev/null 2>&1; then bad 'control: a false matrix is not seen'; else ok 'control: a matrix of a false NAT is exit 1'; fi
