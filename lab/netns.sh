@@ -51,7 +51,7 @@ lib() {
 	source "$lab/lib/$1.sh" || exit 2
 }
 
-json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
+json='' files=() formats=() loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
 
 help() {
@@ -81,6 +81,8 @@ Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hai
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
   --json          for programs; matrix wants a file name after it (- for stdout)
+  --markdown FILE, --junit FILE, --html FILE
+                  the matrix as a Markdown table, as JUnit XML, as one HTML page
   --profile FILE  stands for a type: the NAT that this report of natprobe (--json) describes
   --name NAME     which lab that stays (default: default)
   --loss PERCENT  core drops this part of the packets that it forwards: once for each packet
@@ -111,8 +113,10 @@ parse() {
 		case $1 in
 		--) shift; command=("$@"); (($#)) || usage "no command after --"; return ;;
 		-h | --help | help) help; exit 0 ;;
-		--json) json=1; [[ ${words[0]-} != matrix ]] || { json=${2-}; [[ $json ]] || usage "--json wants a file name with matrix"; shift; } ;;
-		--json=*) json=${1#*=} ;;
+		--json) json=1; [[ ${words[0]-} != matrix ]] || { format --json "${2-}"; shift; } ;;
+		--json=*) [[ ${words[0]-} == matrix ]] || usage "--json takes a file name with matrix alone"; json=1; format --json "${1#*=}" ;;
+		--markdown | --junit | --html) format "$1" "${2-}"; shift ;;
+		--markdown=* | --junit=* | --html=*) format "${1%%=*}" "${1#*=}" ;;
 		--install) install=1 ;;
 		--no-verify) verify='' options+=("$1") ;;
 		--watch) watch=1 ;;
@@ -127,6 +131,12 @@ parse() {
 		esac
 		shift
 	done
+}
+
+# format OPTION FILE: how and where a matrix is shown
+format() {
+	[[ $2 && $2 != --* ]] || usage "$1 wants a file name with matrix"
+	formats+=("$1" "$2") files+=("$2")
 }
 
 value() {
@@ -150,14 +160,13 @@ value() {
 	esac
 }
 
-# rebuild: a report in place of a type becomes the type that it describes
+# rebuild: a natprobe report in place of a type becomes the type that it describes
 rebuild() {
-	local i spec
+	local i said
 	for i in "${!words[@]}"; do
 		[[ ${words[i]} == @* ]] || continue
-		lib profile
-		profile "${words[i]#@}"
-		words[i]=$spec
+		said=$("$bin/labreport" profile "${words[i]#@}" 2>&1) || usage "--profile: ${said#labreport: }"
+		words[i]=$said
 	done
 }
 
@@ -181,7 +190,7 @@ inside() {
 	[[ ${words[0]} != up ]] || words=("${words[@]:1}")
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	bin=$PINHOLE_BIN PATH=$PINHOLE_BIN:$PATH
+	PATH=$PINHOLE_BIN:$PATH
 	export PINHOLE_S1=$s1 PINHOLE_S2=$s2 PINHOLE_PORT=$port PINHOLE_SERVER=$s1:$port PINHOLE_HOME=/run/pinhole
 	[[ $stage == command && ! $verify ]] || lib verify
 	case $stage in
@@ -202,12 +211,17 @@ run() {
 	parse "$@"
 	s1=$prefix.1 s2=$prefix.2 core=$prefix.254
 	lib types
-	rebuild
 	lib topology
 	if [[ ${PINHOLE_STAGE-} ]]; then
+		bin=$PINHOLE_BIN
+		rebuild
 		inside
 	fi
 	lib needs
+	if [[ " ${words[*]}" == *' @'* ]]; then
+		ready
+		rebuild
+	fi
 	set -- "${words[@]}"
 	local verb=${1-} taker=${1-}
 	case $verb in
@@ -222,15 +236,15 @@ run() {
 	exec | shell) takes --name ;;
 	nat) takes --name --json --watch ;;
 	up) takes --name --json --install --loss --delay --prefix --same-lan --no-verify ;;
-	matrix) takes --json --install --loss --delay --prefix --same-lan --no-verify ;;
+	matrix) takes --json --markdown --junit --html --install --loss --delay --prefix --same-lan --no-verify ;;
 	*) taker='a lab that does not stay'; takes --json --install --loss --delay --prefix --same-lan --no-verify ;;
 	esac
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"
 	case $verb in
 	'') (($# == 0)) || usage 'a NAT type has a name'; help >&2; exit 2 ;;
-	list) wants 1 $# 'list takes nothing'; list ;;
+	list) wants 1 $# 'list takes nothing'; [[ ! $json ]] || ready; list ;;
 	doctor) wants 1 $# 'doctor takes nothing'; doctor ;;
-	status) wants 1 $# 'status takes nothing'; status ;;
+	status) wants 1 $# 'status takes nothing'; [[ ! $json ]] || ready; status ;;
 	down) wants 1 $# 'down takes --name or --all'; down ;;
 	matrix) ready; lib verify; lib matrix; matrix "${@:2}" ;;
 	up) wants 3 $# 'up wants two NAT types'; read_type "$2"; read_type "$3"; ready; up "$2" "$3" ;;

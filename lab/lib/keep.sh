@@ -66,7 +66,7 @@ up() {
 	echo stay >&"${held[1]}"
 	exec {lock}<&-
 	if [[ $json ]]; then
-		say '{"name":"%s","a":"%s","b":"%s","prefix":"%s.0/24","pid":%s}\n' "$name" "$1" "$2" "$prefix" "$holder"
+		lab_record "$name" "$1" "$2" | "$bin/labreport" json --lines
 	else
 		say '%s\n' "The lab \"$name\" is up: alice behind $1, bob behind $2; try: $0 exec alice${suffix} -- ip addr"
 	fi
@@ -130,22 +130,25 @@ ended() {
 	return 1
 }
 
+# lab_record NAME A B: for labreport
+lab_record() { printf 'name=%s\ta=%s\tb=%s\tprefix=%s.0/24\tpid:=%s\n' "$1" "$2" "$3" "$prefix" "$holder"; }
+
 status() {
-	local file comma='['
+	local file
 	where
 	[[ ! $elsewhere ]] || echo "netns.sh: ${elsewhere#; }" >&2
 	[[ ! -d $labs ]] || alone
-	[[ $json ]] || say '%-16s %-24s %-24s %s\n' NAME ALICE BOB PROCESS
-	for file in "$labs"/*; do
-		found "${file##*/}" || continue
-		if [[ $json ]]; then
-			say '%s{"name":"%s","a":"%s","b":"%s","prefix":"%s.0/24","pid":%s}' "$comma" "${file##*/}" "$a" "$b" "$prefix" "$holder"
-			comma=$',\n'
-		else
-			say '%-16s %-24s %-24s %s\n' "${file##*/}" "$a" "$b" "$holder"
-		fi
-	done
-	[[ ! $json ]] || say '%s]\n' "${comma#,?}"
+	if [[ $json ]]; then
+		local reporter=$bin # found reads the lab's own
+		for file in "$labs"/*; do
+			! found "${file##*/}" || lab_record "${file##*/}" "$a" "$b"
+		done | "$reporter/labreport" json
+	else
+		say '%-16s %-24s %-24s %s\n' NAME ALICE BOB PROCESS
+		for file in "$labs"/*; do
+			! found "${file##*/}" || say '%-16s %-24s %-24s %s\n' "${file##*/}" "$a" "$b" "$holder"
+		done
+	fi
 	rmdir "$labs" 2>/dev/null
 	return 0
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What must be there before a lab can be: Debian packages and the tools, built.
 
-tools=(rendezvous natprobe punch nattrace)
+tools=(rendezvous natprobe punch nattrace labreport)
 
 # ready: everything that a lab needs, installed or built where that is possible
 ready() {
@@ -95,7 +95,9 @@ build() {
 
 # doctor: what this kernel and machine can do, and what a lack of it costs
 doctor() {
-	local lacks=0 comma='[' namespaces=true as home why
+	local lacks=0 namespaces=true as home why records=
+	bin=${PINHOLE_BIN:-${lab%/*}/target/release}
+	[[ ! $json || -x $bin/labreport ]] || die 'doctor --json wants the tools, which are not built; doctor without --json wants none'
 	can vital 'private namespaces' 'no lab; on Ubuntu 24.04 an ordinary user needs: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' \
 		"${private[@]}" sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
 	can vital 'NAT in nft' 'no lab; install nftables, or load nf_tables and nft_chain_nat' \
@@ -119,7 +121,7 @@ doctor() {
 	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"
 	can wish 'conntrack table for 8 labs at once' 'sprays of several labs may fill it: sysctl net.netfilter.nf_conntrack_max' \
 		sh -c '[ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" -ge 65536 ]'
-	[[ ! $json ]] || say ']\n'
+	[[ ! $json ]] || "$bin/labreport" json <<<"${records%$'\n'}"
 	return $((lacks ? 2 : 0))
 }
 
@@ -134,8 +136,7 @@ can() {
 		[[ $what != 'private namespaces' ]] || namespaces=
 	fi
 	if [[ $json ]]; then
-		say '%s{"what":"%s","can":%s,"vital":%s,"without":"%s"}' "$comma" "$what" $yes "$([[ $weight == vital ]] && echo true || echo false)" "$cost"
-		comma=$',\n'
+		records+="what=$what"$'\t'"can:=$yes"$'\t'"vital:=$([[ $weight == vital ]] && echo true || echo false)"$'\t'"without=$cost"$'\n'
 	elif [[ $yes == true ]]; then
 		say 'yes  %s\n' "$what"
 	elif [[ $yes == null ]]; then

@@ -4,6 +4,7 @@
 types=(open firewall basic full-cone restricted port-restricted symmetric symmetric-sequential
 	symmetric-block address-dependent masquerade cgnat udp-blocked)
 
+declare -gA heads # type with its overrides → the same as fields for labreport
 declare -gA head # what the type says of itself, overrides applied: ${head[mapping]} …
 rules=          # its rules, with everything that they include
 
@@ -25,7 +26,16 @@ read_type() {
 	done
 	[[ ! ${head[said mapping]}${head[said filtering]} ]] || classify
 	[[ ${head[addresses]}:${head[upnp]} != 2:on ]] || usage "$1: miniupnpd knows of one public address, and a pool has two"
+	local key fields=("spec=$1")
+	for key in name class mapping filtering ports hosts upnp; do
+		[[ ! ${head[$key]} ]] || fields+=("$key=${head[$key]}")
+	done
+	local IFS=$'\t'
+	heads[$1]="${fields[*]}"
 }
+
+# head_of TYPE: see to it that its head has been read
+head_of() { [[ ${heads[$1]-} ]] || read_type "$1"; }
 
 # classify: the name that RFC 3489 has for the two axes
 classify() {
@@ -99,15 +109,13 @@ override() {
 list() {
 	local name out columns=0 shape=wide
 	if [[ $json ]]; then
-		local comma='['
+		local key
 		for name in "${types[@]}"; do
 			read_type "$name"
-			say '%s{"type":"%s","class":"%s","mapping":"%s","filtering":"%s","ports":"%s","timeout":"%s","hairpin":"%s","upnp":"%s","tcp":"%s","seen_on":"%s"}' \
-				"$comma" "$name" "${head[class]}" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
-				"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[tcp]}" "${head[seen on]//\"/\\\"}"
-			comma=$',\n'
-		done
-		say ']\n'
+			printf 'type=%s' "$name"
+			for key in class mapping filtering ports timeout hairpin upnp tcp; do printf '\t%s=%s' $key "${head[$key]}"; done
+			printf '\tseen_on=%s\n' "${head[seen on]}"
+		done | "$bin/labreport" json
 		return
 	fi
 	exec {out}>&1

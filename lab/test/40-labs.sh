@@ -83,7 +83,7 @@ said"
 
 # as an ordinary user, in a folder and from a copy that they may read
 bin=${PINHOLE_BIN:-${test%/*/*}/target/release}
-mkdir "$tmp/bin" && cp "$bin"/{rendezvous,natprobe,punch,nattrace} "$tmp/bin" 2>/dev/null
+mkdir "$tmp/bin" && cp "$bin"/{rendezvous,natprobe,punch,nattrace,labreport} "$tmp/bin" 2>/dev/null
 cp -r "${netns%/*}" "$tmp/lab" && chmod -R a+rX "$tmp"
 nobody=()
 ((EUID)) || nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)

@@ -38,7 +38,8 @@ class Chat:
         )
         self.errors = []
         threading.Thread(target=self.read, daemon=True).start()
-        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()
+        self.stderr = threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True)
+        self.stderr.start()
         atexit.register(self.kill)
 
     def read(self):
@@ -88,9 +89,11 @@ class Chat:
 
     def code(self, deadline=20):
         try:
-            return self.process.wait(deadline)
+            code = self.process.wait(deadline)
         except subprocess.TimeoutExpired:
             return "still there"
+        self.stderr.join(deadline)  # what it wrote last is read after its end
+        return code
 
     def kill(self):
         self.process.kill()

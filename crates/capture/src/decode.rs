@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{
-    EtherType, Icmpv4Slice, Icmpv6Slice, IpNumber, LaxNetSlice, LaxSlicedPacket, UdpSlice,
+    EtherType, Icmpv4Slice, Icmpv6Slice, IpNumber, Ipv6ExtensionSlice, Ipv6ExtensionsSlice,
+    LaxNetSlice, LaxSlicedPacket, UdpSlice,
 };
 
 use stun::Icmp;
@@ -77,10 +78,8 @@ impl<'a> Ip<'a> {
                 })
             }
             LaxNetSlice::Ipv6(v6) => {
-                use etherparse::Ipv6ExtensionSlice::Fragment;
-                let later = v6.extensions().clone().into_iter().any(
-                    |ext| matches!(ext, Fragment(fragment) if fragment.fragment_offset().value() != 0),
-                );
+                let first_header = v6.header().next_header();
+                let later = is_later_fragment(first_header, v6.extensions().slice())?;
                 (!later).then(|| Ip {
                     src: v6.header().source_addr().into(),
                     dst: v6.header().destination_addr().into(),
@@ -93,6 +92,18 @@ impl<'a> Ip<'a> {
             LaxNetSlice::Arp(_) => None,
         }
     }
+}
+
+/// Whether a fragment header among these extension headers says that the fragment is not the first.
+///
+/// `None` if the chain of headers is not whole. It is checked again here, because the lax slicing
+/// ends a chain before a header that is missing, and the iterator over the result then reads that
+/// header from whatever lies behind the packet.
+fn is_later_fragment(first_header: IpNumber, headers: &[u8]) -> Option<bool> {
+    let (headers, ..) = Ipv6ExtensionsSlice::from_slice(first_header, headers).ok()?;
+    Some(headers.into_iter().any(|header| {
+        matches!(header, Ipv6ExtensionSlice::Fragment(it) if it.fragment_offset().value() != 0)
+    }))
 }
 
 /// A UDP header with its addresses, and as much of the payload as there is.

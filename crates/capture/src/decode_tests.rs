@@ -181,6 +181,85 @@ fn of_fragments_only_the_first_has_ports() {
     assert_eq!(fragment(3), None);
 }
 
+/// An IPv6 packet, found by fuzzing, whose hop-by-hop header announces another one that is not there.
+const EXTENSIONS_CUT_SHORT: &[u8] = include_bytes!("../tests/cases/ipv6-extensions.bin");
+
+/// An ICMPv6 error that quotes these bytes.
+fn icmpv6_packet(quote: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    PacketBuilder::ipv6([0xfc; 16], [0xfd; 16], 64)
+        .icmpv6_raw(1, 4, [0; 4])
+        .write(&mut packet, quote)
+        .unwrap();
+    packet
+}
+
+#[test]
+fn a_packet_whose_extension_headers_are_cut_short_is_left_out() {
+    assert_eq!(decode(Link::Ip, EXTENSIONS_CUT_SHORT), None);
+    assert_eq!(decode(Link::Ip, &icmpv6_packet(EXTENSIONS_CUT_SHORT)), None);
+}
+
+#[test]
+fn the_ports_after_extension_headers_are_found() {
+    for chain in [
+        &[HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS][..],
+        &[DESTINATION_OPTIONS, AUTHENTICATION],
+        &[FRAGMENT],
+    ] {
+        let packet = ipv6_packet(chain, 0);
+        let decoded = decode(Link::Ip, &packet).unwrap();
+        assert_eq!((decoded.src.port(), decoded.dst.port()), (41000, 40001));
+        let What::IcmpError(error) = decode(Link::Ip, &icmpv6_packet(&packet)).unwrap().what else {
+            panic!("not an error")
+        };
+        assert_eq!(error.quoted_dst.port(), 40001);
+    }
+}
+
+#[test]
+fn of_ipv6_fragments_only_the_first_has_ports() {
+    let later = ipv6_packet(&[HOP_BY_HOP, FRAGMENT], 3);
+    assert_eq!(decode(Link::Ip, &later), None);
+    assert_eq!(decode(Link::Ip, &icmpv6_packet(&later)), None);
+}
+
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION_OPTIONS: u8 = 60;
+
+/// A UDP packet over IPv6 behind these extension headers, each of 16 bytes but for a fragment
+/// header's 8. `offset` is what the fragment header says, in units of 8 bytes.
+fn ipv6_packet(chain: &[u8], offset: u16) -> Vec<u8> {
+    let mut packet = Vec::new();
+    PacketBuilder::ipv6([0xfd; 16], [0xfc; 16], 3)
+        .udp(41000, 40001)
+        .write(&mut packet, b"hello")
+        .unwrap();
+    let udp = packet.split_off(40);
+    let kinds = [chain, &[17]].concat();
+    let mut headers = Vec::new();
+    for (&kind, &next) in chain.iter().zip(&kinds[1..]) {
+        match kind {
+            FRAGMENT => {
+                headers.extend([next, 0]);
+                headers.extend((offset << 3 | 1).to_be_bytes());
+                headers.extend([0; 4]);
+            }
+            // Its length counts words of 4 bytes, less two (RFC 4302, section 2.2).
+            AUTHENTICATION => headers.extend([&[next, 2][..], &[0; 14]].concat()),
+            // Units of 8 bytes, less one (RFC 8200, section 4.3).
+            _ => headers.extend([&[next, 1][..], &[0; 14]].concat()),
+        }
+    }
+    packet[6] = kinds[0];
+    let length = (headers.len() + udp.len()) as u16;
+    packet[4..6].copy_from_slice(&length.to_be_bytes());
+    [packet, headers, udp].concat()
+}
+
 #[test]
 fn what_does_not_concern_us_is_left_out() {
     let mut tcp = Vec::new();
@@ -210,6 +289,39 @@ proptest! {
     fn random_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         decode(Link::Ethernet, &bytes);
         decode(Link::Ip, &bytes);
+    }
+
+    /// Chains of extension headers in any order, with changed bytes, and cut anywhere: no read leaves
+    /// the packet (a debug build panics where one would), and only intact chains have ports.
+    #[test]
+    fn changed_chains_of_extension_headers_do_not_panic(
+        chain in proptest::collection::vec(
+            prop::sample::select(&[HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION_OPTIONS][..]),
+            0..5,
+        ),
+        offset in 0..3_u16,
+        changes in proptest::collection::vec(
+            (
+                any::<prop::sample::Index>(),
+                prop_oneof![any::<u8>(), prop::sample::select(&[0, 1, 17, 43, 44, 51, 58, 60][..])],
+            ),
+            0..4,
+        ),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut packet = ipv6_packet(&chain, offset);
+        let hop_by_hop_first = !chain.iter().skip(1).any(|&kind| kind == HOP_BY_HOP);
+        let has_ports = hop_by_hop_first && (offset == 0 || !chain.contains(&FRAGMENT));
+        prop_assert_eq!(decode(Link::Ip, &packet).is_some(), has_ports);
+        for (at, byte) in changes {
+            let at = 6 + at.index(packet.len() - 6);
+            packet[at] = byte;
+        }
+        packet.truncate(cut.index(packet.len() + 1));
+        // As large as the packet, so that a tool that watches memory sees a read past the end.
+        let packet = packet.into_boxed_slice();
+        decode(Link::Ip, &packet);
+        decode(Link::Ip, &icmpv6_packet(&packet));
     }
 
     /// Random bytes seldom get past the first header: bend and cut a good frame instead.

@@ -1,13 +1,14 @@
-//! What a peer remembers: its configuration, its keys, and its peers' keys.
+//! What a peer keeps on disk: its options, its keys, and its peers' keys.
 //!
-//! All of it lies in `$PINHOLE_HOME`, else `$XDG_CONFIG_HOME/pinhole`, else
-//! `~/.config/pinhole`:
+//! The folder is `$PINHOLE_HOME`, else `$XDG_CONFIG_HOME/pinhole`, else
+//! `~/.config/pinhole`. It holds:
 //!
 //! - `config.toml`: `server = "203.0.113.1"` and `name = "alice"`
 //! - `keys/NAME`: the secret of that name, 64 hex digits, mode 0600
-//! - `known-peers`: a name and the key it was first seen with, a line each
-//! - `locks/NAME@SERVER`: locked while somebody uses the name there; the
-//!   process that does, for people
+//! - `known-peers`: a line for each peer, with its name and the key that it was
+//!   first seen with
+//! - `locks/NAME@SERVER`: locked while a process uses the name there; its
+//!   content, the process id, is for people
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -21,52 +22,57 @@ use nix::fcntl::{Flock, FlockArg};
 use session::identity::{Identity, PublicKey};
 use session::name::valid_name;
 
-use crate::settings::Said;
+use crate::options::Options;
 
-/// Why something could not be remembered or recalled.
+/// Why something cannot be read from the folder, or written there.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// No `$HOME` and nothing in its place.
-    #[error("no place to keep keys: set PINHOLE_HOME or HOME")]
+    /// No variable names a folder.
+    #[error("no folder for keys: set PINHOLE_HOME or HOME")]
     Homeless,
-    /// A file or folder that cannot be read or written.
+    /// A file or folder cannot be read or written.
     #[error("{path}: {why}")]
     Io {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why; not a `source`, which would be said again after this.
+        /// What the system says; part of the message, so not a `source`.
         why: io::Error,
     },
-    /// A file that is not what it should be.
+    /// A file has a wrong content.
     #[error("{path}: {problem}")]
     Malformed {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         problem: String,
     },
     /// A name that cannot be registered.
     #[error(
-        "{0:?} cannot be a name: 1 to 32 letters, digits, '-', '_' or '.', which may not come first"
+        "{0:?} cannot be a name: a name has 1 to 32 letters, digits, '-', '_' or '.', and does \
+         not begin with '.'"
     )]
     BadName(String),
     /// Another process uses the name.
-    #[error("{name} is in use at {server} by process {process}: end that, or use another name")]
+    #[error(
+        "{name} is in use at {server} by process {process}: end that process, or use another name"
+    )]
     InUse {
         /// The name.
         name: String,
         /// The rendezvous.
         server: SocketAddr,
-        /// Who has it, as it has written down.
+        /// The id of the other process, as it wrote it down.
         process: String,
     },
 }
 
-/// The right to use a name at a server, as long as this is kept.
+/// The right to use a name at a server, until it is dropped.
 #[derive(Debug)]
-pub struct Claim(#[allow(dead_code)] Flock<File>);
+pub struct Claim {
+    _lock: Flock<File>,
+}
 
-/// The folder.
+/// The folder of a peer.
 #[derive(Clone, Debug)]
 pub struct Home {
     path: PathBuf,
@@ -76,7 +82,7 @@ impl Home {
     /// The folder that the environment names; it need not exist yet.
     ///
     /// # Errors
-    /// `Homeless`.
+    /// [`HomeError::Homeless`].
     pub fn find() -> Result<Home, HomeError> {
         let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let path = var("PINHOLE_HOME")
@@ -87,19 +93,19 @@ impl Home {
         Ok(Home { path })
     }
 
-    /// A folder of one's own choice.
+    /// This folder; it need not exist yet.
     pub fn at(path: impl Into<PathBuf>) -> Home {
         Home { path: path.into() }
     }
 
-    /// What `config.toml` says; nothing if there is none.
+    /// The options in `config.toml`; none if there is no such file.
     ///
     /// # Errors
-    /// When it is there and cannot be read or understood.
-    pub fn settings(&self) -> Result<Said, HomeError> {
+    /// When the file exists and cannot be read, or is malformed.
+    pub fn options(&self) -> Result<Options, HomeError> {
         let path = self.path.join("config.toml");
         let Some(text) = read(&path)? else {
-            return Ok(Said::default());
+            return Ok(Options::default());
         };
         toml::from_str(&text).map_err(|error| HomeError::Malformed {
             path,
@@ -110,7 +116,8 @@ impl Home {
     /// The key pair of a name, made on first use.
     ///
     /// # Errors
-    /// `BadName`, or when the file cannot be read, understood or made.
+    /// [`HomeError::BadName`], or when the file cannot be read or made, or is
+    /// malformed.
     pub fn identity(&self, name: &str) -> Result<Identity, HomeError> {
         if !valid_name(name) || name.starts_with('.') {
             return Err(HomeError::BadName(name.to_owned()));
@@ -118,7 +125,7 @@ impl Home {
         let folder = self.path.join("keys");
         let path = folder.join(name);
         if let Some(text) = read(&path)? {
-            let secret = from_hex(text.trim()).ok_or_else(|| HomeError::Malformed {
+            let secret = key_from_hex(text.trim()).ok_or_else(|| HomeError::Malformed {
                 path,
                 problem: "not 64 hex digits: restore it from a backup, or remove it and lose \
                           the name until the server forgets its key"
@@ -132,9 +139,9 @@ impl Home {
             why: io::Error::other(error),
         })?;
         make_folder(&folder)?;
-        match write_new(&path, &format!("{}\n", to_hex(&secret))) {
+        match write_new(&path, &format!("{}\n", hex::encode(secret))) {
             Ok(()) => Ok(Identity::from_secret(&secret)),
-            // Somebody was faster: theirs is the key.
+            // Another process was faster: its key is the key.
             Err(HomeError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
                 self.identity(name)
             }
@@ -142,11 +149,11 @@ impl Home {
         }
     }
 
-    /// Keeps other processes of this home from using the name at that server:
-    /// each would take it from the other.
+    /// Keeps other processes with this folder from using the name at that server:
+    /// two would take the registration from each other again and again.
     ///
     /// # Errors
-    /// `InUse`, or when the lock cannot be made.
+    /// [`HomeError::InUse`], or when the lock cannot be made.
     pub fn claim(&self, name: &str, server: SocketAddr) -> Result<Claim, HomeError> {
         if !valid_name(name) {
             return Err(HomeError::BadName(name.to_owned()));
@@ -170,7 +177,7 @@ impl Home {
                 file.set_len(0)
                     .and_then(|()| writeln!(file, "{}", std::process::id()))
                     .map_err(failed)?;
-                Ok(Claim(file))
+                Ok(Claim { _lock: file })
             }
             Err((_, Errno::EWOULDBLOCK)) => Err(HomeError::InUse {
                 name: name.to_owned(),
@@ -184,7 +191,7 @@ impl Home {
     /// The keys that names were first seen with.
     ///
     /// # Errors
-    /// When the file is there and cannot be read or understood.
+    /// When the file exists and cannot be read, or is malformed.
     pub fn known_peers(&self) -> Result<HashMap<String, PublicKey>, HomeError> {
         let path = self.path.join("known-peers");
         let text = read(&path)?.unwrap_or_default();
@@ -193,7 +200,7 @@ impl Home {
             .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
             .map(|(number, line)| {
                 let (name, key) = line.trim().split_once(' ')?;
-                Some((name.to_owned(), from_hex(key.trim())?))
+                Some((name.to_owned(), key_from_hex(key.trim())?))
                     .ok_or(number)
                     .ok()
             })
@@ -211,8 +218,9 @@ impl Home {
     pub fn remember_peer(&self, name: &str, key: &PublicKey) -> Result<(), HomeError> {
         make_folder(&self.path)?;
         let path = self.path.join("known-peers");
-        let line = format!("{name} {}\n", to_hex(key));
-        // One short append: two processes do not tear each other's lines.
+        let line = format!("{name} {}\n", hex::encode(key));
+        // One short write to a file that is appended to: the lines of two
+        // processes do not mix.
         OpenOptions::new()
             .create(true)
             .append(true)
@@ -222,12 +230,13 @@ impl Home {
             .map_err(|why| HomeError::Io { path, why })
     }
 
-    /// Replaces the key that is known for a name: the user trusts the new one.
+    /// Replaces the key that is known for a name, since the user trusts the new
+    /// one.
     ///
     /// # Errors
-    /// When the file cannot be read, understood or written.
+    /// When the file cannot be read or written, or is malformed.
     pub fn trust_peer(&self, name: &str, key: &PublicKey) -> Result<(), HomeError> {
-        self.known_peers()?; // What we do not understand we do not rewrite.
+        self.known_peers()?; // A malformed file is left as it is.
         make_folder(&self.path)?;
         let path = self.path.join("known-peers");
         let kept = read(&path)?.unwrap_or_default();
@@ -237,7 +246,7 @@ impl Home {
             .filter(|line| !of_name(line))
             .map(|line| format!("{line}\n"))
             .collect();
-        text.push_str(&format!("{name} {}\n", to_hex(key)));
+        text.push_str(&format!("{name} {}\n", hex::encode(key)));
         let draft = self
             .path
             .join(format!(".known-peers-{}", std::process::id()));
@@ -246,12 +255,12 @@ impl Home {
         fs::rename(&draft, &path).map_err(|why| HomeError::Io { path, why })
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where known peers are written down, for messages.
+    /// The file of the known peers, for messages.
     pub fn known_peers_path(&self) -> PathBuf {
         self.path.join("known-peers")
     }
@@ -279,7 +288,7 @@ fn make_folder(path: &Path) -> Result<(), HomeError> {
         })
 }
 
-/// Whole or not at all: a key that is half written is a lost name.
+/// Writes all of the file or nothing: with half a key, the name would be lost.
 fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let result = File::options()
@@ -299,20 +308,10 @@ fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
     })
 }
 
-fn to_hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).ok()?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(bytes)
+fn key_from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(text, &mut key).ok()?;
+    Some(key)
 }
 
 #[cfg(test)]
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_used_once_at_a_server() {
+    fn only_one_process_uses_a_name_at_a_server() {
         let home = home("locks");
         let server = ([203, 0, 113, 1], 8848).into();
         let claim = home.claim("alice", server).unwrap();
@@ -363,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_are_remembered() {
+    fn the_key_of_a_peer_is_kept_and_can_be_replaced() {
         let home = home("peers");
         assert!(home.known_peers().unwrap().is_empty());
         home.remember_peer("bob", &[7; 32]).unwrap();
@@ -379,28 +378,28 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_everything_once() {
+    fn an_error_gives_its_cause_once() {
         use std::error::Error;
         let home = home("once");
         fs::create_dir_all(home.path.join("config.toml")).unwrap();
-        let error = home.settings().unwrap_err();
+        let error = home.options().unwrap_err();
         let path = home.path.join("config.toml");
         let wanted = format!("{}: Is a directory (os error 21)", path.display());
         assert_eq!(error.to_string(), wanted);
-        assert!(error.source().is_none(), "it would be printed after it");
+        assert!(error.source().is_none(), "the cause would be printed twice");
         fs::remove_dir_all(home.path).unwrap();
     }
 
     #[test]
-    fn settings_are_read_and_typing_errors_found() {
+    fn options_are_read_and_an_unknown_one_is_an_error() {
         let home = home("settings");
-        assert_eq!(home.settings().unwrap(), Said::default());
+        assert_eq!(home.options().unwrap(), Options::default());
         fs::create_dir_all(&home.path).unwrap();
         let file = home.path.join("config.toml");
         fs::write(&file, "server = \"203.0.113.1\"\nname = \"alice\"\n").unwrap();
-        assert_eq!(home.settings().unwrap().name.as_deref(), Some("alice"));
+        assert_eq!(home.options().unwrap().name.as_deref(), Some("alice"));
         fs::write(&file, "sever = \"203.0.113.1\"\n").unwrap();
-        assert!(home.settings().unwrap_err().to_string().contains("sever"));
+        assert!(home.options().unwrap_err().to_string().contains("sever"));
         fs::remove_dir_all(home.path).unwrap();
     }
 }

@@ -1,85 +1,59 @@
-//! Who we are, and at which rendezvous: what somebody said of it, made what an
-//! endpoint starts from.
+//! Who we are, and at which rendezvous: from options to the configuration of an
+//! endpoint.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use net::host;
 use peer_proto::client;
-use peer_proto::endpoint::{Config, Wish};
-use serde::Deserialize;
+use peer_proto::endpoint::Config;
 use session::identity::{Identity, PublicKey};
 use session::name::valid_name;
 
 use crate::home::{Home, HomeError};
-use net::host;
+use crate::options::{Options, PathOptions};
 
-/// How long an attempt may take, unless said otherwise.
+/// How long an attempt may take, unless the caller sets another time.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// What one place says: the command line, the environment, `config.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Said {
-    /// The rendezvous, `HOST[:PORT]`.
-    pub server: Option<String>,
-    /// Our name there.
-    pub name: Option<String>,
-}
-
-impl Said {
-    /// The same, and what `other` says where this is silent. An empty word is
-    /// silence: `PINHOLE_NAME=` in the environment unsets it.
-    #[must_use]
-    pub fn or(self, other: Said) -> Said {
-        let first = |ours: Option<String>, theirs: Option<String>| {
-            let mut both = [ours, theirs].into_iter().flatten();
-            both.find(|word| !word.is_empty())
-        };
-        Said {
-            server: first(self.server, other.server),
-            name: first(self.name, other.name),
-        }
-    }
-}
-
-/// Why there is nothing to start from.
+/// Why an endpoint cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// Nobody said where.
+    /// No rendezvous is given.
     #[error(
-        "which rendezvous? Give --server HOST, set PINHOLE_SERVER, \
+        "no rendezvous is given: use --server HOST, set PINHOLE_SERVER, \
          or write server = \"HOST\" in config.toml"
     )]
     NoServer,
-    /// Nobody said who we are.
+    /// No name is given.
     #[error(
-        "under which name? Give --name NAME, set PINHOLE_NAME, \
+        "no name is given: use --name NAME, set PINHOLE_NAME, \
          or write name = \"NAME\" in config.toml"
     )]
     NoName,
-    /// Nobody can have the peer's name.
+    /// The peer's name is not valid.
     #[error("{0:?} cannot be a name")]
     BadPeer(String),
-    /// The peer is ourselves.
+    /// The peer's name is ours.
     #[error("{0} is our own name")]
     OwnName(String),
-    /// No such host.
+    /// The server's address is malformed or not found.
     #[error("cannot find the server {server:?}")]
     NotFound {
-        /// As it was said.
+        /// As it was given.
         server: String,
         /// What the resolver says.
         source: io::Error,
     },
-    /// Keys that cannot be read or made.
+    /// Keys cannot be read or made.
     #[error(transparent)]
     Home(#[from] HomeError),
     /// `getifaddrs(3)` failed.
     #[error("cannot list this host's addresses")]
     Addresses(#[source] io::Error),
-    /// No seed.
+    /// The system has no randomness.
     #[error("cannot read the system's randomness")]
     Randomness(#[source] getrandom::Error),
 }
@@ -87,7 +61,7 @@ pub enum SettingsError {
 /// What any endpoint needs to know of us and of the server.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where keys are.
+    /// The folder with the keys.
     pub home: Home,
     /// The rendezvous.
     pub server: SocketAddr,
@@ -100,18 +74,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Looks the server up and the keys, and makes ours on first use. `peer`
-    /// is whom we want to reach, if that is known already.
+    /// Looks up the server and reads the keys; ours is made on first use.
+    /// `peer` is the peer to reach, where it is known already.
     ///
     /// # Errors
-    /// When something is missing, makes no sense, or cannot be found or read.
+    /// When an option is missing or not valid, or something cannot be found or
+    /// read.
     pub async fn gather(
         home: Home,
-        said: Said,
+        options: Options,
         peer: Option<&str>,
     ) -> Result<Settings, SettingsError> {
-        let server = said.server.ok_or(SettingsError::NoServer)?;
-        let name = said.name.ok_or(SettingsError::NoName)?;
+        let server = options.server.ok_or(SettingsError::NoServer)?;
+        let name = options.name.ok_or(SettingsError::NoName)?;
         match peer {
             Some(peer) if !valid_name(peer) => return Err(SettingsError::BadPeer(peer.into())),
             Some(peer) if peer == name => return Err(SettingsError::OwnName(name)),
@@ -130,23 +105,28 @@ impl Settings {
         })
     }
 
-    /// What an endpoint is told whose socket is bound to `local`: it waits for
-    /// one peer at a time, for ten seconds each, and sends neither openers nor
-    /// anything through a relay. With `lan`
-    /// peers are told our own addresses, that of the socket, or if it has none,
-    /// all of this host's, and theirs are probed.
+    /// The configuration of an endpoint whose socket is bound to `local`: one
+    /// attempt at a time, of at most ten seconds. With host candidates, peers
+    /// are told the socket's address, or where that is the wildcard, all of
+    /// this host's; and theirs are probed.
     ///
     /// # Errors
-    /// When the system tells no addresses or has no randomness.
-    pub fn endpoint(&self, local: SocketAddr, lan: bool) -> Result<Config, SettingsError> {
+    /// When this host's addresses cannot be listed, or the system has no
+    /// randomness.
+    pub fn endpoint(
+        &self,
+        local: SocketAddr,
+        paths: &PathOptions,
+    ) -> Result<Config, SettingsError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(SettingsError::Randomness)?;
+        let lan = !paths.no_host_candidates;
         let hosts = match (lan, local.ip().is_unspecified()) {
             (false, _) => Vec::new(),
             (true, true) => host::addresses().map_err(SettingsError::Addresses)?,
             (true, false) => vec![local.ip()],
         };
-        // It has to grow from one start to the next, and a clock mostly does.
+        // It must grow from one start to the next, as a clock does almost always.
         let sequence = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_micros() as u64);
@@ -169,9 +149,9 @@ impl Settings {
             peer: None,
             most_attempts: 1,
             known: self.known.clone(),
-            opener_ttl: None,
+            opener_ttl: (paths.opener_ttl > 0).then_some(paths.opener_ttl),
             measuring: false,
-            relay: Wish::Never,
+            relay: paths.relay(),
             turn: None,
             attempt: ATTEMPT,
             tcp: None,
@@ -183,9 +163,9 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn said(server: &str, name: &str) -> Said {
+    fn options(server: &str, name: &str) -> Options {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Said {
+        Options {
             server: some(server),
             name: some(name),
         }
@@ -198,29 +178,11 @@ mod tests {
         Home::at(path)
     }
 
-    #[test]
-    fn who_speaks_first_is_right_where_he_speaks() {
-        let typed = said("203.0.113.1", "");
-        let file = said("203.0.113.2", "alice");
-        assert_eq!(typed.or(file), said("203.0.113.1", "alice"));
-    }
-
-    #[test]
-    fn an_empty_word_says_nothing() {
-        let empty = || Said {
-            server: Some(String::new()),
-            name: Some(String::new()),
-        };
-        let file = said("203.0.113.2", "alice");
-        assert_eq!(empty().or(file.clone()), file);
-        assert_eq!(empty().or(empty()), Said::default());
-    }
-
     #[tokio::test]
-    async fn what_is_missing_or_makes_no_sense_is_named() {
+    async fn an_option_that_is_missing_or_not_valid_is_named() {
         for (server, name, peer, problem) in [
-            ("", "", None, "which rendezvous?"),
-            ("127.0.0.1", "", None, "under which name?"),
+            ("", "", None, "no rendezvous is given"),
+            ("127.0.0.1", "", None, "no name is given"),
             (
                 "127.0.0.1",
                 "alice",
@@ -228,7 +190,7 @@ mod tests {
                 "\"a b\" cannot be a name",
             ),
             ("127.0.0.1", "alice", Some("alice"), "alice is our own name"),
-            ("", "alice", Some("alice"), "which rendezvous?"),
+            ("", "alice", Some("alice"), "no rendezvous is given"),
             (
                 "0.0.0.0",
                 "alice",
@@ -243,21 +205,27 @@ mod tests {
             ),
         ] {
             let home = home("missing");
-            let error = Settings::gather(home.clone(), said(server, name), peer).await;
+            let error = Settings::gather(home.clone(), options(server, name), peer).await;
             let error = error.unwrap_err().to_string();
             assert!(error.starts_with(problem), "{error}");
-            assert!(!home.path().exists(), "a key for nothing: {problem}");
+            assert!(!home.path().exists(), "a key was made: {problem}");
         }
     }
 
     #[tokio::test]
-    async fn peers_are_told_the_addresses_that_they_may_know_and_can_use() {
+    async fn peers_are_told_host_addresses_that_they_can_use_and_none_where_that_is_refused() {
         let home = home("hosts");
-        let said = said("127.0.0.1:5", "alice");
-        let settings = Settings::gather(home, said, Some("bob")).await.unwrap();
+        let options = options("127.0.0.1:5", "alice");
+        let settings = Settings::gather(home, options, Some("bob")).await.unwrap();
         assert_eq!(settings.server, "127.0.0.1:5".parse().unwrap());
-        let hosts = |local: &str, tell| {
-            let config = settings.endpoint(local.parse().unwrap(), tell).unwrap();
+        let hosts = |local: &str, tell: bool| {
+            let paths = PathOptions {
+                opener_ttl: 2,
+                no_host_candidates: !tell,
+                direct_only: false,
+                relay_only: false,
+            };
+            let config = settings.endpoint(local.parse().unwrap(), &paths).unwrap();
             config.hosts
         };
         assert_eq!(hosts("0.0.0.0:7", false), []);

@@ -1,5 +1,6 @@
-//! The system's wish that we end: who only dies leaves its name registered,
-//! and callers wait for it until that expires.
+//! Signals that ask a tool to end. One that is a peer ends in an orderly way: if
+//! it were only killed, its name would stay registered until that expires, and
+//! callers would wait for it.
 
 use std::io;
 
@@ -10,15 +11,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// `nohup` has it ignored, and means it.
+    /// `None` where the process was started with SIGHUP ignored, as by `nohup`.
     hang_up: Option<Signal>,
 }
 
 impl Signals {
-    /// From now on none is missed. To be called within a tokio runtime.
+    /// Begins to wait: from now on no signal is missed. To be called within a
+    /// tokio runtime.
     ///
     /// # Errors
-    /// When the system does not let us.
+    /// What `sigaction(2)` says.
     pub fn watch() -> io::Result<Signals> {
         let hang_up = match ignores_hang_up() {
             true => None,
@@ -47,12 +49,12 @@ impl Signals {
     }
 }
 
-/// As Linux tells it; elsewhere it is not known.
+/// Whether SIGHUP is ignored, as Linux tells it; elsewhere it is not known.
 fn ignores_hang_up() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored_in(&status))
 }
 
-/// SIGHUP is 1, and the first bit of the mask.
+/// SIGHUP is signal 1, hence the lowest bit of the mask.
 fn ignored_in(status: &str) -> bool {
     let mut lines = status.lines();
     let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nohup_has_ignored_stays_so() {
+    fn an_ignored_hang_up_is_found_in_the_status_of_the_process() {
         assert!(ignored_in("Name:\tpunch\nSigIgn:\t0000000000001001\n"));
         assert!(!ignored_in("Name:\tpunch\nSigIgn:\t0000000000001000\n"));
         assert!(!ignored_in("Name:\tpunch\n"));

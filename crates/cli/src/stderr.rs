@@ -1,15 +1,31 @@
 //! The tools' log: whole lines on stderr.
 //!
-//! `eprintln!` is not used, which clippy sees to: it panics where stderr
-//! cannot be written (a reader that has gone, a full disk), and it writes a
-//! line in pieces, between which other threads' output gets.
+//! `eprintln!` is not used, and clippy refuses it: it panics where stderr cannot
+//! be written (the reader has gone, the disk is full), and it writes a line in
+//! pieces, between which the output of other threads can get.
 
 use std::fmt::Display;
 use std::io::Write;
 
-/// Writes one line to stderr. Nobody may be reading: no tool is there for that.
+/// Writes one line to stderr. It is not an error if nobody reads it.
 pub fn line(text: impl Display) {
     write(&mut std::io::stderr(), &text);
+}
+
+/// A writer for those that write lines themselves: what is written at once
+/// goes out in one piece, and it never fails.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// All of it at once: stderr has no buffer, and pieces would go separately.
@@ -23,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written, call by call; nothing can be if it is full.
+    /// What was written, call by call; if it is full, nothing can be written.
     #[derive(Default)]
     struct Sink {
         calls: Vec<Vec<u8>>,
@@ -51,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_no_reason_to_end() {
+    fn a_line_that_cannot_be_written_does_not_end_the_tool() {
         let full = true;
         let mut sink = Sink {
             full,

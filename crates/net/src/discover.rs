@@ -1,27 +1,26 @@
-//! The hands of [`discover`]: its sockets, clock and randomness.
+//! Measurements of [`discover`], driven on sockets of their own.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use discover::{BLIND_WAIT, Config, Discover, Report};
 use sansio::Protocol;
 
+use crate::drive::{Driver, FlushError};
+use crate::host::address_towards;
 use crate::reach::tcp_rtt;
 use crate::sockets::Sockets;
 
-/// Why no measurement could be made.
+/// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No socket.
-    #[error("opening a UDP socket: {0}")]
-    Bind(io::Error),
-    /// No address of our own towards the server.
+    /// No socket could be opened, or the system refuses to send.
+    #[error(transparent)]
+    Flush(#[from] FlushError),
+    /// This host has no address for packets to the server.
     #[error("no route to {0}: {1}")]
     Route(SocketAddr, io::Error),
-    /// The system refuses to send.
-    #[error("sending to {0}: {1}")]
-    Send(SocketAddr, io::Error),
     /// The system refuses to receive.
     #[error("receiving: {0}")]
     Receive(io::Error),
@@ -33,87 +32,63 @@ pub enum Error {
 /// How long UDP may be silent before TCP is asked whether the host is up.
 const PATIENCE: Duration = Duration::from_millis(60);
 
-/// Measures the NAT between here and a server.
+/// Measures the NAT between this host and a server.
 ///
 /// # Errors
-/// When this host cannot send to the server's first address at all. That
-/// nothing comes back is not an error but a [`Report`].
+/// When this host cannot send to the server's first address at all. That no
+/// answer comes is not an error but a [`Report`].
 pub async fn discover(config: Config) -> Result<Report, Error> {
     let s1 = config.s1;
     let local = address_towards(s1).map_err(|error| Error::Route(s1, error))?;
     let mut sockets = Sockets::new(s1, local);
-    let first = sockets.open().map_err(Error::Bind)?;
-    let seed = seed()?;
-
-    let mut brain = Discover::new(Instant::now(), config, first, seed);
+    let first = sockets.open().map_err(FlushError::Open)?;
+    let protocol = Discover::new(Instant::now(), config, first, seed()?);
+    let mut driver = Driver::new(sockets, protocol);
     let mut tcp = std::pin::pin!(async {
         tokio::time::sleep(PATIENCE).await;
         tcp_rtt(s1, BLIND_WAIT).await
     });
-    let mut knocking = true;
+    let mut asks_tcp = true;
     loop {
-        while let Some(transmit) = brain.poll_transmit() {
-            while sockets.len() <= transmit.socket {
-                let opened = sockets.open().map_err(Error::Bind)?;
-                brain.handle_opened(sockets.len() - 1, opened);
-            }
-            match sockets.send(&transmit) {
-                // The other address is what a server tells: it may be nonsense.
-                Err(error) if transmit.to == s1 => return Err(Error::Send(s1, error)),
-                _ => {}
-            }
+        match driver.flush() {
+            // The server names its other address, which may be nonsense.
+            Err(FlushError::Send(to, _)) if to != s1 => continue,
+            flushed => flushed?,
         }
-        if let Some(report) = brain.report() {
+        if let Some(report) = driver.protocol().report() {
             return Ok(report.clone());
         }
-        let timeout = brain.poll_timeout();
+        let answered = driver.protocol().is_answered();
         tokio::select! {
-            arrival = sockets.recv_until(timeout) => {
-                let Some(arrival) = arrival.map_err(Error::Receive)? else {
-                    brain.handle_timeout(Instant::now());
-                    continue;
-                };
-                brain.handle_input(arrival.at, arrival.input());
-            }
-            reach = &mut tcp, if knocking && !brain.is_answered() => {
-                knocking = false;
+            step = driver.step() => drop(step.map_err(Error::Receive)?),
+            reach = &mut tcp, if asks_tcp && !answered => {
+                asks_tcp = false;
                 if let Some(reach) = reach {
-                    brain.handle_reachable(reach.round_trip());
+                    driver.protocol_mut().handle_reachable(reach.round_trip());
                 }
             }
         }
     }
 }
 
-/// Carries out a further measurement against the server, until it is done.
+/// Carries out a further measurement against the server, until it waits for
+/// nothing more, and returns it with what it has found.
 ///
 /// # Errors
 /// When this host cannot send at all.
-pub async fn measure(server: SocketAddr, brain: &mut impl Protocol) -> Result<(), Error> {
-    let local = address_towards(server).map_err(|error| Error::Route(server, error))?;
-    let mut sockets = Sockets::new(server, local);
+pub async fn measure<P: Protocol>(server: SocketAddr, protocol: P) -> Result<P, Error> {
+    let driver = Driver::towards(server, protocol);
+    let mut driver = driver.map_err(|error| Error::Route(server, error))?;
     loop {
-        while let Some(transmit) = brain.poll_transmit() {
-            while sockets.len() <= transmit.socket {
-                let opened = sockets.open().map_err(Error::Bind)?;
-                brain.handle_opened(sockets.len() - 1, opened);
-            }
-            let sent = sockets.send(&transmit);
-            sent.map_err(|error| Error::Send(transmit.to, error))?;
+        driver.flush()?;
+        if driver.protocol().poll_timeout().is_none() {
+            return Ok(driver.into_protocol());
         }
-        let Some(timeout) = brain.poll_timeout() else {
-            return Ok(());
-        };
-        let arrival = sockets.recv_until(Some(timeout)).await;
-        let Some(arrival) = arrival.map_err(Error::Receive)? else {
-            brain.handle_timeout(Instant::now());
-            continue;
-        };
-        brain.handle_input(arrival.at, arrival.input());
+        driver.step().await.map_err(Error::Receive)?;
     }
 }
 
-/// 32 bytes that nobody can guess, for a brain.
+/// 32 random bytes, for a protocol.
 ///
 /// # Errors
 /// When the system has none.
@@ -121,17 +96,6 @@ pub fn seed() -> Result<[u8; 32], Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(Error::Random)?;
     Ok(seed)
-}
-
-/// The address that the system would send from: what a throw-away connected
-/// socket says. One that is bound to the wildcard does not know it.
-pub(crate) fn address_towards(server: SocketAddr) -> io::Result<IpAddr> {
-    let scout = std::net::UdpSocket::bind(match server {
-        SocketAddr::V4(_) => "0.0.0.0:0",
-        SocketAddr::V6(_) => "[::]:0",
-    })?;
-    scout.connect(server)?;
-    Ok(scout.local_addr()?.ip())
 }
 
 #[cfg(test)]

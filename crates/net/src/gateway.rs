@@ -26,7 +26,8 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::discover::{Error, address_towards};
+use crate::discover::Error;
+use crate::host::address_towards;
 
 /// How long UPnP has: devices may take up to the search's MX, three seconds,
 /// before they speak (UPnP Device Architecture 1.1 §1.3.2).

@@ -1,7 +1,7 @@
-//! Addresses: our own, and the server's.
+//! The addresses of this host, and the address of a server by its name.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -28,33 +28,45 @@ pub fn addresses() -> io::Result<Vec<IpAddr>> {
     Ok(found)
 }
 
-/// The address that packets to `remote` leave from.
+/// The address of this host that packets to `remote` leave from.
+///
+/// # Errors
+/// When there is no route to it.
+pub fn address_towards(remote: SocketAddr) -> io::Result<IpAddr> {
+    // Connecting a UDP socket sends nothing: it asks the routing table. The
+    // address of one that is bound to the wildcard is not known otherwise.
+    let socket = std::net::UdpSocket::bind((wildcard(remote), 0))?;
+    socket.connect(remote)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// The same with a port, and the wildcard address where there is no route.
 pub fn local_address(remote: SocketAddr, port: u16) -> SocketAddr {
-    let any: IpAddr = match remote {
-        SocketAddr::V4(_) => [0; 4].into(),
-        SocketAddr::V6(_) => [0; 16].into(),
-    };
-    // Connecting a UDP socket sends nothing; it asks the routing table.
-    let ip = std::net::UdpSocket::bind((any, 0))
-        .and_then(|socket| {
-            socket.connect(remote)?;
-            socket.local_addr()
-        })
-        .map_or(any, |address| address.ip());
+    let ip = address_towards(remote).unwrap_or_else(|_| wildcard(remote));
     SocketAddr::new(ip, port)
 }
 
+/// The address that stands for all of this host's, in the family of `remote`.
+pub fn wildcard(remote: SocketAddr) -> IpAddr {
+    match remote {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
 /// The address of `HOST[:PORT]`: a name, an IPv4 or an IPv6 address, with
-/// brackets where a port follows the latter.
+/// brackets where a port follows the latter. IPv4 is preferred where a name has
+/// both: its networks are those with NATs.
 ///
 /// # Errors
-/// When it cannot be understood or looked up, or nobody can be there.
+/// When the text is not an address and no such name is found, or when no host
+/// can have the address: the wildcard, or port 0.
 pub async fn resolve(server: &str, default_port: u16) -> io::Result<SocketAddr> {
     let address = look_up(server, default_port).await?;
     let problem = if address.port() == 0 {
-        "nobody can be reached at port 0"
+        "port 0 is not a port that a server can have"
     } else if address.ip().is_unspecified() {
-        "that is the address to listen on, not one to reach anybody at"
+        "the wildcard address is for listening: no host can be reached at it"
     } else {
         return Ok(address);
     };
@@ -63,7 +75,10 @@ pub async fn resolve(server: &str, default_port: u16) -> io::Result<SocketAddr> 
 
 async fn look_up(server: &str, default_port: u16) -> io::Result<SocketAddr> {
     if server.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is empty"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "no host is given",
+        ));
     }
     if let Ok(address) = server.parse::<SocketAddr>() {
         return Ok(address);
@@ -75,7 +90,7 @@ async fn look_up(server: &str, default_port: u16) -> io::Result<SocketAddr> {
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) => {
             let port = port.parse().map_err(|_| {
-                let problem = format!("{port:?} is no port");
+                let problem = format!("{port:?} is not a port");
                 io::Error::new(io::ErrorKind::InvalidInput, problem)
             })?;
             (host, port)
@@ -83,7 +98,6 @@ async fn look_up(server: &str, default_port: u16) -> io::Result<SocketAddr> {
         None => (server, default_port),
     };
     let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-    // IPv4 first: it is the one with the NATs.
     found.sort_by_key(SocketAddr::is_ipv6);
     found.into_iter().next().ok_or_else(|| {
         let problem = format!("{host} has no address");
@@ -96,7 +110,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn servers_as_people_write_them() {
+    async fn a_server_is_found_in_each_form_that_people_write() {
         for (text, expected) in [
             ("203.0.113.1", "203.0.113.1:8848"),
             ("203.0.113.1:3478", "203.0.113.1:3478"),

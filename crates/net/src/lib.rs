@@ -2,12 +2,13 @@
 
 #[cfg(feature = "discover")]
 pub mod discover;
+pub mod drive;
+#[cfg(feature = "peer")]
+pub mod endpoint;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod host;
 pub mod reach;
-#[cfg(feature = "peer")]
-pub mod session;
 pub mod sockets;
 #[cfg(feature = "peer")]
 pub mod tcp;

@@ -132,6 +132,12 @@ impl Candidates {
         Some(candidates)
     }
 
+    /// Whether the NAT is known to bear packets that arrive before one has left. A
+    /// bare Linux masquerade uses another port afterwards.
+    pub fn bears_early_packets(&self) -> bool {
+        self.side.is_some_and(|side| side.remaps == Some(false))
+    }
+
     /// Where the peer may be knocked at by TCP: its host candidates, as they
     /// may be probed, and the address that the first server saw. The latter
     /// counts only if the rendezvous has `observed` the peer at that IP.

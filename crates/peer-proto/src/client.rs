@@ -6,8 +6,8 @@
 //! [`Client::poll_transmit`] yields to the server, act on
 //! [`Client::poll_event`].
 
-mod errand;
 mod notified;
+mod pending;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -70,8 +70,13 @@ pub enum Event {
     /// The server has a second address, of which this is the one that differs
     /// in both address and port.
     OtherAddress(SocketAddr),
-    /// We are registered, and seen at this address. Told again when it changes.
-    Registered(SocketAddr),
+    /// We are registered. Told again when the address changes.
+    Registered {
+        /// Where the server sees us.
+        mapped: SocketAddr,
+        /// Where it saw us before.
+        before: Option<SocketAddr>,
+    },
     /// What opens the server's relay; `None` where it has none.
     Granted(Option<Credentials>),
     /// The server refused for good: another key owns the name, say.
@@ -153,7 +158,7 @@ enum Wish {
 
 /// A name that is asked about, one request at a time.
 #[derive(Debug)]
-struct Errand {
+struct Pending {
     peer: String,
     wish: Wish,
     /// When to ask next; never while a request is on its way.
@@ -172,7 +177,7 @@ pub struct Client {
     registering: Option<Exchange>,
     refresh_at: Option<Instant>,
     mapped: Option<SocketAddr>,
-    errands: Vec<Errand>,
+    pending: Vec<Pending>,
     answered: VecDeque<(Transaction, Option<Vec<u8>>)>,
     heard: Instant,
     silence_told: bool,
@@ -195,7 +200,7 @@ impl Client {
             registering: None,
             refresh_at: None,
             mapped: None,
-            errands: Vec::new(),
+            pending: Vec::new(),
             answered: VecDeque::new(),
             heard: now,
             silence_told: false,
@@ -211,17 +216,17 @@ impl Client {
 
     /// Asks for a name's key; it answers with [`Event::Found`].
     pub fn look_up(&mut self, now: Instant, peer: &str) {
-        self.run_errand(now, peer, Wish::Lookup);
+        self.request_of(now, peer, Wish::Lookup);
     }
 
     /// Asks for an introduction. `payload` is sealed to `key`.
     pub fn connect(&mut self, now: Instant, peer: &str, key: PublicKey, payload: Vec<u8>) {
-        self.run_errand(now, peer, Wish::Connect { key, payload });
+        self.request_of(now, peer, Wish::Connect { key, payload });
     }
 
     /// No longer wants to reach that peer.
     pub fn forget(&mut self, peer: &str) {
-        self.errands.retain(|errand| errand.peer != peer);
+        self.pending.retain(|pending| pending.peer != peer);
     }
 
     /// Registers anew at once: our address may have changed.
@@ -273,11 +278,11 @@ impl Client {
             self.registration_answered(now, message);
             return;
         }
-        for index in 0..self.errands.len() {
-            let asking = &mut self.errands[index].asking;
+        for index in 0..self.pending.len() {
+            let asking = &mut self.pending[index].asking;
             if let Some((exchange, offer)) = asking.take_if(|(exchange, _)| answers(exchange)) {
                 self.hear(now, &exchange);
-                return self.errand_answered(now, index, message, offer);
+                return self.pending_answered(now, index, message, offer);
             }
         }
     }
@@ -292,7 +297,7 @@ impl Client {
             true => SILENT_WAIT,
             false => LAST_WAIT,
         };
-        let asking = self.errands.iter_mut().filter_map(|e| e.asking.as_mut());
+        let asking = self.pending.iter_mut().filter_map(|e| e.asking.as_mut());
         let asking = asking.map(|(exchange, _)| exchange);
         for exchange in self.registering.as_mut().into_iter().chain(asking) {
             if exchange.next <= now {
@@ -311,12 +316,12 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let silent = (self.waiting() && !self.silence_told).then_some(self.heard + SILENT);
         let refresh = self.refresh_at.filter(|_| self.registering.is_none());
-        let errands = self.errands.iter().map(|errand| match &errand.asking {
+        let pending = self.pending.iter().map(|pending| match &pending.asking {
             Some((exchange, _)) => Some(exchange.next),
-            None => errand.ask_at.filter(|_| self.may_ask(&errand.wish)),
+            None => pending.ask_at.filter(|_| self.may_ask(&pending.wish)),
         });
         let registering = self.registering.as_ref().map(|exchange| exchange.next);
-        errands
+        pending
             .chain([registering, refresh, silent])
             .flatten()
             .min()
@@ -336,12 +341,12 @@ impl Client {
     /// when the peer has acknowledged, which may take as long as it takes to
     /// call a server silent.
     fn waiting(&self) -> bool {
-        let soon = |errand: &Errand| matches!(errand.wish, Wish::Lookup);
+        let soon = |pending: &Pending| matches!(pending.wish, Wish::Lookup);
         self.registering.is_some()
             || self
-                .errands
+                .pending
                 .iter()
-                .any(|errand| errand.asking.is_some() && soon(errand))
+                .any(|pending| pending.asking.is_some() && soon(pending))
     }
 
     fn hear(&mut self, now: Instant, exchange: &Exchange) {
@@ -445,9 +450,9 @@ impl Client {
             (Class::Success, Some(mapped), _) => {
                 self.refresh_at = Some(now + REFRESH);
                 self.granted(now, message);
-                if self.mapped != Some(mapped) {
-                    self.mapped = Some(mapped);
-                    self.events.push_back(Event::Registered(mapped));
+                let before = self.mapped.replace(mapped);
+                if before != Some(mapped) {
+                    self.events.push_back(Event::Registered { mapped, before });
                 }
                 self.ask(now);
             }

@@ -9,9 +9,9 @@
 )]
 
 pub mod candidate;
+pub mod cause;
 pub mod client;
 pub mod endpoint;
 pub mod punch;
 pub mod relay;
 pub mod tcp;
-pub mod verdict;

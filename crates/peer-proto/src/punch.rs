@@ -8,16 +8,16 @@
 //! before others, as a controlling agent does in RFC 8445 §8.1.1.
 
 mod agent;
+mod burst;
 mod checklist;
 mod meter;
 mod outbox;
 mod pair;
 pub mod schedule;
-mod volley;
-mod words;
+mod types;
 
 pub use agent::Agent;
-pub use meter::{Burst, Measured, Meter};
+pub use burst::{Burst, targets};
+pub use meter::{Measured, Meter, Throughput};
 pub use pair::Path;
-pub use volley::{Shot, Volley, shots};
-pub use words::{Config, Event, Observed};
+pub use types::{Config, Event, Observed, Outgoing, Target};

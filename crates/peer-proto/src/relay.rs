@@ -17,9 +17,9 @@
 //! are not followed, TCP is not spoken.
 
 mod machine;
-mod words;
+mod types;
 
-pub use words::{Config, Event, Failure, Input, SendError};
+pub use types::{Config, Event, Failure, Input, SendError};
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nat::plan::Role;
-use peer_proto::punch::{Agent, Config};
+use peer_proto::punch::{Agent, Config, Target};
+use sansio::Via;
 use session::seal::Keys;
 use stun::{Builder, Message, Method};
 
@@ -25,18 +26,22 @@ fn a_wrong_mac_is_dropped_and_counted() {
         relayed: Vec::new(),
         relay_from: now,
         relay_only: false,
-        hopeful: true,
-        volley: None,
-        volleys_end: None,
+        direct_expected: true,
+        burst: None,
+        bursts_end: None,
         deadline: now + Duration::from_secs(10),
         seed: [0; 32],
+    };
+    let from = Target {
+        via: Via::Socket(0),
+        to: peer,
     };
     let mut agent = Agent::new(config, now);
     for (attempt, secret, forged) in [([9; 8], 9, 0), ([1; 8], 9, 1), ([1; 8], 3, 1)] {
         let probe = Builder::request(Method::Probe, [secret; 12]).attempt(attempt);
         let probe = probe.finish_authentic(&stun::integrity_key(&[secret; 32]));
         let message = Message::parse(&probe).unwrap();
-        let ours = agent.handle_input(now, 0, peer, &message);
+        let ours = agent.handle_input(now, from, &message);
         assert_eq!((ours, agent.forged()), (attempt == [1; 8], forged));
     }
 }

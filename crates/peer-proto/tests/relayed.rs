@@ -6,8 +6,8 @@ mod world;
 use std::time::Duration;
 
 use nat::plan::Limits;
-use peer_proto::endpoint::{Event, MOST_RELAYED, RELAY, Wish};
-use sansio::{Datagram, Protocol};
+use peer_proto::endpoint::{Event, MOST_RELAYED, Wish};
+use sansio::{Datagram, Protocol, Via};
 use sim::Profile;
 use world::{Setup, World, two_relayed_homes};
 
@@ -27,7 +27,7 @@ fn the_relay_joins_two_symmetric_nats() {
         let world = run(both[0], both[1], Limits::POLITE);
         let [alice, bob] = [0, 1].map(|n| world.peers[n].paths());
         assert_eq!((alice.len(), bob.len()), (1, 1), "{other}");
-        assert!(alice[0].relayed && alice[0].socket == RELAY);
+        assert!(alice[0].relayed && alice[0].via == Via::Relay);
         assert!(bob[0].relayed && bob[0].remote.ip() == world::ip("203.0.113.1"));
     }
 }

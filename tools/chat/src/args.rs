@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use cli::options::{PathOptions, seconds};
 
 /// Talks to peers through any NAT, end to end encrypted. On a terminal it is a
 /// prompt (/help says more); else a filter: lines in, lines out.
@@ -59,41 +60,12 @@ pub struct Args {
     #[arg(long, value_name = "PEER")]
     pub trust: Vec<String>,
     /// Seconds without a path after which a peer counts as gone
-    #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value = "30", value_parser = |text: &str| seconds(text, 86_400.0))]
     pub timeout: Duration,
     /// Seconds between the packets that keep a path open: a NAT on the way may
     /// forget a mapping after four of them
-    #[arg(long, value_name = "S", default_value = "5", value_parser = interval)]
+    #[arg(long, value_name = "S", default_value = "5", value_parser = |text: &str| seconds(text, 60.0))]
     pub keepalive: Duration,
-    /// TTL of the packets that open our own NAT and must not reach the
-    /// peer's; 0 sends none
-    #[arg(long, default_value_t = 2)]
-    pub opener_ttl: u8,
-    /// Neither tell peers our own addresses nor try theirs: no LAN path, more
-    /// privacy
-    #[arg(long)]
-    pub no_host_candidates: bool,
-    /// No relay: peers that cannot be reached directly are not reached
-    #[arg(long, conflicts_with = "relay_only")]
-    pub direct_only: bool,
-    /// Nothing but a relay: no packet of ours goes to a peer's address (which
-    /// the rendezvous tells each of the other all the same)
-    #[arg(long)]
-    pub relay_only: bool,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    within(text, 86_400.0)
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    within(text, 60.0)
-}
-
-fn within(text: &str, most: f64) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
-    if !(0.1..=most).contains(&seconds) {
-        return Err(format!("between 0.1 and {most} seconds"));
-    }
-    Ok(Duration::from_secs_f64(seconds))
+    #[command(flatten)]
+    pub paths: PathOptions,
 }

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    cli::log::init();
     let args = args::Args::parse();
     let code = match start::run(&args) {
         Ok(true) => 0,

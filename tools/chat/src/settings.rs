@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
 use cli::home::Home;
-use cli::settings::{Said, Settings};
+use cli::options::Options;
+use cli::settings::Settings;
 use net::udp::Udp;
 
 use crate::args::Args;
@@ -26,14 +27,14 @@ pub async fn gather(args: &Args, interactive: bool) -> anyhow::Result<Settings> 
         }
     };
     let name = args.name.clone();
-    let mut said = Said { server, name }.or(home.settings()?);
+    let mut options = Options { server, name }.or(home.options()?);
     if interactive {
         let user = std::env::var("USER").unwrap_or_default();
-        ask_for(&mut said.server, "Which rendezvous server", "0.0.0.0")?;
-        ask_for(&mut said.name, "Your name", &user)?;
+        ask_for(&mut options.server, "Which rendezvous server", "0.0.0.0")?;
+        ask_for(&mut options.name, "Your name", &user)?;
     }
-    said.server = said.server.map(or_this_host);
-    Ok(Settings::gather(home, said, args.peer.as_deref()).await?)
+    options.server = options.server.map(or_this_host);
+    Ok(Settings::gather(home, options, args.peer.as_deref()).await?)
 }
 
 /// Read here and not by clap: --sip and --sport come before it, yet exclude --server.

@@ -98,18 +98,8 @@ async fn chat(args: &Args) -> anyhow::Result<bool> {
 fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<endpoint::Config> {
     Ok(endpoint::Config {
         most_attempts: MOST_ATTEMPTS,
-        opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
-        relay: wish(args),
-        ..settings.endpoint(local, !args.no_host_candidates)?
+        ..settings.endpoint(local, &args.paths)?
     })
-}
-
-fn wish(args: &Args) -> endpoint::Wish {
-    match (args.direct_only, args.relay_only) {
-        (true, _) => endpoint::Wish::Never,
-        (_, true) => endpoint::Wish::Only,
-        _ => endpoint::Wish::Allowed,
-    }
 }
 
 fn quic(

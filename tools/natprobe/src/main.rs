@@ -6,5 +6,6 @@ mod text;
 mod words;
 
 fn main() -> std::process::ExitCode {
+    cli::log::init();
     run::main()
 }

@@ -2,16 +2,16 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
-use std::path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
+use cli::report::StoredReport;
 use discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
 use nat::Dependence;
 use nat::oracle::expected;
-use nat::plan::{Limits, Side, between};
+use nat::plan::{Limits, between};
 use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
 
@@ -117,31 +117,21 @@ async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Resu
         }
     }
     if let (true, Some(longest)) = (translates, job.lifetime) {
-        let mut lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
-        measure(s1, &mut lifetime).await?;
-        report.lifetime = lifetime.report();
+        let lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
+        report.lifetime = measure(s1, lifetime).await?.report();
     }
     if job.path && report.verdict == Verdict::Measured {
         let outer = report.mapped.first().copied().filter(|_| translates);
         let other = report.other_address.filter(|_| stable);
-        let mut path = Path::new(Instant::now(), s1, other, outer, seed()?);
-        measure(s1, &mut path).await?;
-        report.path = path.report();
+        let path = Path::new(Instant::now(), s1, other, outer, seed()?);
+        report.path = measure(s1, path).await?.report();
     }
     if job.hairpin && translates && stable {
-        let mut hairpin = Hairpin::new(Instant::now(), s1, seed()?);
-        measure(s1, &mut hairpin).await?;
-        report.hairpin = hairpin.report();
+        let hairpin = Hairpin::new(Instant::now(), s1, seed()?);
+        report.hairpin = measure(s1, hairpin).await?.report();
     }
     report.elapsed_ms += start.elapsed().as_micros() as f64 / 1000.0;
     Ok(())
-}
-
-/// Another host's report.
-fn read(path: &path::Path) -> anyhow::Result<Side> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("reading the report {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no report", path.display()))
 }
 
 /// The JSON object: the report, and what was asked for besides.
@@ -162,7 +152,7 @@ fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
     let against = match &job.against {
         Some(other) => {
             let ours = report.side(Limits::POLITE);
-            let theirs = read(other)?;
+            let theirs = StoredReport::read(other)?.side;
             let why = expected(&ours.behaviour, &theirs.behaviour).why;
             Some((between(&ours, &theirs), why))
         }

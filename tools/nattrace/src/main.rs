@@ -29,6 +29,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    cli::log::init();
     let outcome = match Cli::parse().command {
         Command::Table(args) => table::run(&args),
     };

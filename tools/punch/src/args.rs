@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use cli::options::{PathOptions, seconds};
 use nat::plan::Limits;
 
 /// Reaches a peer through both NATs: registers at a rendezvous, is introduced,
@@ -38,21 +39,22 @@ pub struct Args {
     /// One JSON object (docs/json.md)
     #[arg(long)]
     pub json: bool,
+    /// Write that object to this file as well, without the packets of --trace
+    /// unless --json is given, too
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write one line to this file (a FIFO, or /dev/fd/N) once we are registered
+    #[arg(long, value_name = "FILE")]
+    pub ready: Option<PathBuf>,
     /// Seconds to wait for the peer, and then again for the path
     /// [default: 10; without --peer the wait has no end]
-    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", value_parser = |text: &str| seconds(text, 86_400.0), allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
     /// Local UDP port, and with --tcp the TCP port [default: any free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub port: u16,
-    /// TTL of the packets that open our own NAT and must not reach the
-    /// peer's; 0 sends none
-    #[arg(long, default_value_t = 2)]
-    pub opener_ttl: u8,
-    /// Neither tell peers our own addresses nor try theirs: no LAN path, more
-    /// privacy
-    #[arg(long)]
-    pub no_host_candidates: bool,
+    #[command(flatten)]
+    pub paths: PathOptions,
     /// Ports to guess at most, where they have to be guessed; 0 guesses none
     #[arg(long, value_name = "PROBES", default_value_t = Limits::POLITE.probes)]
     pub budget: u32,
@@ -76,7 +78,7 @@ pub struct Args {
     pub watch: bool,
     /// From one sign of life to the next, in seconds; with --nat no more than
     /// half of the lifetime in that report
-    #[arg(long, value_name = "S", value_parser = seconds, default_value = "2")]
+    #[arg(long, value_name = "S", value_parser = |text: &str| seconds(text, 86_400.0), default_value = "2")]
     pub keepalive: Duration,
     /// A natprobe report on the network that we are in, instead of measuring it
     #[arg(long, value_name = "FILE.json")]
@@ -85,13 +87,6 @@ pub struct Args {
     /// is given back in the end
     #[arg(long)]
     pub no_port_mapping: bool,
-    /// No relay: a path that is not direct does not count
-    #[arg(long, conflicts_with = "relay_only")]
-    pub direct_only: bool,
-    /// Nothing but a relay: no packet of ours goes to the peer's address (which
-    /// the rendezvous tells each of the other all the same)
-    #[arg(long)]
-    pub relay_only: bool,
     /// By TCP in place of UDP: both sides connect to each other at once. The
     /// peer has to say so, too
     #[arg(long, conflicts_with_all = ["relay_only", "turn", "exhaustive", "watch", "plan"])]
@@ -140,11 +135,3 @@ impl Args {
 
 /// Guesses of each side for 999 of 1,000 hits when all ports are tried.
 const EXHAUSTIVE: u32 = 170_000;
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
-    if !(0.1..=86_400.0).contains(&seconds) {
-        return Err("between 0.1 and 86400 seconds".into());
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}

@@ -5,23 +5,27 @@ mod silence;
 
 pub use router::granted;
 
-use std::io::ErrorKind;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cli::report::StoredReport;
 use cli::settings::Settings;
 use cli::signals::Signals;
 use nat::plan::Role;
-use nat::plan::{Limits, Plan};
+use nat::plan::{Limits, Plan, Side};
+use net::drive::Traffic;
+use net::endpoint::EndpointDriver;
 use net::gateway::Lease;
 use net::host;
-use net::session::{Session, Traffic};
 use net::udp::Udp;
+use peer_proto::cause::Cause;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::{Measured, Path};
-use peer_proto::verdict::Cause;
+use sansio::Via;
 use session::identity::fingerprint;
 use stun::code;
 
@@ -29,7 +33,6 @@ use crate::args::Args;
 use crate::plan::announced;
 use crate::prepare::{config, measure, measures, settings, turn_server};
 use crate::report::{Outcome, Report};
-use crate::stay::{Nat, nat};
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
 
@@ -53,14 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let limits = args.limits()?;
-    let known = args.nat.as_deref().map(nat).transpose()?;
+    let known = args.nat.as_deref().map(StoredReport::read).transpose()?;
     let settings = settings(args).await?;
     // Another of this name would take it over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
-    let any = match settings.server {
-        SocketAddr::V4(_) => SocketAddr::from(([0; 4], args.port)),
-        SocketAddr::V6(_) => SocketAddr::from(([0; 16], args.port)),
-    };
+    let any = SocketAddr::new(host::wildcard(settings.server), args.port);
     let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
     let local = host::local_address(settings.server, udp.local_addr().port());
     let trace = args
@@ -84,7 +84,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             trace.witness(traffic);
         }
     };
-    let session = Session::new(udp, endpoint, settings.server, witness)
+    let session = EndpointDriver::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no way to {}", settings.server))?;
     // Only now is there something to give back.
     let signals = Signals::watch().context("cannot wait for signals")?;
@@ -125,11 +125,13 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         peer: attempt.peer.clone(),
         local: match outcome {
             _ if args.tcp => attempt.by_tcp.as_ref().map_or(local, ByTcp::local),
-            Outcome::Connected(path) if path.relayed => local,
-            Outcome::Connected(path) => {
-                host::local_address(path.remote, attempt.session.port(path.socket))
-            }
-            Outcome::Failed(_) => local,
+            Outcome::Connected(Path {
+                via: Via::Socket(socket),
+                relayed: false,
+                remote,
+                ..
+            }) => host::local_address(remote, attempt.session.port(socket)),
+            _ => local,
         },
         mapped: match &attempt.by_tcp {
             Some(by_tcp) => by_tcp.told().mapped,
@@ -150,16 +152,16 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     };
     drop(attempt);
     let kept = trace.map(Trace::end);
-    report.print(args.json, kept)
+    report.print(args.json, args.report.as_deref(), kept)
 }
 
 pub struct Attempt<'a, W> {
     settings: &'a Settings,
     pub args: &'a Args,
-    pub session: Session<W>,
+    pub session: EndpointDriver<W>,
     pub start: Instant,
     limits: Limits,
-    pub known: Option<Nat>,
+    pub known: Option<StoredReport>,
     /// A port of our router, if it gives us one.
     pub lease: Option<Lease>,
     introduced: Option<Instant>,
@@ -179,7 +181,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         };
         let give_up = patience.map(|patience| self.start + patience);
         let mut connected: Option<(Path, Instant)> = None;
-        let known = self.known.as_ref().map(|nat| nat.side(self.limits));
+        let known = self.known.map(|report| Side {
+            limits: self.limits,
+            ..report.side
+        });
         let mut measuring = measures(self.args);
         let (server, limits) = (self.settings.server, self.limits);
         let mut measured = std::pin::pin!(async {
@@ -283,6 +288,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 cli::stderr::line(format_args!(
                     "punch: registered as {name}, seen at {mapped}"
                 ));
+                if let Some(file) = &self.args.ready {
+                    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+                    writeln!(file, "registered as {name}, seen at {mapped}")?;
+                }
                 self.ask_gateway(mapped);
                 if self.args.peer.is_none() {
                     cli::stderr::line(format_args!(

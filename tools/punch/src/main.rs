@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    cli::log::init();
     let args = args::Args::parse();
     let result = match &args.plan {
         Some(reports) => args

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use cli::report::StoredReport;
 use nat::oracle;
 use nat::plan::Role;
-use nat::plan::{Limits, Plan, Side, Strategy, between, percent};
+use nat::plan::{Limits, Plan, Strategy, between, percent};
 use serde_json::{Value, json};
 
 /// Prints how two natprobe reports get across to each other, and the odds.
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// # Errors
 /// When a report cannot be read.
 pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<ExitCode> {
-    let (mut a, mut b) = (read(a)?, read(b)?);
+    let (mut a, mut b) = (StoredReport::read(a)?.side, StoredReport::read(b)?.side);
     (a.limits, b.limits) = (*limits, *limits);
     let plan = between(&a, &b);
     let why = oracle::expected(&a.behaviour, &b.behaviour).why;
@@ -37,13 +37,6 @@ pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<Ex
         writeln!(stdout, "{expected}: {why}{how}")?;
     }
     Ok(ExitCode::from(code))
-}
-
-fn read(path: &Path) -> anyhow::Result<Side> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the report {}", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} is not a natprobe report", path.display()))
 }
 
 /// What will be sent before it is, if it is more than a few probes.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cli::home::Home;
-use cli::settings::{Said, Settings};
+use cli::options::Options;
+use cli::settings::Settings;
 use nat::plan::{Limits, Side};
 use net::host;
 use peer_proto::endpoint;
@@ -24,12 +25,12 @@ const MEASURE: Duration = Duration::from_secs(3);
 /// Who we are, as the command line and `config.toml` have it.
 pub async fn settings(args: &Args) -> anyhow::Result<Settings> {
     let home = Home::find()?;
-    let typed = Said {
+    let typed = Options {
         server: args.server.clone(),
         name: args.name.clone(),
     };
-    let said = typed.or(home.settings()?);
-    Ok(Settings::gather(home, said, args.peer.as_deref()).await?)
+    let options = typed.or(home.options()?);
+    Ok(Settings::gather(home, options, args.peer.as_deref()).await?)
 }
 
 pub fn config(
@@ -37,27 +38,19 @@ pub fn config(
     settings: &Settings,
     local: SocketAddr,
 ) -> anyhow::Result<endpoint::Config> {
-    Ok(endpoint::Config {
-        peer: args.peer.clone(),
-        opener_ttl: (args.opener_ttl > 0).then_some(args.opener_ttl),
-        relay: wish(args),
-        measuring: measures(args),
-        attempt: args.timeout.unwrap_or(TIMEOUT),
-        ..settings.endpoint(local, !args.no_host_candidates)?
-    })
+    let mut config = settings.endpoint(local, &args.paths)?;
+    config.peer = args.peer.clone();
+    config.measuring = measures(args);
+    config.attempt = args.timeout.unwrap_or(TIMEOUT);
+    if args.tcp {
+        config.relay = endpoint::Wish::Never;
+    }
+    Ok(config)
 }
 
 /// What our NAT does with UDP says nothing of TCP.
 pub fn measures(args: &Args) -> bool {
     !args.no_measure && !args.tcp
-}
-
-pub fn wish(args: &Args) -> endpoint::Wish {
-    match (args.direct_only || args.tcp, args.relay_only) {
-        (true, _) => endpoint::Wish::Never,
-        (_, true) => endpoint::Wish::Only,
-        _ => endpoint::Wish::Allowed,
-    }
 }
 
 /// `USER:PASSWORD@HOST[:PORT]`; a user may have colons, as those have whose

@@ -2,15 +2,17 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use capture::Seen;
+use cli::cause::Explained;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy};
-use peer_proto::punch::{Burst, Measured, Path};
-use peer_proto::verdict::Cause;
+use peer_proto::cause::Cause;
+use peer_proto::punch::{self, Measured, Throughput};
 use serde_json::{Value, json};
 
 use crate::plan;
@@ -18,7 +20,7 @@ use crate::plan;
 /// How an attempt ended.
 #[derive(Clone)]
 pub enum Outcome {
-    Connected(Path),
+    Connected(punch::Path),
     Failed(Cause),
 }
 
@@ -47,9 +49,19 @@ impl Report {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn print(&self, json: bool, trace: Option<Vec<Seen>>) -> anyhow::Result<ExitCode> {
+    pub fn print(
+        &self,
+        json: bool,
+        file: Option<&Path>,
+        trace: Option<Vec<Seen>>,
+    ) -> anyhow::Result<ExitCode> {
+        let object = self.to_json(trace.filter(|_| json)).to_string();
+        if let Some(file) = file {
+            std::fs::write(file, format!("{object}\n"))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
         let text = match json {
-            true => self.to_json(trace).to_string(),
+            true => object,
             false => self.sentence(),
         };
         match writeln!(std::io::stdout(), "{text}") {
@@ -66,6 +78,7 @@ impl Report {
     fn to_json(&self, trace: Option<Vec<Seen>>) -> Value {
         let mut report = json!({
             "result": self.result(),
+            "text": self.sentence(),
             "strategy": null,
             "name": self.name,
             "peer": self.peer,
@@ -89,7 +102,7 @@ impl Report {
                 report["remote"] = json!(path.remote);
                 report["rtt_ms"] = json!(path.rtt.map(ms));
             }
-            Outcome::Failed(cause) => report["cause"] = json!(cause),
+            Outcome::Failed(cause) => report["cause"] = json!(Explained(cause)),
         }
         if let Some(trace) = trace {
             report["trace"] = json!(trace);
@@ -107,7 +120,7 @@ impl Report {
     }
 
     /// How the path was found.
-    fn strategy(&self, path: &Path) -> &'static str {
+    fn strategy(&self, path: &punch::Path) -> &'static str {
         match self.plan {
             _ if self.tcp => "tcp",
             _ if path.relayed => "relay",
@@ -145,11 +158,12 @@ impl Report {
                 self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
-                "failed: {} does not reach {peer}, after {} ms and {}: {}: {cause}.",
+                "failed: {} does not reach {peer}, after {} ms and {}: {}: {}.",
                 self.name,
                 ms(self.elapsed),
                 self.tried(),
                 cause.code(),
+                Explained(cause),
             ),
         }
     }
@@ -165,7 +179,7 @@ pub fn worth(measured: &Measured) -> String {
     let Some(rtt) = measured.rtt else {
         return " The peer did not take part in measuring the path.".into();
     };
-    let rate = |burst: Option<Burst>| {
+    let rate = |burst: Option<Throughput>| {
         let rate = burst.and_then(|burst| burst.mbit_s);
         rate.map_or("?".into(), |rate| format!("{rate:.0}"))
     };

@@ -1,15 +1,13 @@
 //! Staying connected: signs of life, and the path punched anew when they stop.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cli::cause::Explained;
 use nat::plan::Role;
-use nat::plan::{Limits, Side};
-use net::session::Traffic;
+use net::drive::Traffic;
 use peer_proto::endpoint::Event;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::attempt::{Attempt, granted};
@@ -19,47 +17,6 @@ use crate::report::Outcome;
 /// many unanswered ones are a lost path: it takes a second to tell.
 const AGAIN: Duration = Duration::from_millis(300);
 const UNANSWERED: u32 = 3;
-
-/// What a natprobe report says of the network that we are in.
-pub struct Nat {
-    side: Side,
-    lifetime: Option<Duration>,
-}
-
-/// Reads one.
-///
-/// # Errors
-/// When there is none in that file.
-pub fn nat(path: &Path) -> anyhow::Result<Nat> {
-    #[derive(Deserialize)]
-    struct Stored {
-        lifetime: Option<Lifetime>,
-    }
-    #[derive(Deserialize)]
-    struct Lifetime {
-        /// The longest silence that a mapping survived.
-        alive_s: Option<u64>,
-    }
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the report {}", path.display()))?;
-    let none = || format!("{} is not a natprobe report", path.display());
-    let stored: Stored = serde_json::from_str(&text).with_context(none)?;
-    let lifetime = stored.lifetime.and_then(|found| found.alive_s);
-    Ok(Nat {
-        side: serde_json::from_str(&text).with_context(none)?,
-        lifetime: lifetime.map(Duration::from_secs),
-    })
-}
-
-impl Nat {
-    /// With what we are willing to spend.
-    pub fn side(&self, limits: Limits) -> Side {
-        Side {
-            limits,
-            ..self.side
-        }
-    }
-}
 
 impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
     /// Until a signal ends it, such as Ctrl-C; how it stood then.
@@ -75,7 +32,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             return Ok((outcome, at));
         };
         let calls = self.plan.is_some_and(|(role, _)| role == Role::Caller);
-        let lifetime = self.known.as_ref().and_then(|nat| nat.lifetime);
+        let lifetime = self.known.as_ref().and_then(|report| report.lifetime);
         let pause = lifetime.map_or(self.args.keepalive, |l| self.args.keepalive.min(l / 2));
         let mut current = Some(*path);
         self.say(
@@ -139,9 +96,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     );
                 }
                 Event::Failed { cause, .. } => {
-                    self.say(json!({"event": "failed", "cause": cause}), || {
-                        cause.to_string()
-                    });
+                    self.say(
+                        json!({"event": "failed", "cause": Explained(&cause)}),
+                        || Explained(&cause).to_string(),
+                    );
                     last = (Outcome::Failed(cause), Instant::now());
                     if calls {
                         self.session.endpoint_mut().call(Instant::now(), &peer);

@@ -9,6 +9,7 @@ use net::tcp::{Mapping, Port, Puncher};
 use peer_proto::candidate::Tcp;
 use peer_proto::endpoint;
 use peer_proto::punch::Path;
+use sansio::Via;
 use tokio::net::TcpStream;
 
 use crate::report::Outcome;
@@ -100,7 +101,7 @@ impl ByTcp {
                 self.local = punched.local;
                 self.stream = Some(punched.stream);
                 Outcome::Connected(Path {
-                    socket: 0,
+                    via: Via::Socket(0),
                     remote: punched.path.remote,
                     lan: punched.path.lan,
                     relayed: false,

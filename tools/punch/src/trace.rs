@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use capture::{Capture, CaptureError, Ports, Seen, tell};
-use net::session::Traffic;
+use net::drive::Traffic;
 use sansio::{Datagram, IcmpError, Input};
 
 /// A trace under way.

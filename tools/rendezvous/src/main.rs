@@ -56,6 +56,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    ::cli::log::init();
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -12,7 +12,7 @@ use igd_next::{AddPortError, PortMappingProtocol::UDP};
 use tokio::time::timeout;
 
 use super::{NAT_PMP_REQUEST, NatPmpAnswer, PcpAnswer, UPNP_TALK, ask, pcp_announce, search};
-use crate::discover::address_towards;
+use crate::host::address_towards;
 
 /// What a gateway's owner finds in its table.
 const DESCRIPTION: &str = "pinhole";

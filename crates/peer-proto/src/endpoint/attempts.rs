@@ -1,73 +1,102 @@
-//! The attempts under way, one with each peer, and those that have ended and
-//! may still be spoken to.
+//! The attempts under way, one with each peer, and those that have ended and may
+//! still get packets.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::Message;
+use tracing::Span;
 
 use crate::candidate::Candidates;
-use crate::punch::{Agent, Event, Measured, Meter, Shot};
+use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Target};
 use nat::plan::Plan;
-use sansio::{Datagram, Transmit};
+use sansio::IcmpError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+enum Stage {
     Punching,
     Connected,
     Ended,
 }
 
-/// An attempt, and what was agreed on with the peer, for the verdict.
+/// An attempt, and what was agreed on with the peer.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) agent: Agent,
     pub(super) peer: String,
     pub(super) theirs: Candidates,
     pub(super) plan: Plan,
-    pub(super) stage: Stage,
-    /// Of the path that there is.
-    pub(super) meter: Option<Meter>,
+    agent: Agent,
+    stage: Stage,
+    /// Of the path, once there is one.
+    meter: Option<Meter>,
     /// The path is being measured.
-    pub(super) measuring: bool,
+    measuring: bool,
+    /// Names the peer in the log.
+    span: Span,
+}
+
+impl Attempt {
+    pub(super) fn new(
+        peer: String,
+        theirs: Candidates,
+        plan: Plan,
+        agent: impl FnOnce() -> Agent,
+    ) -> Self {
+        let span = tracing::debug_span!("attempt", peer);
+        Self {
+            agent: span.in_scope(agent),
+            peer,
+            theirs,
+            plan,
+            stage: Stage::Punching,
+            meter: None,
+            measuring: false,
+            span,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Attempts {
     table: Vec<Attempt>,
     most: usize,
+    rng: ChaCha20Rng,
     /// Of attempts that are no longer in the table.
     probes_before: u32,
     forged_before: u32,
 }
 
 impl Attempts {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, seed: [u8; 32]) -> Self {
         Self {
             table: Vec::new(),
             most,
+            rng: ChaCha20Rng::from_seed(seed),
             probes_before: 0,
             forged_before: 0,
         }
     }
 
+    /// A probe, and the TTL with which it arrived; true if it is of an attempt.
     pub(super) fn handle_input(
         &mut self,
         now: Instant,
-        datagram: Datagram<'_>,
+        from: Target,
+        ttl: Option<u8>,
         message: &Message<'_>,
     ) -> bool {
-        let Datagram {
-            socket, from, ttl, ..
-        } = datagram;
         let mut table = self.table.iter_mut();
         if message.measure().is_none() {
-            return table.any(|a| a.agent.handle_input(now, socket, from, message));
+            return table.any(|a| {
+                let _entered = a.span.enter();
+                a.agent.handle_input(now, from, message)
+            });
         }
         let attempt = table.find(|a| message.attempt() == Some(a.agent.keys().attempt));
         let meter = attempt.and_then(|attempt| attempt.meter.as_mut());
         if let Some(meter) = meter {
-            meter.handle_input(now, Shot { socket, to: from }, ttl, message);
+            meter.handle_input(now, from, ttl, message);
             return true;
         }
         false
@@ -99,14 +128,16 @@ impl Attempts {
         })
     }
 
-    pub(super) fn handle_refused(&mut self, to: SocketAddr) {
+    pub(super) fn handle_icmp(&mut self, error: &IcmpError<'_>) {
         for attempt in &mut self.table {
-            attempt.agent.handle_refused(to);
+            let _entered = attempt.span.enter();
+            attempt.agent.handle_icmp(error);
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         for attempt in &mut self.table {
+            let _entered = attempt.span.enter();
             attempt.agent.handle_timeout(now);
             if let Some(meter) = &mut attempt.meter {
                 meter.handle_timeout(now);
@@ -121,7 +152,7 @@ impl Attempts {
         timeouts.chain(meters).flatten().min()
     }
 
-    pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
+    pub(super) fn poll_transmit(&mut self) -> Option<Outgoing> {
         let mut table = self.table.iter_mut();
         table.find_map(|a| {
             let measure = || a.meter.as_mut().and_then(Meter::poll_transmit);
@@ -129,13 +160,23 @@ impl Attempts {
         })
     }
 
-    /// What an agent says, and whose it is.
-    pub(super) fn poll_event(&mut self) -> Option<(&mut Attempt, Event)> {
+    /// The next event of an attempt.
+    pub(super) fn poll_event(&mut self) -> Option<(&Attempt, Event)> {
         let mut table = self.table.iter_mut();
-        table.find_map(|attempt| {
+        let (attempt, event) = table.find_map(|attempt| {
             let event = attempt.agent.poll_event()?;
             Some((attempt, event))
-        })
+        })?;
+        attempt.stage = match &event {
+            Event::Connected(path) => {
+                let mut seed = [0; 32];
+                self.rng.fill_bytes(&mut seed);
+                attempt.meter = Some(Meter::new(attempt.agent.keys().clone(), path, seed));
+                Stage::Connected
+            }
+            Event::Finished | Event::Failed(_) => Stage::Ended,
+        };
+        Some((attempt, event))
     }
 
     pub(super) fn probes_sent(&self) -> u32 {
@@ -148,18 +189,30 @@ impl Attempts {
         self.forged_before + now
     }
 
-    pub(super) fn stage(&self, peer: &str) -> Option<Stage> {
+    fn stage(&self, peer: &str) -> Option<Stage> {
         let attempt = self.table.iter().find(|a| a.peer == peer)?;
         Some(attempt.stage)
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        self.table.len() < self.most || self.table.iter().any(|a| a.stage == Stage::Ended)
+    pub(super) fn is_punching(&self, peer: &str) -> bool {
+        self.stage(peer) == Some(Stage::Punching)
     }
 
-    /// An attempt replaces the last one with that peer, else one that has
-    /// ended. Those are kept so long for packets that come late. A call of our
-    /// own is never refused for want of room: calls are ours to limit.
+    /// Whether that peer may begin an attempt. A peer that asks again has not
+    /// learned of our answer, or has lost the path: the attempt before is void.
+    pub(super) fn has_room_for(&self, peer: &str) -> bool {
+        match self.stage(peer) {
+            Some(stage) => stage != Stage::Connected,
+            None => {
+                let ended = |attempt: &Attempt| attempt.stage == Stage::Ended;
+                self.table.len() < self.most || self.table.iter().any(ended)
+            }
+        }
+    }
+
+    /// An attempt replaces the last one with that peer, else one that has ended:
+    /// until then an ended attempt is kept for late packets. A call of our own is
+    /// never refused for want of room, since it is for us to limit our calls.
     pub(super) fn add(&mut self, attempt: Attempt) {
         let full = self.table.len() >= self.most;
         let mut old = self.table.iter().position(|a| a.peer == attempt.peer);

@@ -1,17 +1,30 @@
-//! From the rendezvous' words to an attempt: whom to call and to answer, and
-//! what to tell them of ourselves.
+//! From what the rendezvous tells to an attempt: who is called and answered, and
+//! what the peers are told of us.
 
-use super::*;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::bracket::Purpose;
+use super::calls::Call;
+use super::gathering::Openers;
+use super::start::{Introduction, plan_of};
+use super::{Endpoint, Event, Wish};
+use crate::candidate::Candidates;
+use crate::client::{self, Introduced, Invitation};
+use crate::relay;
+use nat::plan::{Plan, Ports, Role, Strategy};
+use sansio::SocketId;
+use session::credentials::Credentials;
+use session::identity::PublicKey;
 
 impl Endpoint {
     pub(super) fn client_event(&mut self, now: Instant, event: client::Event) {
         match event {
-            client::Event::OtherAddress(to) => self.start_gather(now, to),
-            client::Event::Registered(mapped) => {
-                self.moved(now);
-                // Another address than before: the other mapping is another, too.
-                if let Some(gather) = self.gather.take_if(|g| g.mapped.is_some()) {
-                    self.start_gather(now, gather.to);
+            client::Event::OtherAddress(to) => self.gathering.ask_other(now, to),
+            client::Event::Registered { mapped, before } => {
+                self.gathering.moved(now);
+                if before.is_some() {
+                    self.moved(now);
                 }
                 self.events.push_back(Event::Registered(mapped));
             }
@@ -20,32 +33,26 @@ impl Endpoint {
             client::Event::ServerSilent => self.events.push_back(Event::ServerSilent),
             client::Event::Found { peer, key } => self.peer_found(peer, key),
             client::Event::PeerUnavailable { peer, code } => {
-                if let Some(call) = self.calls.iter_mut().find(|call| call.peer == peer) {
-                    call.unavailable = Some(code);
-                }
+                self.calls.unavailable(&peer, code);
                 self.events.push_back(Event::PeerUnavailable { peer, code });
             }
             client::Event::Introduced(introduced) => self.introduced(now, introduced),
-            client::Event::Invitation(invitation) => self.invited(*invitation),
+            client::Event::Invitation(invitation) => self.invitations.hold(*invitation),
         }
     }
 
-    /// We are seen at another address than before, if this is not the first:
-    /// what was told of us is no longer so, and the relay does not know us.
-    pub(super) fn moved(&mut self, now: Instant) {
-        if std::mem::replace(&mut self.registered, true) {
-            self.relaying.forget();
-            for call in &mut self.calls {
-                call.asked = false;
-            }
-            if !self.calls.is_empty() {
-                self.relaying.start(now);
-            }
+    /// The server sees us at another address than before: what peers were told of
+    /// us is wrong, and the relay does not know us by the new address.
+    fn moved(&mut self, now: Instant) {
+        self.relaying.forget();
+        self.calls.ask_again();
+        if !self.calls.is_empty() {
+            self.relaying.start(now);
         }
     }
 
-    pub(super) fn granted(&mut self, now: Instant, credentials: Option<Credentials>) {
-        let server = self.server;
+    fn granted(&mut self, now: Instant, credentials: Option<Credentials>) {
+        let server = self.gathering.server();
         let config = credentials.map(|Credentials { username, password }| relay::Config {
             server,
             username,
@@ -57,193 +64,249 @@ impl Endpoint {
         }
     }
 
-    /// Where the peer may be reached through its relay. It could name anybody,
-    /// so it is one that we know ourselves.
+    fn peer_found(&mut self, peer: String, key: PublicKey) {
+        match self.invitations.known_other(&peer, &key) {
+            Some(known) => {
+                self.hang_up(&peer);
+                self.key_changed(peer, known, key);
+            }
+            None => self.calls.found(&peer, key),
+        }
+    }
+
+    fn key_changed(&mut self, peer: String, known: PublicKey, now: PublicKey) {
+        tracing::debug!(peer, "refused: the peer's key is not the known one");
+        self.events
+            .push_back(Event::KeyChanged { peer, known, now });
+    }
+
+    /// Where the peer may be reached through its relay. The peer could name any
+    /// address, so only a relay that we know ourselves counts.
     pub(super) fn relay_of(&self, theirs: &Candidates) -> Option<SocketAddr> {
-        let ours = self.turn.map(|turn| turn.ip());
-        let other = self.gather.as_ref().map(|gather| gather.to.ip());
-        let known = [Some(self.server.ip()), other, ours];
+        let other = self.gathering.other_server().map(|other| other.ip());
+        let server = Some(self.gathering.server().ip());
+        let known = [server, other, self.relaying.chosen()];
         theirs.relayed.filter(|relayed| {
             self.relaying.wish != Wish::Never && known.contains(&Some(relayed.ip()))
         })
     }
 
-    pub(super) fn peer_found(&mut self, peer: String, key: PublicKey) {
-        match self.known.get(&peer) {
-            Some(&known) if known != key => {
-                self.hang_up(&peer);
-                self.events.push_back(Event::KeyChanged {
-                    peer,
-                    known,
-                    now: key,
-                });
-            }
-            _ => {
-                if let Some(call) = self.calls.iter_mut().find(|call| call.peer == peer) {
-                    call.key = Some(key);
-                }
-            }
+    /// Calls and answers, once there is somebody to call or to answer and it is
+    /// known what to tell of ourselves.
+    pub(super) fn introduce(&mut self, now: Instant) {
+        if !self.is_ready(now) {
+            return;
         }
-    }
-
-    /// Is there somebody to call or to answer, and do we know what to tell them
-    /// of ourselves?
-    pub(super) fn is_ready(&mut self, now: Instant) -> bool {
-        let wanted = |call: &Call| !call.asked && call.key.is_some();
-        if self.held.is_empty() && !self.calls.iter().any(wanted) {
-            return false;
-        }
-        let gathered = self.gather.as_ref().is_none_or(|g| g.is_over(now));
-        if !gathered || !self.described || self.client.mapped().is_none() {
-            return false;
-        }
-        if self.held.is_empty() && !self.relaying.is_settled(now) {
-            return false;
-        }
-        // Ports that are foreseen are foreseen from the last one.
-        if !matches!(self.side, Some(side) if matches!(side.ports, Ports::Sequential(_))) {
-            return true;
-        }
-        let old = self.fresh.take_if(|fresh| fresh.is_stale(now));
-        if old.is_some() || self.fresh.is_none() {
-            let socket = self.new_sockets(1);
-            self.fresh = Some(self.question(now, socket, self.server));
-        }
-        self.fresh.as_ref().is_some_and(|fresh| fresh.is_over(now))
-    }
-
-    /// Numbers for so many new sockets; the first.
-    pub(super) fn new_sockets(&mut self, count: u32) -> SocketId {
-        let first = self.next_socket;
-        self.next_socket += count as usize;
-        first
-    }
-
-    /// Asks for the introductions, once the peers' keys are known.
-    pub(super) fn ask_introductions(&mut self, now: Instant) {
         let candidates = self.candidates();
-        let (payload, side) = (candidates.encode(), candidates.side);
-        for call in self.calls.iter_mut().filter(|call| !call.asked) {
-            if let Some(key) = call.key {
-                call.asked = true;
-                call.told = side;
-                self.client.connect(now, &call.peer, key, payload.clone());
-                self.relaying.asked();
-            }
+        let payload = candidates.encode();
+        while let Some((peer, key)) = self.calls.ask_next(candidates.side) {
+            tracing::debug!(peer, relayed = ?candidates.relayed, "asking for an introduction");
+            self.client.connect(now, &peer, key, payload.clone());
+            self.relaying.end_wait();
+        }
+        for invitation in self.invitations.take() {
+            self.answer(now, invitation);
         }
     }
 
-    pub(super) fn is_punching(&self, peer: &str) -> bool {
-        self.attempts.stage(peer) == Some(Stage::Punching)
+    fn is_ready(&mut self, now: Instant) -> bool {
+        if self.invitations.is_empty() && !self.calls.is_ready() {
+            return false;
+        }
+        let described = self.ourselves.is_described() && self.client.mapped().is_some();
+        if !described || !self.gathering.has_other(now) {
+            return false;
+        }
+        if self.invitations.is_empty() && !self.relaying.is_settled(now) {
+            return false;
+        }
+        // Where a NAT counts its ports, peers foresee the next from the last one.
+        match self.ourselves.ports() {
+            Ports::Sequential(_) => self.gathering.has_base(now),
+            Ports::Any | Ports::Block(..) => true,
+        }
     }
 
+    /// What peers are told of us.
     pub(super) fn candidates(&self) -> Candidates {
+        let relayed = self.relaying.address();
         if self.relaying.wish == Wish::Only {
             return Candidates {
-                relayed: self.relaying.address(),
+                relayed,
                 ..Candidates::default()
             };
         }
         Candidates {
-            hosts: self.hosts.clone(),
             mapped: self.mapped(),
-            side: self.side.map(|side| Side {
-                mapped: self.opened.is_some(),
-                ..side
-            }),
-            opened: self.opened,
-            ahead: None,
-            base: self
-                .fresh
-                .as_ref()
-                .and_then(|fresh| Some(fresh.mapped?.port())),
-            relayed: self.relaying.address(),
-            tcp: self.tcp.clone(),
+            base: self.gathering.base(),
+            relayed,
+            ..self.ourselves.candidates()
         }
     }
 
-    /// What a peer tells of itself, as far as we want to know it.
-    fn decode(&self, payload: &[u8]) -> Option<Candidates> {
-        let mut theirs = Candidates::decode(payload)?;
+    /// What a peer tells of itself, as far as it is to be used.
+    fn decode(&self, peer: &str, payload: &[u8]) -> Option<Candidates> {
+        let Some(mut theirs) = Candidates::decode(payload) else {
+            tracing::debug!(peer, "dropped: candidates that cannot be read");
+            return None;
+        };
         if !self.lan {
             theirs.hosts.clear();
         }
         Some(theirs)
     }
 
-    pub(super) fn invited(&mut self, invitation: Invitation) {
-        if self.held.len() < MOST_HELD {
-            self.held.push(invitation);
+    /// Why this peer is not answered, if it is not.
+    fn refusal(&self, caller: &str, key: &PublicKey) -> Option<&'static str> {
+        if !self.invitations.is_wanted(caller) {
+            Some("only another peer is answered")
+        } else if self.calls.is_asked(caller) && self.invitations.our_call_counts(key) {
+            Some("both have called, and our call counts")
+        } else if !self.attempts.has_room_for(caller) {
+            Some("there is a path already, or no room for another attempt")
+        } else {
+            None
         }
     }
 
-    pub(super) fn answer(&mut self, now: Instant, invitation: Invitation) {
-        let caller = invitation.caller.clone();
-        let wanted = self.only.as_ref().is_none_or(|only| *only == caller);
-        // Both asked: the smaller key's call stands, as both sides can tell.
-        let asked = self.calls.iter().any(|c| c.peer == caller && c.asked);
-        let ours_stands = asked && self.key < invitation.key;
-        let trusted = self
-            .known
-            .get(&caller)
-            .is_none_or(|key| *key == invitation.key);
-        // Whoever asks again has not learned of our answer, or has lost the
-        // path: that attempt is void.
-        let free = match self.attempts.stage(&caller) {
-            Some(stage) => stage != Stage::Connected,
-            None => self.attempts.has_room(),
-        };
-        let Some(theirs) = self.decode(invitation.payload()) else {
+    fn answer(&mut self, now: Instant, invitation: Invitation) {
+        let (caller, key) = (invitation.caller.clone(), invitation.key);
+        let Some(theirs) = self.decode(&caller, invitation.payload()) else {
             return;
         };
-        if !wanted || ours_stands || !free {
-            return;
+        if let Some(why) = self.refusal(&caller, &key) {
+            return tracing::debug!(caller, why, "not answered");
         }
-        if !trusted {
-            return self.events.push_back(Event::KeyChanged {
-                peer: caller.clone(),
-                known: self.known[&caller],
-                now: invitation.key,
-            });
+        if let Some(known) = self.invitations.known_other(&caller, &key) {
+            return self.key_changed(caller, known, key);
         }
         self.hang_up(&caller);
         let candidates = self.candidates();
-        let (payload, side) = (candidates.encode(), candidates.side);
-        let Some((invitation, theirs)) = self.bracket_answer(now, invitation, side, theirs) else {
-            return;
-        };
-        let (key, address) = (invitation.key, invitation.address);
-        if let Ok(keys) = self.client.accept(invitation, &payload) {
-            self.start(
-                now,
-                Role::Target,
-                caller,
-                key,
-                address,
-                (side, theirs),
-                keys,
-            );
+        let plan = plan_of(Role::Target, candidates.side, theirs.side);
+        match self.openers(&plan, Role::Target, invitation.address, &theirs) {
+            Some(openers) => {
+                let invitation = Box::new(invitation);
+                self.begin_bracket(now, &openers, Purpose::Answer { invitation, theirs });
+            }
+            None => self.accept(now, invitation, &candidates, theirs, None),
         }
     }
 
-    pub(super) fn introduced(&mut self, now: Instant, introduced: Introduced) {
-        let Some(theirs) = self.decode(&introduced.payload) else {
-            return;
-        };
-        let call = self.calls.iter().find(|call| call.peer == introduced.peer);
-        let (side, reserved) = call.map_or((None, None), |call| (call.told, call.reserved));
-        self.hang_up(&introduced.peer);
-        if reserved.is_none() && self.bracket_call(now, &introduced, side, &theirs) {
-            return;
+    /// Acknowledges an invitation and begins the attempt.
+    fn accept(
+        &mut self,
+        now: Instant,
+        invitation: Invitation,
+        ours: &Candidates,
+        theirs: Candidates,
+        reserved: Option<SocketId>,
+    ) {
+        let (peer, key, address) = (
+            invitation.caller.clone(),
+            invitation.key,
+            invitation.address,
+        );
+        match self.client.accept(invitation, &ours.encode()) {
+            Ok(keys) => {
+                let introduction = Introduction {
+                    role: Role::Target,
+                    peer,
+                    key,
+                    address,
+                    told: ours.side,
+                    theirs,
+                    keys,
+                    reserved,
+                };
+                self.start(now, introduction);
+            }
+            Err(error) => tracing::debug!(peer, %error, "not answered"),
         }
+    }
+
+    fn introduced(&mut self, now: Instant, introduced: Introduced) {
         let Introduced {
             peer,
             key,
             address,
+            payload,
             keys,
-            ..
         } = introduced;
-        self.reserved = reserved;
-        self.start(now, Role::Caller, peer, key, address, (side, theirs), keys);
+        let Some(theirs) = self.decode(&peer, &payload) else {
+            return;
+        };
+        let call = self.calls.get(&peer);
+        let (told, reserved) = call.map_or((None, None), |call| (call.told, call.reserved));
+        self.hang_up(&peer);
+        let plan = plan_of(Role::Caller, told, theirs.side);
+        let openers = self.openers(&plan, Role::Caller, address, &theirs);
+        if let (Some(openers), None) = (openers, reserved) {
+            return self.begin_bracket(now, &openers, Purpose::CallAgain { peer, key });
+        }
+        let introduction = Introduction {
+            role: Role::Caller,
+            peer,
+            key,
+            address,
+            told,
+            theirs,
+            keys,
+            reserved,
+        };
+        self.start(now, introduction);
+    }
+
+    /// The packets to bracket, where the plan has the peer foresee our ports and no
+    /// other bracket is under way.
+    fn openers(
+        &self,
+        plan: &Plan,
+        role: Role,
+        peer: SocketAddr,
+        theirs: &Candidates,
+    ) -> Option<Openers> {
+        let ours = plan.share(role);
+        let foreseen = plan.strategy == Strategy::Predict && ours.openers;
+        (foreseen && !self.gathering.is_bracketing()).then(|| Openers {
+            peer,
+            sockets: ours.sockets,
+            ttl: self.low_ttl(theirs),
+        })
+    }
+
+    fn begin_bracket(&mut self, now: Instant, openers: &Openers, purpose: Purpose) {
+        tracing::debug!(peer = %openers.peer, sockets = openers.sockets, "bracketing our ports");
+        let transmits = self.gathering.bracket(now, openers, purpose);
+        self.outbox.push_first(transmits);
+    }
+
+    /// Tells the peer the ports of a bracket that is over.
+    pub(super) fn bracketed(&mut self, now: Instant) {
+        let ports = self.ourselves.ports();
+        let Some(bracketed) = self.gathering.poll_bracketed(now, ports) else {
+            return;
+        };
+        tracing::debug!(ports = ?bracketed.ports, "bracketed");
+        let mut candidates = self.candidates();
+        if let Some((base, ahead)) = bracketed.ports {
+            candidates.base = Some(base);
+            candidates.ahead = Some(ahead);
+        }
+        let reserved = Some(bracketed.first);
+        match bracketed.purpose {
+            Purpose::Answer { invitation, theirs } => {
+                self.accept(now, *invitation, &candidates, theirs, reserved);
+            }
+            Purpose::CallAgain { peer, key } => {
+                self.calls.add(Call {
+                    key: Some(key),
+                    asked: true,
+                    told: candidates.side,
+                    reserved,
+                    ..Call::new(&peer)
+                });
+                self.client.connect(now, &peer, key, candidates.encode());
+            }
+        }
     }
 }

@@ -1,113 +1,79 @@
-//! A peer: registered at a rendezvous, on one socket (and more where ports are
-//! guessed), with an attempt at each
-//! of the peers that it wants to reach or is wanted by. It joins the
-//! introduction's client with the punch's agents.
+//! A peer: registered at a rendezvous, on one socket (and on more while ports are
+//! guessed), with an attempt at each of the peers that it wants to reach or that
+//! want to reach it.
 //!
-//! It makes holes and does not keep them: what then uses the path keeps it
-//! open, and calls again when it is lost.
+//! The components each own their state: whom we call, who is answered, what is
+//! known of ourselves, what servers see of our sockets, the relayed address, and
+//! the attempts. The endpoint passes what arrives to the component that it is
+//! for, and what one component tells to the others.
 //!
-//! It is driven as every [`Protocol`] is; what it yields has to be sent **in that
-//! order** (an opener must leave before the acknowledgement that invites the
-//! peer's packets). Act on [`Endpoint::poll_event`].
+//! It makes holes and does not keep them open: whoever uses a path afterwards
+//! keeps it alive, and calls again when it is lost.
+//!
+//! It is driven as every [`Protocol`] is. What it yields has to be sent **in that
+//! order**: an opener must leave before the acknowledgement that invites the
+//! peer's packets. Act on [`Endpoint::poll_event`].
 
 mod attempts;
+mod binding;
 mod bracket;
+mod calls;
+mod gathering;
 mod introduction;
-mod question;
+mod invitations;
+mod ourselves;
+mod outbox;
 mod relaying;
 mod start;
 mod tcp;
-mod words;
+mod types;
 
 pub use self::tcp::ByTcp;
-pub use relaying::{MOST_RELAYED, RELAY, Wish};
-pub use words::{Config, Event};
+pub use relaying::{MOST_RELAYED, Wish};
+pub use types::{Config, Event};
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use stun::{Builder, IcmpReason, Message, Method, code};
+use stun::{Message, Method, code};
 
-use self::attempts::{Attempt, Attempts, Stage};
-use self::bracket::Bracket;
-use self::question::Question;
+use self::attempts::Attempts;
+use self::calls::{Call, Calls};
+use self::gathering::Gathering;
+use self::invitations::Invitations;
+use self::ourselves::Ourselves;
+use self::outbox::Outbox;
 use self::relaying::Relaying;
-use self::start::{is_harmless, plan_of};
-use crate::candidate::{Candidates, Tcp};
-use crate::client::{self, Client, Introduced, Invitation};
-use crate::punch::{
-    self, Agent, Measured, Meter, Path, Shot, Volley,
-    schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT},
-};
+use crate::cause::Cause;
+use crate::client::Client;
+use crate::punch::{self, Outgoing, Target};
 use crate::relay;
-use crate::verdict::Cause;
-use nat::plan::{self, Limits, Plan, Ports, Role, Side, Strategy};
-use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
-use session::credentials::Credentials;
+use nat::plan::Side;
+use sansio::{Datagram, Input, Protocol, Transmit, Via};
 use session::identity::PublicKey;
-use session::seal::Keys;
-
-/// Invitations that wait until we know what to answer.
-const MOST_HELD: usize = 16;
-
-/// A peer that we want to reach and are not yet introduced to.
-#[derive(Debug)]
-struct Call {
-    peer: String,
-    /// Its key, once the server has told it.
-    key: Option<PublicKey>,
-    /// The introduction has been asked for, with this said of our NAT.
-    asked: bool,
-    told: Option<Side>,
-    /// Sockets that have a mapping towards the peer already.
-    reserved: Option<SocketId>,
-    /// The last error code that came back.
-    unavailable: Option<u16>,
-}
 
 /// A peer.
 #[derive(Debug)]
 pub struct Endpoint {
-    server: SocketAddr,
-    key: PublicKey,
+    /// Our registration, and introductions.
     client: Client,
-    hosts: Vec<SocketAddr>,
-    lan: bool,
-    only: Option<String>,
-    calls: Vec<Call>,
-    known: HashMap<String, PublicKey>,
-    opener_ttl: Option<u8>,
-    patience: Duration,
-    /// The mapping towards the server's other address.
-    gather: Option<Question>,
-    /// Our NAT, if it is known, and whether that is all that we shall know.
-    side: Option<Side>,
-    described: bool,
-    /// Once, at least.
-    registered: bool,
-    /// What our gateway has opened to everybody.
-    opened: Option<SocketAddr>,
+    calls: Calls,
+    invitations: Invitations,
+    ourselves: Ourselves,
+    gathering: Gathering,
     relaying: Relaying,
-    /// A TURN server of our own choice.
-    turn: Option<SocketAddr>,
-    /// Where a NAT that counts its ports upwards is by now.
-    fresh: Option<Question>,
-    bracket: Option<Bracket>,
-    /// Of the attempt that begins: sockets with a mapping towards the peer.
-    reserved: Option<SocketId>,
-    held: Vec<Invitation>,
     attempts: Attempts,
-    tcp: Option<Tcp>,
     by_tcp: VecDeque<ByTcp>,
-    /// The first number that no socket has yet.
-    next_socket: SocketId,
+    /// Host candidates of peers are probed.
+    lan: bool,
+    opener_ttl: Option<u8>,
+    /// How long an attempt may take.
+    patience: Duration,
     rng: ChaCha20Rng,
-    /// Of the attempts: it leaves before all else.
-    outbox: VecDeque<Transmit>,
-    transmits: VecDeque<Transmit>,
+    outbox: Outbox,
     events: VecDeque<Event>,
 }
 
@@ -116,37 +82,24 @@ impl Endpoint {
     pub fn new(config: Config, now: Instant) -> Self {
         let mut rng = ChaCha20Rng::from_seed(config.client.seed);
         let mut client = config.client;
-        rng.fill_bytes(&mut client.seed);
+        let [client_seed, gathering, attempts] = std::array::from_fn(|_| seed(&mut rng));
+        client.seed = client_seed;
         client.relay = config.relay != Wish::Never && config.turn.is_none();
+        let key = client.identity.public();
         let mut endpoint = Endpoint {
-            server: client.server,
-            key: client.identity.public(),
+            calls: Calls::default(),
+            invitations: Invitations::new(key, config.peer.clone(), config.known),
+            ourselves: Ourselves::new(config.hosts, config.tcp, config.measuring),
+            gathering: Gathering::new(client.server, gathering),
+            relaying: Relaying::new(config.relay, config.turn),
+            attempts: Attempts::new(config.most_attempts, attempts),
+            by_tcp: VecDeque::new(),
             client: Client::new(client, now),
-            hosts: config.hosts,
             lan: config.lan,
-            only: config.peer.clone(),
-            calls: Vec::new(),
-            known: config.known,
             opener_ttl: config.opener_ttl,
             patience: config.attempt,
-            gather: None,
-            side: None,
-            described: !config.measuring,
-            registered: false,
-            opened: None,
-            turn: config.turn.as_ref().map(|turn| turn.server),
-            relaying: Relaying::new(config.relay, config.turn),
-            fresh: None,
-            bracket: None,
-            reserved: None,
-            held: Vec::new(),
-            attempts: Attempts::new(config.most_attempts),
-            tcp: config.tcp,
-            by_tcp: VecDeque::new(),
-            next_socket: 1,
             rng,
-            outbox: VecDeque::new(),
-            transmits: VecDeque::new(),
+            outbox: Outbox::default(),
             events: VecDeque::new(),
         };
         if let Some(peer) = &config.peer {
@@ -155,66 +108,58 @@ impl Endpoint {
         endpoint
     }
 
-    /// Wants a path to that peer: looks it up, has itself introduced, punches.
-    /// It goes on asking until the introduction or [`Self::hang_up`]; an
-    /// attempt that fails is not repeated unless it is called again.
+    /// Asks for a path to that peer: it is looked up, introduced, and then punched
+    /// to. The endpoint goes on asking until the introduction or
+    /// [`Self::hang_up`]. An attempt that fails is not repeated: call again.
     pub fn call(&mut self, now: Instant, peer: &str) {
-        if self.calls.iter().any(|call| call.peer == peer) || self.is_punching(peer) {
+        if self.calls.get(peer).is_some() || self.attempts.is_punching(peer) {
             return;
         }
-        self.calls.push(Call {
-            peer: peer.to_owned(),
-            key: None,
-            asked: false,
-            told: None,
-            reserved: None,
-            unavailable: None,
-        });
+        tracing::debug!(peer, "calling");
+        self.calls.add(Call::new(peer));
         self.client.look_up(now, peer);
-        // Only who calls allocates: one relayed address joins two peers.
+        // Only the caller allocates: one relayed address joins two peers.
         self.relaying.start(now);
     }
 
-    /// No longer wants a path to that peer. An attempt under way goes on.
+    /// No longer asks for a path to that peer. An attempt under way goes on.
     pub fn hang_up(&mut self, peer: &str) {
-        self.calls.retain(|call| call.peer != peer);
+        self.calls.remove(peer);
         self.client.forget(peer);
     }
 
-    /// That key is the peer's from now on.
+    /// This is the peer's key from now on.
     pub fn trust(&mut self, peer: &str, key: PublicKey) {
-        self.known.insert(peer.to_owned(), key);
+        self.invitations.trust(peer, key);
     }
 
-    /// Our NAT has been measured, or could not be. Ways across that take
-    /// guessing are open only to peers that both know theirs.
+    /// Our NAT has been measured; `None` if it could not be. Ports are guessed only
+    /// between peers that both know their NATs.
     pub fn describe(&mut self, now: Instant, side: Option<Side>) {
-        self.side = side;
-        self.described = true;
+        self.ourselves.describe(side);
         self.advance(now);
     }
 
-    /// Our gateway leads from this outer address to our first socket, or no
-    /// longer does. Peers that are introduced from now on are told.
+    /// Our gateway forwards this outer address to our first socket, or no longer
+    /// does. Peers that are introduced from now on are told.
     pub fn opened(&mut self, external: Option<SocketAddr>) {
-        self.opened = external;
+        self.ourselves.set_opened(external);
     }
 
-    /// Registers anew at once, for when paths have broken: it may be our own
-    /// address that has changed, and nobody finds us at the old one.
+    /// Registers anew at once. To be called when paths have broken: our own address
+    /// may have changed, and nobody finds us at the old one.
     pub fn refresh(&mut self, now: Instant) {
         self.client.refresh(now);
     }
 
-    /// Measures the path to that peer, if there is one and the peer does the
-    /// same; it takes about half a second, and sixty packets at once.
+    /// Measures the path to that peer, if there is one and the peer measures, too.
+    /// It takes about half a second and a burst of 64 packets.
     pub fn measure(&mut self, now: Instant, peer: &str) {
         self.attempts.measure(now, peer);
         self.advance(now);
     }
 
-    /// Asks the peer for a sign of life on the path that there is, which also
-    /// keeps the NATs' mappings.
+    /// Sends a keepalive on the path to that peer, which the peer answers.
     pub fn beat(&mut self, now: Instant, peer: &str) {
         if let Some(meter) = self.attempts.meter(peer) {
             meter.beat();
@@ -222,54 +167,77 @@ impl Endpoint {
         self.advance(now);
     }
 
-    /// When the peer was last heard on that path, after it was there.
+    /// When the peer was last heard on the path, by measuring or a keepalive.
     pub fn heard(&mut self, peer: &str) -> Option<Instant> {
         self.attempts.meter(peer)?.heard()
     }
 
+    /// Sends a payload to a peer to which there is a path by
+    /// [`Via::Relay`]; the payload must not look like STUN. It costs four bytes
+    /// more on the way to the relay, once a channel is bound (after about a
+    /// second), else 36. Like any datagram it may be lost.
+    pub fn relay_send(&mut self, now: Instant, peer: SocketAddr, payload: &[u8]) {
+        self.relaying.bind(now, peer);
+        let transmit = self.relaying.wrap(now, peer, payload);
+        self.outbox.push_first(transmit);
+    }
+
+    /// The next payload that came through the relay and is not STUN, and its
+    /// sender.
+    pub fn poll_relayed(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        self.relaying.poll_payload()
+    }
+
+    /// Whether there is an allocation, or one is being made or given back.
+    pub fn is_relaying(&self) -> bool {
+        self.relaying.is_active()
+    }
+
     /// One datagram; true if it was understood.
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> bool {
-        let understood = match self
-            .relaying
-            .handle_input(now, datagram.from, datagram.payload)
-        {
-            relay::Input::NotOurs => self.take(now, datagram),
+        let Datagram {
+            socket,
+            from,
+            ttl,
+            payload,
+        } = datagram;
+        let understood = match self.relaying.handle_input(now, from, payload) {
+            relay::Input::NotOurs => {
+                let via = Via::Socket(socket);
+                self.handle_message(now, Target { via, to: from }, ttl, payload)
+            }
             relay::Input::Consumed => true,
             relay::Input::Relayed { peer, payload } => {
-                let relayed = Datagram {
-                    socket: RELAY,
-                    from: peer,
-                    ttl: None,
-                    payload: &payload,
+                let from = Target {
+                    via: Via::Relay,
+                    to: peer,
                 };
-                self.relaying.keep(peer, &payload) || self.take(now, relayed)
+                self.relaying.keep(peer, &payload) || self.handle_message(now, from, None, &payload)
             }
         };
         self.advance(now);
         understood
     }
 
-    fn take(&mut self, now: Instant, datagram: Datagram<'_>) -> bool {
-        let Datagram {
-            socket,
-            from,
-            payload,
-            ..
-        } = datagram;
+    fn handle_message(
+        &mut self,
+        now: Instant,
+        from: Target,
+        ttl: Option<u8>,
+        payload: &[u8],
+    ) -> bool {
         let Ok(message) = Message::parse(payload) else {
             return false;
         };
-        let mut understood = true;
-        if message.method() == Method::Probe {
-            understood = self.attempts.handle_input(now, datagram, &message);
-        } else if message.method() == Method::Binding {
-            for question in self.questions() {
-                question.hear(from, &message);
+        match message.method() {
+            Method::Probe => return self.attempts.handle_input(now, from, ttl, &message),
+            Method::Binding => self.gathering.handle_input(from.to, &message),
+            _ if from.to == self.gathering.server() && from.via == Via::Socket(0) => {
+                self.client.handle_input(now, &message);
             }
-        } else if from == self.server && socket == 0 {
-            self.client.handle_input(now, &message);
+            method => tracing::trace!(?from, ?method, "dropped: not from the server"),
         }
-        understood
+        true
     }
 
     /// The next thing to know.
@@ -277,7 +245,8 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// Gives the name back, so that nobody is introduced to a peer that left.
+    /// Gives the name back, so that nobody is introduced to a peer that has left,
+    /// and the relayed address.
     pub fn leave(&mut self, now: Instant) {
         self.relaying.close(now);
         self.client.unregister(now);
@@ -288,112 +257,89 @@ impl Endpoint {
         self.attempts.probes_sent()
     }
 
-    /// Messages that claimed to be a peer's and were dropped, since their MAC
-    /// was not.
+    /// Messages that named an attempt of ours and were dropped because their MAC
+    /// was wrong.
     pub fn forged(&self) -> u32 {
         self.attempts.forged()
     }
 
-    /// Our addresses as servers see them, the rendezvous' first.
+    /// Our reflexive addresses, as the server's first and second address see them.
     pub fn mapped(&self) -> Vec<SocketAddr> {
-        let other = self.gather.as_ref().and_then(|gather| gather.mapped);
-        self.client.mapped().into_iter().chain(other).collect()
+        let first = self.client.mapped().into_iter();
+        first.chain(self.gathering.other_mapped()).collect()
     }
 
-    /// Why a peer that was called has not been reached so far, for those who
+    /// Why a peer that was called has not been reached so far, for callers that
     /// stop waiting.
     pub fn cause_so_far(&self, peer: &str) -> Option<Cause> {
-        let call = self.calls.iter().find(|call| call.peer == peer)?;
-        let peer = call.peer.clone();
-        Some(match call.unavailable? {
+        let error = self.calls.error(peer)?;
+        let peer = peer.to_owned();
+        Some(match error {
             code::NOT_REGISTERED => Cause::PeerOffline { peer },
             code::FORBIDDEN => Cause::AuthMismatch { peer },
             _ => Cause::PeerSilent { peer },
         })
     }
 
-    /// Has the server been asked to introduce us to that peer, whom it knows?
+    /// Whether the server knows that peer and has been asked for an introduction.
     pub fn is_asked_for(&self, peer: &str) -> bool {
-        let mut calls = self.calls.iter();
-        calls.any(|call| call.peer == peer && call.asked)
+        self.calls.is_asked(peer)
     }
 
-    fn questions(&mut self) -> impl Iterator<Item = &mut Question> {
-        let bracket = self.bracket.iter_mut();
-        let bracket = bracket.flat_map(|b| [&mut b.before, &mut b.after]);
-        self.gather.iter_mut().chain(&mut self.fresh).chain(bracket)
-    }
-
-    /// Lets everything that has happened have its consequences.
+    /// Acts on everything that has happened.
     fn advance(&mut self, now: Instant) {
         while let Some(event) = self.client.poll_event() {
             self.client_event(now, event);
         }
-        if self.is_ready(now) {
-            self.ask_introductions(now);
-            for invitation in std::mem::take(&mut self.held) {
-                self.answer(now, invitation);
-            }
+        self.introduce(now);
+        while let Some(transmit) = self.gathering.poll_transmit(now) {
+            self.outbox.push_last(transmit);
         }
-        let asked: Vec<Transmit> = self.questions().filter_map(|q| q.ask(now)).collect();
-        self.transmits.extend(asked);
         self.bracketed(now);
         self.relaying.advance();
-        self.agent_events(now);
+        self.attempt_events(now);
         while let Some((peer, measured)) = self.attempts.poll_measured(now) {
             self.events.push_back(Event::Measured { peer, measured });
         }
-        while let Some(transmit) = self.attempts.poll_transmit() {
-            let transmit = match transmit.socket {
-                RELAY => self.relaying.wrap(now, transmit.to, &transmit.payload),
-                _ => Some(transmit),
+        while let Some(Outgoing { to, ttl, payload }) = self.attempts.poll_transmit() {
+            let transmit = match to.via {
+                Via::Relay => self.relaying.wrap(now, to.to, &payload),
+                Via::Socket(socket) => Some(Transmit {
+                    ttl,
+                    ..Transmit::new(socket, to.to, payload)
+                }),
             };
-            self.outbox.extend(transmit);
+            self.outbox.push_first(transmit);
         }
     }
 
-    fn agent_events(&mut self, now: Instant) {
+    fn attempt_events(&mut self, now: Instant) {
         let ours = self.candidates();
         while let Some((attempt, event)) = self.attempts.poll_event() {
             let peer = attempt.peer.clone();
-            let event = match event {
-                punch::Event::Connected(path) => {
-                    attempt.stage = Stage::Connected;
-                    let mut seed = [0; 32];
-                    self.rng.fill_bytes(&mut seed);
-                    let keys = attempt.agent.keys().clone();
-                    let to = Shot {
-                        socket: path.socket,
-                        to: path.remote,
-                    };
-                    attempt.meter = Some(Meter::new(keys, to, path.relayed, seed));
-                    Event::Connected { peer, path }
-                }
-                punch::Event::Finished => {
-                    attempt.stage = Stage::Ended;
-                    Event::Finished { peer }
-                }
+            self.events.push_back(match event {
+                punch::Event::Connected(path) => Event::Connected { peer, path },
+                punch::Event::Finished => Event::Finished { peer },
                 punch::Event::Failed(observed) => {
-                    attempt.stage = Stage::Ended;
                     self.relaying.doubt(now);
                     let told = (&ours, &attempt.theirs);
                     let cause = Cause::of_attempt(&peer, told, &attempt.plan, &observed);
+                    tracing::debug!(peer, cause = cause.code(), "attempt failed");
                     Event::Failed { peer, cause }
                 }
-            };
-            self.events.push_back(event);
+            });
         }
     }
 
-    fn start_gather(&mut self, now: Instant, to: SocketAddr) {
-        self.gather = Some(self.question(now, 0, to));
+    fn seed(&mut self) -> [u8; 32] {
+        seed(&mut self.rng)
     }
+}
 
-    fn question(&mut self, now: Instant, socket: SocketId, to: SocketAddr) -> Question {
-        let mut transaction = [0; 12];
-        self.rng.fill_bytes(&mut transaction);
-        Question::new(now, transaction, socket, to)
-    }
+fn seed(rng: &mut ChaCha20Rng) -> [u8; 32] {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    seed
 }
 
 impl Protocol for Endpoint {
@@ -402,10 +348,7 @@ impl Protocol for Endpoint {
             Input::Datagram(datagram) => {
                 self.handle_datagram(now, datagram);
             }
-            Input::Icmp(error) if error.reason() == Some(IcmpReason::PortUnreachable) => {
-                self.attempts.handle_refused(error.to);
-            }
-            Input::Icmp(_) => {}
+            Input::Icmp(error) => self.attempts.handle_icmp(&error),
         }
     }
 
@@ -417,28 +360,24 @@ impl Protocol for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let bracket = self.bracket.iter().flat_map(|b| [&b.before, &b.after]);
-        let questions = self.gather.iter().chain(&self.fresh).chain(bracket);
-        questions
-            .map(Question::next)
-            .chain([self.client.poll_timeout(), self.attempts.poll_timeout()])
-            .chain([self
-                .relaying
-                .poll_timeout(self.calls.iter().any(|call| !call.asked))])
-            .flatten()
-            .min()
+        let wait = self.relaying.wait_end();
+        let timeouts = [
+            self.client.poll_timeout(),
+            self.gathering.poll_timeout(),
+            self.relaying.poll_timeout(),
+            wait.filter(|_| self.calls.is_waiting()),
+            self.attempts.poll_timeout(),
+        ];
+        timeouts.into_iter().flatten().min()
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {
-        if let Some(transmit) = self.outbox.pop_front() {
-            return Some(transmit);
-        }
-        if let Some(transmit) = self.relaying.poll_transmit() {
-            return Some(transmit);
-        }
-        if let Some(payload) = self.client.poll_transmit() {
-            return Some(Transmit::new(0, self.server, payload));
-        }
-        self.transmits.pop_front()
+        let first = self.outbox.pop_first();
+        let relay = first.or_else(|| self.relaying.poll_transmit());
+        let client = relay.or_else(|| {
+            let payload = self.client.poll_transmit()?;
+            Some(Transmit::new(0, self.gathering.server(), payload))
+        });
+        client.or_else(|| self.outbox.pop_last())
     }
 }

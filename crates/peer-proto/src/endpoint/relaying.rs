@@ -1,79 +1,62 @@
-//! Our relayed address: what gets it, and what goes through it.
+//! Our relayed address: when it is asked for, and what goes through it.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::Endpoint;
 use crate::relay::{Client, Config, Event, Input};
-use sansio::{SocketId, Transmit};
-
-/// The number of the socket that is none: what an agent sends from it goes
-/// through the relay.
-pub const RELAY: SocketId = SocketId::MAX;
+use sansio::Transmit;
 
 /// How long a call waits for a relayed address, from when one can be asked for.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// An attempt that fails although there is a relayed address, through which
-/// nothing has come for so long (an attempt takes longer), suggests that the
-/// relay has forgotten it.
+/// Where an attempt fails and nothing has come through the relay for this time
+/// (an attempt takes longer), the relay may have forgotten the allocation.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Payloads that wait for [`Endpoint::poll_relayed`], at most: more are lost,
-/// as in a full buffer.
+/// Payloads that wait for [`Endpoint::poll_relayed`](super::Endpoint::poll_relayed),
+/// at most: more are dropped, as a full socket buffer drops them.
 pub const MOST_RELAYED: usize = 256;
 
-/// What follows the introduction goes through the relay, too.
-impl Endpoint {
-    /// Sends a payload to a peer to which there is a path from [`RELAY`]; the
-    /// payload must not look like STUN. From the second or so on it costs four
-    /// bytes more on the way to the relay. Like any datagram it may be lost.
-    pub fn relay_send(&mut self, now: Instant, peer: SocketAddr, payload: &[u8]) {
-        self.relaying.bind(now, peer);
-        let transmit = self.relaying.wrap(now, peer, payload);
-        self.outbox.extend(transmit);
-    }
-
-    /// What came through the relay and is none of ours, and from whom.
-    pub fn poll_relayed(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
-        self.relaying.payloads.pop_front()
-    }
-
-    /// Whether we have something at the relay, or are giving it back.
-    pub fn is_relaying(&self) -> bool {
-        self.relaying.client.is_some()
-    }
-}
-
-/// Whether to use one.
+/// Whether to use a relay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
-    /// Direct paths alone.
+    /// Direct paths only.
     #[default]
     Never,
-    /// Until there is a direct path, or for want of one.
+    /// A relayed path is used until there is a direct path, or where there is
+    /// none.
     Allowed,
-    /// Nothing else: no candidate is told, and nothing sent to the peer's
-    /// address. (The rendezvous tells each where it sees the other all the same.)
+    /// Relayed paths only: no other candidate is told, and nothing is sent to the
+    /// peer's address. (The rendezvous still tells each side where it sees the
+    /// other.)
     Only,
+}
+
+/// The wait of a call for a relayed address.
+#[derive(Clone, Copy, Debug)]
+enum Wait {
+    NotBegun,
+    Until(Instant),
+    Over,
 }
 
 #[derive(Debug)]
 pub(super) struct Relaying {
     pub(super) wish: Wish,
-    /// Where, and with which credentials.
+    /// The TURN server that we have chosen in place of the rendezvous.
+    chosen: Option<IpAddr>,
+    /// The TURN server to use, and the credentials.
     config: Option<Config>,
     client: Option<Client>,
-    /// Until when a call waits, and whether one has waited for long enough.
-    until: Option<Instant>,
-    waited: bool,
-    over: bool,
-    /// When something last came through it; nothing can before it is there.
+    wait: Wait,
+    /// There is no relay to wait for.
+    unavailable: bool,
+    /// When something last came through the relay, or when it was asked for.
     heard: Option<Instant>,
-    /// Of clients that are no more.
+    /// The last packets of clients that are no longer used.
     parting: VecDeque<Transmit>,
-    /// For others than us.
+    /// What came for the user of the endpoint.
     payloads: VecDeque<(SocketAddr, Vec<u8>)>,
 }
 
@@ -81,45 +64,56 @@ impl Relaying {
     pub(super) fn new(wish: Wish, config: Option<Config>) -> Self {
         Self {
             wish,
+            chosen: config.as_ref().map(|config| config.server.ip()),
             config,
             client: None,
-            until: None,
-            waited: false,
-            over: wish == Wish::Never,
+            wait: Wait::NotBegun,
+            unavailable: wish == Wish::Never,
             heard: None,
             parting: VecDeque::new(),
             payloads: VecDeque::new(),
         }
     }
 
-    /// Asks for an address, if it may and knows where, and has none.
+    /// The TURN server that we have chosen in place of the rendezvous.
+    pub(super) fn chosen(&self) -> Option<IpAddr> {
+        self.chosen
+    }
+
+    /// Whether there is an allocation, or one is being made or given back.
+    pub(super) fn is_active(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Asks for a relayed address, if one is wanted and there is none.
     pub(super) fn start(&mut self, now: Instant) {
         if self.wish != Wish::Never
             && self.client.is_none()
             && let Some(config) = &self.config
         {
             self.client = Some(Client::new(config, now));
-            self.over = false;
+            self.unavailable = false;
             self.heard = Some(now);
-            self.asked();
+            self.end_wait();
         }
     }
 
-    /// The address is of no more use: our own may have changed, and the relay
-    /// knows us by it.
+    /// Our own address has changed: the relay does not know us by the new one.
     pub(super) fn forget(&mut self) {
         self.client = None;
-        self.asked();
+        self.end_wait();
     }
 
-    /// An attempt has failed: is the relayed address still ours? The server
-    /// tells only whom it knows.
+    /// An attempt has failed. If nothing has come through the relay for a while,
+    /// it may have forgotten the allocation, and another is asked for.
     pub(super) fn doubt(&mut self, now: Instant) {
         let quiet = self.heard.is_some_and(|heard| now >= heard + QUIET);
         if let Some(mut client) = self.client.take_if(|c| quiet && c.relayed().is_some()) {
+            tracing::debug!("the relay may have forgotten us: asking anew");
             client.close(now);
             while let Some(payload) = client.poll_transmit() {
-                self.parting.push_back(to(client.server(), payload));
+                let transmit = Transmit::new(0, client.server(), payload);
+                self.parting.push_back(transmit);
             }
             self.start(now);
         }
@@ -127,23 +121,38 @@ impl Relaying {
 
     /// The server relays for us, or for nobody.
     pub(super) fn granted(&mut self, config: Option<Config>) {
-        self.over = config.is_none();
+        self.unavailable = config.is_none();
         self.config = config;
     }
 
-    /// A call is to be made: do we know whether there is a relayed address?
+    /// Whether it is known which relayed address to tell with a call. The first
+    /// time this is asked, the wait begins.
     pub(super) fn is_settled(&mut self, now: Instant) -> bool {
-        if self.over || self.waited || self.address().is_some() {
+        if self.unavailable || self.address().is_some() {
             return true;
         }
-        now >= *self.until.get_or_insert(now + WAIT)
+        match self.wait {
+            Wait::NotBegun => self.wait = Wait::Until(now + WAIT),
+            Wait::Until(until) => return now >= until,
+            Wait::Over => return true,
+        }
+        false
     }
 
-    /// It is made; the next one may wait again.
-    pub(super) fn asked(&mut self) {
-        (self.until, self.waited) = (None, false);
+    /// The call has been made, or need not wait: the next one may wait again.
+    pub(super) fn end_wait(&mut self) {
+        self.wait = Wait::NotBegun;
     }
 
+    /// Until when a call waits.
+    pub(super) fn wait_end(&self) -> Option<Instant> {
+        match self.wait {
+            Wait::Until(until) if !self.unavailable => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Our relayed address.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.client.as_ref()?.relayed()
     }
@@ -154,17 +163,26 @@ impl Relaying {
         }
     }
 
-    fn bind(&mut self, now: Instant, peer: SocketAddr) {
+    /// Binds a channel, which makes what is sent to this peer smaller.
+    pub(super) fn bind(&mut self, now: Instant, peer: SocketAddr) {
         if let Some(client) = &mut self.client {
             client.bind_channel(now, peer);
         }
     }
 
-    /// Keeps a payload that is not STUN for who wants it; false if it is.
+    /// The next payload for the user of the endpoint, and its sender.
+    pub(super) fn poll_payload(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        self.payloads.pop_front()
+    }
+
+    /// Keeps a payload for the user of the endpoint; false if it is STUN and hence
+    /// for the endpoint itself.
     pub(super) fn keep(&mut self, peer: SocketAddr, payload: &[u8]) -> bool {
         let foreign = payload.first().is_some_and(|first| *first > 3);
         if foreign && self.payloads.len() < MOST_RELAYED {
             self.payloads.push_back((peer, payload.to_vec()));
+        } else if foreign {
+            tracing::trace!(%peer, "dropped: too many relayed payloads wait");
         }
         foreign
     }
@@ -181,7 +199,10 @@ impl Relaying {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.waited |= self.until.take_if(|until| *until <= now).is_some();
+        if matches!(self.wait, Wait::Until(until) if until <= now) {
+            tracing::debug!("no relayed address in time: the call is made without");
+            self.wait = Wait::Over;
+        }
         if let Some(client) = &mut self.client
             && client.poll_timeout().is_some_and(|at| at <= now)
         {
@@ -189,10 +210,9 @@ impl Relaying {
         }
     }
 
-    pub(super) fn poll_timeout(&self, waiting: bool) -> Option<Instant> {
-        let client = self.client.as_ref().and_then(Client::poll_timeout);
-        let wait = self.until.filter(|_| waiting && !self.over);
-        client.into_iter().chain(wait).min()
+    /// When the client has something to do; [`Self::wait_end`] comes beside.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.client.as_ref().and_then(Client::poll_timeout)
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -201,11 +221,11 @@ impl Relaying {
         }
         let client = self.client.as_mut()?;
         let payload = client.poll_transmit()?;
-        Some(to(client.server(), payload))
+        Some(Transmit::new(0, client.server(), payload))
     }
 
-    /// What an agent sends to `peer` from [`RELAY`], as it leaves; nothing
-    /// before the peer is permitted: it is sent again.
+    /// The packet that carries this payload through the relay to the peer; `None`
+    /// before the peer is permitted (a probe is sent again then).
     pub(super) fn wrap(
         &mut self,
         now: Instant,
@@ -213,15 +233,21 @@ impl Relaying {
         bytes: &[u8],
     ) -> Option<Transmit> {
         let client = self.client.as_mut()?;
-        let payload = client.send_to(now, peer, bytes).ok()?;
-        Some(to(client.server(), payload))
+        match client.send_to(now, peer, bytes) {
+            Ok(payload) => Some(Transmit::new(0, client.server(), payload)),
+            Err(error) => {
+                tracing::trace!(%peer, %error, "dropped");
+                None
+            }
+        }
     }
 
-    /// Lets what has happened have its consequences.
+    /// Acts on what the client tells.
     pub(super) fn advance(&mut self) {
         while let Some(event) = self.client.as_mut().and_then(Client::poll_event) {
+            tracing::debug!(?event, "relay");
             if let Event::Failed(_) = event {
-                self.over = true;
+                self.unavailable = true;
                 self.client = None;
             }
         }
@@ -232,14 +258,5 @@ impl Relaying {
         if let Some(client) = &mut self.client {
             client.close(now);
         }
-    }
-}
-
-fn to(server: SocketAddr, payload: Vec<u8>) -> Transmit {
-    Transmit {
-        socket: 0,
-        to: server,
-        ttl: None,
-        payload,
     }
 }

@@ -1,146 +1,173 @@
 //! An attempt begins: the plan that both sides make, and our part of it.
 
-use super::*;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::attempts::Attempt;
+use super::{Endpoint, Event, Wish};
+use crate::candidate::Candidates;
+use crate::punch::schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT};
+use crate::punch::{self, Agent, Burst, Target};
+use nat::plan::{self, Limits, Plan, Role, Side, Strategy};
+use sansio::{SocketId, Via};
+use session::identity::PublicKey;
+use session::seal::Keys;
+
+/// What the two sides know of each other when an attempt begins.
+#[derive(Debug)]
+pub(super) struct Introduction {
+    pub(super) role: Role,
+    pub(super) peer: String,
+    pub(super) key: PublicKey,
+    /// Where the server sees the peer.
+    pub(super) address: SocketAddr,
+    /// What the peer was told of our NAT.
+    pub(super) told: Option<Side>,
+    pub(super) theirs: Candidates,
+    pub(super) keys: Keys,
+    /// The first of the sockets that have a mapping towards the peer already.
+    pub(super) reserved: Option<SocketId>,
+}
+
+impl Introduction {
+    pub(super) fn event(&self, plan: Plan) -> Event {
+        Event::Introduced {
+            peer: self.peer.clone(),
+            key: self.key,
+            address: self.address,
+            role: self.role,
+            plan,
+        }
+    }
+}
+
+/// Both sides make the same plan, of what they have told each other.
+pub(super) fn plan_of(role: Role, ours: Option<Side>, theirs: Option<Side>) -> Plan {
+    match (role, ours, theirs) {
+        (Role::Caller, Some(ours), Some(theirs)) => plan::between(&ours, &theirs),
+        (Role::Target, Some(ours), Some(theirs)) => plan::between(&theirs, &ours),
+        _ => Plan::plain(Strategy::Unknown, 0.0),
+    }
+}
 
 impl Endpoint {
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn start(
-        &mut self,
-        now: Instant,
-        role: Role,
-        peer: String,
-        key: PublicKey,
-        address: SocketAddr,
-        (side, theirs): (Option<Side>, Candidates),
-        keys: Keys,
-    ) {
-        if self.tcp.is_some() || theirs.tcp.is_some() {
-            return self.start_tcp(now, role, peer, key, address, theirs, keys);
+    pub(super) fn start(&mut self, now: Instant, introduction: Introduction) {
+        if self.ourselves.tcp().is_some() || introduction.theirs.tcp.is_some() {
+            return self.start_tcp(now, introduction);
         }
-        let mut seed = [0; 32];
-        self.rng.fill_bytes(&mut seed);
+        let Introduction {
+            role,
+            address,
+            ref theirs,
+            ..
+        } = introduction;
+        let plan = plan_of(role, introduction.told, theirs.side);
         let hold = match role {
             Role::Caller => Duration::ZERO,
             Role::Target => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
         };
-        let plan = plan_of(role, &side, &theirs.side);
-        let (volley, volleys_end) = self.volley(now + hold, role, &plan, address, &theirs);
-        // One early packet, and a bare Linux masquerade sends not only that
-        // flow but all that follow it from another port (it looks for a
-        // mapping of the same source first, and finds the moved one).
-        let hold = match (
-            volleys_end,
-            plan.share(role).openers && !is_harmless(&theirs),
-        ) {
-            (Some(end), true) => end.saturating_duration_since(now) + LAST_WAIT,
-            _ => hold,
+        let (burst, bursts_end) = self.burst(now + hold, &plan, &introduction);
+        // One early packet, and a bare Linux masquerade sends that flow and all
+        // later ones from another port (it looks for a mapping of the same source
+        // first, and finds the one that was moved).
+        let early = plan.share(role).openers && !theirs.bears_early_packets();
+        let hold = match bursts_end.filter(|_| early) {
+            Some(end) => end.saturating_duration_since(now) + LAST_WAIT,
+            None => hold,
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());
         let mut hosts = theirs.probeable_hosts();
-        // As public an address as the one that the rendezvous sees, or nobody's.
+        // A gateway's outer address must be the one that the rendezvous sees: the
+        // peer could name any other.
         hosts.extend(theirs.opened.filter(|opened| opened.ip() == address.ip()));
-        let mut relayed = Vec::from_iter(self.relay_of(&theirs).map(|to| (0, to)));
-        if self.relaying.address().is_some() {
-            self.relaying.permit(now, address.ip());
-            relayed.push((RELAY, address));
-        }
-        // A path that is sure to come, or may well, need not be bridged.
-        let head_start = match plan.strategy {
-            Strategy::Plain | Strategy::Unknown if self.relaying.wish != Wish::Only => {
-                DIRECT_HEAD_START
-            }
-            _ => Duration::ZERO,
+        let only_relay = self.relaying.wish == Wish::Only;
+        let reachable = !matches!(plan.strategy, Strategy::Relay | Strategy::None);
+        // A direct path that is likely need not be bridged by a relayed one.
+        let likely = matches!(plan.strategy, Strategy::Plain | Strategy::Unknown);
+        let head_start = match likely && !only_relay {
+            true => DIRECT_HEAD_START,
+            false => Duration::ZERO,
         };
         let config = punch::Config {
             role,
-            keys,
-            relayed,
+            keys: introduction.keys.clone(),
+            relayed: self.relayed_targets(now, address, theirs),
             relay_from: now + head_start,
-            relay_only: self.relaying.wish == Wish::Only,
-            hopeful: !matches!(plan.strategy, Strategy::Relay | Strategy::None)
-                && self.relaying.wish != Wish::Only,
+            relay_only: only_relay,
+            direct_expected: reachable && !only_relay,
             reflexive: address,
             lan_likely: own == Some(address.ip()) && !hosts.is_empty(),
             hosts,
             opener_ttl: self.opener_ttl,
             hold,
-            volley,
-            volleys_end,
+            burst,
+            bursts_end,
             deadline: now + self.patience,
-            seed,
+            seed: self.seed(),
         };
-        self.events.push_back(Event::Introduced {
-            peer: peer.clone(),
-            key,
-            address,
-            role,
-            plan,
-        });
-        self.attempts.add(Attempt {
-            agent: Agent::new(config, now),
-            peer,
-            theirs,
-            plan,
-            stage: Stage::Punching,
-            meter: None,
-            measuring: false,
-        });
+        self.events.push_back(introduction.event(plan));
+        let Introduction { peer, theirs, .. } = introduction;
+        tracing::debug!(peer, ?role, %address, ?plan, "attempt begins");
+        let attempt = Attempt::new(peer, theirs, plan, || Agent::new(config, now));
+        self.attempts.add(attempt);
     }
 
-    /// Our part of the guessing, and when all of it is over. `start` is when
-    /// the other side may be taken to have begun.
-    pub(super) fn volley(
+    /// What leads through the peer's relay and through ours, which has to let the
+    /// peer's packets through.
+    fn relayed_targets(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        theirs: &Candidates,
+    ) -> Vec<Target> {
+        let through = |via, to| Target { via, to };
+        let their_relay = self.relay_of(theirs);
+        let mut targets = Vec::from_iter(their_relay.map(|to| through(Via::Socket(0), to)));
+        if self.relaying.address().is_some() {
+            self.relaying.permit(now, address.ip());
+            targets.push(through(Via::Relay, address));
+        }
+        targets
+    }
+
+    /// The TTL of packets that open our NAT: a low one, unless the peer's NAT is
+    /// known to bear packets that come before one has left there.
+    pub(super) fn low_ttl(&self, theirs: &Candidates) -> Option<u8> {
+        self.opener_ttl.filter(|_| !theirs.bears_early_packets())
+    }
+
+    /// Our burst, and when the bursts of both sides are over. `start` is when the
+    /// other side may be taken to have begun.
+    fn burst(
         &mut self,
         start: Instant,
-        role: Role,
         plan: &Plan,
-        peer: SocketAddr,
-        theirs: &Candidates,
-    ) -> (Option<Volley>, Option<Instant>) {
-        let (ours, other) = match role {
+        introduction: &Introduction,
+    ) -> (Option<Burst>, Option<Instant>) {
+        let theirs = &introduction.theirs;
+        let (ours, other) = match introduction.role {
             Role::Caller => (plan.caller, plan.target),
             Role::Target => (plan.target, plan.caller),
         };
         if ours.each == 0 {
             return (None, None);
         }
-        let limits = |side: &Option<Side>| side.map_or(Limits::NOTHING, |side| side.limits);
-        let (our_limits, their_limits) = (limits(&self.side), limits(&theirs.side));
+        let limits = |side: Option<Side>| side.map_or(Limits::NOTHING, |side| side.limits);
+        let (our_limits, their_limits) = (limits(introduction.told), limits(theirs.side));
         let their_time = Duration::from_secs_f64(other.seconds(&their_limits).min(600.0));
-        // Their packets take their time, and so does a busy machine.
-        let start = match ours.after {
-            true => start + their_time + HOLD,
-            false => start,
+        // The peer's packets take their time on the way, and so does a busy host.
+        let (start, beyond) = match ours.after {
+            true => (start + their_time + HOLD, Duration::ZERO),
+            false => (start, their_time),
         };
-        // Where the peer's NAT is not known to be harmless, nothing of ours
-        // may come to it before its own packet has left.
-        let ttl = self.opener_ttl;
-        let ttl = ttl.filter(|_| ours.openers && !is_harmless(theirs));
-        let reserved = self.reserved.take();
-        let first = reserved.unwrap_or_else(|| self.new_sockets(ours.sockets));
+        let ttl = self.low_ttl(theirs).filter(|_| ours.openers);
+        let first = introduction.reserved;
+        let first = first.unwrap_or_else(|| self.gathering.new_sockets(ours.sockets));
         let ours = ours.narrowed(theirs.ahead, our_limits.probes);
-        let shots = punch::shots(&ours, peer, theirs.base, first, &mut self.rng);
-        let volley = Volley::new(shots, start, our_limits.pps, ttl);
-        let end = volley.end()
-            + if ours.after {
-                Duration::ZERO
-            } else {
-                their_time
-            };
-        (Some(volley), Some(end))
-    }
-}
-
-/// Is its NAT known to bear packets that come before its own has left?
-pub(super) fn is_harmless(peer: &Candidates) -> bool {
-    peer.side.is_some_and(|side| side.remaps == Some(false))
-}
-
-/// Both sides make the same plan, of what they have told each other.
-pub(super) fn plan_of(role: Role, ours: &Option<Side>, theirs: &Option<Side>) -> Plan {
-    match (role, ours, theirs) {
-        (Role::Caller, Some(ours), Some(theirs)) => plan::between(ours, theirs),
-        (Role::Target, Some(ours), Some(theirs)) => plan::between(theirs, ours),
-        _ => Plan::plain(Strategy::Unknown, 0.0),
+        let peer = introduction.address;
+        let targets = punch::targets(&ours, peer, theirs.base, first, &mut self.rng);
+        let burst = Burst::new(targets, start, our_limits.pps, ttl);
+        let end = burst.end() + beyond;
+        (Some(burst), Some(end))
     }
 }

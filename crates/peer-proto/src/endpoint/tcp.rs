@@ -1,21 +1,17 @@
-//! Attempts by TCP: the endpoint introduces, and leaves the rest to
+//! Attempts by TCP: the endpoint introduces, and the driver runs an agent of
 //! [`crate::tcp`].
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use rand_chacha::rand_core::RngCore;
-
+use super::start::Introduction;
 use super::{Endpoint, Event};
-use crate::candidate::{Candidates, Tcp};
+use crate::candidate::Tcp;
+use crate::cause::{Cause, Who};
 use crate::tcp::{Config, Observed};
-use crate::verdict::Cause;
-use nat::plan::Role;
 use nat::plan::{Plan, Strategy};
-use session::identity::PublicKey;
-use session::seal::Keys;
 
-/// An attempt by TCP, to be made now.
+/// An attempt by TCP that is to begin now.
 #[derive(Debug)]
 pub struct ByTcp {
     /// The peer's name.
@@ -26,62 +22,57 @@ pub struct ByTcp {
 }
 
 impl ByTcp {
-    /// What [`crate::tcp::Agent::new`] wants to know.
+    /// What [`crate::tcp::Agent::new`] starts from.
     pub fn config(&self) -> Config {
         self.config.clone()
     }
 
-    /// Why it failed.
+    /// Why the attempt failed, from what its agent observed.
     pub fn cause(&self, observed: &Observed) -> Cause {
         Cause::of_tcp(&self.peer, (&self.ours, &self.theirs), observed)
     }
 }
 
 impl Endpoint {
-    /// Whether an attempt by TCP waits to be begun: its first SYN is to leave
-    /// before what [`Endpoint::poll_transmit`] holds, which invites the peer's.
+    /// Whether an attempt by TCP is to begin. Its first SYN must leave before what
+    /// `poll_transmit` yields, which invites the peer's.
     pub fn has_tcp(&self) -> bool {
         !self.by_tcp.is_empty()
     }
 
-    /// The next attempt to be made by TCP, after its [`Event::Introduced`].
+    /// The next attempt by TCP, after its [`Event::Introduced`].
     pub fn poll_tcp(&mut self) -> Option<ByTcp> {
         self.by_tcp.pop_front()
     }
 
-    /// Another address by TCP than when we started.
+    /// Our addresses by TCP have changed. Peers that are introduced from now on
+    /// are told.
     pub fn offer_tcp(&mut self, tcp: Tcp) {
-        self.tcp = Some(tcp);
+        self.ourselves.set_tcp(tcp);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn start_tcp(
-        &mut self,
-        now: Instant,
-        role: Role,
-        peer: String,
-        key: PublicKey,
-        address: SocketAddr,
-        theirs: Candidates,
-        keys: Keys,
-    ) {
-        self.events.push_back(Event::Introduced {
-            peer: peer.clone(),
-            key,
-            address,
+    pub(super) fn start_tcp(&mut self, now: Instant, introduction: Introduction) {
+        let plan = Plan::plain(Strategy::Unknown, 0.0);
+        self.events.push_back(introduction.event(plan));
+        let Introduction {
             role,
-            plan: Plan::plain(Strategy::Unknown, 0.0),
-        });
+            peer,
+            address,
+            theirs,
+            keys,
+            ..
+        } = introduction;
         let targets = theirs.tcp_targets(address.ip());
-        let (Some(ours), Some(theirs)) = (self.tcp.clone(), theirs.tcp) else {
-            let cause = Cause::TransportMismatch {
-                peer: peer.clone(),
-                ours: self.tcp.is_some(),
+        let (Some(ours), Some(theirs)) = (self.ourselves.tcp().cloned(), theirs.tcp) else {
+            let tcp = match self.ourselves.tcp() {
+                Some(_) => Who::We,
+                None => Who::Peer,
             };
+            let of = peer.clone();
+            let cause = Cause::TransportMismatch { peer: of, tcp };
             return self.events.push_back(Event::Failed { peer, cause });
         };
-        let mut seed = [0; 32];
-        self.rng.fill_bytes(&mut seed);
+        tracing::debug!(peer, ?role, ?targets, "attempt by TCP begins");
         let own = ours.mapped.first().map(SocketAddr::ip);
         let config = Config {
             role,
@@ -89,7 +80,7 @@ impl Endpoint {
             lan_likely: own == Some(address.ip()) && targets.len() > 1,
             targets,
             deadline: now + self.patience,
-            seed,
+            seed: self.seed(),
         };
         self.by_tcp.push_back(ByTcp {
             peer,

@@ -1,36 +1,34 @@
 //! One side of one attempt.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use stun::{Builder, Class, Message, Method, Transaction};
+use stun::{Builder, Class, IcmpReason, Message, Method, Transaction};
 
+use super::burst::Burst;
 use super::checklist::Checklist;
 use super::outbox::Outbox;
 use super::schedule::{
-    CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES,
+    CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES, Steps,
 };
-use super::volley::Volley;
-use super::words::{Config, Event, Observed};
+use super::types::{Config, Event, Observed, Outgoing, Target};
 use nat::plan::Role;
-use sansio::{SocketId, Transmit};
+use sansio::IcmpError;
 use session::seal::Keys;
 
 #[derive(Debug)]
 enum State {
     Punching,
-    /// The caller has chosen; the target does not know yet.
+    /// The caller has chosen a pair; the target does not know yet.
     Nominating {
         pair: usize,
-        since: Instant,
-        sent: usize,
+        end: Instant,
+        steps: Steps,
     },
-    /// The caller is connected and repeats itself.
+    /// The caller is connected and repeats its confirmation.
     Confirming {
         pair: usize,
-        since: Instant,
-        sent: usize,
+        steps: Steps,
     },
     /// The target is connected and answers until it hears a confirmation.
     Lingering {
@@ -39,16 +37,27 @@ enum State {
     Ended,
 }
 
+/// What a probe is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// It opens our NAT, and dies before it reaches the peer's.
+    Opener { ttl: u8 },
+    /// It asks whether this pair is a path.
+    Check,
+    /// It chooses this pair.
+    Nomination,
+}
+
 /// One side of one attempt.
 #[derive(Debug)]
 pub struct Agent {
     role: Role,
     pairs: Checklist,
-    volley: Option<Volley>,
+    burst: Option<Burst>,
     relay_only: bool,
     /// The relayed pair that both sides use until there is a better one.
     settled: Option<usize>,
-    hopeful: bool,
+    direct_expected: bool,
     relay_from: Instant,
     state: State,
     lan_until: Option<Instant>,
@@ -65,19 +74,19 @@ impl Agent {
         let start = now + config.hold;
         let pairs = Checklist::new(&config, now);
         let last = start + PROBES[PROBES.len() - 1] + LAST_WAIT;
-        let volleys_end = config.volleys_end.map(|end| end + LAST_WAIT);
+        let bursts_end = config.bursts_end.map(|end| end + LAST_WAIT);
         let mut agent = Agent {
             role: config.role,
             pairs,
-            volley: config.volley,
+            burst: config.burst,
             relay_only: config.relay_only,
             settled: None,
-            hopeful: config.hopeful,
+            direct_expected: config.direct_expected,
             relay_from: config.relay_from,
             state: State::Punching,
             lan_until: config.lan_likely.then(|| now + LAN_HEAD_START),
             give_up: Some(last.min(config.deadline))
-                .max(volleys_end)
+                .max(bursts_end)
                 .unwrap_or(last),
             observed: Observed::default(),
             probes: 0,
@@ -85,37 +94,33 @@ impl Agent {
             events: VecDeque::new(),
         };
         if let Some(ttl) = config.opener_ttl.filter(|_| !config.relay_only) {
-            agent.probe(now, 0, Some(ttl), false);
+            agent.probe(now, 0, Purpose::Opener { ttl });
         }
         agent.handle_timeout(now);
         agent
     }
 
-    /// A message that came from `from` to one of our sockets; true if it is of
-    /// this attempt.
-    pub fn handle_input(
-        &mut self,
-        now: Instant,
-        socket: SocketId,
-        from: SocketAddr,
-        message: &Message<'_>,
-    ) -> bool {
+    /// A message that came from there; true if it is of this attempt.
+    pub fn handle_input(&mut self, now: Instant, from: Target, message: &Message<'_>) -> bool {
         if message.method() != Method::Probe || message.attempt() != Some(self.keys().attempt) {
             return false;
         }
         if !message.authentic(&self.keys().incoming) {
+            tracing::debug!(?from, "dropped: the MAC is wrong");
             self.observed.forged += 1;
             return true;
         }
-        if self.relay_only && !self.pairs.is_relayed(socket, from) {
+        if self.relay_only && !self.pairs.is_relayed(from) {
+            tracing::trace!(?from, "dropped: only the relay is to be used");
             return true;
         }
-        let volley = self.volley.as_ref();
-        let Some(pair) = self.pairs.pair_of(now, socket, from, volley) else {
+        let Some(pair) = self.pairs.pair_of(now, from, self.burst.as_ref()) else {
+            tracing::debug!(?from, "dropped: the peer was seen at too many addresses");
             return true;
         };
         self.observed.heard = true;
         self.pairs[pair].heard = true;
+        tracing::trace!(?from, class = ?message.class(), "heard");
         match message.class() {
             Class::Request => self.asked(now, pair, message),
             Class::Success => self.answered(now, pair, message.transaction()),
@@ -125,102 +130,83 @@ impl Agent {
         true
     }
 
-    /// The system says that nobody listens where we have sent to.
-    pub fn handle_refused(&mut self, to: SocketAddr) {
-        if self.pairs.is_peers(to) {
-            self.observed.refused = Some(to);
+    /// An ICMP error about a packet that one of our sockets has sent.
+    pub fn handle_icmp(&mut self, error: &IcmpError<'_>) {
+        let refused = error.reason() == Some(IcmpReason::PortUnreachable);
+        if refused && self.pairs.is_peers(error.to) {
+            tracing::debug!(to = %error.to, "ICMP port unreachable");
+            self.observed.refused = Some(error.to);
         }
     }
 
     /// To be called when [`Self::poll_timeout`] says so.
     pub fn handle_timeout(&mut self, now: Instant) {
-        match self.state {
+        match &mut self.state {
             State::Punching => {
                 for index in 0..self.pairs.len() {
                     if self.pairs[index].due(now) {
-                        self.probe(now, index, None, false);
+                        self.probe(now, index, Purpose::Check);
                     }
                 }
-                self.fire(now);
+                self.send_burst(now);
                 self.nominate(now);
                 if now >= self.give_up && matches!(self.state, State::Punching) {
                     self.end();
                 }
             }
-            State::Nominating { pair, since, sent } => {
-                if now >= self.give_up.max(since + NOMINATION_END) {
-                    return self.end();
-                }
-                if NOMINATIONS
-                    .get(sent)
-                    .is_some_and(|&after| since + after <= now)
-                {
-                    self.state = State::Nominating {
-                        pair,
-                        since,
-                        sent: sent + 1,
-                    };
-                    self.probe(now, pair, None, true);
+            State::Nominating { end, .. } if now >= *end => self.end(),
+            State::Nominating { pair, steps, .. } => {
+                let (pair, due) = (*pair, steps.take(now));
+                for _ in 0..due {
+                    self.probe(now, pair, Purpose::Nomination);
                 }
             }
-            State::Confirming { pair, since, sent } => match CONFIRMATIONS.get(sent) {
-                Some(&after) if since + after <= now => {
-                    self.state = State::Confirming {
-                        pair,
-                        since,
-                        sent: sent + 1,
-                    };
-                    self.confirm(pair);
-                    self.handle_timeout(now);
+            State::Confirming { pair, steps } => {
+                let (pair, due, over) = (*pair, steps.take(now), steps.next().is_none());
+                let to = self.pairs[pair].target;
+                for _ in 0..due {
+                    self.outbox.indicate(to, Builder::use_candidate);
                 }
-                Some(_) => {}
-                None => self.confirmed_to_peer(now, pair),
-            },
-            State::Lingering { until } if until <= now => self.finish(),
+                if over {
+                    self.confirmed_to_peer(now, pair);
+                }
+            }
+            State::Lingering { until } if *until <= now => self.finish(),
             State::Lingering { .. } | State::Ended => {}
         }
     }
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
+        match &self.state {
             State::Punching => {
                 let probes = self.pairs.next().into_iter();
                 let proved = self.pairs.is_proved();
                 let lan = self
                     .lan_until
                     .filter(|_| proved && self.role == Role::Caller);
-                let volley = self.volley.as_ref().and_then(Volley::next);
-                let volley = volley.filter(|_| !self.pairs.is_heard());
-                probes.chain(lan).chain(volley).chain([self.give_up]).min()
+                let burst = self.burst.as_ref().and_then(Burst::next);
+                let burst = burst.filter(|_| !self.pairs.is_heard());
+                probes.chain(lan).chain(burst).chain([self.give_up]).min()
             }
-            State::Nominating { since, sent, .. } => {
-                let end = self.give_up.max(since + NOMINATION_END);
-                Some(
-                    NOMINATIONS
-                        .get(sent)
-                        .map_or(end, |&after| (since + after).min(end)),
-                )
-            }
-            State::Confirming { since, sent, .. } => {
-                Some(since + CONFIRMATIONS.get(sent).copied().unwrap_or_default())
-            }
-            State::Lingering { until } => Some(until),
+            State::Nominating { end, steps, .. } => steps.next().into_iter().chain([*end]).min(),
+            State::Confirming { steps, .. } => steps.next(),
+            State::Lingering { until } => Some(*until),
             State::Ended => None,
         }
     }
 
-    /// The next datagram to send.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+    /// The next packet to send.
+    pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.outbox.pop()
     }
 
-    /// What came of it.
+    /// The next thing to know.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// What it is keyed with.
+    /// The keys of the attempt.
     pub(crate) fn keys(&self) -> &Keys {
         self.outbox.keys()
     }
@@ -230,33 +216,27 @@ impl Agent {
         self.probes
     }
 
-    /// Messages of this attempt that were dropped: their MAC was wrong.
+    /// Messages of this attempt that were dropped because their MAC was wrong.
     pub fn forged(&self) -> u32 {
         self.observed.forged
     }
 
+    /// The peer probes this pair.
     fn asked(&mut self, now: Instant, pair: usize, message: &Message<'_>) {
-        let from = self.pairs[pair].shot();
+        let from = self.pairs[pair].target;
         let seen = |answer: Builder| answer.xor_mapped(from.to);
         self.outbox.answer(from, message, seen);
         let nominates = message.use_candidate() && self.role == Role::Target;
         match self.state {
             State::Punching if nominates && self.may_improve(pair) => self.settle(pair),
             State::Punching if nominates => {
-                self.state = State::Lingering {
-                    until: now + LINGER,
-                };
-                let path = self.pairs[pair].path();
-                self.events.push_back(Event::Connected(path));
+                self.linger(now + LINGER);
+                self.connected(pair);
             }
-            State::Lingering { .. } if nominates => {
-                self.state = State::Lingering {
-                    until: now + LINGER,
-                };
-            }
+            State::Lingering { .. } if nominates => self.linger(now + LINGER),
             State::Punching => {
                 if self.pairs[pair].may_answer_with_probe(now) {
-                    self.probe(now, pair, None, false);
+                    self.probe(now, pair, Purpose::Check);
                 }
                 self.pairs[pair].due(now);
             }
@@ -264,51 +244,58 @@ impl Agent {
         }
     }
 
+    /// The peer answers a probe of ours.
     fn answered(&mut self, now: Instant, pair: usize, transaction: Transaction) {
         // Only an answer from where the probe went to proves the path
         // (RFC 8445 §7.2.5.2.1).
-        let to = self.pairs[pair].shot();
-        let volley = self.volley.as_ref();
-        let fired = volley.and_then(|volley| volley.answered(transaction, to));
+        let to = self.pairs[pair].target;
+        let burst = self.burst.as_ref();
+        let guess = burst.and_then(|burst| burst.answered(transaction, to));
         let probe = self.pairs[pair].sent(transaction);
-        let (at, nominates) = match (probe, fired) {
+        let (at, nominates) = match (probe, guess) {
             (Some(probe), _) => (probe.at, probe.nominates),
-            (None, Some(fired)) => {
-                self.pairs[pair].guess.get_or_insert(fired.number);
-                (fired.at, false)
+            (None, Some(guess)) => {
+                self.pairs[pair].guess.get_or_insert(guess.number);
+                (guess.at, false)
             }
-            (None, None) => return,
+            (None, None) => {
+                tracing::trace!(from = ?to, "dropped: an answer to nothing that was sent there");
+                return;
+            }
         };
         self.observed.answered = true;
         let rtt = now.saturating_duration_since(at);
-        self.pairs[pair].proved.get_or_insert(rtt);
+        if self.pairs[pair].proved.is_none() {
+            tracing::debug!(?to, ?rtt, "path proved");
+            self.pairs[pair].proved = Some(rtt);
+        }
         match self.state {
             State::Punching => self.nominate(now),
             // An answer to an earlier probe does not acknowledge the nomination.
             State::Nominating { pair: chosen, .. } if chosen == pair && nominates => {
-                self.state = State::Confirming {
-                    pair,
-                    since: now,
-                    sent: 0,
-                };
-                let path = self.pairs[pair].path();
-                self.events.push_back(Event::Connected(path));
+                let steps = Steps::new(&CONFIRMATIONS, now);
+                self.state = State::Confirming { pair, steps };
+                self.connected(pair);
                 self.handle_timeout(now);
             }
             _ => {}
         }
     }
 
-    /// The caller knows. Its repetitions are on their way, and a socket that
-    /// closed now would bounce them.
+    /// The caller knows. Its other confirmations are still on their way, and a
+    /// socket that closed now would answer them with ICMP errors.
     fn confirmed(&mut self, now: Instant) {
-        if let State::Lingering { until } = &mut self.state {
+        if let State::Lingering { until } = self.state {
             let last = CONFIRMATIONS[CONFIRMATIONS.len() - 1];
-            *until = (*until).min(now + last + CONFIRMATIONS[1]);
+            self.linger(until.min(now + last + CONFIRMATIONS[1]));
         }
     }
 
-    /// The caller chooses: a LAN path as soon as there is one, another once
+    fn linger(&mut self, until: Instant) {
+        self.state = State::Lingering { until };
+    }
+
+    /// The caller chooses: a LAN path as soon as there is one, another path once
     /// there is no LAN path to wait for.
     fn nominate(&mut self, now: Instant) {
         if self.role != Role::Caller || !matches!(self.state, State::Punching) {
@@ -324,30 +311,37 @@ impl Agent {
         if !best.lan && self.lan_until.is_some_and(|until| now < until) {
             return;
         }
+        tracing::debug!(to = ?best.target, lan = best.lan, relayed = best.relayed, "nominating");
         self.state = State::Nominating {
             pair,
-            since: now,
-            sent: 0,
+            end: self.give_up.max(now + NOMINATION_END),
+            steps: Steps::new(&NOMINATIONS, now),
         };
         self.handle_timeout(now);
     }
 
-    /// It will do, but a better path may come.
+    /// Whether a better path than this one may still come.
     fn may_improve(&self, pair: usize) -> bool {
-        self.pairs[pair].relayed && self.hopeful
+        self.pairs[pair].relayed && self.direct_expected
     }
 
     /// The caller uses this path until there is a better one.
     fn settle(&mut self, pair: usize) {
         if self.settled.replace(pair) != Some(pair) {
-            let path = self.pairs[pair].path();
-            self.events.push_back(Event::Connected(path));
+            self.connected(pair);
         }
     }
 
-    /// The peer has been told often enough.
+    fn connected(&mut self, pair: usize) {
+        let path = self.pairs[pair].path();
+        tracing::debug!(via = ?path.via, remote = %path.remote, rtt = ?path.rtt, "connected");
+        self.events.push_back(Event::Connected(path));
+    }
+
+    /// The caller has sent all of its confirmations.
     fn confirmed_to_peer(&mut self, now: Instant, pair: usize) {
         if self.may_improve(pair) && now < self.give_up {
+            tracing::debug!("waiting for a direct path");
             self.settled = Some(pair);
             self.state = State::Punching;
             self.nominate(now);
@@ -356,40 +350,42 @@ impl Agent {
         }
     }
 
-    /// Everything of the volley that is due, until a guess has hit: the rest of
-    /// them would only be noise.
-    fn fire(&mut self, now: Instant) {
-        let Some(volley) = self.volley.as_mut().filter(|_| !self.pairs.is_heard()) else {
+    /// Sends what is due of the burst, until the peer is heard: then a guess has
+    /// hit, and more packets are of no use.
+    fn send_burst(&mut self, now: Instant) {
+        let Some(burst) = self.burst.as_mut().filter(|_| !self.pairs.is_heard()) else {
             return;
         };
-        while let Some(shot) = volley.due(now) {
-            let transaction = self.outbox.request(shot, volley.ttl, |probe| probe);
-            volley.note_sent(now, transaction, shot);
+        while let Some(target) = burst.due(now) {
+            let transaction = self.outbox.request(target, burst.ttl, |probe| probe);
+            burst.note_sent(now, transaction, target);
             self.probes += 1;
         }
     }
 
-    fn probe(&mut self, now: Instant, pair: usize, ttl: Option<u8>, nominate: bool) {
-        let fill = |probe: Builder| match nominate {
+    fn probe(&mut self, now: Instant, pair: usize, purpose: Purpose) {
+        let pair = &mut self.pairs[pair];
+        tracing::trace!(to = ?pair.target, ?purpose, "probing");
+        let nominates = purpose == Purpose::Nomination;
+        let ttl = match purpose {
+            Purpose::Opener { ttl } => Some(ttl),
+            Purpose::Check | Purpose::Nomination => None,
+        };
+        let fill = |probe: Builder| match nominates {
             true => probe.use_candidate(),
             false => probe,
         };
-        let pair = &mut self.pairs[pair];
-        let transaction = self.outbox.request(pair.shot(), ttl, fill);
-        pair.note_sent(now, transaction, nominate);
+        let transaction = self.outbox.request(pair.target, ttl, fill);
+        pair.note_sent(now, transaction, nominates);
         self.probes += 1;
     }
 
-    fn confirm(&mut self, pair: usize) {
-        self.outbox
-            .indicate(self.pairs[pair].shot(), Builder::use_candidate);
-    }
-
-    /// No time is left: what there is will have to do.
+    /// The time is over: the relayed path will have to do, if there is one.
     fn end(&mut self) {
         if self.settled.is_some() {
             return self.finish();
         }
+        tracing::debug!(observed = ?self.observed, "no path");
         self.state = State::Ended;
         self.events.push_back(Event::Failed(self.observed));
     }

@@ -1,20 +1,20 @@
 //! The pairs of one attempt (RFC 8445 §6.1.2): the addresses that the peer has
-//! told, and those that it was seen at.
+//! told, and those that its packets came from.
 
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
+use super::burst::Burst;
 use super::pair::Pair;
-use super::volley::{Shot, Volley};
-use super::words::Config;
-use crate::endpoint::RELAY;
-use sansio::SocketId;
+use super::types::{Config, Target};
+use sansio::Via;
 
-/// Addresses that the peer was seen at without having told them.
+/// Addresses that the peer's packets came from and that it has not told, at most
+/// (RFC 8445: peer-reflexive candidates).
 const MOST_PEER_REFLEXIVE: usize = 8;
 
-/// A pair keeps its number.
+/// The pairs. A pair keeps its number.
 #[derive(Debug)]
 pub(super) struct Checklist {
     pairs: Vec<Pair>,
@@ -22,18 +22,22 @@ pub(super) struct Checklist {
 }
 
 impl Checklist {
-    /// Those that were told; the reflexive address is the first, unless nothing
-    /// but a relay is wanted.
+    /// The pairs of the addresses that were told. The reflexive address is the
+    /// first, unless only the relay is to be used.
     pub(super) fn new(config: &Config, now: Instant) -> Self {
         let mut pairs = Vec::new();
+        let direct = |to| Target {
+            via: Via::Socket(0),
+            to,
+        };
         if !config.relay_only {
-            pairs.push(Pair::new(0, config.reflexive, now + config.hold));
+            pairs.push(Pair::new(direct(config.reflexive), now + config.hold));
             let hosts = config.hosts.iter();
             let hosts = hosts.filter(|host| **host != config.reflexive);
-            pairs.extend(hosts.map(|host| Pair::new(0, *host, now)));
+            pairs.extend(hosts.map(|host| Pair::new(direct(*host), now)));
         }
         let relayed = config.relayed.iter();
-        let relayed = relayed.map(|&(socket, to)| Pair::relayed(socket, to, config.relay_from));
+        let relayed = relayed.map(|&target| Pair::relayed(target, config.relay_from));
         pairs.extend(relayed);
         Self {
             pairs,
@@ -45,58 +49,61 @@ impl Checklist {
         self.pairs.len()
     }
 
-    /// The pair of an authentic packet's source, made anew if it is a new one
-    /// (RFC 8445 §7.3.1.3: a peer-reflexive candidate).
+    /// The pair that an authentic packet came from. A new source becomes a new
+    /// pair (RFC 8445 §7.3.1.3); `None` if there are too many of them.
     pub(super) fn pair_of(
         &mut self,
         now: Instant,
-        socket: SocketId,
-        from: SocketAddr,
-        volley: Option<&Volley>,
+        from: Target,
+        burst: Option<&Burst>,
     ) -> Option<usize> {
-        let of = |pair: &Pair| pair.remote == from && pair.socket == socket;
+        let of = |pair: &Pair| pair.target == from;
         if let Some(index) = self.pairs.iter().position(of) {
             return Some(index);
         }
         if self.peer_reflexive == MOST_PEER_REFLEXIVE {
             return None;
         }
+        tracing::debug!(?from, "the peer is seen at an address that it has not told");
         self.peer_reflexive += 1;
-        let mut pair = match socket {
-            RELAY => Pair::relayed(socket, from, now),
-            _ => Pair::new(socket, from, now),
+        let mut pair = match from.via {
+            Via::Relay => Pair::relayed(from, now),
+            Via::Socket(_) => Pair::new(from, now),
         };
-        // A guess may have hit and been too early, and the peer's own packet
-        // have come back through the hole that it made.
-        pair.guess = volley.and_then(|volley| volley.number(pair.shot()));
+        // A guess may have hit before the peer's NAT let it in; then the peer's
+        // own packet comes through the hole that the guess has made.
+
+        pair.guess = burst.and_then(|burst| burst.number(from));
         self.pairs.push(pair);
         Some(self.pairs.len() - 1)
     }
 
-    /// Does it come through a relay, ours or the peer's?
-    pub(super) fn is_relayed(&self, socket: SocketId, from: SocketAddr) -> bool {
+    /// Whether what comes from there comes through a relay, ours or the peer's.
+    pub(super) fn is_relayed(&self, from: Target) -> bool {
         let mut known = self.pairs.iter();
-        socket == RELAY
-            || known.any(|pair| pair.relayed && pair.shot() == Shot { socket, to: from })
+        from.via == Via::Relay || known.any(|pair| pair.relayed && pair.target == from)
     }
 
-    /// Whether the peer, and not anybody on our own network, would be there.
+    /// Whether this address is the peer's. An address on a private network is not:
+    /// here, it may belong to another host.
     pub(super) fn is_peers(&self, to: SocketAddr) -> bool {
-        self.pairs.iter().any(|pair| pair.remote == to && !pair.lan)
+        self.pairs
+            .iter()
+            .any(|pair| pair.target.to == to && !pair.lan)
     }
 
-    /// The peer came through, and not by a relay.
+    /// Whether the peer was heard, other than through a relay.
     pub(super) fn is_heard(&self) -> bool {
         self.pairs.iter().any(|pair| pair.heard && !pair.relayed)
     }
 
-    /// There is a path.
+    /// Whether there is a path.
     pub(super) fn is_proved(&self) -> bool {
         self.pairs.iter().any(|pair| pair.proved.is_some())
     }
 
-    /// The best path: direct before relayed, a LAN's before others, the one
-    /// with the shortest round trip.
+    /// The best path: direct before relayed, then LAN before others, then the
+    /// shortest round trip.
     pub(super) fn best(&self) -> Option<usize> {
         let pairs = self.pairs.iter().enumerate();
         let proved = pairs.filter(|(_, pair)| pair.proved.is_some());
@@ -104,7 +111,7 @@ impl Checklist {
         best.map(|(index, _)| index)
     }
 
-    /// When the schedule of any pair has its next probe.
+    /// When the next probe of any pair is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.pairs.iter().filter_map(Pair::next).min()
     }

@@ -1,9 +1,9 @@
-//! What a path is worth: round trip, loss, one burst, and whether the packets
-//! that leave are the ones that arrive.
+//! The quality of a path: round trip, loss, throughput of one burst, and whether
+//! it is direct.
 //!
-//! A packet that is sent with a TTL of 64 and one with 48 arrive 16 apart, if
-//! nobody between has taken one in and sent another in its place: a path is
-//! direct if both lost the same number of hops.
+//! Echoes leave with a TTL of 64 and of 48 in turn. On a direct path both lose
+//! the same number of hops. A relay or a proxy sends packets of its own, with a
+//! TTL of its own, so that the numbers differ.
 
 use std::time::{Duration, Instant};
 
@@ -11,65 +11,67 @@ use serde::{Serialize, Serializer};
 use stun::{Builder, Class, Message, Transaction};
 
 use super::outbox::Outbox;
-use super::volley::Shot;
-use sansio::Transmit;
+use super::pair::Path;
+use super::types::{Outgoing, Target};
 use session::seal::Keys;
 
-/// Echoes, this far apart, and their TTLs in turn.
+/// Echoes, the time between two of them, and their TTLs in turn.
 const ECHOES: usize = 20;
 const SPACING: Duration = Duration::from_millis(10);
 const TTLS: [u8; 2] = [64, 48];
 
-/// Packets of the burst, and bytes of each one's UDP payload: more would not
-/// fit into the receive buffer that Linux gives a socket (212,992 bytes, of
-/// which each takes 2,304).
+/// Packets of the burst, and bytes of UDP payload in each: more would not fit
+/// into a socket's default receive buffer on Linux (212,992 bytes, of which each
+/// packet takes 2,304).
 const BURST: u16 = 64;
 const SIZE: usize = 1200;
 
-/// From one question about the burst to the next, and how often it is asked.
+/// The peer is asked this often how the burst arrived, this far apart.
 const ASK: Duration = Duration::from_millis(50);
 const ASKS: usize = 6;
 
-/// How long the peer's measurement is waited for when ours is over.
+/// How long we wait for the end of the peer's measurement after our own.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The parts of a measurement, as MEASURE has them.
+/// What a message is for: the first byte of its MEASURE attribute.
 const ECHO: u8 = 1;
 const BURST_PACKET: u8 = 2;
 const SUM: u8 = 3;
 
-/// What was found.
+/// The result of a measurement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
     /// The shortest round trip.
     #[serde(serialize_with = "milliseconds", rename = "rtt_ms")]
     pub rtt: Option<Duration>,
-    /// Echoes that were not answered, 0 to 1.
+    /// The part of the echoes that was not answered, 0 to 1.
     pub loss: f64,
-    /// Routers between, if the path is direct. `None`: not known.
+    /// Routers on the way, if the path is direct. `None`: not known.
     pub hops: Option<u8>,
-    /// Nobody takes the packets in. `None`: the peer's system does not tell.
+    /// No relay or proxy is on the way. `None`: the peer's system does not tell
+    /// TTLs.
     pub direct: Option<bool>,
-    /// Our burst, as the peer received it. `None`: it did not say.
-    pub sent: Option<Burst>,
+    /// Our burst, as the peer received it. `None`: the peer did not say.
+    pub sent: Option<Throughput>,
     /// The peer's burst, as we received it.
-    pub received: Option<Burst>,
+    pub received: Option<Throughput>,
 }
 
-/// A burst of packets, as it arrived.
+/// A burst of 64 packets, as it arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Burst {
-    /// Packets that arrived, of 64.
+pub struct Throughput {
+    /// Packets that arrived.
     pub packets: u16,
-    /// Megabits a second, from the first to the last of them.
+    /// Megabits a second, from the first to the last packet. `None`: fewer than
+    /// two packets, or no time between them.
     pub mbit_s: Option<f64>,
 }
 
-impl Burst {
+impl Throughput {
     fn of(packets: u16, span: Duration) -> Self {
         let bits = f64::from(packets.saturating_sub(1)) * SIZE as f64 * 8.0;
         let rate = bits / span.as_secs_f64() / 1e6;
-        Burst {
+        Throughput {
             packets,
             mbit_s: (packets > 1 && !span.is_zero()).then(|| (rate * 10.0).round() / 10.0),
         }
@@ -91,18 +93,29 @@ struct Echo {
     answer: Option<(Duration, Option<u8>)>,
 }
 
-/// One side of a measurement; both measure, and answer each other.
+/// The hops that the answered echoes lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hops {
+    /// The peer's system tells no TTLs, or too few echoes were answered.
+    Unknown,
+    /// Not all lost the same number.
+    Different,
+    /// All lost the same number.
+    Equal(u8),
+}
+
+/// One side of a measurement. Both sides measure and answer each other.
 #[derive(Debug)]
 pub struct Meter {
-    path: Shot,
+    path: Target,
     relayed: bool,
     since: Option<Instant>,
     echoes: Vec<Echo>,
     burst_at: Option<Instant>,
     sums: Vec<Transaction>,
-    sent: Option<Burst>,
+    sent: Option<Throughput>,
     arrived: Option<(Instant, Instant, u16)>,
-    /// The peer has asked what came of its burst: it needs us no more.
+    /// The peer has asked how its burst arrived: it needs no more of us.
     asked: bool,
     over: Option<Instant>,
     heard: Option<Instant>,
@@ -110,10 +123,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(keys: Keys, path: Shot, relayed: bool, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(keys: Keys, path: &Path, seed: [u8; 32]) -> Self {
         Self {
-            path,
-            relayed,
+            path: Target {
+                via: path.via,
+                to: path.remote,
+            },
+            relayed: path.relayed,
             since: None,
             echoes: Vec::new(),
             burst_at: None,
@@ -127,32 +143,37 @@ impl Meter {
         }
     }
 
-    /// Begins to measure; until then it only answers.
+    /// Begins to measure. Until then this side only answers.
     pub(crate) fn start(&mut self, now: Instant) {
         self.since.get_or_insert(now);
         self.handle_timeout(now);
     }
 
-    /// Asks for a sign of life, which also keeps the NATs' mappings.
+    /// Sends a keepalive that the peer answers.
     pub(crate) fn beat(&mut self) {
         self.request(&[ECHO], None);
     }
 
-    /// When the peer was last heard here.
+    /// When the peer was last heard on this path.
     pub(crate) fn heard(&self) -> Option<Instant> {
         self.heard
     }
 
-    /// A message of this attempt with MEASURE in it, which came with that TTL.
+    /// A message of this attempt with the attribute MEASURE, and the TTL with
+    /// which it arrived.
     pub(crate) fn handle_input(
         &mut self,
         now: Instant,
-        from: Shot,
+        from: Target,
         ttl: Option<u8>,
         message: &Message<'_>,
     ) {
         let measure = message.measure().unwrap_or_default();
         if !message.authentic(&self.outbox.keys().incoming) || from != self.path {
+            tracing::debug!(
+                ?from,
+                "dropped: a measurement's message with a wrong MAC or source"
+            );
             return;
         }
         self.heard = Some(now);
@@ -188,7 +209,7 @@ impl Meter {
                 if self.sums.contains(&message.transaction()) && self.over.is_none() =>
             {
                 let span = Duration::from_micros(u32::from_be_bytes([c, d, e, f]).into());
-                self.sent = Some(Burst::of(u16::from_be_bytes([a, b]), span));
+                self.sent = Some(Throughput::of(u16::from_be_bytes([a, b]), span));
                 self.over = Some(now);
             }
             _ => {}
@@ -209,11 +230,11 @@ impl Meter {
         }
     }
 
-    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+    pub(crate) fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.outbox.pop()
     }
 
-    /// What was found, once both sides are done or the peer has had its time.
+    /// The result, once both sides are done or the peer has had its time.
     pub(crate) fn result(&self, now: Instant) -> Option<Measured> {
         let over = self.over?;
         if !self.asked && now < over + PATIENCE {
@@ -224,30 +245,37 @@ impl Meter {
         Some(Measured {
             rtt: answers.iter().map(|(rtt, _)| *rtt).min(),
             loss: 1.0 - answers.len() as f64 / self.echoes.len().max(1) as f64,
-            hops: hops.filter(|_| !self.relayed).flatten(),
-            direct: match self.relayed {
-                true => Some(false),
-                false => hops.map(|hops| hops.is_some()),
+            hops: match hops {
+                Hops::Equal(hops) if !self.relayed => Some(hops),
+                _ => None,
+            },
+            direct: match hops {
+                _ if self.relayed => Some(false),
+                Hops::Unknown => None,
+                Hops::Different => Some(false),
+                Hops::Equal(_) => Some(true),
             },
             sent: self.sent,
             received: self
                 .arrived
-                .map(|(first, last, n)| Burst::of(n, last - first)),
+                .map(|(first, last, n)| Throughput::of(n, last - first)),
         })
     }
 
-    /// How many hops all echoes lost; `Some(None)` if not all the same, `None`
-    /// if there is nothing to compare.
-    fn hops(&self) -> Option<Option<u8>> {
+    fn hops(&self) -> Hops {
         let seen = |echo: &Echo| Some((echo.ttl, echo.answer?.1?));
         let seen: Vec<(u8, u8)> = self.echoes.iter().filter_map(seen).collect();
         let both = TTLS
             .iter()
             .all(|ttl| seen.iter().any(|(sent, _)| sent == ttl));
         let lost = |(sent, seen): &(u8, u8)| sent.checked_sub(*seen);
-        let first = both.then(|| seen.first().and_then(lost))?;
-        let same = seen.iter().all(|pair| lost(pair) == first);
-        Some(first.filter(|_| same))
+        match seen.first().map(lost) {
+            Some(first) if both => match first {
+                Some(hops) if seen.iter().all(|pair| lost(pair) == first) => Hops::Equal(hops),
+                _ => Hops::Different,
+            },
+            _ => Hops::Unknown,
+        }
     }
 
     fn next(&self) -> Option<Instant> {
@@ -309,12 +337,18 @@ const INTEGRITY: usize = 36;
 #[cfg(test)]
 mod tests {
     use super::*;
-    /// Two meters; what crosses loses hops by `hop`, or is lost.
+
+    /// Two meters. `hop` gets the number and the TTL of each packet, and says with
+    /// which TTL it arrives; `None` if it is lost.
     fn pair(hop: impl Fn(usize, u8) -> Option<u8>) -> [Measured; 2] {
         let mut now = Instant::now();
-        let at = |port: u16| Shot {
-            socket: 0,
-            to: format!("203.0.113.17:{port}").parse().unwrap(),
+        let at = |port: u16| Path {
+            via: sansio::Via::Socket(0),
+            remote: format!("203.0.113.17:{port}").parse().unwrap(),
+            lan: false,
+            relayed: false,
+            rtt: None,
+            guess: None,
         };
         let keys = |outgoing: u8, incoming: u8| Keys {
             attempt: [1; 8],
@@ -322,8 +356,8 @@ mod tests {
             incoming: stun::integrity_key(&[incoming; 32]),
         };
         let mut meters = [
-            Meter::new(keys(1, 2), at(2), false, [1; 32]),
-            Meter::new(keys(2, 1), at(1), false, [2; 32]),
+            Meter::new(keys(1, 2), &at(2), [1; 32]),
+            Meter::new(keys(2, 1), &at(1), [2; 32]),
         ];
         meters.iter_mut().for_each(|meter| meter.start(now));
         let mut count = 0;
@@ -350,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_direct_path_loses_the_same_hops_from_every_ttl() {
+    fn on_a_direct_path_every_ttl_loses_the_same_hops() {
         for measured in pair(|_, ttl| Some(ttl - 3)) {
             assert_eq!((measured.direct, measured.hops), (Some(true), Some(3)));
             assert_eq!(measured.loss, 0.0);
@@ -360,14 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_other_packets_in_place_of_ours_is_found_out() {
+    fn a_path_is_not_direct_where_packets_arrive_with_another_ttl() {
         for measured in pair(|_, _| Some(61)) {
             assert_eq!((measured.direct, measured.hops), (Some(false), None));
         }
     }
 
     #[test]
-    fn loss_is_counted_and_a_silent_peer_is_not_waited_for() {
+    fn lost_echoes_are_counted_and_a_silent_peer_ends_the_measurement() {
         let [one, _] = pair(|count, ttl| (count % 5 != 0).then_some(ttl - 2));
         assert!((0.1..0.7).contains(&one.loss), "{one:?}");
         let [one, _] = pair(|_, _| None);

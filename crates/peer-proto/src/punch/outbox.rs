@@ -1,5 +1,5 @@
-//! What one side of an attempt sends: every message says of which attempt it
-//! is and carries a MAC, and waits here for the hands.
+//! The messages of one side of an attempt, until they are sent: each names its
+//! attempt and carries a MAC.
 
 use std::collections::VecDeque;
 
@@ -7,15 +7,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Builder, Message, Method, Transaction};
 
-use super::volley::Shot;
-use sansio::Transmit;
+use super::types::{Outgoing, Target};
 use session::seal::Keys;
 
 #[derive(Debug)]
 pub(super) struct Outbox {
     keys: Keys,
     rng: ChaCha20Rng,
-    transmits: VecDeque<Transmit>,
+    transmits: VecDeque<Outgoing>,
 }
 
 impl Outbox {
@@ -31,10 +30,10 @@ impl Outbox {
         &self.keys
     }
 
-    /// Asks; the answer will have this transaction id.
+    /// A request; its answer will have this transaction id.
     pub(super) fn request(
         &mut self,
-        to: Shot,
+        to: Target,
         ttl: Option<u8>,
         fill: impl FnOnce(Builder) -> Builder,
     ) -> Transaction {
@@ -44,24 +43,25 @@ impl Outbox {
         transaction
     }
 
-    /// Says what needs no answer.
-    pub(super) fn indicate(&mut self, to: Shot, fill: impl FnOnce(Builder) -> Builder) {
+    /// An indication: it is not answered.
+    pub(super) fn indicate(&mut self, to: Target, fill: impl FnOnce(Builder) -> Builder) {
         let transaction = self.transaction();
         let indication = Builder::indication(Method::Probe, transaction);
         self.push(to, None, indication, fill);
     }
 
+    /// The answer to a request.
     pub(super) fn answer(
         &mut self,
-        to: Shot,
+        to: Target,
         request: &Message<'_>,
         fill: impl FnOnce(Builder) -> Builder,
     ) {
         self.push(to, None, Builder::success(request), fill);
     }
 
-    /// The next datagram to send.
-    pub(super) fn pop(&mut self) -> Option<Transmit> {
+    /// The next packet to send.
+    pub(super) fn pop(&mut self) -> Option<Outgoing> {
         self.transmits.pop_front()
     }
 
@@ -73,14 +73,13 @@ impl Outbox {
 
     fn push(
         &mut self,
-        Shot { socket, to }: Shot,
+        to: Target,
         ttl: Option<u8>,
         message: Builder,
         fill: impl FnOnce(Builder) -> Builder,
     ) {
         let message = fill(message.attempt(self.keys.attempt));
-        self.transmits.push_back(Transmit {
-            socket,
+        self.transmits.push_back(Outgoing {
             to,
             ttl,
             payload: message.finish_authentic(&self.keys.outgoing),

@@ -1,40 +1,52 @@
-//! One socket of ours and one remote address, and what is known of the path.
+//! A pair: one socket of ours, or our relay, and one address of the peer, and
+//! what is known of the path between them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use stun::Transaction;
 
-use super::schedule::PROBES;
-use super::volley::Shot;
+use super::schedule::{PROBES, Steps};
+use super::types::Target;
 use nat::is_private;
-use sansio::SocketId;
+use sansio::{SocketId, Via};
 
-/// Probes to one address at most: the schedule, and some that answer what the
-/// peer sends.
+/// Probes to one address, at most: those of the schedule, and four that are sent
+/// because the peer was heard.
 const MOST_PROBES: usize = PROBES.len() + 4;
 
-/// Not two probes to one address within this.
+/// The least time between two probes to one address.
 const PACE: Duration = Duration::from_millis(10);
 
 /// A path that both sides have proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Path {
-    /// Which of our sockets.
-    pub socket: SocketId,
-    /// Where the peer is.
+    /// From which of our sockets, or through our relay.
+    #[serde(rename = "socket", serialize_with = "socket")]
+    pub via: Via,
+    /// The address of the peer.
     pub remote: SocketAddr,
-    /// Whether it is on a network of our own.
+    /// Whether the peer is on a private network of our own.
     pub lan: bool,
     /// Whether it leads through a relay, ours or the peer's.
     pub relayed: bool,
-    /// Round trip of the probe that proved it.
+    /// Round trip of the probe that proved it; `None` at a target that was
+    /// nominated before its own probe was answered.
     #[serde(skip)]
     pub rtt: Option<Duration>,
     /// Which of our guesses hit, counted from 1, if the port was guessed.
     #[serde(skip)]
     pub guess: Option<u32>,
+}
+
+/// The number of the socket; for our relay, which has none, the largest number.
+fn socket<S: Serializer>(via: &Via, serializer: S) -> Result<S::Ok, S::Error> {
+    let socket = match *via {
+        Via::Socket(socket) => socket,
+        Via::Relay => SocketId::MAX,
+    };
+    socket.serialize(serializer)
 }
 
 /// A probe of ours.
@@ -47,32 +59,28 @@ pub(super) struct Sent {
 
 #[derive(Debug)]
 pub(super) struct Pair {
-    pub(super) socket: SocketId,
-    pub(super) remote: SocketAddr,
+    /// From where to where its packets go.
+    pub(super) target: Target,
     pub(super) lan: bool,
     pub(super) relayed: bool,
-    /// From when on it may be probed.
-    start: Instant,
-    /// How many of the schedule have been sent.
-    step: usize,
+    /// Its probes.
+    steps: Steps,
     last: Option<Instant>,
     sent: Vec<Sent>,
-    /// We sent, the peer heard, we heard its answer.
+    /// The round trip of our first probe that was answered.
     pub(super) proved: Option<Duration>,
-    /// An authentic packet of the peer came from there.
+    /// An authentic packet of the peer has come from there.
     pub(super) heard: bool,
     pub(super) guess: Option<u32>,
 }
 
 impl Pair {
-    pub(super) fn new(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
+    pub(super) fn new(target: Target, start: Instant) -> Self {
         Pair {
-            socket,
-            remote,
-            lan: is_private(remote.ip()),
+            target,
+            lan: is_private(target.to.ip()),
             relayed: false,
-            start,
-            step: 0,
+            steps: Steps::new(&PROBES, start),
             last: None,
             sent: Vec::new(),
             proved: None,
@@ -81,34 +89,28 @@ impl Pair {
         }
     }
 
-    /// The same, through a relay.
-    pub(super) fn relayed(socket: SocketId, remote: SocketAddr, start: Instant) -> Self {
+    /// A pair that leads through a relay, ours or the peer's.
+    pub(super) fn relayed(target: Target, start: Instant) -> Self {
         Pair {
             relayed: true,
             lan: false,
-            ..Pair::new(socket, remote, start)
+            ..Pair::new(target, start)
         }
     }
 
-    /// When the schedule has the next probe; never, once it is proved.
+    /// When the schedule has the next probe; never, once the path is proved.
     pub(super) fn next(&self) -> Option<Instant> {
-        if self.proved.is_some() || self.sent.len() >= MOST_PROBES {
-            return None;
-        }
-        PROBES.get(self.step).map(|&after| self.start + after)
+        let more = self.proved.is_none() && self.sent.len() < MOST_PROBES;
+        self.steps.next().filter(|_| more)
     }
 
-    /// Takes every step of the schedule that is due; true if one was.
+    /// Takes every step of the schedule that is due; true if there was one.
     pub(super) fn due(&mut self, now: Instant) -> bool {
-        let mut due = false;
-        while self.next().is_some_and(|at| at <= now) {
-            self.step += 1;
-            due = true;
-        }
-        due
+        self.next().is_some() && self.steps.take(now) > 0
     }
 
-    /// Whether a probe out of turn is in order: the peer was heard from there.
+    /// Whether a probe may be sent outside of the schedule, because the peer was
+    /// heard from there.
     pub(super) fn may_answer_with_probe(&self, now: Instant) -> bool {
         let paced = self.last.is_none_or(|last| last + PACE <= now);
         self.proved.is_none() && self.sent.len() < MOST_PROBES && paced
@@ -129,22 +131,33 @@ impl Pair {
         self.sent.iter().find(of).copied()
     }
 
-    /// From where to where its packets go.
-    pub(super) fn shot(&self) -> Shot {
-        Shot {
-            socket: self.socket,
-            to: self.remote,
-        }
-    }
-
     pub(super) fn path(&self) -> Path {
         Path {
-            socket: self.socket,
-            remote: self.remote,
+            via: self.target.via,
+            remote: self.target.to,
             lan: self.lan,
             relayed: self.relayed,
             rtt: self.proved,
             guess: self.guess,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_number_of_the_socket() {
+        let to = "203.0.113.33:40000".parse().unwrap();
+        let json = |via| {
+            let path = Pair::new(Target { via, to }, Instant::now()).path();
+            serde_json::to_string(&path).unwrap()
+        };
+        assert_eq!(
+            json(Via::Socket(3)),
+            r#"{"socket":3,"remote":"203.0.113.33:40000","lan":false,"relayed":false}"#
+        );
+        assert!(json(Via::Relay).contains(&format!(r#""socket":{},"#, usize::MAX)));
     }
 }

@@ -1,13 +1,47 @@
-//! When to send what.
+//! When what is sent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Probes to one candidate, after the moment that it may be probed: nine in
-/// four seconds. Early ones close together, since both sides start together.
+/// A schedule that is followed from a start on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steps {
+    schedule: &'static [Duration],
+    start: Instant,
+    taken: usize,
+}
+
+impl Steps {
+    /// `schedule` counts from `start`.
+    pub(crate) fn new(schedule: &'static [Duration], start: Instant) -> Self {
+        Self {
+            schedule,
+            start,
+            taken: 0,
+        }
+    }
+
+    /// When the next step is due; `None` after the last.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let after = self.schedule.get(self.taken)?;
+        Some(self.start + *after)
+    }
+
+    /// Takes the steps that are due; how many.
+    pub(crate) fn take(&mut self, now: Instant) -> usize {
+        let before = self.taken;
+        while self.next().is_some_and(|at| at <= now) {
+            self.taken += 1;
+        }
+        self.taken - before
+    }
+}
+
+/// Probes to one candidate, from the moment when it may be probed: nine in four
+/// seconds, the first ones close together, since both sides start together.
 pub const PROBES: [Duration; 9] = [
     ms(0),
     ms(33),
@@ -23,8 +57,8 @@ pub const PROBES: [Duration; 9] = [
 /// How long after the last probe an answer is waited for.
 pub const LAST_WAIT: Duration = ms(1000);
 
-/// Nominations, until one is answered. The path is proved, so they may be
-/// closer together than probes into the dark.
+/// Nominations, until one is answered. They are closer together than probes,
+/// since the path is proved.
 pub const NOMINATIONS: [Duration; 12] = [
     ms(0),
     ms(33),
@@ -40,25 +74,26 @@ pub const NOMINATIONS: [Duration; 12] = [
     ms(1750),
 ];
 
-/// How long a proved path has, at least, until its nomination is answered:
-/// with every third packet lost each way, one in 3,000 needs more.
+/// How long an answer to a nomination is waited for, at least: where every third
+/// packet is lost each way, one nomination in 3,000 needs more.
 pub const NOMINATION_END: Duration = ms(2000);
 
-/// What the caller repeats once it is connected, so that the target need not
-/// wait for a nomination that may be sent again.
+/// Confirmations of the caller once it is connected, so that the target need not
+/// wait for further nominations.
 pub const CONFIRMATIONS: [Duration; 3] = [ms(0), ms(15), ms(40)];
 
-/// How long the target stays to answer nominations, after the last that it
-/// heard, if no confirmation comes.
+/// How long the target answers nominations, after the last one that it heard, if
+/// no confirmation comes.
 pub const LINGER: Duration = ms(1000);
 
-/// How long a LAN path is waited for, when the two seem to be on one LAN.
+/// How long a LAN path is waited for where the two seem to be on one LAN.
 pub const LAN_HEAD_START: Duration = ms(50);
 
-/// How long a relayed path waits for a direct one that should come.
+/// How long a relayed path waits for a direct path that is expected.
 pub const DIRECT_HEAD_START: Duration = ms(300);
 
-/// The target holds its full-TTL probes for this and two round trips: by then
-/// the caller's opener has left, and nothing of ours reaches a NAT that has
-/// not seen an outgoing packet (a bare Linux masquerade would remap).
+/// The target holds its probes with the system's TTL for this and two round
+/// trips to the server. By then the caller's opener has left, so that no packet
+/// of ours reaches the caller's NAT before one has left there: a bare Linux
+/// masquerade would use another port.
 pub const HOLD: Duration = ms(50);

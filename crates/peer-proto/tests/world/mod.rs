@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use nat::plan::{Limits, Side};
+use peer_proto::cause::Cause;
 use peer_proto::client;
 use peer_proto::endpoint::{Config, Endpoint, Event, Wish};
 use peer_proto::punch::Path;
 use peer_proto::relay;
-use peer_proto::verdict::Cause;
 use rendezvous_proto::server;
 use sansio::{Input, Protocol, Transmit};
 use session::identity::Identity;
@@ -34,6 +34,31 @@ pub fn at(text: &str) -> SocketAddr {
 pub struct Peer {
     pub endpoint: Endpoint,
     pub events: Vec<(Instant, Event)>,
+    /// What it has sent.
+    pub sent: Vec<(Instant, Transmit)>,
+    now: Instant,
+}
+
+impl Protocol for Peer {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.now = now;
+        self.endpoint.handle_input(now, input);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.endpoint.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = self.endpoint.poll_transmit()?;
+        self.sent.push((self.now, transmit.clone()));
+        Some(transmit)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.endpoint.poll_timeout()
+    }
 }
 
 pub struct World {
@@ -197,6 +222,8 @@ impl World {
         self.peers.push(Peer {
             endpoint,
             events: Vec::new(),
+            sent: Vec::new(),
+            now,
         });
     }
 
@@ -228,7 +255,7 @@ impl World {
         loop {
             let mut brains: Vec<&mut dyn Protocol> = vec![&mut self.server];
             for peer in &mut self.peers {
-                brains.push(&mut peer.endpoint);
+                brains.push(peer);
             }
             for noise in &mut self.noise {
                 brains.push(noise);

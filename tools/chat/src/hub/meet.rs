@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use cli::cause::Explained;
 use nat::plan::Role;
-use peer_proto::endpoint::{Event, RELAY};
+use peer_proto::cause::Cause;
+use peer_proto::endpoint::Event;
 use peer_proto::punch::Path;
-use peer_proto::verdict::Cause;
 use quinn::Incoming;
-use sansio::{IcmpError, Input, Protocol};
+use sansio::{IcmpError, Input, Protocol, Via};
 use session::identity::PublicKey;
 use stun::IcmpReason;
 use stun::code;
@@ -196,9 +197,9 @@ impl Hub {
             return Ok(());
         };
         peer.path = Some(path);
-        let to = match path.socket {
-            RELAY => self.socket.detour.stand_in(path.remote),
-            _ => path.remote,
+        let to = match path.via {
+            Via::Relay => self.socket.detour.stand_in(path.remote),
+            Via::Socket(_) => path.remote,
         };
         if path.relayed {
             peer.relayed = Some(to);
@@ -304,7 +305,7 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(&name) else {
             return;
         };
-        peer.cause = Some(cause.to_string());
+        peer.cause = Some(Explained(&cause).to_string());
         if peer.told != Some(cause.code()) {
             peer.told = Some(cause.code());
             self.tell(Notice::NotYet { peer: name, cause });

@@ -1,5 +1,6 @@
 //! Notices for programs (docs/json.md).
 
+use cli::cause::Explained;
 use serde_json::{Value, json};
 use session::identity::fingerprint;
 
@@ -24,7 +25,7 @@ impl Notice {
                 json!({"event": "broken", "peer": peer, "why": why, "waiting": waiting})
             }
             Notice::NotYet { peer, cause } => {
-                json!({"event": "not_yet", "peer": peer, "cause": cause})
+                json!({"event": "not_yet", "peer": peer, "cause": Explained(cause)})
             }
             Notice::Left { peer } => json!({"event": "left", "peer": peer}),
             Notice::Restarted { peer } => json!({"event": "restarted", "peer": peer}),

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nat::plan::Role;
+use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
-use peer_proto::verdict::Cause;
 use session::identity::PublicKey;
 
 /// Something to tell.
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn every_kind_of_path_has_its_word_and_reason() {
         let path = |lan, relayed| Path {
-            socket: 0,
+            via: sansio::Via::Socket(0),
             remote: ([203, 0, 113, 33], 8900).into(),
             lan,
             relayed,

@@ -1,5 +1,6 @@
 //! Notices for people.
 
+use cli::cause::Explained;
 use session::identity::fingerprint;
 
 use super::{Notice, ms};
@@ -30,7 +31,11 @@ impl Notice {
                 format!("the path to {peer} is broken ({why}): making another{wait}")
             }
             Notice::NotYet { peer, cause } => {
-                format!("{peer} is not reached yet: {}: {cause}", cause.code())
+                format!(
+                    "{peer} is not reached yet: {}: {}",
+                    cause.code(),
+                    Explained(cause)
+                )
             }
             Notice::Left { peer } => format!("{peer} has left"),
             Notice::Restarted { peer } => format!("{peer} was restarted"),

@@ -19,7 +19,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let translated = host::local_address(self.settings.server, port) != mapped;
         if self.args.tcp
             || self.args.no_port_mapping
-            || self.args.relay_only
+            || self.args.paths.relay_only
             || !translated
             || !mapped.is_ipv4()
         {

@@ -3,9 +3,9 @@
 use super::*;
 
 impl Client {
-    pub(super) fn run_errand(&mut self, now: Instant, peer: &str, wish: Wish) {
+    pub(super) fn request_of(&mut self, now: Instant, peer: &str, wish: Wish) {
         self.forget(peer);
-        self.errands.push(Errand {
+        self.pending.push(Pending {
             peer: peer.to_owned(),
             wish,
             ask_at: Some(now),
@@ -24,15 +24,15 @@ impl Client {
 
     /// Sends every request whose time has come and that has what it needs.
     pub(super) fn ask(&mut self, now: Instant) {
-        for index in 0..self.errands.len() {
-            let errand = &self.errands[index];
-            let due = errand.ask_at.is_some_and(|at| at <= now);
-            if due && errand.asking.is_none() && self.may_ask(&errand.wish) {
-                let (peer, wish) = (errand.peer.clone(), errand.wish.clone());
+        for index in 0..self.pending.len() {
+            let pending = &self.pending[index];
+            let due = pending.ask_at.is_some_and(|at| at <= now);
+            if due && pending.asking.is_none() && self.may_ask(&pending.wish) {
+                let (peer, wish) = (pending.peer.clone(), pending.wish.clone());
                 let asking = self.send_wish(now, &peer, &wish);
-                let errand = &mut self.errands[index];
-                errand.ask_at = None;
-                errand.asking = asking;
+                let pending = &mut self.pending[index];
+                pending.ask_at = None;
+                pending.asking = asking;
             }
         }
     }
@@ -75,7 +75,7 @@ impl Client {
         self.events.push_back(Event::PeerUnavailable { peer, code });
     }
 
-    pub(super) fn errand_answered(
+    pub(super) fn pending_answered(
         &mut self,
         now: Instant,
         index: usize,
@@ -85,20 +85,20 @@ impl Client {
         if self.new_cookie(message) {
             // The registration is as stale as the cookie.
             self.register(now, LIFETIME);
-            self.errands[index].ask_at = Some(now);
+            self.pending[index].ask_at = Some(now);
             return self.ask(now);
         }
-        let peer = self.errands[index].peer.clone();
+        let peer = self.pending[index].peer.clone();
         if let Some(error) = message.error() {
-            self.errands[index].ask_at = Some(now + ASK_AGAIN);
-            // Two errands may bring the same stale cookie: the second is told
+            self.pending[index].ask_at = Some(now + ASK_AGAIN);
+            // Two pending requests may bring the same stale cookie: the second is told
             // what the first has learned.
             if !matches!(error, code::UNAUTHENTICATED | code::STALE_NONCE) {
                 self.unavailable(&peer, error);
             }
             return;
         }
-        let found = match (offer, &self.errands[index].wish) {
+        let found = match (offer, &self.pending[index].wish) {
             (None, _) => message.public_key().map(|key| Event::Found {
                 peer: peer.clone(),
                 key,
@@ -120,12 +120,12 @@ impl Client {
         };
         match found {
             Some(event) => {
-                self.errands.remove(index);
+                self.pending.remove(index);
                 self.events.push_back(event);
             }
             None => {
                 // Not the key that we sealed to, or no key: start over.
-                self.errands[index].ask_at = Some(now + ASK_AGAIN);
+                self.pending[index].ask_at = Some(now + ASK_AGAIN);
                 self.unavailable(&peer, code::FORBIDDEN);
             }
         }

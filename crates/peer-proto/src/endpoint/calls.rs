@@ -1,0 +1,111 @@
+//! The peers that we want to reach and are not introduced to yet.
+
+use nat::plan::Side;
+use sansio::SocketId;
+use session::identity::PublicKey;
+
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) peer: String,
+    /// The peer's key, once the server has told it.
+    pub(super) key: Option<PublicKey>,
+    /// The introduction has been asked for.
+    pub(super) asked: bool,
+    /// What the peer was told of our NAT.
+    pub(super) told: Option<Side>,
+    /// The first of the sockets that have a mapping towards the peer already.
+    pub(super) reserved: Option<SocketId>,
+    /// The last error code that the server has answered.
+    pub(super) unavailable: Option<u16>,
+}
+
+impl Call {
+    /// A call that nothing has been done for.
+    pub(super) fn new(peer: &str) -> Self {
+        Self {
+            peer: peer.to_owned(),
+            key: None,
+            asked: false,
+            told: None,
+            reserved: None,
+            unavailable: None,
+        }
+    }
+}
+
+/// One call to each peer, at most.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    calls: Vec<Call>,
+}
+
+impl Calls {
+    pub(super) fn add(&mut self, call: Call) {
+        self.calls.push(call);
+    }
+
+    pub(super) fn remove(&mut self, peer: &str) {
+        self.calls.retain(|call| call.peer != peer);
+    }
+
+    pub(super) fn get(&self, peer: &str) -> Option<&Call> {
+        self.calls.iter().find(|call| call.peer == peer)
+    }
+
+    fn get_mut(&mut self, peer: &str) -> Option<&mut Call> {
+        self.calls.iter_mut().find(|call| call.peer == peer)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Whether the introduction to that peer has been asked for.
+    pub(super) fn is_asked(&self, peer: &str) -> bool {
+        self.get(peer).is_some_and(|call| call.asked)
+    }
+
+    /// Whether an introduction has still to be asked for.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.calls.iter().any(|call| !call.asked)
+    }
+
+    /// Whether an introduction can be asked for.
+    pub(super) fn is_ready(&self) -> bool {
+        let ready = |call: &Call| !call.asked && call.key.is_some();
+        self.calls.iter().any(ready)
+    }
+
+    /// The next call whose introduction can be asked for, with the peer's key. It
+    /// counts as asked for, and the peer is told this of our NAT.
+    pub(super) fn ask_next(&mut self, told: Option<Side>) -> Option<(String, PublicKey)> {
+        let mut waiting = self.calls.iter_mut().filter(|call| !call.asked);
+        let (key, call) = waiting.find_map(|call| Some((call.key?, call)))?;
+        (call.asked, call.told) = (true, told);
+        Some((call.peer.clone(), key))
+    }
+
+    /// What was told of us is no longer so: the introductions are asked for anew.
+    pub(super) fn ask_again(&mut self) {
+        for call in &mut self.calls {
+            call.asked = false;
+        }
+    }
+
+    pub(super) fn found(&mut self, peer: &str, key: PublicKey) {
+        if let Some(call) = self.get_mut(peer) {
+            call.key = Some(key);
+        }
+    }
+
+    pub(super) fn unavailable(&mut self, peer: &str, code: u16) {
+        if let Some(call) = self.get_mut(peer) {
+            call.unavailable = Some(code);
+        }
+    }
+
+    /// The last error code of the server for this peer.
+    pub(super) fn error(&self, peer: &str) -> Option<u16> {
+        self.get(peer)?.unavailable
+    }
+}

@@ -1,0 +1,178 @@
+//! What servers see of our sockets: the mapping towards the server's other
+//! address, the last port of a NAT that counts, and brackets. It also numbers
+//! the sockets.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use stun::{Builder, Message, Method};
+
+use super::binding::BindingTransaction;
+use super::bracket::{Bracket, Bracketed, Purpose};
+use nat::plan::Ports;
+use sansio::{SocketId, Transmit};
+
+/// Packets that give our sockets a mapping towards a peer.
+#[derive(Debug)]
+pub(super) struct Openers {
+    pub(super) peer: SocketAddr,
+    /// New sockets, of which each sends one.
+    pub(super) sockets: u32,
+    pub(super) ttl: Option<u8>,
+}
+
+#[derive(Debug)]
+pub(super) struct Gathering {
+    server: SocketAddr,
+    rng: ChaCha20Rng,
+    /// The first number that no socket has yet.
+    next_socket: SocketId,
+    /// The mapping towards the server's other address.
+    other: Option<BindingTransaction>,
+    /// The last port of a NAT that counts.
+    fresh: Option<BindingTransaction>,
+    bracket: Option<Bracket>,
+}
+
+impl Gathering {
+    pub(super) fn new(server: SocketAddr, seed: [u8; 32]) -> Self {
+        Self {
+            server,
+            rng: ChaCha20Rng::from_seed(seed),
+            next_socket: 1,
+            other: None,
+            fresh: None,
+            bracket: None,
+        }
+    }
+
+    /// The rendezvous.
+    pub(super) fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// The server has a second address.
+    pub(super) fn ask_other(&mut self, now: Instant, to: SocketAddr) {
+        self.other = Some(self.binding(now, 0, to));
+    }
+
+    /// Our address has changed, hence the mapping towards the other address, too.
+    pub(super) fn moved(&mut self, now: Instant) {
+        if let Some(old) = self.other.take_if(|other| other.mapped.is_some()) {
+            self.ask_other(now, old.to);
+        }
+    }
+
+    /// The server's second address.
+    pub(super) fn other_server(&self) -> Option<SocketAddr> {
+        Some(self.other.as_ref()?.to)
+    }
+
+    /// Where the server's second address sees our first socket.
+    pub(super) fn other_mapped(&self) -> Option<SocketAddr> {
+        self.other.as_ref()?.mapped
+    }
+
+    /// The port that a counting NAT gave us last.
+    pub(super) fn base(&self) -> Option<u16> {
+        Some(self.fresh.as_ref()?.mapped?.port())
+    }
+
+    /// Whether the mapping towards the other address is known, or will not be.
+    pub(super) fn has_other(&self, now: Instant) -> bool {
+        self.other.as_ref().is_none_or(|other| other.is_over(now))
+    }
+
+    /// Whether the last port is known, or will not be. A port that is too old is
+    /// asked for anew.
+    pub(super) fn has_base(&mut self, now: Instant) -> bool {
+        if self.fresh.as_ref().is_none_or(|fresh| fresh.is_stale(now)) {
+            let socket = self.new_sockets(1);
+            self.fresh = Some(self.binding(now, socket, self.server));
+        }
+        self.fresh.as_ref().is_some_and(|fresh| fresh.is_over(now))
+    }
+
+    /// Numbers for `count` new sockets; the first of them.
+    pub(super) fn new_sockets(&mut self, count: u32) -> SocketId {
+        let first = self.next_socket;
+        self.next_socket += count as usize;
+        first
+    }
+
+    pub(super) fn is_bracketing(&self) -> bool {
+        self.bracket.is_some()
+    }
+
+    /// Begins a bracket. Nothing else may leave between the packets returned.
+    pub(super) fn bracket(
+        &mut self,
+        now: Instant,
+        openers: &Openers,
+        purpose: Purpose,
+    ) -> Vec<Transmit> {
+        let scratch = self.new_sockets(2);
+        let first = self.new_sockets(openers.sockets);
+        let mut before = self.binding(now, scratch, self.server);
+        let mut after = self.binding(now, scratch + 1, self.server);
+        let mut transmits = Vec::from_iter(before.poll_transmit(now));
+        for socket in first..self.next_socket {
+            let indication = Builder::indication(Method::Binding, self.transaction());
+            transmits.push(Transmit {
+                ttl: openers.ttl,
+                ..Transmit::new(socket, openers.peer, indication.finish())
+            });
+        }
+        transmits.extend(after.poll_transmit(now));
+        self.bracket = Some(Bracket {
+            purpose,
+            first,
+            before,
+            after,
+        });
+        transmits
+    }
+
+    /// The bracket, once both requests are answered or will not be. `ports` is
+    /// how our NAT gives out ports.
+    pub(super) fn poll_bracketed(&mut self, now: Instant, ports: Ports) -> Option<Bracketed> {
+        let bracket = self.bracket.take_if(|bracket| bracket.is_over(now))?;
+        Some(bracket.result(ports))
+    }
+
+    /// A Binding response, from there.
+    pub(super) fn handle_input(&mut self, from: SocketAddr, message: &Message<'_>) {
+        for binding in self.other.iter_mut().chain(&mut self.fresh) {
+            binding.handle_input(from, message);
+        }
+        if let Some(bracket) = &mut self.bracket {
+            bracket.handle_input(from, message);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let bindings = self.other.iter().chain(&self.fresh);
+        let bindings = bindings.filter_map(BindingTransaction::poll_timeout);
+        let bracket = self.bracket.as_ref().and_then(Bracket::poll_timeout);
+        bindings.chain(bracket).min()
+    }
+
+    /// The next request that is due.
+    pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        let mut bindings = self.other.iter_mut().chain(&mut self.fresh);
+        let due = bindings.find_map(|binding| binding.poll_transmit(now));
+        due.or_else(|| self.bracket.as_mut()?.poll_transmit(now))
+    }
+
+    fn binding(&mut self, now: Instant, socket: SocketId, to: SocketAddr) -> BindingTransaction {
+        BindingTransaction::new(now, self.transaction(), socket, to)
+    }
+
+    fn transaction(&mut self) -> stun::Transaction {
+        let mut transaction = [0; 12];
+        self.rng.fill_bytes(&mut transaction);
+        transaction
+    }
+}

@@ -1,0 +1,86 @@
+//! What we know of ourselves, and tell peers.
+
+use std::net::SocketAddr;
+
+use crate::candidate::{Candidates, Tcp};
+use nat::plan::{Ports, Side};
+
+/// What is known of our NAT.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Nat {
+    /// It is being measured: nobody is told anything yet.
+    BeingMeasured,
+    /// It was not measured, or could not be.
+    Unknown,
+    Known(Side),
+}
+
+#[derive(Debug)]
+pub(super) struct Ourselves {
+    hosts: Vec<SocketAddr>,
+    nat: Nat,
+    /// The outer address that our gateway has opened to everybody.
+    opened: Option<SocketAddr>,
+    tcp: Option<Tcp>,
+}
+
+impl Ourselves {
+    pub(super) fn new(hosts: Vec<SocketAddr>, tcp: Option<Tcp>, measuring: bool) -> Self {
+        Self {
+            hosts,
+            nat: match measuring {
+                true => Nat::BeingMeasured,
+                false => Nat::Unknown,
+            },
+            opened: None,
+            tcp,
+        }
+    }
+
+    pub(super) fn describe(&mut self, side: Option<Side>) {
+        self.nat = side.map_or(Nat::Unknown, Nat::Known);
+    }
+
+    /// Whether there is nothing more to come of our NAT.
+    pub(super) fn is_described(&self) -> bool {
+        self.nat != Nat::BeingMeasured
+    }
+
+    fn side(&self) -> Option<Side> {
+        match self.nat {
+            Nat::Known(side) => Some(side),
+            Nat::BeingMeasured | Nat::Unknown => None,
+        }
+    }
+
+    /// How our NAT gives out ports.
+    pub(super) fn ports(&self) -> Ports {
+        self.side().map_or(Ports::Any, |side| side.ports)
+    }
+
+    pub(super) fn set_opened(&mut self, opened: Option<SocketAddr>) {
+        self.opened = opened;
+    }
+
+    pub(super) fn set_tcp(&mut self, tcp: Tcp) {
+        self.tcp = Some(tcp);
+    }
+
+    pub(super) fn tcp(&self) -> Option<&Tcp> {
+        self.tcp.as_ref()
+    }
+
+    /// What there is to tell without asking a server.
+    pub(super) fn candidates(&self) -> Candidates {
+        Candidates {
+            hosts: self.hosts.clone(),
+            side: self.side().map(|side| Side {
+                mapped: self.opened.is_some(),
+                ..side
+            }),
+            opened: self.opened,
+            tcp: self.tcp.clone(),
+            ..Candidates::default()
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What an endpoint starts from, and what it tells.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::relaying::Wish;
+use crate::candidate::Tcp;
+use crate::cause::Cause;
+use crate::punch::{Measured, Path};
+use crate::{client, relay};
+use nat::plan::{Plan, Role};
+use session::identity::PublicKey;
+
+/// What an endpoint starts from.
+#[derive(Debug)]
+pub struct Config {
+    /// The server, our name, our key.
+    pub client: client::Config,
+    /// Our own addresses, to be told to peers. Empty for privacy.
+    pub hosts: Vec<SocketAddr>,
+    /// Whether to probe the host candidates of peers.
+    pub lan: bool,
+    /// The peer to reach, which is then the only one that is answered. `None`
+    /// answers everybody, and waits until [`Endpoint::call`](super::Endpoint::call).
+    pub peer: Option<String>,
+    /// Attempts at the same time, at most; one with each peer.
+    pub most_attempts: usize,
+    /// The keys that are known for names. Another key for a known name is refused.
+    pub known: HashMap<String, PublicKey>,
+    /// TTL of openers: the number of own NATs in a row, plus 1. `None` sends no
+    /// openers.
+    pub opener_ttl: Option<u8>,
+    /// Our NAT is being measured: nobody is called or answered before
+    /// [`Endpoint::describe`](super::Endpoint::describe).
+    pub measuring: bool,
+    /// Whether to use a relay: the server's, unless `turn` names another.
+    pub relay: Wish,
+    /// A TURN server to use in place of the rendezvous. The peer has to know it,
+    /// too: only addresses at a relay that both know are sent to.
+    pub turn: Option<relay::Config>,
+    /// How long one attempt may take, beside what its plan takes.
+    pub attempt: Duration,
+    /// Where we are reached by TCP, if TCP and nothing else is wanted. The driver
+    /// makes the attempts then: see [`Endpoint::poll_tcp`](super::Endpoint::poll_tcp).
+    pub tcp: Option<Tcp>,
+}
+
+/// What an endpoint tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// We are registered, and seen at this address.
+    Registered(SocketAddr),
+    /// The server refused for good, with this error code of [`stun::code`].
+    Refused(u16),
+    /// The server has not answered for three seconds. We go on asking.
+    ServerSilent,
+    /// The peer is not there yet. We go on asking.
+    PeerUnavailable {
+        /// The peer's name.
+        peer: String,
+        /// The server's error code.
+        code: u16,
+    },
+    /// The peer's key is not the known one. Nothing was sealed to it.
+    KeyChanged {
+        /// The peer's name.
+        peer: String,
+        /// The key that is known.
+        known: PublicKey,
+        /// The key that is registered.
+        now: PublicKey,
+    },
+    /// An attempt begins.
+    Introduced {
+        /// The peer's name.
+        peer: String,
+        /// The peer's key.
+        key: PublicKey,
+        /// Where the server sees the peer.
+        address: SocketAddr,
+        /// Which side we are.
+        role: Role,
+        /// What both sides do.
+        plan: Plan,
+    },
+    /// There is a path. Keep driving until [`Event::Finished`].
+    Connected {
+        /// The peer's name.
+        peer: String,
+        /// The path.
+        path: Path,
+    },
+    /// The peer knows of the path, too.
+    Finished {
+        /// The peer's name.
+        peer: String,
+    },
+    /// The quality of the path, after
+    /// [`Endpoint::measure`](super::Endpoint::measure).
+    Measured {
+        /// The peer's name.
+        peer: String,
+        /// The result.
+        measured: Measured,
+    },
+    /// The attempt has ended without a path.
+    Failed {
+        /// The peer's name.
+        peer: String,
+        /// Why.
+        cause: Cause,
+    },
+}
