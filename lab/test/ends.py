@@ -101,7 +101,7 @@ def patience():
 
 
 def this_host():
-    """0.0.0.0 is this host to chat, as docs/chat.md says."""
+    """0.0.0.0 is this host to chat, as docs/how-to/chat.md says."""
     server = start("alice", "rendezvous", "--port", "9000")
     server.stdout.readline()
     for words in (("--server", "0.0.0.0:9000"), ("--sip", "0.0.0.0", "--sport", "9000"), ("--sport", "9000")):

@@ -7,7 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 /// A cause as a sentence that says what happened and what to do, without a full
-/// stop. As JSON it is `{"code": …, "text": …}` (docs/json.md).
+/// stop. As JSON it is `{"code": …, "text": …}` (docs/reference/json.md).
 #[derive(Clone, Copy, Debug)]
 pub struct Explained<'a>(pub &'a Cause);
 

@@ -1,6 +1,6 @@
 //! What a packet gets that nobody behind the NAT has asked for. If it is not
 //! let in, an ICMP error may go back; only its sender sees that, the server,
-//! and tells it to whom asks with BOUNCED (docs/protocol.md).
+//! and tells it to whom asks with BOUNCED (docs/reference/protocol.md).
 //!
 //! The packets are those of the filtering tests. The question is asked on their
 //! sockets, for their mappings, once the last error must have come, and within

@@ -1,10 +1,10 @@
-//! docs/punching.md draws the plan's table and names its costs: they are read
+//! docs/reference/plan.md draws the plan's table and names its costs: they are read
 //! out of the page and compared with what is planned.
 
 use nat::plan::{Limits, Plan, between, percent};
 use sim::Profile;
 
-const PAGE: &str = include_str!("../../../docs/punching.md");
+const PAGE: &str = include_str!("../../../docs/reference/plan.md");
 
 /// The rows and columns of the table.
 const TYPES: [&str; 8] = [

@@ -41,7 +41,7 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// The value of the attribute RELAY for this name (docs/protocol.md).
+    /// The value of the attribute RELAY for this name (docs/reference/protocol.md).
     ///
     /// # Errors
     /// `BadKey` when `key` is no public key.

@@ -7,7 +7,7 @@
 //! TURN's messages (RFC 8656) are in [`turn`].
 //!
 //! The codec is `stun-types`; this crate adds the RFC 5780 attributes, our
-//! methods and attributes (docs/protocol.md lists the code points), and a view
+//! methods and attributes (docs/reference/protocol.md lists the code points), and a view
 //! that never panics on bytes from the network.
 //!
 //! Nothing here knows a socket, a clock or a source of randomness.

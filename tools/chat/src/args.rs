@@ -44,7 +44,7 @@ pub struct Args {
     /// Open a conversation with this peer
     #[arg(long)]
     pub peer: Option<String>,
-    /// Print JSON lines (docs/json.md), whatever stdout is
+    /// Print JSON lines (docs/reference/json.md), whatever stdout is
     #[arg(long)]
     pub json: bool,
     /// As a filter: go on receiving when stdin has ended

@@ -36,7 +36,7 @@ pub struct Args {
     /// measure our own NAT and ask our router for a port are not shown
     #[arg(long)]
     pub trace: bool,
-    /// One JSON object (docs/json.md)
+    /// One JSON object (docs/reference/json.md)
     #[arg(long)]
     pub json: bool,
     /// Write that object to this file as well, without the packets of --trace

@@ -2,7 +2,7 @@
 //! function of what both sides know of themselves and are willing to spend.
 //!
 //! Both sides compute it from the same two [`Side`]s, which they exchange
-//! sealed, so they act on one plan without another word. docs/punching.md has
+//! sealed, so they act on one plan without another word. docs/reference/plan.md has
 //! the table.
 
 mod odds;

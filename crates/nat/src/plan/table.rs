@@ -1,4 +1,4 @@
-//! The table: two sides in, a plan out. docs/punching.md draws it.
+//! The table: two sides in, a plan out. docs/reference/plan.md draws it.
 
 use super::odds::{block_odds, poisson, probes_for, spray_odds, window};
 use super::{Aim, Plan, Ports, Share, Side, Strategy};

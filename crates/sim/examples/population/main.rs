@@ -28,7 +28,7 @@ network, with the brains of punch and rendezvous, and counts how they end.
   --threads N       [all cores]
   --budget N        ports that each side guesses at most [2000]
   --max-pps N       guesses a second [200]
-The population, in percent; docs/punching.md has the sources:
+The population, in percent; docs/explanation/punching.md has the sources:
   --symmetric P     NATs that give every destination another port [18]
   --sequential P    of these: those that count their ports [52]
   --block P         of these: those that draw them from a block of 512 [0]

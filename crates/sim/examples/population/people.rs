@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sim::{Ports, Profile};
 
-/// What the population is like, in percent. docs/punching.md says which of
+/// What the population is like, in percent. docs/explanation/punching.md says which of
 /// these numbers is published where, and which is an assumption.
 #[derive(Clone, Copy, Debug)]
 pub struct Population {

@@ -1,4 +1,4 @@
-//! Notices for programs (docs/json.md).
+//! Notices for programs (docs/reference/json.md).
 
 use cli::cause::Explained;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! Everything that chat tells: a sentence for people, an object for programs
-//! (docs/json.md).
+//! (docs/reference/json.md).
 
 mod json;
 mod text;

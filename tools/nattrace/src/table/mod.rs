@@ -28,7 +28,7 @@ Maps and sets are recognised by their types: address . port : address . port is 
 port . address is a permit; a third and fourth part of the key are the remote end, and a
 protocol may stand before all of them.")]
 pub(crate) struct Args {
-    /// One JSON object (with --watch, one a line), described in docs/json.md.
+    /// One JSON object (with --watch, one a line), described in docs/reference/json.md.
     #[arg(long)]
     json: bool,
     /// Again and again, until interrupted.
