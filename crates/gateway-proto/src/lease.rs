@@ -40,7 +40,7 @@ const SOONEST: Duration = Duration::from_millis(500);
 /// again.
 pub const REST: Duration = Duration::from_secs(5 * 60);
 
-/// The mapping of one internal port.
+/// The mapping of one inside port.
 #[derive(Debug)]
 pub struct Lease {
     config: Config,

@@ -34,6 +34,9 @@
 //! assert!(matches!(lease.poll_action(), Some(Action::Map { .. })));
 //! ```
 //!
+//! In the fields of messages, `internal` and `external` are the words of RFC 6887
+//! for inside and outside.
+//!
 //! It has no messages of UPnP-IGD, which is HTTP: the driver brings a client. It
 //! maps no TCP ports, and does not notice that the host has moved to another
 //! network: that takes another lease.

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The UDP port of both protocols at a gateway (RFC 6886 §3, RFC 6887 §19.1).
 pub const GATEWAY_PORT: u16 = 5351;
 
-/// NAT-PMP's request for the external address: version 0, opcode 0.
+/// NAT-PMP's request for the outside address: version 0, opcode 0.
 pub const NAT_PMP_REQUEST: [u8; 2] = [0, 0];
 
 const ANSWER: u8 = 0x80;
@@ -38,12 +38,12 @@ fn v6(ip: IpAddr) -> Ipv6Addr {
 /// A NAT-PMP gateway's answer to [`NAT_PMP_REQUEST`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NatPmpAnswer {
-    /// 0 is success, 3 that the gateway has no external address itself (RFC 6886
+    /// 0 is success, 3 that the gateway has no outside address itself (RFC 6886
     /// §3.5).
     pub result: u16,
     /// Seconds since its table of mappings was last empty.
     pub epoch: u32,
-    /// Its external address, on success.
+    /// Its outside address, on success.
     pub external: Option<Ipv4Addr>,
 }
 

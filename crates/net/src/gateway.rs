@@ -27,7 +27,7 @@ use exchange::{UPNP_HTTP, exchange, search};
 
 /// Asks by NAT-PMP, PCP and UPnP at the same time. That takes a few milliseconds
 /// where the gateway answers by all three, and up to 5.5 s where it does not by
-/// UPnP. `None` for IPv6, which has no external address to ask for.
+/// UPnP. `None` for IPv6, which has no outside address to ask for.
 ///
 /// # Errors
 /// When there is no route to the server, and so no network to ask on.

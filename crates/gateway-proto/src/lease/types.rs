@@ -43,7 +43,7 @@ pub struct Config {
     pub protocols: Vec<MappingProtocol>,
     /// The lifetime to ask for; by default [`LIFETIME`].
     pub lifetime: Duration,
-    /// Our external addresses, as servers saw them. Another external address
+    /// Our outside addresses, as servers saw them. Another outside address
     /// that the gateway claims is accepted only if it is public: the lease may
     /// begin before a server has answered.
     pub observed: Vec<IpAddr>,
@@ -62,7 +62,7 @@ impl Default for Config {
 /// A mapping that a gateway has granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The external address, as the gateway claims it.
+    /// The outside address, as the gateway claims it.
     pub external: SocketAddr,
     /// How long the mapping lasts.
     pub lifetime: Duration,
@@ -71,7 +71,7 @@ pub struct Grant {
 /// A mapping that was granted and accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Mapped {
-    /// Packets to this address reach the internal port, whoever sends them.
+    /// Packets to this address reach the inside port, whoever sends them.
     pub external: SocketAddr,
     /// The protocol by which it was asked for.
     pub protocol: MappingProtocol,
@@ -92,12 +92,12 @@ pub enum Refusal {
     /// The gateway refused; its text or its result code.
     #[error("refused: {0}")]
     Refused(String),
-    /// The external address is not public: there is another NAT in front of the
+    /// The outside address is not public: there is another NAT in front of the
     /// gateway, or the gateway is wrong.
-    #[error("the gateway claims the external address {0}, which is not public")]
+    #[error("the gateway claims the outside address {0}, which is not public")]
     NotPublic(IpAddr),
-    /// The mapping has no external address or port, or ends within a second.
-    #[error("the gateway granted a mapping without an external address or lifetime")]
+    /// The mapping has no outside address or port, or ends within a second.
+    #[error("the gateway granted a mapping without an outside address or lifetime")]
     Unusable,
 }
 
@@ -111,7 +111,7 @@ pub enum Action {
     Map {
         /// The protocol.
         protocol: MappingProtocol,
-        /// The external address that was granted before.
+        /// The outside address that was granted before.
         external: Option<SocketAddr>,
         /// The lifetime to ask for.
         lifetime: Duration,
@@ -123,7 +123,7 @@ pub enum Action {
 /// A change, for whoever uses the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// There is a mapping, or its external address has changed.
+    /// There is a mapping, or its outside address has changed.
     Mapped(Mapped),
     /// The mapping could not be renewed and is lost; another is being asked for.
     Lost(Refusal),

@@ -12,7 +12,7 @@ const PCP_MAP_LENGTH: usize = PCP_LENGTH + 36;
 /// The IP protocol number.
 const UDP: u8 = 17;
 
-/// NAT-PMP's request to map the internal port for `lifetime` seconds; `external` is
+/// NAT-PMP's request to map the inside port for `lifetime` seconds; `external` is
 /// the port that is wanted outside, 0 for any.
 pub fn nat_pmp_map(internal: u16, external: u16, lifetime: u32) -> [u8; 12] {
     let mut request = [0; 12];
@@ -23,15 +23,15 @@ pub fn nat_pmp_map(internal: u16, external: u16, lifetime: u32) -> [u8; 12] {
     request
 }
 
-/// An answer to [`nat_pmp_map`]. It does not have the external address, for which
+/// An answer to [`nat_pmp_map`]. It does not have the outside address, for which
 /// there is [`NAT_PMP_REQUEST`](super::NAT_PMP_REQUEST).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NatPmpMapping {
     /// 0 is success; RFC 6886 §3.5 has the others.
     pub result: u16,
-    /// The internal port.
+    /// The inside port.
     pub internal: u16,
-    /// The external port, on success.
+    /// The outside port, on success.
     pub external: u16,
     /// How many seconds the mapping lasts.
     pub lifetime: u32,
@@ -65,7 +65,7 @@ impl NatPmpMapping {
     }
 }
 
-/// A mapping in PCP: requests with the same internal port and nonce are about the
+/// A mapping in PCP: requests with the same inside port and nonce are about the
 /// same mapping, and only who knows the nonce can change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PcpMap {
@@ -76,7 +76,7 @@ pub struct PcpMap {
 }
 
 impl PcpMap {
-    /// PCP's request to map the internal port for `lifetime` seconds; `external` is
+    /// PCP's request to map the inside port for `lifetime` seconds; `external` is
     /// the address that is wanted outside, `None` for any.
     pub fn request(&self, external: Option<SocketAddr>, lifetime: u32) -> [u8; PCP_MAP_LENGTH] {
         let mut request = [0; PCP_MAP_LENGTH];
@@ -86,7 +86,7 @@ impl PcpMap {
         request[24..36].copy_from_slice(&self.nonce);
         request[36] = UDP;
         request[40..42].copy_from_slice(&self.internal.port().to_be_bytes());
-        // The wildcard of the internal address's family suggests none (§11.1).
+        // The wildcard of the inside address's family suggests none (§11.1).
         let any = match self.internal {
             SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
             SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
@@ -126,7 +126,7 @@ pub struct PcpMapping {
     pub result: u8,
     /// How many seconds the mapping lasts, or a refusal stays the answer.
     pub lifetime: u32,
-    /// The external address, on success.
+    /// The outside address, on success.
     pub external: SocketAddr,
 }
 

@@ -59,8 +59,8 @@ pub(super) async fn exchange<A, R: AsRef<[u8]>>(
 }
 
 /// Searches for a UPnP gateway on the network of `local`, and returns the first
-/// whose address is acceptable. A router may answer from its external address
-/// and name its internal one: this is accepted only of the default gateway.
+/// whose address is acceptable. A router may answer from its outside address
+/// and name its inside one: this is accepted only of the default gateway.
 pub(super) async fn search(
     local: IpAddr,
     gateway: Option<Ipv4Addr>,

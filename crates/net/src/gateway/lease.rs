@@ -75,7 +75,7 @@ impl Lease {
         }
     }
 
-    /// The external address of the mapping, if there is one now.
+    /// The outside address of the mapping, if there is one now.
     pub fn external(&self) -> Option<SocketAddr> {
         self.mapped().map(|mapped| mapped.external)
     }

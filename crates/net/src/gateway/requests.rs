@@ -21,7 +21,7 @@ use crate::host::address_towards;
 /// The description of our mapping in the gateway's table, for its owner.
 const DESCRIPTION: &str = "pinhole";
 
-/// The requests for one internal port.
+/// The requests for one inside port.
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) port: u16,
@@ -30,7 +30,7 @@ pub(super) struct Requests {
     pub(super) igd: Mutex<Igd>,
 }
 
-/// The UPnP gateway that was found, and the external port that it was asked for.
+/// The UPnP gateway that was found, and the outside port that it was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Igd {
     gateway: Option<Gateway<Tokio>>,
@@ -97,7 +97,7 @@ impl Requests {
     ) -> Result<Grant, Refusal> {
         let gateway = default_gateway().ok_or(Refusal::NoGateway)?;
         let seconds = seconds(lifetime);
-        // The external port equal to the internal one is the port that a NAT
+        // The outside port equal to the inside one is the port that a NAT
         // which preserves ports gives our own packets.
         let wanted = external.map_or(self.port, |external| external.port());
         match protocol {
