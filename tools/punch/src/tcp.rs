@@ -52,7 +52,7 @@ impl ByTcp {
 
     /// What peers are told of us.
     pub fn told(&self) -> Tcp {
-        self.mapping.told(&self.port)
+        self.mapping.candidates(&self.port)
     }
 
     /// Our end of the connection.
