@@ -89,6 +89,7 @@ impl Sockets {
         let socket = Arc::new(socket);
         let local = SocketAddr::new(self.local, socket.local_addr().port());
         let (id, outbox) = (self.sockets.len(), self.outbox.clone());
+        tracing::debug!(socket = id, %local, "socket opened");
         self.sockets.push(Arc::clone(&socket));
         self.readers.spawn(async move {
             let mut buffer = [0; stun::MAX_DATAGRAM];
