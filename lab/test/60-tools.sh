@@ -30,6 +30,11 @@ code=$?
 if [[ $code == 1 && $said == *"NO CALL: symmetric × symmetric: alice's punch could not tell: no answer"* ]]; then ok 'and does not pass for a failure that was expected'; else bad "matrix with loss of all: exit $code: ${said//$'\n'/; }"; fi
 check 'matrix --json - is nothing but JSON' python3 -c 'import json, sys; assert len(json.loads(sys.argv[1])["cells"]) == 1' "$("$netns" matrix open --json - 2>/dev/null)"
 
+probe=("$PINHOLE_BIN/natprobe" --s1 127.0.0.1:9 --timeout 50)
+said=$(RUST_LOG=net=debug "${probe[@]}" 2>&1 >/dev/null)
+check 'with RUST_LOG a tool logs to stderr what it does' grep -q '^[^ ]* DEBUG net::.*: socket opened .*local=127.0.0.1' <<<"$said"
+check 'and without it, nothing' test -z "$(env -u RUST_LOG "${probe[@]}" 2>&1 >/dev/null)"
+
 cp -r "${netns%/*}" "$tmp/lab"
 sed -i 's/filtering\/endpoint-independent/filtering\/address-dependent/' "$tmp/lab/nat/full-cone.nft"
 said=$("$tmp/lab/netns.sh" full-cone open -- true 2>&1)

@@ -146,10 +146,13 @@ impl Udp {
         // with it.
         for _ in 0..3 {
             match self.try_send(payload, to, ttl) {
-                Err(error) if is_loss(&error) || is_told_twice(&error) => {}
+                Err(error) if is_loss(&error) || is_told_twice(&error) => {
+                    tracing::debug!(%to, ttl, %error, "the system did not send");
+                }
                 result => return result,
             }
         }
+        tracing::debug!(%to, ttl, "datagram lost");
         Ok(())
     }
 
