@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use peer_proto::candidate::Tcp;
-use peer_proto::tcp::{Agent, Command, Config, Event, LinkId, Path};
+use peer_proto::tcp::{Agent, Command, Config, Event, Failure, LinkId, Path};
 use stun::{Frames, Message};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -221,7 +221,7 @@ async fn receive(stream: &TcpStream) -> io::Result<Vec<u8>> {
 /// What became of a connection.
 enum News {
     Open(LinkId, Arc<TcpStream>),
-    Failed(LinkId, bool),
+    Failed(LinkId, Failure),
     Bytes(LinkId, Vec<u8>),
     Closed(LinkId),
 }
@@ -353,9 +353,9 @@ impl Puncher {
                     self.agent.handle_open(now, id);
                 }
             }
-            News::Failed(id, reset) => {
+            News::Failed(id, failure) => {
                 self.links.remove(&id);
-                self.agent.handle_failed(now, id, reset);
+                self.agent.handle_failed(now, id, failure);
             }
             News::Bytes(id, bytes) => self.agent.handle_bytes(now, id, &bytes),
             News::Closed(id) => {
@@ -394,11 +394,11 @@ async fn connect(link: LinkId, (local, to): (SocketAddr, SocketAddr), tell: mpsc
             read(link, stream, tell).await;
         }
         Err(error) => {
-            let reset = matches!(
-                error.kind(),
-                ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
-            );
-            let _ = tell.send(News::Failed(link, reset)).await;
+            let failure = match error.kind() {
+                ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Failure::Reset,
+                _ => Failure::Other,
+            };
+            let _ = tell.send(News::Failed(link, failure)).await;
         }
     }
 }

@@ -88,7 +88,10 @@ fn the_mean_number_of_probes_is_that_of_the_formula() {
         let path = world.peers[0].path().expect("a path");
         sum += path.guess.expect("it was guessed");
     }
-    let (mean, formula) = (f64::from(sum) / runs as f64, 64513.0 / f64::from(LAB.sockets + 1));
+    let (mean, formula) = (
+        f64::from(sum) / runs as f64,
+        64513.0 / f64::from(LAB.sockets + 1),
+    );
     assert!((mean / formula - 1.0).abs() < 0.15, "{mean}, not {formula}");
 }
 
