@@ -10,6 +10,7 @@
 mod exchange;
 mod notifications;
 mod pending;
+mod registration;
 mod requests;
 mod types;
 
@@ -24,6 +25,7 @@ use stun::{Builder, Class, Message, Method, Transaction, code};
 use self::exchange::Exchange;
 use self::notifications::{Answer, Notifications};
 use self::pending::{ASK_AGAIN, Asking, PendingRequests, Standing, Wish};
+use self::registration::Registration;
 use self::requests::{Forbidden, Register, Requests};
 use session::identity::PublicKey;
 use session::name::LIFETIME;
@@ -47,20 +49,6 @@ const SILENT_WAIT: Duration = Duration::from_millis(3200);
 /// A server that does not answer for this time is called silent.
 const SILENT: Duration = Duration::from_secs(3);
 
-/// Our registration.
-#[derive(Debug)]
-struct Registration {
-    exchange: Option<Exchange>,
-    refresh_at: Option<Instant>,
-    mapped: Option<SocketAddr>,
-    /// The server's other address has been told.
-    other_told: bool,
-    /// Credentials for the relay are wanted.
-    relay: bool,
-    /// When to ask for credentials again.
-    credentials_at: Option<Instant>,
-}
-
 /// The client.
 #[derive(Debug)]
 pub struct Client {
@@ -81,14 +69,7 @@ impl Client {
     pub fn new(config: Config, now: Instant) -> Self {
         let mut client = Client {
             requests: Requests::new(&config),
-            registration: Registration {
-                exchange: None,
-                refresh_at: None,
-                mapped: None,
-                other_told: false,
-                relay: config.relay,
-                credentials_at: None,
-            },
+            registration: Registration::new(config.relay),
             pending: PendingRequests::default(),
             notifications: Notifications::default(),
             heard: now,
@@ -194,17 +175,8 @@ impl Client {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let Registration {
-            exchange,
-            refresh_at,
-            ..
-        } = &self.registration;
-        let registration = match exchange {
-            Some(exchange) => Some(exchange.poll_timeout()),
-            None => *refresh_at,
-        };
         let pending = self.pending.poll_timeout(self.standing());
-        let timeouts = [registration, pending, self.silent_at()];
+        let timeouts = [self.registration.poll_timeout(), pending, self.silent_at()];
         timeouts.into_iter().flatten().min()
     }
 
@@ -246,20 +218,9 @@ impl Client {
     fn register(&mut self, now: Instant, lifetime: Duration) {
         let (transaction, request) = self.requests.register(Register {
             lifetime,
-            credentials: self.wants_credentials(now),
+            credentials: self.registration.wants_credentials(now),
         });
         self.registration.exchange = Some(self.send(now, transaction, request));
-    }
-
-    /// Sealing credentials costs the server much, so they are not asked for every
-    /// time.
-    fn wants_credentials(&self, now: Instant) -> bool {
-        let Registration {
-            relay,
-            credentials_at,
-            ..
-        } = self.registration;
-        relay && credentials_at.is_none_or(|at| at <= now)
     }
 
     fn registration_answered(&mut self, now: Instant, message: &Message<'_>) {
@@ -275,7 +236,7 @@ impl Client {
         match (message.class(), message.mapped(), message.error()) {
             (Class::Success, Some(mapped), _) => {
                 self.registration.refresh_at = Some(now + REFRESH);
-                if self.wants_credentials(now) {
+                if self.registration.wants_credentials(now) {
                     self.granted(now, message);
                 }
                 let before = self.registration.mapped.replace(mapped);
