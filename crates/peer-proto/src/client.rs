@@ -29,7 +29,7 @@ use self::registration::Registration;
 use self::requests::{Forbidden, Register, Requests};
 use session::identity::PublicKey;
 use session::name::LIFETIME;
-use session::seal::{Keys, Offer, SealError};
+use session::seal::{Offer, SealError};
 
 /// Requests are padded to this many bytes, since no answer is longer than its
 /// request. It also makes all of them look alike.
@@ -108,17 +108,28 @@ impl Client {
         }
     }
 
-    /// Acknowledges an invitation. What is to leave before the acknowledgement must
-    /// have been sent already.
+    /// Acknowledges an invitation, which introduces the caller. What is to leave
+    /// before the acknowledgement must have been sent already.
     ///
     /// # Errors
     /// When `payload` is too long to seal.
-    pub fn accept(&mut self, invitation: Invitation, payload: &[u8]) -> Result<Keys, SealError> {
-        let (seal, keys) = invitation.opened.answer(payload)?;
+    pub fn accept(
+        &mut self,
+        mut invitation: Invitation,
+        payload: &[u8],
+    ) -> Result<Introduced, SealError> {
         let transaction = invitation.transaction;
+        let theirs = std::mem::take(&mut invitation.opened.payload);
+        let (seal, keys) = invitation.opened.answer(payload)?;
         let answer = Builder::new(Class::Success, Method::Notify, transaction).seal(&seal);
         self.answer(transaction, answer.finish());
-        Ok(keys)
+        Ok(Introduced {
+            peer: invitation.caller,
+            key: invitation.key,
+            address: invitation.address,
+            payload: theirs,
+            keys,
+        })
     }
 
     /// Gives the name back.
@@ -281,23 +292,13 @@ impl Client {
     /// Sends every pending request whose time has come.
     fn ask(&mut self, now: Instant) {
         while let Some((peer, wish)) = self.pending.next_due(now, self.standing()) {
-            let (transaction, request, offer) = match wish {
-                Wish::Key => {
-                    let (transaction, request) = self.requests.look_up(&peer);
-                    (transaction, request, None)
+            match self.requests.of(&wish, &peer) {
+                Some((transaction, request, offer)) => {
+                    let exchange = self.send(now, transaction, request);
+                    self.pending.asked(&peer, Asking { exchange, offer });
                 }
-                Wish::Introduction { key, payload } => {
-                    let Some((transaction, request, offer)) =
-                        self.requests.connect(&peer, &key, &payload)
-                    else {
-                        self.unavailable(peer, code::FORBIDDEN);
-                        continue;
-                    };
-                    (transaction, request, Some(offer))
-                }
-            };
-            let exchange = self.send(now, transaction, request);
-            self.pending.asked(&peer, Asking { exchange, offer });
+                None => self.unavailable(peer, code::FORBIDDEN),
+            }
         }
     }
 

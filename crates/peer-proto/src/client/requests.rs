@@ -8,9 +8,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Builder, Message, Method, Transaction, code};
 
+use super::pending::Wish;
 use super::types::{Config, Invitation};
 use session::credentials::{Credentials, Granted};
-use session::identity::{Identity, PublicKey};
+use session::identity::Identity;
 use session::seal::{Names, Offer, Opened};
 
 /// A registration.
@@ -92,19 +93,17 @@ impl Requests {
         (transaction, request)
     }
 
-    pub(super) fn look_up(&mut self, peer: &str) -> (Transaction, Builder) {
-        let (transaction, request) = self.request(Method::Lookup);
-        (transaction, request.peer_name(peer))
-    }
-
-    /// A request for an introduction; `None` if the key or the payload cannot be
-    /// sealed to.
-    pub(super) fn connect(
+    /// The request that a wish leads to, and for an introduction what was sealed;
+    /// `None` if the payload cannot be sealed to the key.
+    pub(super) fn of(
         &mut self,
+        wish: &Wish,
         peer: &str,
-        key: &PublicKey,
-        payload: &[u8],
-    ) -> Option<(Transaction, Builder, Offer)> {
+    ) -> Option<(Transaction, Builder, Option<Offer>)> {
+        let Wish::Introduction { key, payload } = wish else {
+            let (transaction, request) = self.request(Method::Lookup);
+            return Some((transaction, request.peer_name(peer), None));
+        };
         let (transaction, request) = self.request(Method::Connect);
         let seed = self.seed();
         let names = Names {
@@ -119,7 +118,7 @@ impl Requests {
             .sequence(self.sequence)
             .seal(&seal)
             .sign(|part| self.identity.sign(part));
-        Some((transaction, request, offer))
+        Some((transaction, request, Some(offer)))
     }
 
     /// The credentials in an answer to a registration that asked for them.
