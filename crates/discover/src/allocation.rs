@@ -1,7 +1,7 @@
 //! How a NAT chooses outer ports (RFC 4787 §4.2), and what that is worth to a
 //! peer who has to guess one.
 
-use nat::Policy;
+use nat::PortAssignment;
 use nat::plan::spray_odds;
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ pub struct Sample {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Allocation {
     /// How it chooses, `None` if the samples are too few to say.
-    pub policy: Option<Policy>,
+    pub policy: Option<PortAssignment>,
     /// From one mapping to the next, if sequential.
     pub step: Option<i32>,
     /// The lowest and the highest port seen.
@@ -70,22 +70,22 @@ impl Allocation {
         // That so many random ports lie so close together.
         let by_chance = count * (width / f64::from(ALL_PORTS)).powf(count - 1.0);
         let policy = if 2 * kept > samples.len() {
-            Some(Policy::Preserving)
+            Some(PortAssignment::Preserving)
         } else if step.is_some() {
-            Some(Policy::Sequential)
+            Some(PortAssignment::Sequential)
         } else if samples.len() < ENOUGH {
             None
         } else if by_chance < CLOSE {
-            Some(Policy::Block)
+            Some(PortAssignment::Block)
         } else {
-            Some(Policy::Random)
+            Some(PortAssignment::Random)
         };
-        let step = step.filter(|_| policy == Some(Policy::Sequential));
+        let step = step.filter(|_| policy == Some(PortAssignment::Sequential));
         let pool = policy.and_then(|policy| match policy {
-            Policy::Preserving | Policy::Sequential => None,
+            PortAssignment::Preserving | PortAssignment::Sequential => None,
             // The seen range leaves out about one gap at each end.
-            Policy::Block => Some((width * (count + 1.0) / (count - 1.0)).round() as u32),
-            Policy::Random => Some(ALL_PORTS),
+            PortAssignment::Block => Some((width * (count + 1.0) / (count - 1.0)).round() as u32),
+            PortAssignment::Random => Some(ALL_PORTS),
         });
         Some(Self {
             policy,
@@ -196,7 +196,7 @@ mod tests {
         let found = Allocation::of(samples).unwrap();
         assert_eq!(
             (found.policy, found.parity),
-            (Some(Policy::Preserving), Some(false))
+            (Some(PortAssignment::Preserving), Some(false))
         );
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let found = of(&[40000, 40001, 40002, 40003, 40004, 40005, 40006]);
         assert_eq!(
             (found.policy, found.step),
-            (Some(Policy::Sequential), Some(1))
+            (Some(PortAssignment::Sequential), Some(1))
         );
         assert_eq!((found.next_port, found.spray), (Some(40007), None));
         let found = of(&[50000, 50002, 50004, 50010, 50012, 50014, 40000, 40002]);
@@ -224,18 +224,18 @@ mod tests {
         let block = of(&[40010, 40499, 40123, 40300, 40051, 40222, 40431, 40077]);
         assert_eq!(
             (block.policy, block.range),
-            (Some(Policy::Block), [40010, 40499])
+            (Some(PortAssignment::Block), [40010, 40499])
         );
         assert!((500..800).contains(&block.pool.unwrap()), "{block:?}");
         assert_eq!(block.spray.unwrap().odds, 1.0);
         let random = of(&[1843, 60123, 33000, 12345, 51111, 23456, 9999, 40222]);
         assert_eq!(
             (random.policy, random.pool),
-            (Some(Policy::Random), Some(64512))
+            (Some(PortAssignment::Random), Some(64512))
         );
         // Less than half of all ports, as once in two thousand times.
         let near: Vec<u16> = (0..14).map(|i| 20000 + i * 4567 % 14 * 2240).collect();
-        assert_eq!(of(&near).policy, Some(Policy::Random));
+        assert_eq!(of(&near).policy, Some(PortAssignment::Random));
         assert_eq!(of(&[1843, 60123]).policy, None, "two are too few");
         assert_eq!(Allocation::of(vec![]), None);
     }

@@ -7,7 +7,7 @@ use super::Discover;
 use super::allocation::{Allocation, Sample};
 use super::report::Asks;
 use super::trial::Trial;
-use nat::{Behaviour, Dependence::EndpointIndependent, Policy};
+use nat::{Behaviour, Dependence::EndpointIndependent, PortAssignment};
 
 /// Every mapping that was seen, in the order of their birth: a mapping of
 /// one socket for several destinations counts once.
@@ -41,7 +41,7 @@ pub(super) fn allocation(discover: &Discover, behaviour: &Behaviour) -> Option<A
         Allocation::of(samples)
     };
     let [first, answered] = [ordered(|b| b.0), ordered(|b| b.1)];
-    let is_sequential = |a: &Allocation| a.policy == Some(Policy::Sequential);
+    let is_sequential = |a: &Allocation| a.policy == Some(PortAssignment::Sequential);
     answered.filter(is_sequential).or(first)
 }
 

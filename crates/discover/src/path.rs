@@ -16,6 +16,8 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
+use nat::private_network;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
@@ -208,17 +210,11 @@ fn changes_network(hops: &[Option<IpAddr>]) -> bool {
         .any(|pair| pair[0] != pair[1] && pair.iter().all(Option::is_some))
 }
 
-/// Which of the private ranges (RFC 1918, RFC 6598), if any.
-fn private(address: IpAddr) -> Option<u8> {
+/// The private IPv4 network (RFC 1918, RFC 6598) that the address belongs to, if any.
+fn private(address: IpAddr) -> Option<IpNet> {
     match address {
-        IpAddr::V4(v4) => match v4.octets() {
-            [10, ..] => Some(10),
-            [172, 16..32, ..] => Some(172),
-            [192, 168, ..] => Some(192),
-            [100, 64..128, ..] => Some(100),
-            _ => None,
-        },
-        IpAddr::V6(_) => None,
+        IpAddr::V4(v4) if !v4.is_link_local() => private_network(address),
+        _ => None,
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn render(report: &Report, against: Option<&(Plan, Why)>) -> String {
                 "connects directly by guessing ports ({}, {}, up to {} packets)",
                 guess.name(),
                 percent(plan.odds),
-                plan.caller.packets() + plan.target.packets(),
+                plan.caller.packets() + plan.callee.packets(),
             ),
         };
         let _ = write!(page, "\nA punch to the other host {outcome}: {why}.");

@@ -1,7 +1,7 @@
 //! What one finding is in words: a short one, and what is to be said about it.
 
 use discover::{LifetimeReport, PathReport, PortMapping, Report};
-use nat::Policy;
+use nat::PortAssignment;
 use nat::plan::percent;
 
 pub(crate) const EARLY: &str = "if the peer's packet comes first, ours leaves from another port; \
@@ -15,15 +15,17 @@ pub(crate) fn ports(report: &Report) -> (String, String) {
     let [low, high] = found.range;
     let word = match found.policy {
         None => "not tested",
-        Some(Policy::Preserving) => "preserved",
-        Some(Policy::Sequential) => "sequential",
-        Some(Policy::Block) => "block",
-        Some(Policy::Random) => "random",
+        Some(PortAssignment::Preserving) => "preserved",
+        Some(PortAssignment::Sequential) => "sequential",
+        Some(PortAssignment::Block) => "block",
+        Some(PortAssignment::Random) => "random",
     };
     let step = found.step.unwrap_or_default();
     let next = found.next_port.map(|port| format!(", the next is {port}"));
     let more = match (found.policy, found.spray, found.pool) {
-        (Some(Policy::Sequential), ..) => format!("step {step}{}", next.unwrap_or_default()),
+        (Some(PortAssignment::Sequential), ..) => {
+            format!("step {step}{}", next.unwrap_or_default())
+        }
         (Some(_), Some(spray), Some(pool)) => format!(
             "{low} to {high} seen, about {pool} in all; {} sockets and {} probes meet in {}",
             spray.sockets,

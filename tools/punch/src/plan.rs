@@ -48,10 +48,10 @@ fn read(path: &Path) -> anyhow::Result<Side> {
 
 /// What will be sent before it is, if it is more than a few probes.
 pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
-    let (ours, theirs) = (plan.share(role), plan.share(other(role)));
+    let (ours, theirs) = (plan.part(role), plan.part(other(role)));
     Some(match plan.strategy {
         Strategy::Relay => "no guess would be worth its packets: it takes a relay".into(),
-        _ if ours.each == 0 => return None,
+        _ if ours.ports_per_socket == 0 => return None,
         strategy => format!(
             "{}: {} with up to {} packets of ours and {} of the peer's, \
              within {:.1} s, for {} and {} entries in the NATs",
@@ -68,9 +68,9 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
 
 /// The same for programs.
 pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
-    let (ours, theirs) = (plan.share(role), plan.share(other(role)));
-    let guesses = ours.each > 0;
-    let count = |share: nat::plan::Share| guesses.then(|| share.packets());
+    let (ours, theirs) = (plan.part(role), plan.part(other(role)));
+    let guesses = ours.ports_per_socket > 0;
+    let count = |share: nat::plan::Part| guesses.then(|| share.packets());
     json!({
         "strategy": plan.strategy,
         "odds": guesses.then_some((plan.odds * 10_000.0).round() / 10_000.0),
@@ -86,7 +86,7 @@ pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
 
 fn other(role: Role) -> Role {
     match role {
-        Role::Caller => Role::Target,
-        Role::Target => Role::Caller,
+        Role::Caller => Role::Callee,
+        Role::Callee => Role::Caller,
     }
 }

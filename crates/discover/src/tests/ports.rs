@@ -1,18 +1,18 @@
 //! How ports are chosen, as the prober sees it.
 
-use nat::Policy;
+use nat::PortAssignment;
 
 use super::*;
 
 #[test]
 fn the_choice_of_ports_is_seen() {
     let expected = [
-        ("full-cone", Policy::Preserving),
-        ("masquerade", Policy::Preserving),
-        ("symmetric", Policy::Random),
-        ("symmetric-sequential", Policy::Sequential),
-        ("symmetric-block", Policy::Block),
-        ("address-dependent", Policy::Random),
+        ("full-cone", PortAssignment::Preserving),
+        ("masquerade", PortAssignment::Preserving),
+        ("symmetric", PortAssignment::Random),
+        ("symmetric-sequential", PortAssignment::Sequential),
+        ("symmetric-block", PortAssignment::Block),
+        ("address-dependent", PortAssignment::Random),
     ];
     for (name, policy) in expected {
         for seed in 0..20 {
@@ -23,14 +23,14 @@ fn the_choice_of_ports_is_seen() {
             assert_eq!(found.policy, Some(policy), "{name} {seed}: {report:#?}");
             assert_eq!(
                 found.parity,
-                Some(policy == Policy::Preserving),
+                Some(policy == PortAssignment::Preserving),
                 "{name} {seed}"
             );
         }
         let report = Scene::named(name).run();
         assert_eq!(report.public_addresses, [ip("198.51.100.1")]);
         let found = report.allocation.unwrap();
-        if policy == Policy::Sequential {
+        if policy == PortAssignment::Sequential {
             // 3 of the mapping socket, 4 of the filtering ones, 2 of the early one, 14 more.
             assert_eq!(
                 (found.step, found.next_port),
@@ -56,6 +56,9 @@ fn a_cone_with_other_ports_takes_one_round_trip_more() {
         let report = Scene::behind(&[profile]).run();
         assert!(report.elapsed_ms < 3.0, "{}", report.elapsed_ms);
         assert_eq!(report.port_preservation, Some(false));
-        assert_ne!(report.allocation.unwrap().policy, Some(Policy::Preserving));
+        assert_ne!(
+            report.allocation.unwrap().policy,
+            Some(PortAssignment::Preserving)
+        );
     }
 }

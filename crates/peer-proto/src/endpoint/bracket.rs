@@ -32,13 +32,13 @@ impl Endpoint {
         side: Option<Side>,
         theirs: Candidates,
     ) -> Option<(Invitation, Candidates)> {
-        let plan = plan_of(Role::Target, &side, &theirs.side);
-        if !self.is_foreseen(&plan, plan.target) {
+        let plan = plan_of(Role::Callee, &side, &theirs.side);
+        if !self.is_foreseen(&plan, plan.callee) {
             return Some((invitation, theirs));
         }
         let address = invitation.address;
         let then = Then::Answer(Box::new(invitation), side, theirs.clone());
-        self.begin(now, address, plan.target.sockets, &theirs, then);
+        self.begin(now, address, plan.callee.sockets, &theirs, then);
         None
     }
 
@@ -59,7 +59,7 @@ impl Endpoint {
         true
     }
 
-    fn is_foreseen(&self, plan: &Plan, ours: plan::Share) -> bool {
+    fn is_foreseen(&self, plan: &Plan, ours: plan::Part) -> bool {
         plan.strategy == Strategy::Predict && ours.openers && self.bracket.is_none()
     }
 
@@ -115,7 +115,7 @@ impl Endpoint {
                 if let Ok(keys) = self.client.accept(*invitation, &payload) {
                     self.reserved = Some(bracket.first);
                     let known = (side, theirs);
-                    self.start(now, Role::Target, caller, key, address, known, keys);
+                    self.start(now, Role::Callee, caller, key, address, known, keys);
                 }
             }
             Then::CallAgain(peer, key, side) => {

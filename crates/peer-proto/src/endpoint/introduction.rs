@@ -216,7 +216,7 @@ impl Endpoint {
         if let Ok(keys) = self.client.accept(invitation, &payload) {
             self.start(
                 now,
-                Role::Target,
+                Role::Callee,
                 caller,
                 key,
                 address,

@@ -21,7 +21,7 @@ impl Endpoint {
         self.rng.fill_bytes(&mut seed);
         let hold = match role {
             Role::Caller => Duration::ZERO,
-            Role::Target => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
+            Role::Callee => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
         };
         let plan = plan_of(role, &side, &theirs.side);
         let (volley, volleys_end) = self.volley(now + hold, role, &plan, address, &theirs);
@@ -30,7 +30,7 @@ impl Endpoint {
         // mapping of the same source first, and finds the moved one).
         let hold = match (
             volleys_end,
-            plan.share(role).openers && !is_harmless(&theirs),
+            plan.part(role).openers && !is_harmless(&theirs),
         ) {
             (Some(end), true) => end.saturating_duration_since(now) + LAST_WAIT,
             _ => hold,
@@ -98,17 +98,17 @@ impl Endpoint {
         theirs: &Candidates,
     ) -> (Option<Volley>, Option<Instant>) {
         let (ours, other) = match role {
-            Role::Caller => (plan.caller, plan.target),
-            Role::Target => (plan.target, plan.caller),
+            Role::Caller => (plan.caller, plan.callee),
+            Role::Callee => (plan.callee, plan.caller),
         };
-        if ours.each == 0 {
+        if ours.ports_per_socket == 0 {
             return (None, None);
         }
         let limits = |side: &Option<Side>| side.map_or(Limits::NOTHING, |side| side.limits);
         let (our_limits, their_limits) = (limits(&self.side), limits(&theirs.side));
         let their_time = Duration::from_secs_f64(other.seconds(&their_limits).min(600.0));
         // Their packets take their time, and so does a busy machine.
-        let start = match ours.after {
+        let start = match ours.after_peer {
             true => start + their_time + HOLD,
             false => start,
         };
@@ -118,11 +118,11 @@ impl Endpoint {
         let ttl = ttl.filter(|_| ours.openers && !is_harmless(theirs));
         let reserved = self.reserved.take();
         let first = reserved.unwrap_or_else(|| self.new_sockets(ours.sockets));
-        let ours = ours.narrowed(theirs.ahead, our_limits.probes);
+        let ours = ours.with_port_bracket(theirs.ahead, our_limits.probes);
         let shots = punch::shots(&ours, peer, theirs.base, first, &mut self.rng);
         let volley = Volley::new(shots, start, our_limits.pps, ttl);
         let end = volley.end()
-            + if ours.after {
+            + if ours.after_peer {
                 Duration::ZERO
             } else {
                 their_time
@@ -140,7 +140,7 @@ pub(super) fn is_harmless(peer: &Candidates) -> bool {
 pub(super) fn plan_of(role: Role, ours: &Option<Side>, theirs: &Option<Side>) -> Plan {
     match (role, ours, theirs) {
         (Role::Caller, Some(ours), Some(theirs)) => plan::between(ours, theirs),
-        (Role::Target, Some(ours), Some(theirs)) => plan::between(theirs, ours),
+        (Role::Callee, Some(ours), Some(theirs)) => plan::between(theirs, ours),
         _ => Plan::plain(Strategy::Unknown, 0.0),
     }
 }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::RngCore;
 use stun::Transaction;
 
-use nat::plan::{Aim, Share};
+use nat::plan::{Part, PortSet};
 use sansio::SocketId;
 
 /// One packet of it.
@@ -100,41 +100,41 @@ impl Volley {
     }
 }
 
-/// The shots of a share: from sockets numbered from `first` on, at a peer that
+/// The shots of a part: from sockets numbered from `first` on, at a peer that
 /// the rendezvous sees at `peer`, and whose last known new mapping was `base`.
 pub fn shots(
-    share: &Share,
+    part: &Part,
     peer: SocketAddr,
     base: Option<u16>,
     first: SocketId,
     rng: &mut ChaCha20Rng,
 ) -> Vec<Shot> {
-    let sockets: Vec<SocketId> = match share.sockets {
+    let sockets: Vec<SocketId> = match part.sockets {
         0 => vec![0],
         count => (first..first + count as usize).collect(),
     };
-    let mut shots = Vec::with_capacity(share.packets() as usize);
+    let mut shots = Vec::with_capacity(part.packets() as usize);
     for socket in sockets {
-        let ports = ports(share, peer.port(), base, rng);
+        let ports = ports(part, peer.port(), base, rng);
         shots.extend(ports.into_iter().map(|port| Shot {
             socket,
             to: SocketAddr::new(peer.ip(), port),
         }));
     }
-    shots.repeat(share.rounds as usize)
+    shots.repeat(part.rounds as usize)
 }
 
-fn ports(share: &Share, known: u16, base: Option<u16>, rng: &mut ChaCha20Rng) -> Vec<u16> {
-    let each = share.each as usize;
-    match share.at {
-        Aim::Known => vec![known; each],
-        Aim::Ahead { step, from, count } => {
+fn ports(part: &Part, known: u16, base: Option<u16>, rng: &mut ChaCha20Rng) -> Vec<u16> {
+    let each = part.ports_per_socket as usize;
+    match part.ports {
+        PortSet::Known => vec![known; each],
+        PortSet::Predicted { step, first, count } => {
             let Some(base) = base else { return Vec::new() };
-            let steps = (from..from + count).map(|n| i32::from(base) + step * n as i32);
+            let steps = (first..first + count).map(|n| i32::from(base) + step * n as i32);
             let ports = steps.filter_map(|port| u16::try_from(port).ok());
             ports.filter(|&port| port > 0).take(each).collect()
         }
-        Aim::Within { low, high } => {
+        PortSet::Range { low, high } => {
             // A shuffle that stops when there are enough (Fisher and Yates).
             let mut ports: Vec<u16> = (low..=high).collect();
             let each = each.min(ports.len());
@@ -154,23 +154,23 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
     use std::collections::HashSet;
 
-    fn of(share: &Share, base: Option<u16>) -> Vec<Shot> {
+    fn of(part: &Part, base: Option<u16>) -> Vec<Shot> {
         let peer = "203.0.113.33:40000".parse().unwrap();
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        shots(share, peer, base, 5, &mut rng)
+        shots(part, peer, base, 5, &mut rng)
     }
 
     #[test]
     fn random_ports_are_in_range_and_not_repeated() {
-        let share = Share {
-            each: 2000,
-            at: Aim::Within {
+        let part = Part {
+            ports_per_socket: 2000,
+            ports: PortSet::Range {
                 low: 1024,
                 high: 65535,
             },
-            ..Share::NOTHING
+            ..Part::NONE
         };
-        let shots = of(&share, None);
+        let shots = of(&part, None);
         let ports: HashSet<u16> = shots.iter().map(|shot| shot.to.port()).collect();
         assert_eq!((shots.len(), ports.len()), (2000, 2000));
         assert!(ports.iter().all(|&port| port >= 1024));
@@ -179,24 +179,24 @@ mod tests {
 
     #[test]
     fn a_row_of_sockets_and_ports_ahead() {
-        let share = Share {
+        let part = Part {
             sockets: 2,
-            each: 3,
-            at: Aim::Ahead {
+            ports_per_socket: 3,
+            ports: PortSet::Predicted {
                 step: -2,
-                from: 1,
+                first: 1,
                 count: 3,
             },
-            ..Share::NOTHING
+            ..Part::NONE
         };
-        let shots = of(&share, Some(5));
+        let shots = of(&part, Some(5));
         let seen: Vec<_> = shots.iter().map(|s| (s.socket, s.to.port())).collect();
         assert_eq!(
             seen,
             [(5, 3), (5, 1), (6, 3), (6, 1)],
             "there is no port -1"
         );
-        assert_eq!(of(&share, None), []);
+        assert_eq!(of(&part, None), []);
     }
 
     #[test]

@@ -261,7 +261,7 @@ impl Agent {
 
     fn understand(&mut self, now: Instant, id: LinkId, said: Said, silent: bool) {
         match said {
-            Said::Asks { nominates: true } if self.role == Role::Target => self.connected(id),
+            Said::Asks { nominates: true } if self.role == Role::Callee => self.connected(id),
             // It may as well prove itself to us.
             Said::Asks { .. } if silent => self.ask(now, id, false),
             Said::Answers { nominated: true } => self.connected(id),
@@ -313,7 +313,7 @@ impl Agent {
 
     /// The caller chooses: a LAN path before others, for which it waits.
     fn nominate(&mut self, now: Instant) {
-        if self.role == Role::Target || self.nominated.is_some() {
+        if self.role == Role::Callee || self.nominated.is_some() {
             return;
         }
         let proved = || self.links.iter().filter(|link| link.proved.is_some());

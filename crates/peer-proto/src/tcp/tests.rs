@@ -97,7 +97,7 @@ fn world(strays: [Stray; 2], delay: Duration, seed: u8) -> World {
         done: now,
         hosts: [
             host(Role::Caller, a, A, B, strays[0], seed),
-            host(Role::Target, b, B, A, strays[1], seed.wrapping_add(100)),
+            host(Role::Callee, b, B, A, strays[1], seed.wrapping_add(100)),
         ],
         delay,
         due: Vec::new(),
@@ -268,7 +268,7 @@ fn who_has_no_keys_is_dropped_and_who_says_nothing_is_too() {
     let now = Instant::now();
     let [keys, _] = keys();
     let config = |keys| Config {
-        role: Role::Target,
+        role: Role::Callee,
         keys,
         targets: Vec::new(),
         lan_likely: false,

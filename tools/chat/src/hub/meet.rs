@@ -247,7 +247,7 @@ impl Hub {
         peer.told = None;
         peer.cause = None;
         let again = std::mem::replace(&mut peer.met, true);
-        let opened_by_them = peer.role == Role::Target;
+        let opened_by_them = peer.role == Role::Callee;
         self.tell(Notice::Connected {
             peer: name.clone(),
             way,

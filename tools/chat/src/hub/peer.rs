@@ -103,7 +103,7 @@ impl Peer {
             listen_at: None,
             path: None,
             relayed: None,
-            role: Role::Target,
+            role: Role::Callee,
             met: false,
             parted: false,
             told: None,

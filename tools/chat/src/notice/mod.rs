@@ -181,7 +181,7 @@ impl How {
                 "you called, and {peer}'s NAT let your packets in at the address that the punch \
                  proved"
             ),
-            (How::Direct, Role::Target) => {
+            (How::Direct, Role::Callee) => {
                 format!("{peer} called, and your NAT lets in what comes from there")
             }
             (How::Relay, _) => "no direct path was found: a relay carries it, sealed".into(),
