@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use discover::{Asks, Compliance, Report, Requirement, Source, Verdict};
+use discover::{Compliance, Report, Requirement, Source, TestKind, Verdict};
 use nat::oracle::Why;
 use nat::plan::{Plan, Strategy, percent};
 use nat::{Class, Dependence};
@@ -155,7 +155,7 @@ fn yes(yes: bool) -> &'static str {
 fn seen_from(report: &Report) -> String {
     let tests = report.evidence.iter();
     let places = tests
-        .filter(|e| e.test == Asks::Mapping && e.mapped.is_some())
+        .filter(|e| e.test == TestKind::Mapping && e.mapped.is_some())
         .count();
     let mapped: Vec<_> = report.mapped.iter().map(ToString::to_string).collect();
     let plural = if places == 1 { "" } else { "s" };
@@ -173,8 +173,8 @@ fn let_in(report: &Report) -> String {
         format!("{what} {received} of {sent}")
     };
     let [address, port] = [
-        count(Asks::OtherAddress, "other address"),
-        count(Asks::OtherPort, "other port"),
+        count(TestKind::OtherAddress, "other address"),
+        count(TestKind::OtherPort, "other port"),
     ];
     format!("let in: {address}, {port}")
 }
@@ -259,7 +259,10 @@ mod tests {
             elapsed_ms: 230.4,
             server,
             other_address: None,
-            evidence: vec![evidence(Asks::Mapping, 5), evidence(Asks::OtherAddress, 0)],
+            evidence: vec![
+                evidence(TestKind::Mapping, 5),
+                evidence(TestKind::OtherAddress, 0),
+            ],
             notes: vec![],
             cause: None,
             mapped,
