@@ -293,7 +293,7 @@ fn an_icmp_refusal_means_server_or_network_by_its_sender() {
             S1,
             13,
             not_running,
-            "refuses UDP to 203.0.113.1:8848 (ICMP admin prohibited)",
+            "refuses UDP to 203.0.113.1:8848 (ICMP administratively prohibited)",
         ),
         (
             "192.0.2.1",

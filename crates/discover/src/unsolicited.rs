@@ -52,11 +52,11 @@ impl Unsolicited {
 impl fmt::Display for Unsolicited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Delivered => "delivered",
-            Self::Silence => "silence",
+            Self::Delivered => "let in",
+            Self::Silence => "dropped without an answer",
             Self::IcmpPortUnreachable => "ICMP port unreachable",
             Self::IcmpHostUnreachable => "ICMP host unreachable",
-            Self::IcmpAdminProhibited => "ICMP admin prohibited",
+            Self::IcmpAdminProhibited => "ICMP administratively prohibited",
             Self::IcmpUnreachable => "ICMP unreachable",
         })
     }
