@@ -82,10 +82,10 @@ pub(crate) fn ports(report: &Report) -> Cells {
             format!("step {step}{}", next.unwrap_or_default())
         }
         (_, _, Some(spray), Some(pool)) => format!(
-            "{low} to {high} seen, about {pool} in all; with {} sockets, one of {} guesses hits \
+            "{low} to {high} seen, about {pool} in all; {} guesses against {} sockets succeed \
              with {}",
-            spray.sockets,
             spray.probes,
+            spray.sockets,
             percent(spray.odds)
         ),
         _ => String::new(),
@@ -96,8 +96,8 @@ pub(crate) fn ports(report: &Report) -> Cells {
 /// Whether the NAT remaps after early packets, and what helps.
 pub(crate) fn early_packets(remaps: Option<bool>) -> Cells {
     let value = remaps.map(|remaps| match remaps {
-        true => "remapped after",
-        false => "no effect",
+        true => "remapped",
+        false => "not remapped",
     });
     let remark = match remaps {
         Some(true) => {

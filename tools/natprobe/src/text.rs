@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use discover::{Compliance, Report, Requirement, Verdict};
+use discover::{CauseCode, Compliance, Report, Requirement, Verdict};
 use nat::oracle::Why;
 use nat::plan::{Plan, Strategy, percent};
 use nat::{Class, Dependence};
@@ -131,7 +131,14 @@ fn sentence(report: &Report) -> String {
             Verdict::UdpBlocked => "UDP is blocked",
             _ => "No result",
         };
-        return format!("{verdict}: {}.", cause.text);
+        let hint = match cause.code {
+            CauseCode::ServerNotRunning | CauseCode::Silent => {
+                " Is the rendezvous running, and is its UDP port open? Try --s1 HOST:3478 for \
+                 another STUN server."
+            }
+            CauseCode::UdpBlocked | CauseCode::ServerRefuses => "",
+        };
+        return format!("{verdict}: {}.{hint}", cause.text);
     }
     let behaviour = &report.behaviour;
     let meaning = match behaviour.class() {
@@ -172,7 +179,7 @@ fn sentence(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use discover::{Cause, CauseCode, Confidence, Evidence, Report, TestKind, Unsolicited};
+    use discover::{Cause, Confidence, Evidence, Report, TestKind, Unsolicited};
     use nat::Behaviour;
 
     use super::*;
