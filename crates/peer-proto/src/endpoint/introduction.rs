@@ -182,8 +182,8 @@ impl Endpoint {
         }
         self.hang_up(&caller);
         let candidates = self.candidates();
-        let plan = plan_of(Role::Target, candidates.side, theirs.side);
-        match self.openers(&plan, Role::Target, invitation.address, &theirs) {
+        let plan = plan_of(Role::Callee, candidates.side, theirs.side);
+        match self.openers(&plan, Role::Callee, invitation.address, &theirs) {
             Some(openers) => {
                 let invitation = Box::new(invitation);
                 self.begin_bracket(now, &openers, Purpose::Answer { invitation, theirs });
@@ -202,7 +202,7 @@ impl Endpoint {
         reserved: Option<SocketId>,
     ) {
         let introduction = |introduced| Introduction {
-            role: Role::Target,
+            role: Role::Callee,
             introduced,
             told: ours.side,
             theirs,
@@ -247,7 +247,7 @@ impl Endpoint {
         peer: SocketAddr,
         theirs: &Candidates,
     ) -> Option<Openers> {
-        let ours = plan.share(role);
+        let ours = plan.part(role);
         let foreseen = plan.strategy == Strategy::Predict && ours.openers;
         (foreseen && !self.gathering.is_bracketing()).then(|| Openers {
             peer,

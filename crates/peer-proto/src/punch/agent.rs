@@ -226,7 +226,7 @@ impl Agent {
         let from = self.pairs[pair].target;
         let seen = |answer: Builder| answer.xor_mapped(from.to);
         self.outbox.answer(from, message, seen);
-        let nominates = message.use_candidate() && self.role == Role::Target;
+        let nominates = message.use_candidate() && self.role == Role::Callee;
         match self.state {
             State::Punching if nominates && self.may_improve(pair) => self.settle(pair),
             State::Punching if nominates => {

@@ -163,7 +163,7 @@ impl Agent {
                         self.commands.push_back(Command::Send { link: id, bytes });
                     }
                     match heard.meaning {
-                        Meaning::Probe(Purpose::Nomination) if self.role == Role::Target => {
+                        Meaning::Probe(Purpose::Nomination) if self.role == Role::Callee => {
                             self.connected(id);
                         }
                         // Our own probe proves the connection to us.
@@ -317,7 +317,7 @@ impl Agent {
 
     /// The caller chooses: a LAN path, or after a wait another one.
     fn nominate(&mut self, now: Instant) {
-        if self.role == Role::Target || self.nominated.is_some() {
+        if self.role == Role::Callee || self.nominated.is_some() {
             return;
         }
         let proved = || self.links.iter().filter(|link| link.proved.is_some());

@@ -98,7 +98,7 @@ fn world(strays: [Stray; 2], delay: Duration, seed: u8) -> World {
         done: now,
         hosts: [
             host(Role::Caller, a, A, B, strays[0], seed),
-            host(Role::Target, b, B, A, strays[1], seed.wrapping_add(100)),
+            host(Role::Callee, b, B, A, strays[1], seed.wrapping_add(100)),
         ],
         delay,
         due: Vec::new(),
@@ -269,7 +269,7 @@ fn connections_without_the_keys_or_without_a_word_are_closed() {
     let now = Instant::now();
     let [keys, _] = keys();
     let config = |keys| Config {
-        role: Role::Target,
+        role: Role::Callee,
         keys,
         targets: Vec::new(),
         lan_likely: false,

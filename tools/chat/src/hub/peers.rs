@@ -143,7 +143,7 @@ impl Peer {
             contact: Contact {
                 key: None,
                 changed_key: None,
-                role: Role::Target,
+                role: Role::Callee,
                 path: None,
                 relayed: None,
             },

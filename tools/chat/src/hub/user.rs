@@ -183,7 +183,7 @@ impl User {
         let changes = match (self.is_interactive(), &self.chosen) {
             (true, chosen) => *chosen == Chosen::Nobody,
             (false, Chosen::Named(_)) => false,
-            (false, _) => first_role == Some(Role::Target),
+            (false, _) => first_role == Some(Role::Callee),
         };
         if changes {
             self.chosen = Chosen::Caller(name.to_owned());

@@ -1,9 +1,14 @@
-//! A prober behind its NATs, and a server that may be a bad one.
+//! A prober behind NATs, and a server that may be faulty.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
-use super::super::*;
+use sansio::{Datagram, IcmpError, Input, Protocol, SocketId, Transmit};
 use sim::{Network, Profile};
+use stun::Message;
+
+use crate::{Config, Discover, NoteCode, Report, SOCKETS};
 
 pub(super) const S1: &str = "203.0.113.1";
 pub(super) const S2: &str = "203.0.113.2";
@@ -13,46 +18,47 @@ pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// How the server misbehaves.
+/// The fault of the server.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Server {
-    Good,
-    /// Two ports, one address, hence no OTHER-ADDRESS.
+pub(super) enum Fault {
+    Nothing,
+    /// It has two ports but one address, and reports no OTHER-ADDRESS.
     OneAddress,
-    /// Answers a CHANGE-REQUEST from where it was asked.
+    /// It answers a CHANGE-REQUEST from the address that was asked.
     IgnoresChange,
-    /// Answers everything from its other address and port.
+    /// It answers everything from its other address and port.
     WrongSource,
-    /// Tells another address that is cut off.
+    /// It reports another address, which is cut off.
     OtherIsDead,
     /// The address that is asked first is cut off.
     FirstIsDead,
-    /// Speaks from all its sockets but the one that is other in both.
+    /// It sends from all its sockets but the one with the other address and port.
     FarthestIsDead,
-    /// Tells no OTHER-ADDRESS on either of its addresses.
-    Untold,
-    /// Does not know BOUNCED.
+    /// It reports no OTHER-ADDRESS on either of its addresses.
+    NoOtherAddress,
+    /// It does not know BOUNCED.
     Old,
-    /// What it sends to one filtering socket comes back.
-    OneBounces,
-    /// What is sent to it in the first second waits for the end of it, as in
-    /// the queue of a neighbour whose address is asked for a second time.
-    FarAtFirst,
+    /// ICMP errors come back for what it sends to one filtering socket.
+    OneRefused,
+    /// What is sent to it in the first second arrives at the end of it, as when a neighbour's
+    /// link-layer address has to be asked for a second time.
+    SlowAtFirst,
+    /// It does not answer.
     Dead,
 }
 
 struct TestServer {
-    fault: Server,
-    brain: rendezvous_proto::server::Server,
+    fault: Fault,
+    server: rendezvous_proto::server::Server,
     outbox: VecDeque<Transmit>,
-    near_at: Instant,
+    fast_at: Instant,
     waiting: Vec<(SocketId, SocketAddr, Vec<u8>)>,
 }
 
 impl TestServer {
-    fn new(now: Instant, fault: Server) -> Self {
+    fn new(now: Instant, fault: Fault) -> Self {
         let ips: &[&str] = match fault {
-            Server::OneAddress => &[S1],
+            Fault::OneAddress => &[S1],
             _ => &[S1, S2],
         };
         let config = rendezvous_proto::server::Config {
@@ -63,9 +69,9 @@ impl TestServer {
         };
         Self {
             fault,
-            brain: rendezvous_proto::server::Server::new(config, now),
+            server: rendezvous_proto::server::Server::new(config, now),
             outbox: VecDeque::new(),
-            near_at: now + Duration::from_secs(1),
+            fast_at: now + Duration::from_secs(1),
             waiting: Vec::new(),
         }
     }
@@ -78,34 +84,34 @@ fn sockets(ips: &[&str]) -> Vec<SocketAddr> {
 
 impl TestServer {
     fn take(&mut self, now: Instant, socket: SocketId, from: SocketAddr, datagram: &[u8]) {
-        if self.fault == Server::Dead || (self.fault == Server::OtherIsDead && socket > 1) {
+        if self.fault == Fault::Dead || (self.fault == Fault::OtherIsDead && socket > 1) {
             return;
         }
-        if self.fault == Server::FarAtFirst && now < self.near_at {
+        if self.fault == Fault::SlowAtFirst && now < self.fast_at {
             return self.waiting.push((socket, from, datagram.to_vec()));
         }
         let request = Message::parse(datagram).unwrap();
-        if self.fault == Server::FirstIsDead && socket < 2 {
+        if self.fault == Fault::FirstIsDead && socket < 2 {
             return;
         }
-        if self.fault == Server::FarthestIsDead && socket == 3 {
+        if self.fault == Fault::FarthestIsDead && socket == 3 {
             return;
         }
-        match self.fault == Server::Old && request.bounced().is_some() {
+        match self.fault == Fault::Old && request.bounced().is_some() {
             true => {
                 let known = stun::binding_request(request.transaction(), None);
-                self.brain
+                self.server
                     .handle_input(now, Input::datagram(socket, from, &known));
             }
             false => self
-                .brain
+                .server
                 .handle_input(now, Input::datagram(socket, from, datagram)),
         }
-        while let Some(mut transmit) = self.brain.poll_transmit() {
+        while let Some(mut transmit) = self.server.poll_transmit() {
             match self.fault {
-                Server::IgnoresChange => transmit.socket = socket,
-                Server::WrongSource => transmit.socket = 3,
-                Server::OneBounces if transmit.to.port() == 33001 => {
+                Fault::IgnoresChange => transmit.socket = socket,
+                Fault::WrongSource => transmit.socket = 3,
+                Fault::OneRefused if transmit.to.port() == 33001 => {
                     let icmp = stun::Icmp { kind: 3, code: 3 };
                     let error = IcmpError {
                         socket: transmit.socket,
@@ -114,11 +120,11 @@ impl TestServer {
                         icmp,
                         quoted: &transmit.payload,
                     };
-                    self.brain.handle_input(now, Input::Icmp(error));
+                    self.server.handle_input(now, Input::Icmp(error));
                 }
-                Server::OtherIsDead if transmit.socket > 1 => continue,
-                Server::FarthestIsDead if transmit.socket == 3 => continue,
-                Server::Untold => {
+                Fault::OtherIsDead if transmit.socket > 1 => continue,
+                Fault::FarthestIsDead if transmit.socket == 3 => continue,
+                Fault::NoOtherAddress => {
                     let answer = stun::Builder::success(&request).xor_mapped(from);
                     (transmit.socket, transmit.payload) = (socket, answer.finish());
                 }
@@ -140,12 +146,12 @@ impl Protocol for TestServer {
             }) => {
                 self.take(now, socket, from, payload);
             }
-            Input::Icmp(_) => self.brain.handle_input(now, input),
+            Input::Icmp(_) => self.server.handle_input(now, input),
         }
     }
     fn handle_timeout(&mut self, now: Instant) {
-        self.brain.handle_timeout(now);
-        if now >= self.near_at {
+        self.server.handle_timeout(now);
+        if now >= self.fast_at {
             for (socket, from, datagram) in std::mem::take(&mut self.waiting) {
                 self.take(now, socket, from, &datagram);
             }
@@ -155,37 +161,37 @@ impl Protocol for TestServer {
         self.outbox.pop_front()
     }
     fn poll_timeout(&self) -> Option<Instant> {
-        let near = (!self.waiting.is_empty()).then_some(self.near_at);
-        self.brain.poll_timeout().into_iter().chain(near).min()
+        let fast = (!self.waiting.is_empty()).then_some(self.fast_at);
+        self.server.poll_timeout().into_iter().chain(fast).min()
     }
 }
 
-pub(super) struct Scene {
+pub(super) struct Scenario {
     routers: Vec<Profile>,
-    pub(super) server: Server,
+    pub(super) fault: Fault,
     pub(super) s2: bool,
     pub(super) loss: f64,
     pub(super) seed: u64,
     pub(super) hop: Duration,
-    /// Sockets on ports that have spoken to all of the server's before.
+    /// Sockets on ports that have sent to all addresses of the server before.
     pub(super) used: Vec<SocketId>,
-    /// Sockets on ports that the server's other port has just sent to, unasked.
-    pub(super) strangers: Vec<SocketId>,
-    /// TCP tells that the server's host is up.
+    /// Sockets on ports to which the server's other port has just sent an unsolicited packet.
+    pub(super) unsolicited: Vec<SocketId>,
+    /// TCP shows that the server's host is up.
     pub(super) tcp: bool,
 }
 
-impl Scene {
+impl Scenario {
     pub(super) fn behind(routers: &[Profile]) -> Self {
         Self {
             routers: routers.to_vec(),
-            server: Server::Good,
+            fault: Fault::Nothing,
             s2: false,
             loss: 0.0,
             seed: 1,
             hop: Duration::from_micros(100),
             used: Vec::new(),
-            strangers: Vec::new(),
+            unsolicited: Vec::new(),
             tcp: true,
         }
     }
@@ -194,8 +200,8 @@ impl Scene {
         Self::behind(&[Profile::named(name).unwrap()])
     }
 
-    pub(super) fn server(mut self, server: Server) -> Self {
-        self.server = server;
+    pub(super) fn fault(mut self, fault: Fault) -> Self {
+        self.fault = fault;
         self
     }
 
@@ -226,7 +232,7 @@ impl Scene {
         let s2 = self.s2.then_some(SocketAddr::new(ip(S2), PORTS[0]));
         let mut seed = [3; 32];
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
-        let mut server = TestServer::new(start, self.server);
+        let mut server = TestServer::new(start, self.fault);
         let mut prober = Discover::new(start, Config::new(s1, s2), locals[0], seed);
         for (socket, &local) in locals.iter().enumerate() {
             prober.handle_opened(socket, local);
@@ -246,17 +252,17 @@ impl Scene {
                 prober.outbox.push_front(earlier(socket, to, None));
             }
         }
-        for &socket in &self.strangers {
+        for &socket in &self.unsolicited {
             prober
                 .outbox
                 .push_front(earlier(socket, s1, Some(other_port)));
         }
         let deadline = start + Duration::from_secs(60);
-        let mut told = !self.tcp;
+        let mut reported = !self.tcp;
         while prober.report().is_none() {
             assert!(network.step(&mut [&mut server, &mut prober], deadline));
-            if !told && network.now() > start + self.hop * 8 {
-                told = true;
+            if !reported && network.now() > start + self.hop * 8 {
+                reported = true;
                 prober.handle_reachable(self.hop * 8);
             }
         }

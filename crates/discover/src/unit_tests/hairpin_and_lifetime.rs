@@ -1,8 +1,13 @@
-//! Hairpins and lifetimes against the simulated NATs.
+//! Hairpinning and lifetimes, measured behind simulated NATs.
 
-use super::*;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
 use rendezvous_proto::server::{Config as ServerConfig, Server};
+use sansio::Protocol;
 use sim::{Network, Profile};
+
+use crate::{Hairpin, Lifetime, Source};
 
 const S1: &str = "203.0.113.1:8848";
 
@@ -10,7 +15,7 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// Runs it behind this NAT to its end; the end, and how long it took.
+/// Runs a measurement behind this NAT to its end; returns it and the time that it took.
 fn run<M: Protocol>(profile: &Profile, loss: f64, new: impl Fn(Instant) -> M) -> (M, Duration) {
     let start = Instant::now();
     let mut network = Network::new(start, 5);
@@ -40,7 +45,7 @@ fn run<M: Protocol>(profile: &Profile, loss: f64, new: impl Fn(Instant) -> M) ->
 }
 
 #[test]
-fn a_hairpin_is_seen_whatever_the_filter() {
+fn hairpinning_is_measured_with_every_filtering_behaviour() {
     for filtering in nat::Dependence::ALL {
         for on in [true, false] {
             for loss in [0.0, 10.0] {
@@ -57,7 +62,7 @@ fn a_hairpin_is_seen_whatever_the_filter() {
 }
 
 #[test]
-fn a_server_that_is_silent_leaves_hairpins_untested() {
+fn a_silent_server_leaves_hairpinning_untested() {
     let mut blocked = Profile::named("full-cone").unwrap();
     blocked.blocks_udp = true;
     let (hairpin, _) = run(&blocked, 0.0, |now| Hairpin::new(now, at(S1), [1; 32]));
@@ -65,7 +70,7 @@ fn a_server_that_is_silent_leaves_hairpins_untested() {
 }
 
 #[test]
-fn a_lifetime_is_bracketed_in_one_pass() {
+fn a_lifetime_is_found_between_two_idle_times_in_one_pass() {
     for (seconds, alive, dead) in [(3, 2, 3), (20, 15, 20), (33, 30, 35), (120, 119, 135)] {
         for loss in [0.0, 10.0] {
             let mut profile = Profile::named("port-restricted").unwrap();
@@ -91,7 +96,7 @@ fn a_lifetime_is_bracketed_in_one_pass() {
 }
 
 #[test]
-fn what_outlives_all_that_is_tried_is_at_least_that_old() {
+fn a_mapping_that_survives_every_idle_time_has_no_upper_bound() {
     let profile = Profile::named("full-cone").unwrap();
     let longest = Duration::from_secs(10);
     let (lifetime, _) = run(&profile, 0.0, |now| {
