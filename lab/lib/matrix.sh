@@ -43,13 +43,13 @@ matrix() {
 
 # cell A B: inside; both types measured where they meet themselves, then the call. One line for labreport.
 cell() {
-	local who lines measured=()
+	local who said measured=()
 	build_network
 	if [[ $verify && $1 == "$2" ]]; then
 		probe
 		for who in alice bob; do measured+=("measured_$who:=$(<"$room/$who.nat")"); done
 	fi
 	meet --json
-	mapfile -t lines <"$room/alice.log"
-	record "punch:=$(<"$room/alice.out")" "log=${lines[-1]//$'\t'/ }" "${measured[@]}"
+	last_line "$room/alice.log"
+	record "punch:=$(<"$room/alice.out")" "log=$said" "${measured[@]}"
 }

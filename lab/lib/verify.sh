@@ -17,6 +17,14 @@ one_line() {
 	said=${said//$'\t'/ }
 }
 
+# last_line FILE: into $said; empty without one
+last_line() {
+	local lines
+	mapfile -t lines <"$1"
+	said=${lines[*]: -1}
+	said=${said//$'\t'/ }
+}
+
 # probe: measure both sides at once; the reports go to $room/{alice,bob}.nat
 probe() {
 	local who jobs=()
@@ -58,12 +66,12 @@ meet() {
 
 # outcome TYPE TYPE FIELD…: the records of a pair, for labreport
 outcome() {
-	local lines measured=()
+	local said measured=()
 	record "${heads[$1]}"
 	record "${heads[$2]}"
 	[[ ! $verify ]] || measured=("measured_alice@=$room/alice.nat" "measured_bob@=$room/bob.nat")
-	mapfile -t lines <"$room/alice.log"
-	record "punch@=$room/report" "log=${lines[-1]//$'\t'/ }" "${measured[@]}" "${@:3}"
+	last_line "$room/alice.log"
+	record "punch@=$room/report" "log=$said" "${measured[@]}" "${@:3}"
 }
 
 # demonstrate TYPE TYPE: the main job

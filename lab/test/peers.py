@@ -134,7 +134,7 @@ def servers():
         if request[:2] == b"\x00\x01":
             stun.socket.sendto(b"\x01\x01\x00\x00" + request[4:20], sender)
     code, said, log = end(asks)
-    check("a STUN server that is no rendezvous: exit 2, and it is not called blocked UDP", code == 2 and "is no rendezvous" in log, said + log)
+    check("a STUN server that is not a rendezvous: exit 2, and it is not called blocked UDP", code == 2 and "is not a rendezvous" in log, said + log)
 
 
 def blocked():

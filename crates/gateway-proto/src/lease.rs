@@ -1,21 +1,19 @@
-//! A port that the gateway maps for us: which protocol is asked, when it is
-//! renewed, and that it is given back.
+//! A port that the gateway maps for us: which protocol is asked, when the mapping
+//! is renewed, and that it is given back.
 //!
-//! [`Lease::new`], then carry out what [`poll_action`](Lease::poll_action) says,
-//! all at once, and report how each ended: a `Find` through `handle_found` or
-//! `handle_missing`, a `Map` through `handle_granted` or `handle_failed`, a
-//! `Release` through `handle_released`. Call
-//! [`handle_timeout`](Lease::handle_timeout) when
-//! [`poll_timeout`](Lease::poll_timeout) says so, and read
+//! After [`Lease::new`], carry out the actions of
+//! [`poll_action`](Lease::poll_action), all of them at the same time, and report
+//! how each ended: a `Find` by `handle_found` or `handle_missing`, a `Map` by
+//! `handle_granted` or `handle_failed`, a `Release` by `handle_released`. Call
+//! [`handle_timeout`](Lease::handle_timeout) at the time of
+//! [`poll_timeout`](Lease::poll_timeout), and read
 //! [`poll_event`](Lease::poll_event). After [`close`](Lease::close) go on until
 //! [`is_closed`](Lease::is_closed).
 //!
-//! All protocols are asked at once what they are, which maps nothing; then one
-//! at a time, in the order of their answers, is asked to map. So there is never
-//! a mapping that nobody gives back, nor two that are one in the gateway's eyes.
-//!
-//! It does not speak the protocols, and does not notice that the host has moved
-//! to another network: that is another lease.
+//! The gateway is first asked by all protocols at once whether it speaks them,
+//! which maps nothing. Then it is asked for the mapping by one protocol at a
+//! time, in the order in which they answered. So no mapping is left without
+//! somebody who gives it back, and no two protocols ask for the same mapping.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -27,30 +25,32 @@ use nat::is_private;
 mod tests;
 mod types;
 
-pub use types::{Action, Config, Event, Grant, Mapped, Protocol, Refusal};
+pub use types::{Action, Config, Event, Grant, Mapped, MappingProtocol, Refusal};
 
-/// What is asked for: two hours, as RFC 6886 §3.3 recommends.
+/// The lifetime that is asked for: two hours, as RFC 6886 §3.3 recommends.
 pub const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
-/// No grant is believed to last longer, so that one is always renewed.
+/// A longer lifetime counts as this one, so that every mapping is renewed.
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// A shorter one is none.
+/// A mapping with a shorter lifetime is refused.
 pub const SHORTEST: Duration = Duration::from_secs(1);
-/// A renewal that failed is tried again after half of what is left, and not
-/// sooner than this.
+/// A renewal that failed is tried again after half of the remaining lifetime, but
+/// not before this time.
 const SOONEST: Duration = Duration::from_millis(500);
-/// Before a network whose gateway maps nothing is asked again.
+/// How long a gateway that gave no mapping is left alone before it is asked
+/// again.
 pub const REST: Duration = Duration::from_secs(5 * 60);
 
-/// The mapping of one inner port.
+/// The mapping of one inside port.
 #[derive(Debug)]
 pub struct Lease {
     config: Config,
     state: State,
-    /// Spoken and not yet asked to map.
-    found: VecDeque<Protocol>,
-    refused: Vec<(Protocol, Refusal)>,
-    /// The `Map` whose end is not known.
-    mapping: Option<Protocol>,
+    /// The protocols that answered and were not asked for the mapping yet.
+    found: VecDeque<MappingProtocol>,
+    refused: Vec<(MappingProtocol, Refusal)>,
+    /// The protocol of the `Map` that was not reported yet.
+    mapping: Option<MappingProtocol>,
+    /// The number of `Release`s that were not reported yet.
     releasing: usize,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
@@ -69,7 +69,7 @@ enum State {
 }
 
 impl Lease {
-    /// Begins to ask.
+    /// Begins: the first actions are there at once.
     pub fn new(mut config: Config) -> Self {
         let mut once = Vec::new();
         config.protocols.retain(|&protocol| {
@@ -92,12 +92,12 @@ impl Lease {
         lease
     }
 
-    /// The next thing to do.
+    /// The next action to carry out.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// The next thing to know.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -112,33 +112,35 @@ impl Lease {
         }
     }
 
-    /// Closed, and nothing is left at the gateway that could be given back.
+    /// Whether the lease was closed and everything that could be given back was.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed) && self.mapping.is_none() && self.releasing == 0
     }
 
-    /// The gateway speaks this.
-    pub fn handle_found(&mut self, now: Instant, protocol: Protocol) {
+    /// A `Find` ended: the gateway speaks this protocol.
+    pub fn handle_found(&mut self, now: Instant, protocol: MappingProtocol) {
         if matches!(self.state, State::Seeking) {
+            tracing::debug!(%protocol, "the gateway speaks this protocol");
             self.found.push_back(protocol);
-            self.go_on(now);
+            self.ask_next(now);
         }
     }
 
-    /// It does not, as far as it can be told.
-    pub fn handle_missing(&mut self, now: Instant, protocol: Protocol, why: Refusal) {
+    /// A `Find` ended: the gateway does not speak this protocol, or no answer
+    /// came.
+    pub fn handle_missing(&mut self, now: Instant, protocol: MappingProtocol, why: Refusal) {
         if matches!(self.state, State::Seeking) {
             self.refuse(now, protocol, why);
         }
     }
 
-    /// It has mapped the port, or renewed it.
-    pub fn handle_granted(&mut self, now: Instant, protocol: Protocol, grant: Grant) {
+    /// A `Map` ended: the gateway has mapped the port, or renewed the mapping.
+    pub fn handle_granted(&mut self, now: Instant, protocol: MappingProtocol, grant: Grant) {
         self.mapping = None;
         let lifetime = grant.lifetime.min(LONGEST);
         let flaw = if grant.external.port() == 0 || lifetime < SHORTEST {
-            Some(Refusal::Worthless)
-        } else if self.is_believable(grant.external.ip()) {
+            Some(Refusal::Unusable)
+        } else if self.is_usable(grant.external.ip()) {
             None
         } else {
             Some(Refusal::NotPublic(grant.external.ip()))
@@ -149,6 +151,7 @@ impl Lease {
             State::Seeking | State::Resting(_) => None,
         };
         if let Some(flaw) = flaw {
+            tracing::debug!(%protocol, external = %grant.external, %flaw, "mapping refused");
             self.release(protocol);
             return match held {
                 Some(_) => self.lose(flaw),
@@ -160,6 +163,8 @@ impl Lease {
             protocol,
             lifetime,
         };
+        let external = mapped.external;
+        tracing::debug!(%protocol, %external, ?lifetime, "port mapped");
         self.state = State::Held {
             mapped,
             renew: now + lifetime / 2,
@@ -172,9 +177,10 @@ impl Lease {
         }
     }
 
-    /// It did not map, or did not renew.
-    pub fn handle_failed(&mut self, now: Instant, protocol: Protocol, why: Refusal) {
+    /// A `Map` ended: the gateway refused, or no answer came.
+    pub fn handle_failed(&mut self, now: Instant, protocol: MappingProtocol, why: Refusal) {
         self.mapping = None;
+        tracing::debug!(%protocol, %why, "not mapped");
         match &mut self.state {
             State::Held { renew, over, .. } => {
                 *renew = now + ((*over - now) / 2).max(SOONEST);
@@ -184,7 +190,7 @@ impl Lease {
                 }
             }
             State::Seeking => {
-                // The answer may be all that was lost.
+                // It may have mapped the port, and the answer was lost.
                 if why == Refusal::Silent {
                     self.release(protocol);
                 }
@@ -195,11 +201,11 @@ impl Lease {
         }
     }
 
-    /// It was given back, or that was tried.
+    /// A `Release` ended, whether or not the gateway answered.
     pub fn handle_released(&mut self, now: Instant) {
         self.releasing = self.releasing.saturating_sub(1);
         if matches!(self.state, State::Seeking) {
-            self.go_on(now);
+            self.ask_next(now);
         }
     }
 
@@ -215,10 +221,10 @@ impl Lease {
         }
     }
 
-    /// Gives back what there is, and asks for nothing more.
+    /// Gives the mapping back, and asks for no other.
     pub fn close(&mut self) {
         let state = std::mem::replace(&mut self.state, State::Closed);
-        // What has not been begun need not be; what is given back already, must.
+        // Actions that were not begun need not be, except for releases.
         self.actions.retain(|action| match action {
             Action::Release(_) => true,
             Action::Map { .. } => {
@@ -227,8 +233,9 @@ impl Lease {
             }
             Action::Find(_) => false,
         });
-        // While it is being mapped or renewed, its end is waited for: a gateway
-        // may take the two in another order.
+        // While the port is being mapped or the mapping renewed, the release
+        // waits for the end of that: a gateway may handle the two in another
+        // order.
         if let (State::Held { mapped, .. }, None) = (state, self.mapping) {
             self.release(mapped.protocol);
         }
@@ -242,7 +249,7 @@ impl Lease {
         self.actions.extend(protocols.map(|&p| Action::Find(p)));
     }
 
-    fn map(&mut self, protocol: Protocol, external: Option<SocketAddr>) {
+    fn map(&mut self, protocol: MappingProtocol, external: Option<SocketAddr>) {
         self.mapping = Some(protocol);
         self.actions.push_back(Action::Map {
             protocol,
@@ -251,26 +258,28 @@ impl Lease {
         });
     }
 
-    fn release(&mut self, protocol: Protocol) {
+    fn release(&mut self, protocol: MappingProtocol) {
         self.releasing += 1;
         self.actions.push_back(Action::Release(protocol));
     }
 
     fn lose(&mut self, why: Refusal) {
+        tracing::debug!(%why, "mapping lost");
         self.events.push_back(Event::Lost(why));
         self.seek();
     }
 
-    fn refuse(&mut self, now: Instant, protocol: Protocol, why: Refusal) {
+    fn refuse(&mut self, now: Instant, protocol: MappingProtocol, why: Refusal) {
         if !self.refused.iter().any(|(refused, _)| *refused == protocol) {
             self.refused.push((protocol, why));
         }
-        self.go_on(now);
+        self.ask_next(now);
     }
 
-    /// Asks the next one to map, or rests. Not while something is under way
-    /// that the gateway may take for the same.
-    fn go_on(&mut self, now: Instant) {
+    /// Asks by the next protocol, or waits for [`REST`] when all have refused.
+    /// Not while another `Map` or `Release` is under way, which the gateway may
+    /// take for the same mapping.
+    fn ask_next(&mut self, now: Instant) {
         if self.mapping.is_some() || self.releasing > 0 {
             return;
         }
@@ -278,17 +287,18 @@ impl Lease {
             self.map(protocol, None);
         } else if self.refused.len() == self.config.protocols.len() {
             let refused = std::mem::take(&mut self.refused);
+            tracing::debug!(?refused, again = ?REST, "no protocol gives a mapping");
             self.events.push_back(Event::Nothing(refused));
             self.state = State::Resting(now + REST);
         }
     }
 
-    /// Can anybody out there send to it?
-    fn is_believable(&self, ip: IpAddr) -> bool {
-        let nobody = match ip {
+    /// Whether hosts outside can send to this address.
+    fn is_usable(&self, ip: IpAddr) -> bool {
+        let special = match ip {
             IpAddr::V4(v4) => matches!(v4.octets(), [0 | 127 | 224.., ..]),
             IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_multicast(),
         };
-        self.config.observed.contains(&ip) || !(nobody || is_private(ip))
+        self.config.observed.contains(&ip) || !(special || is_private(ip))
     }
 }

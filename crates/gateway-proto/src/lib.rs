@@ -1,5 +1,45 @@
-//! A port that a home gateway maps, sans-IO: the messages of PCP (RFC 6887) and
-//! NAT-PMP (RFC 6886), and the life of a [`lease`].
+//! A UDP port that a home gateway maps to this host, sans-IO: the messages of PCP
+//! (RFC 6887) and NAT-PMP (RFC 6886) in [`message`], and in [`lease`] the state
+//! machine that finds a protocol, asks for a mapping, renews it and gives it back.
+//!
+//! A driver carries out the actions of a [`Lease`](lease::Lease) and reports how
+//! each ended:
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use gateway_proto::lease::{
+//!     Action, Config, Event, Grant, Lease, MappingProtocol, Refusal,
+//! };
+//!
+//! let now = Instant::now();
+//! let mut lease = Lease::new(Config::default());
+//! while let Some(action) = lease.poll_action() {
+//!     match action {
+//!         // Send what gateway_proto::message builds, wait, and report. This
+//!         // gateway knows PCP alone.
+//!         Action::Find(MappingProtocol::Pcp) => lease.handle_found(now, MappingProtocol::Pcp),
+//!         Action::Find(other) => lease.handle_missing(now, other, Refusal::Silent),
+//!         Action::Map { protocol, lifetime, .. } => {
+//!             let external = "203.0.113.17:5000".parse().unwrap();
+//!             lease.handle_granted(now, protocol, Grant { external, lifetime });
+//!         }
+//!         Action::Release(_) => lease.handle_released(now),
+//!     }
+//! }
+//! assert!(matches!(lease.poll_event(), Some(Event::Mapped(_))));
+//! // Half of the lifetime later it is renewed.
+//! let renew = lease.poll_timeout().unwrap();
+//! assert_eq!(renew - now, Duration::from_secs(3600));
+//! lease.handle_timeout(renew);
+//! assert!(matches!(lease.poll_action(), Some(Action::Map { .. })));
+//! ```
+//!
+//! In the fields of messages, `internal` and `external` are the words of RFC 6887
+//! for inside and outside.
+//!
+//! It has no messages of UPnP-IGD, which is HTTP: the driver brings a client. It
+//! maps no TCP ports, and does not notice that the host has moved to another
+//! network: that takes another lease.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,26 +1,25 @@
-//! What a gateway can be asked without being given anything to do: its outer
-//! address by NAT-PMP (RFC 6886 §3.2), and its sign of life by PCP (RFC 6887
-//! §14.1). The requests that map are apart, in [`map`], so nobody sends one by
-//! mistake.
+//! Requests that change nothing at a gateway, and their answers: NAT-PMP's for the
+//! external address (RFC 6886 §3.2) and PCP's ANNOUNCE (RFC 6887 §14.1). The
+//! requests that map a port are in [`map`], so that none is sent by mistake.
 
 pub mod map;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where a gateway listens for either (RFC 6886 §3, RFC 6887 §19.1).
+/// The UDP port of both protocols at a gateway (RFC 6886 §3, RFC 6887 §19.1).
 pub const GATEWAY_PORT: u16 = 5351;
 
-/// NAT-PMP's external address request: version 0, opcode 0.
+/// NAT-PMP's request for the outside address: version 0, opcode 0.
 pub const NAT_PMP_REQUEST: [u8; 2] = [0, 0];
 
 const ANSWER: u8 = 0x80;
 const PCP_VERSION: u8 = 2;
 const PCP_LENGTH: usize = 24;
-/// Result 1 of either: it does not speak this version.
+/// Result 1 of both protocols: the gateway does not speak this version.
 const UNSUPPORTED_VERSION: u8 = 1;
 
-/// PCP's ANNOUNCE: version 2, opcode 0, a lifetime of 0 and the client's own
-/// address, which a gateway compares with the packet's source.
+/// PCP's ANNOUNCE: version 2, opcode 0, lifetime 0 and the client's own address,
+/// which the gateway compares with the source of the packet.
 pub fn pcp_announce(client: IpAddr) -> [u8; PCP_LENGTH] {
     let mut request = [0; PCP_LENGTH];
     request[0] = PCP_VERSION;
@@ -28,7 +27,7 @@ pub fn pcp_announce(client: IpAddr) -> [u8; PCP_LENGTH] {
     request
 }
 
-/// PCP writes all addresses as IPv6 has them (RFC 6887 §5).
+/// PCP writes an IPv4 address as an IPv4-mapped IPv6 address (RFC 6887 §5).
 fn v6(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -39,17 +38,19 @@ fn v6(ip: IpAddr) -> Ipv6Addr {
 /// A NAT-PMP gateway's answer to [`NAT_PMP_REQUEST`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NatPmpAnswer {
-    /// 0 is success, 3 that it has no outer address itself (RFC 6886 §3.5).
+    /// 0 is success, 3 that the gateway has no outside address itself (RFC 6886
+    /// §3.5).
     pub result: u16,
     /// Seconds since its table of mappings was last empty.
     pub epoch: u32,
-    /// Its outer address, on success.
+    /// Its outside address, on success.
     pub external: Option<Ipv4Addr>,
 }
 
 impl NatPmpAnswer {
-    /// `None`: no such answer, or that of somebody who speaks no NAT-PMP, which
-    /// a PCP server says in this format (RFC 6887 appendix A).
+    /// Reads an answer. `None` if the datagram is not one, or says that the
+    /// gateway does not speak NAT-PMP, as a PCP server does in this format (RFC
+    /// 6887 appendix A).
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         let (&[version, opcode, r0, r1, e0, e1, e2, e3], rest) = datagram.split_first_chunk()?;
         let result = u16::from_be_bytes([r0, r1]);
@@ -78,7 +79,8 @@ pub struct PcpAnswer {
 }
 
 impl PcpAnswer {
-    /// `None`: no such answer, or that of somebody who speaks another version.
+    /// Reads an answer. `None` if the datagram is not one, or says that the
+    /// gateway does not speak this version.
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         let header: &[u8; PCP_LENGTH] = datagram.first_chunk()?;
         let &[version, opcode, _, result, _, _, _, _, e0, e1, e2, e3, ..] = header;
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_announce_carries_the_client_and_asks_for_no_time() {
+    fn an_announce_has_the_address_of_the_client_and_no_lifetime() {
         let request = pcp_announce("192.168.1.2".parse().unwrap());
         assert_eq!(request[..8], [2, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(request[8..18], [0; 10]);
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn nat_pmp_tells_its_address() {
+    fn a_nat_pmp_answer_has_the_external_address() {
         let answer = NatPmpAnswer::parse(&[0, 128, 0, 0, 0, 0, 1, 2, 203, 0, 113, 17]);
         let found = NatPmpAnswer {
             result: 0,
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn nat_pmp_without_an_address_is_still_nat_pmp() {
+    fn a_nat_pmp_answer_without_an_address_is_an_answer() {
         let failed = NatPmpAnswer::parse(&[0, 128, 0, 3, 0, 0, 0, 9]).unwrap();
         assert_eq!((failed.result, failed.external), (3, None));
         let nothing = NatPmpAnswer::parse(&[0, 128, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0]).unwrap();
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_another_protocol() {
+    fn an_answer_that_refuses_the_version_is_not_an_answer() {
         assert_eq!(NatPmpAnswer::parse(&[0, 128, 0, 1, 0, 0, 0, 9]), None);
         let mut pcp = [0; 24];
         pcp[..4].copy_from_slice(&[2, 128, 0, 0]);
@@ -140,20 +142,20 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_no_answer() {
+    fn a_request_is_not_read_as_an_answer() {
         assert_eq!(PcpAnswer::parse(&pcp_announce([10, 0, 0, 1].into())), None);
         assert_eq!(NatPmpAnswer::parse(&NAT_PMP_REQUEST), None);
     }
 
     proptest! {
         #[test]
-        fn whatever_comes_is_an_answer_or_none(datagram in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn no_datagram_makes_the_parser_panic(datagram in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = NatPmpAnswer::parse(&datagram);
             let _ = PcpAnswer::parse(&datagram);
         }
 
         #[test]
-        fn any_nat_pmp_answer_is_read_and_none_that_is_cut(epoch: u32, ip in 1_u32..) {
+        fn every_nat_pmp_answer_is_read_and_a_truncated_one_is_not(epoch: u32, ip in 1_u32..) {
             let external = Ipv4Addr::from(ip);
             let bytes = [&[0, 128, 0, 0][..], &epoch.to_be_bytes(), &external.octets()].concat();
             let read = NatPmpAnswer { result: 0, epoch, external: Some(external) };
@@ -164,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn any_pcp_answer_is_read_and_none_that_is_cut(epoch: u32, result in 2_u8..) {
+        fn every_pcp_answer_is_read_and_a_truncated_one_is_not(epoch: u32, result in 2_u8..) {
             let mut bytes = [0; 24];
             bytes[..4].copy_from_slice(&[2, 128, 0, result]);
             bytes[8..12].copy_from_slice(&epoch.to_be_bytes());

@@ -1,14 +1,14 @@
-//! A port mapped by the gateway, as lines of text: for trying it, and for the
-//! lab's tests. `lease PORT [PROTOCOL [SECONDS]]`, with the protocol as
-//! `pcp`, `nat-pmp`, `upnp-igd` or `any`. It answers each datagram that comes
-//! to the port with the same, and gives the mapping back when stdin ends.
+//! Asks the gateway to map a port and prints a line for each event: for trying
+//! it, and for the lab's tests. `lease PORT [PROTOCOL [SECONDS]]`, where PROTOCOL
+//! is `pcp`, `nat-pmp`, `upnp-igd` or `any`. It sends each datagram that comes to
+//! the port back, and gives the mapping back when stdin ends.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io::Write;
 use std::time::Duration;
 
-use net::gateway::{Config, Event, Lease, Protocol};
+use net::gateway::{Config, Event, Lease, MappingProtocol};
 use tokio::net::UdpSocket;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,9 +18,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::default();
     match args.next().as_deref() {
         None | Some("any") => {}
-        Some("pcp") => config.protocols = vec![Protocol::Pcp],
-        Some("nat-pmp") => config.protocols = vec![Protocol::NatPmp],
-        Some("upnp-igd") => config.protocols = vec![Protocol::UpnpIgd],
+        Some("pcp") => config.protocols = vec![MappingProtocol::Pcp],
+        Some("nat-pmp") => config.protocols = vec![MappingProtocol::NatPmp],
+        Some("upnp-igd") => config.protocols = vec![MappingProtocol::UpnpIgd],
         Some(other) => return Err(format!("there is no protocol {other:?}").into()),
     }
     if let Some(seconds) = args.next() {
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A line that whoever reads a pipe gets at once.
+/// Prints a line and flushes it, since stdout may be a pipe.
 fn say(line: &str) {
     println!("{line}");
     let _ = std::io::stdout().flush();

@@ -112,7 +112,6 @@ impl<P: Protocol, W: FnMut(Traffic<'_>)> Driver<P, W> {
             while self.sockets.len() <= transmit.socket {
                 let local = self.sockets.open().map_err(FlushError::Open)?;
                 let socket = self.sockets.len() - 1;
-                tracing::debug!(socket, %local, "socket opened");
                 let port = local.port();
                 (self.witness)(Traffic::Opened { port });
                 self.protocol.handle_opened(socket, local);

@@ -1,4 +1,4 @@
-//! Is that host up, and how far away? Asked by TCP, for when UDP is silent.
+//! Whether a host is up, and how far away it is, where UDP gets no answer.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -9,19 +9,19 @@ use tokio::net::TcpStream;
 use crate::udp::{Received, Udp};
 use tokio::task::JoinSet;
 
-/// How a host answered by TCP; each carries the round trip.
+/// How a host answered by TCP, with the round trip time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Something listens there. If it is a STUN server (RFC 8489 §6.2.2), the round trip is
-    /// that of a Binding request: a machine that is busy may answer a SYN long before its
-    /// programs answer anything.
+    /// Something listens there. If it is a STUN server (RFC 8489 §6.2.2), the time is that of a
+    /// Binding request: a machine that is busy may answer a SYN long before its programs
+    /// answer.
     Open(Duration),
-    /// The host (or a firewall in its name) refused: it is up all the same.
+    /// The host refused, or a firewall did for it: the host is up.
     Refused(Duration),
 }
 
 impl Reach {
-    /// The round trip.
+    /// The round trip time.
     pub fn round_trip(self) -> Duration {
         match self {
             Reach::Open(time) | Reach::Refused(time) => time,
@@ -29,35 +29,36 @@ impl Reach {
     }
 }
 
-/// Knocks at a TCP port, which need not be open, until there is an answer.
-/// `None`: nothing came back within `timeout`, or there is no way there.
+/// Connects to a TCP port, which need not be open, until there is an answer.
+/// `None`: no answer came within `timeout`, or there is no route.
 ///
-/// It knocks several times, with connections of their own: the system repeats
-/// a lost SYN only after a second (RFC 6298 §2.1), which would be told as the
-/// round trip.
+/// It makes five connections, 30 ms apart: the system retransmits a lost SYN only
+/// after a second (RFC 6298 §2.1), which would be taken for the round trip time.
 pub async fn tcp_rtt(address: SocketAddr, timeout: Duration) -> Option<Reach> {
-    let mut knocks = JoinSet::new();
-    for number in 0..KNOCKS {
-        knocks.spawn(async move {
+    let mut connects = JoinSet::new();
+    for number in 0..CONNECTIONS {
+        connects.spawn(async move {
             tokio::time::sleep(SPACING * number).await;
-            knock(address).await
+            connect(address).await
         });
     }
     let first = async {
-        while let Some(knock) = knocks.join_next().await {
-            if let Ok(Some(reach)) = knock {
+        while let Some(reach) = connects.join_next().await {
+            if let Ok(Some(reach)) = reach {
                 return Some(reach);
             }
         }
         None
     };
-    tokio::time::timeout(timeout, first).await.ok().flatten()
+    let reach = tokio::time::timeout(timeout, first).await.ok().flatten();
+    tracing::debug!(%address, ?reach, "asked by TCP whether the host is up");
+    reach
 }
 
-const KNOCKS: u32 = 5;
+const CONNECTIONS: u32 = 5;
 const SPACING: Duration = Duration::from_millis(30);
 
-/// How long who listens may be silent before it is no STUN server.
+/// How long a listener may take to answer before it counts as not a STUN server.
 const ANSWER: Duration = Duration::from_millis(500);
 
 async fn answer(stream: TcpStream) -> std::io::Result<()> {
@@ -67,7 +68,7 @@ async fn answer(stream: TcpStream) -> std::io::Result<()> {
     stream.readable().await
 }
 
-async fn knock(address: SocketAddr) -> Option<Reach> {
+async fn connect(address: SocketAddr) -> Option<Reach> {
     let start = Instant::now();
     match TcpStream::connect(address).await {
         Ok(stream) => {
@@ -81,11 +82,11 @@ async fn knock(address: SocketAddr) -> Option<Reach> {
     }
 }
 
-/// Whether a STUN server answers there, to a plain Binding request, within
-/// `timeout`. It is asked five times.
+/// Whether a STUN server answers there by UDP within `timeout`. It is sent five
+/// Binding requests.
 ///
 /// # Errors
-/// Those of the socket.
+/// When the socket fails.
 pub async fn speaks_stun(address: SocketAddr, timeout: Duration) -> std::io::Result<bool> {
     let udp = Udp::bind_for(address)?;
     let request = stun::binding_request(*b"speaks STUN?", None);
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_closed_port_is_a_sign_of_life() {
+    async fn a_closed_port_shows_that_the_host_is_up() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let timeout = Duration::from_secs(5);
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_late_is_not_near() {
+    async fn the_round_trip_time_includes_the_answer_of_a_server() {
         let late = Duration::from_millis(200);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Several UDP sockets with one inbox.
+//! Several UDP sockets that are received from together.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,43 +15,44 @@ use crate::udp::{Received, Udp};
 /// Sockets that are numbered from 0 and closed together.
 #[derive(Debug)]
 pub struct Sockets {
-    /// What the others bind for: the family and the interface's address.
+    /// A host that they send to, for the address family.
     remote: SocketAddr,
+    /// The address of this host that the system uses towards it.
     local: IpAddr,
-    sockets: Vec<Option<Arc<Udp>>>,
+    sockets: Vec<Arc<Udp>>,
     readers: JoinSet<()>,
-    /// How many in a row have been handed out after their deadline.
+    /// How many arrivals in a row were returned after the deadline.
     overdue: usize,
     inbox: mpsc::Receiver<io::Result<Arrival>>,
     outbox: mpsc::Sender<io::Result<Arrival>>,
 }
 
-/// What came out of one of them.
+/// What one of the sockets has received.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Which one.
+    /// The socket.
     pub socket: SocketId,
-    /// When.
+    /// When it was read.
     pub at: Instant,
-    /// A datagram, or an error about one.
+    /// A datagram, or an ICMP error about one.
     pub received: Received,
-    /// The datagram, or what the error quotes of it.
+    /// The payload of the datagram, as far as an ICMP error quotes it.
     pub payload: Vec<u8>,
 }
 
 impl Arrival {
-    /// The same for a protocol.
+    /// The same as the input of a protocol.
     pub fn input(&self) -> Input<'_> {
         self.received.input(self.socket, &self.payload)
     }
 }
 
-/// More than this waits in the sockets' own buffers.
+/// The most arrivals that wait here; more of them wait in the sockets' buffers.
 const WAITING: usize = 256;
 
 impl Sockets {
-    /// None yet; they will speak to hosts of the family of `remote`, for which
-    /// the system uses `local`.
+    /// No sockets yet. They will send to hosts of the address family of `remote`,
+    /// towards which the system uses the address `local`.
     pub fn new(remote: SocketAddr, local: IpAddr) -> Self {
         let (outbox, inbox) = mpsc::channel(WAITING);
         Self {
@@ -65,17 +66,17 @@ impl Sockets {
         }
     }
 
-    /// How many there are, closed ones included.
+    /// The number of sockets.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no socket.
     pub fn is_empty(&self) -> bool {
         self.sockets.is_empty()
     }
 
-    /// One more, on a free port; where it is.
+    /// Opens another socket on a free port, and returns its address.
     ///
     /// # Errors
     /// What `bind(2)` says.
@@ -83,12 +84,13 @@ impl Sockets {
         Ok(self.adopt(Udp::bind_for(self.remote)?))
     }
 
-    /// Takes that one in as the next; where it is.
+    /// Takes this socket over as the next one, and returns its address.
     pub fn adopt(&mut self, socket: Udp) -> SocketAddr {
         let socket = Arc::new(socket);
         let local = SocketAddr::new(self.local, socket.local_addr().port());
         let (id, outbox) = (self.sockets.len(), self.outbox.clone());
-        self.sockets.push(Some(Arc::clone(&socket)));
+        tracing::debug!(socket = id, %local, "socket opened");
+        self.sockets.push(Arc::clone(&socket));
         self.readers.spawn(async move {
             let mut buffer = [0; stun::MAX_DATAGRAM];
             loop {
@@ -111,31 +113,31 @@ impl Sockets {
         local
     }
 
-    /// The local port of one that is open.
+    /// The local port of a socket.
     pub fn port(&self, id: SocketId) -> Option<u16> {
-        let socket = self.sockets.get(id)?.as_ref()?;
-        Some(socket.local_addr().port())
+        Some(self.sockets.get(id)?.local_addr().port())
     }
 
-    /// Sends from the socket that it names.
+    /// Sends a datagram from the socket that it names.
     ///
     /// # Errors
     /// As [`Udp::send_to`], and `NotConnected` where there is no such socket.
     pub fn send(&self, transmit: &Transmit) -> io::Result<()> {
         match self.sockets.get(transmit.socket) {
-            Some(Some(socket)) => socket.send_to(&transmit.payload, transmit.to, transmit.ttl),
-            _ => Err(io::ErrorKind::NotConnected.into()),
+            Some(socket) => socket.send_to(&transmit.payload, transmit.to, transmit.ttl),
+            None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    /// The next arrival, or `None` when `deadline` has come and nothing waits.
+    /// The next arrival, or `None` when `deadline` has passed and nothing waits. A
+    /// call that is dropped loses nothing.
     ///
-    /// A process that did not run for a while finds its timers due before its
-    /// sockets are read: what came meanwhile is handed out first, up to
-    /// [`WAITING`] of it, so that nothing that came in time is told as silence.
+    /// In a process that was not scheduled for a while, timers are due before the
+    /// sockets are read. Up to 256 arrivals of that time are returned first, so
+    /// that what came in time is not taken for silence.
     ///
     /// # Errors
-    /// Those of a socket itself.
+    /// When a socket fails.
     pub async fn recv_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Arrival>> {
         let Some(deadline) = deadline else {
             return self.recv().await.map(Some);
@@ -154,10 +156,10 @@ impl Sockets {
         self.inbox.try_recv().ok().transpose()
     }
 
-    /// The next arrival on any of them.
+    /// The next arrival at any of the sockets.
     ///
     /// # Errors
-    /// Those of a socket itself.
+    /// When a socket fails.
     pub async fn recv(&mut self) -> io::Result<Arrival> {
         match self.inbox.recv().await {
             Some(arrival) => arrival,

@@ -1,40 +1,47 @@
-//! A UDP socket that tells what ordinary ones keep to themselves: the TTL of
-//! what arrives, and the ICMP errors about what was sent.
+//! A UDP socket that reports what ordinary ones do not: the TTL of a datagram,
+//! the local address that it came to, and the ICMP errors about what was sent.
+//!
+//! A client binds with [`Udp::bind`] and learns TTLs. A server binds with
+//! [`Udp::listen`] and learns local addresses, so that it can answer from the
+//! address that was asked: a NAT lets in nothing else.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
-use nix::libc::sock_extended_err;
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
-    sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+    SockaddrStorage, bind, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use sansio::{Datagram, IcmpError, Input, SocketId};
 use stun::Icmp;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// What came out of a socket. The payload is in the caller's buffer.
+/// What a socket has received. The payload is in the caller's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A datagram.
     Datagram {
         /// Its length in bytes.
         length: usize,
-        /// Who sent it.
+        /// Its source.
         from: SocketAddr,
-        /// The TTL that was left, where the system tells.
+        /// The local address that it came to; only of a socket that
+        /// [listens](Udp::listen) on all addresses.
+        at: Option<IpAddr>,
+        /// The TTL that was left; only of a socket that was [bound](Udp::bind).
         ttl: Option<u8>,
     },
-    /// An ICMP error about a datagram of ours, whose payload the buffer holds
-    /// as far as the error quoted it.
+    /// An ICMP error about a datagram that this socket sent. The buffer holds
+    /// its payload, as far as the error quotes it.
     Icmp {
-        /// Length of what was quoted, in bytes.
+        /// Length of the quoted payload in bytes.
         length: usize,
-        /// Where the datagram was going.
+        /// The destination of the datagram.
         to: SocketAddr,
-        /// Who sent the error.
+        /// The host or router that sent the error.
         offender: IpAddr,
         /// Type and code.
         icmp: Icmp,
@@ -42,10 +49,13 @@ pub enum Received {
 }
 
 impl Received {
-    /// The same for a protocol: what socket number `socket` received into `buffer`.
+    /// The same as a protocol's input: socket number `socket` has received this
+    /// into `buffer`.
     pub fn input(self, socket: SocketId, buffer: &[u8]) -> Input<'_> {
         match self {
-            Received::Datagram { length, from, ttl } => Input::Datagram(Datagram {
+            Received::Datagram {
+                length, from, ttl, ..
+            } => Input::Datagram(Datagram {
                 socket,
                 from,
                 ttl,
@@ -67,6 +77,15 @@ impl Received {
     }
 }
 
+/// The two queues of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// ICMP errors. An error that waits here also fails the next ordinary call.
+    Errors,
+    /// Datagrams.
+    Datagrams,
+}
+
 /// An unconnected UDP socket for tokio.
 #[derive(Debug)]
 pub struct Udp {
@@ -75,29 +94,24 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// Binds; must be called within a tokio runtime.
+    /// Binds a client's socket; must be called within a tokio runtime.
     ///
     /// # Errors
-    /// What `bind(2)` says of that address.
+    /// Those of `bind(2)`.
     pub fn bind(address: SocketAddr) -> io::Result<Udp> {
         let socket = std::net::UdpSocket::bind(address)?;
-        socket.set_nonblocking(true)?;
         if address.is_ipv4() {
-            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
             setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?;
         } else {
-            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
             setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
         }
-        let local = socket.local_addr()?;
-        let socket = UdpSocket::from_std(socket)?;
-        Ok(Udp { socket, local })
+        Udp::new(socket)
     }
 
     /// Binds a free port of the family of `remote`.
     ///
     /// # Errors
-    /// What `bind(2)` says.
+    /// Those of `bind(2)`.
     pub fn bind_for(remote: SocketAddr) -> io::Result<Udp> {
         let any: IpAddr = match remote {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -106,21 +120,56 @@ impl Udp {
         Udp::bind(SocketAddr::new(any, 0))
     }
 
+    /// Binds a server's socket, of one address family alone; must be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// Those of `bind(2)`.
+    pub fn listen(address: SocketAddr) -> io::Result<Udp> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::Inet,
+            SocketAddr::V6(_) => AddressFamily::Inet6,
+        };
+        let raw = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        let any = address.ip().is_unspecified();
+        match address {
+            SocketAddr::V4(_) => setsockopt(&raw, sockopt::Ipv4PacketInfo, &any)?,
+            SocketAddr::V6(_) => {
+                // The addresses of IPv4 clients would be IPv4-mapped ones.
+                setsockopt(&raw, sockopt::Ipv6V6Only, &true)?;
+                setsockopt(&raw, sockopt::Ipv6RecvPacketInfo, &any)?;
+            }
+        }
+        bind(raw.as_raw_fd(), &SockaddrStorage::from(address))?;
+        Udp::new(raw.into())
+    }
+
+    fn new(socket: std::net::UdpSocket) -> io::Result<Udp> {
+        let local = socket.local_addr()?;
+        match local {
+            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?,
+            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
+        }
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from_std(socket)?;
+        Ok(Udp { socket, local })
+    }
+
     /// The address that it is bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// The socket itself, for those who read and write it by other means.
+    /// The socket itself, for callers that read and write it by other means.
     pub fn as_tokio(&self) -> &UdpSocket {
         &self.socket
     }
 
-    /// No longer asks the system for the TTL of what arrives: readers with a
+    /// No longer asks the system for the TTL of datagrams: readers with a
     /// small buffer for control messages have no room for it.
     ///
     /// # Errors
-    /// What `setsockopt(2)` says.
+    /// Those of `setsockopt(2)`.
     pub fn hide_ttl(&self) -> io::Result<()> {
         match self.local {
             SocketAddr::V4(_) => setsockopt(&self.socket, sockopt::Ipv4RecvTtl, &false)?,
@@ -129,80 +178,127 @@ impl Udp {
         Ok(())
     }
 
-    /// The next ICMP error that waits, if one does.
-    pub fn try_icmp(&self, buffer: &mut [u8]) -> Option<Received> {
-        self.try_recv(buffer, MsgFlags::MSG_ERRQUEUE).ok().flatten()
-    }
-
-    /// Sends one datagram, with a TTL of its own if one is given. A full
-    /// buffer loses it, as the network may; so does a network that cannot be
-    /// reached from here, of which the peer's candidates name many.
+    /// Sends one datagram, with a TTL of its own if one is given. A datagram is
+    /// lost without an error if the send buffer is full or its destination
+    /// cannot be reached from here: many candidates of a peer cannot.
     ///
     /// # Errors
     /// Those that do not mean that this one datagram is lost.
     pub fn send_to(&self, payload: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<()> {
-        // An ICMP error about an earlier datagram is reported here, once, and
-        // this one is not sent: an opener that died would take the next probe
-        // with it.
-        for _ in 0..3 {
-            match self.try_send(payload, to, ttl) {
-                Err(error) if is_loss(&error) || is_told_twice(&error) => {}
-                result => return result,
-            }
-        }
-        Ok(())
-    }
-
-    fn try_send(&self, payload: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<()> {
-        let (iov, address) = ([IoSlice::new(payload)], SockaddrStorage::from(to));
         let hops = ttl.map(i32::from);
         let control = hops.as_ref().map(|hops| match to {
             SocketAddr::V4(_) => ControlMessage::Ipv4Ttl(hops),
             SocketAddr::V6(_) => ControlMessage::Ipv6HopLimit(hops),
         });
-        let fd = self.socket.as_raw_fd();
-        sendmsg(
-            fd,
-            &iov,
-            control.as_slice(),
-            MsgFlags::empty(),
-            Some(&address),
-        )?;
+        self.send(payload, to, control.as_slice())
+    }
+
+    /// Sends one datagram from this local address.
+    ///
+    /// # Errors
+    /// As [`Self::send_to`].
+    pub fn send_from(&self, from: IpAddr, payload: &[u8], to: SocketAddr) -> io::Result<()> {
+        let (v4, v6);
+        let control = match from {
+            IpAddr::V4(ip) => {
+                v4 = in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: in_addr {
+                        s_addr: u32::from(ip).to_be(),
+                    },
+                    ipi_addr: in_addr { s_addr: 0 },
+                };
+                ControlMessage::Ipv4PacketInfo(&v4)
+            }
+            IpAddr::V6(ip) => {
+                v6 = in6_pktinfo {
+                    ipi6_ifindex: 0,
+                    ipi6_addr: in6_addr {
+                        s6_addr: ip.octets(),
+                    },
+                };
+                ControlMessage::Ipv6PacketInfo(&v6)
+            }
+        };
+        self.send(payload, to, &[control])
+    }
+
+    fn send(&self, payload: &[u8], to: SocketAddr, control: &[ControlMessage]) -> io::Result<()> {
+        let (iov, address) = ([IoSlice::new(payload)], SockaddrStorage::from(to));
+        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::empty());
+        // An ICMP error about an earlier datagram fails one call, which then
+        // sends nothing: without another try an opener that expired would take
+        // the next probe with it.
+        for _ in 0..3 {
+            match sendmsg(fd, &iov, control, flags, Some(&address)).map_err(io::Error::from) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if is_loss(&error) || is_told_twice(&error) => {
+                    tracing::debug!(%to, %error, "the system did not send");
+                }
+                result => return result.map(drop),
+            }
+        }
+        tracing::debug!(%to, "datagram lost");
         Ok(())
     }
 
-    /// Waits for a datagram or an error about one.
+    /// Waits until there may be something to receive, or an ICMP error.
+    ///
+    /// # Errors
+    /// When the runtime ends.
+    pub async fn readable(&self) -> io::Result<()> {
+        let either = Interest::READABLE | Interest::ERROR;
+        self.socket.ready(either).await.map(drop)
+    }
+
+    /// The next entry of a queue, after [`Self::readable`].
+    ///
+    /// # Errors
+    /// `WouldBlock` when the queue is empty, else those of the socket itself.
+    pub fn try_recv(&self, queue: Queue, buffer: &mut [u8]) -> io::Result<Received> {
+        // tokio forgets a readiness only for one interest at a time.
+        let interest = match queue {
+            Queue::Errors => Interest::ERROR,
+            Queue::Datagrams => Interest::READABLE,
+        };
+        loop {
+            match self.socket.try_io(interest, || self.read(queue, buffer)) {
+                Ok(Some(received)) => return Ok(received),
+                Ok(None) => {}
+                Err(error) if is_told_twice(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The next ICMP error, if one waits. In contrast to [`Self::try_recv`] it
+    /// asks the system, for callers that do not wait for [`Self::readable`].
+    pub fn try_icmp(&self, buffer: &mut [u8]) -> Option<Received> {
+        self.read(Queue::Errors, buffer).ok().flatten()
+    }
+
+    /// Waits for a datagram or an ICMP error. Errors come first.
     ///
     /// # Errors
     /// Those of the socket itself.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        // tokio forgets a readiness only for one interest at a time, hence two
-        // reads; the error queue first, since an error that waits there also
-        // fails the next ordinary call.
-        let reads = [
-            (Interest::ERROR, MsgFlags::MSG_ERRQUEUE),
-            (Interest::READABLE, MsgFlags::empty()),
-        ];
         loop {
-            self.socket
-                .ready(Interest::READABLE | Interest::ERROR)
-                .await?;
-            for (interest, flags) in reads {
-                match self
-                    .socket
-                    .try_io(interest, || self.try_recv(buffer, flags))
-                {
-                    Ok(Some(received)) => return Ok(received),
-                    Ok(None) => {}
+            self.readable().await?;
+            for queue in [Queue::Errors, Queue::Datagrams] {
+                match self.try_recv(queue, buffer) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(error) if is_told_twice(&error) => {}
-                    Err(error) => return Err(error),
+                    result => return result,
                 }
             }
         }
     }
 
-    fn try_recv(&self, buffer: &mut [u8], flags: MsgFlags) -> io::Result<Option<Received>> {
+    /// `None` is an entry that is neither a datagram nor an ICMP error.
+    fn read(&self, queue: Queue, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        let flags = match queue {
+            Queue::Errors => MsgFlags::MSG_ERRQUEUE,
+            Queue::Datagrams => MsgFlags::empty(),
+        };
         let fd = self.socket.as_raw_fd();
         let mut control = [0; 256];
         let mut iov = [IoSliceMut::new(buffer)];
@@ -220,11 +316,18 @@ impl Udp {
                 code: error.ee_code,
             },
         };
-        let mut ttl = None;
+        let (mut at, mut ttl) = (None, None);
         for control in message.cmsgs()? {
             match control {
                 ControlMessageOwned::Ipv4Ttl(left) | ControlMessageOwned::Ipv6HopLimit(left) => {
                     ttl = u8::try_from(left).ok();
+                }
+                ControlMessageOwned::Ipv4PacketInfo(info) => {
+                    let ip = Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr));
+                    at = Some(IpAddr::V4(ip));
+                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    at = Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
                 }
                 ControlMessageOwned::Ipv4RecvErr(error, Some(by)) => {
                     let offender = IpAddr::V4(Ipv4Addr::from(u32::from_be(by.sin_addr.s_addr)));
@@ -237,11 +340,14 @@ impl Udp {
                 _ => {}
             }
         }
-        if flags.contains(MsgFlags::MSG_ERRQUEUE) {
-            return Ok(None); // An error of this host's own, without an ICMP sender.
-        }
-        let from = peer;
-        Ok(Some(Received::Datagram { length, from, ttl }))
+        let datagram = Received::Datagram {
+            length,
+            from: peer,
+            at,
+            ttl,
+        };
+        // Without an ICMP sender it is an error of this host itself.
+        Ok((queue == Queue::Datagrams).then_some(datagram))
     }
 }
 
@@ -254,7 +360,7 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
         .map(|v6| SocketAddr::V6((*v6).into()))
 }
 
-/// Errors that concern one datagram, not the socket.
+/// Whether the error concerns one datagram, not the socket.
 pub fn is_loss(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -267,8 +373,8 @@ pub fn is_loss(error: &io::Error) -> bool {
     )
 }
 
-/// What an ICMP error turns into at the next call: the error queue has told
-/// it already, or will.
+/// Whether this is an ICMP error, as the next call on the socket returns it:
+/// the error queue has reported it already, or will.
 pub fn is_told_twice(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
@@ -287,67 +393,108 @@ pub fn is_told_twice(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use stun::IcmpReason;
+    use tokio::time::timeout;
 
     use super::*;
 
-    fn loopback() -> SocketAddr {
-        "127.0.0.1:0".parse().unwrap()
+    fn loopback() -> Udp {
+        Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap()
+    }
+
+    /// An address at which no socket listens any more.
+    fn closed() -> SocketAddr {
+        loopback().local_addr()
+    }
+
+    async fn receive(udp: &Udp, buffer: &mut [u8]) -> Received {
+        let received = timeout(Duration::from_secs(5), udp.recv(buffer));
+        received.await.expect("nothing came").unwrap()
     }
 
     #[tokio::test]
-    async fn tells_the_ttl() {
-        let (a, b) = (
-            Udp::bind(loopback()).unwrap(),
-            Udp::bind(loopback()).unwrap(),
-        );
+    async fn a_datagram_comes_with_its_ttl() {
+        let (a, b) = (loopback(), loopback());
         a.send_to(b"hello", b.local_addr(), Some(7)).unwrap();
         let mut buffer = [0; 64];
-        let received = b.recv(&mut buffer).await.unwrap();
         let expected = Received::Datagram {
             length: 5,
             from: a.local_addr(),
+            at: None,
             ttl: Some(7),
         };
-        assert_eq!(received, expected);
+        assert_eq!(receive(&b, &mut buffer).await, expected);
         assert_eq!(&buffer[..5], b"hello");
     }
 
     #[tokio::test]
+    async fn a_listening_socket_can_answer_from_the_address_that_was_asked() {
+        for (all, own) in [
+            ("0.0.0.0:0", vec!["127.0.0.2", "127.0.0.3"]),
+            ("[::]:0", vec!["::1"]),
+        ] {
+            let server = Udp::listen(all.parse().unwrap()).unwrap();
+            for own in own {
+                let own: IpAddr = own.parse().unwrap();
+                let asked = SocketAddr::new(own, server.local_addr().port());
+                let client = Udp::bind_for(asked).unwrap();
+                client.send_to(b"request", asked, None).unwrap();
+                let mut buffer = [0; 64];
+                let received = receive(&server, &mut buffer).await;
+                let Received::Datagram { from, at, .. } = received else {
+                    panic!("{received:?}");
+                };
+                assert_eq!(at, Some(own));
+                server.send_from(own, b"answer", from).unwrap();
+                let received = receive(&client, &mut buffer).await;
+                assert!(matches!(received, Received::Datagram { from, .. } if from == asked));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_listens_on_all_ipv6_addresses_takes_no_ipv4() {
+        let server = Udp::listen("[::]:0".parse().unwrap()).unwrap();
+        let v4 = SocketAddr::from(([127, 0, 0, 1], server.local_addr().port()));
+        let client = Udp::bind_for(v4).unwrap();
+        client.send_to(b"request", v4, None).unwrap();
+        let received = receive(&client, &mut [0; 64]).await;
+        assert!(matches!(received, Received::Icmp { to, .. } if to == v4));
+    }
+
+    #[tokio::test]
     async fn an_error_about_one_datagram_does_not_lose_the_next() {
-        let (a, b) = (
-            Udp::bind(loopback()).unwrap(),
-            Udp::bind(loopback()).unwrap(),
-        );
-        let gone = Udp::bind(loopback()).unwrap().local_addr();
-        a.send_to(b"anybody?", gone, None).unwrap();
+        let (a, b) = (loopback(), loopback());
+        a.send_to(b"lost", closed(), None).unwrap();
         // On loopback the error is there before the call returns.
         a.send_to(b"hello", b.local_addr(), None).unwrap();
-        let mut buffer = [0; 64];
-        let hello = tokio::time::timeout(std::time::Duration::from_secs(5), b.recv(&mut buffer));
-        let received = hello.await.expect("the second datagram was lost").unwrap();
+        let received = receive(&b, &mut [0; 64]).await;
         assert!(matches!(received, Received::Datagram { length: 5, .. }));
     }
 
     #[tokio::test]
-    async fn tells_that_nobody_listens_and_goes_on() {
-        let a = Udp::bind(loopback()).unwrap();
-        let gone = Udp::bind(loopback()).unwrap().local_addr();
-        a.send_to(b"anybody?", gone, None).unwrap();
-        let mut buffer = [0; 64];
-        let received = a.recv(&mut buffer).await.unwrap();
-        let Input::Icmp(error) = received.input(0, &buffer) else {
-            panic!("{received:?}");
-        };
-        assert_eq!(
-            (error.to, error.reason()),
-            (gone, Some(IcmpReason::PortUnreachable))
-        );
-        assert_eq!(error.quoted, b"anybody?");
+    async fn an_icmp_error_is_received_once_with_its_sender_and_the_quoted_payload() {
+        let v4 = "127.0.0.1:0".parse().unwrap();
+        for a in [Udp::bind(v4).unwrap(), Udp::listen(v4).unwrap()] {
+            let gone = closed();
+            a.send_to(b"lost", gone, None).unwrap();
+            let mut buffer = [0; 64];
+            let received = receive(&a, &mut buffer).await;
+            let Input::Icmp(error) = received.input(0, &buffer) else {
+                panic!("{received:?}");
+            };
+            assert_eq!((error.to, error.offender), (gone, gone.ip()));
+            assert_eq!(error.reason(), Some(IcmpReason::PortUnreachable));
+            assert_eq!(error.quoted, b"lost");
+            let more = a.try_recv(Queue::Errors, &mut buffer);
+            assert_eq!(more.unwrap_err().kind(), ErrorKind::WouldBlock);
 
-        let b = Udp::bind(loopback()).unwrap();
-        a.send_to(b"again", gone, None).unwrap();
-        a.send_to(b"still here", b.local_addr(), None).unwrap();
-        b.recv(&mut buffer).await.unwrap();
+            let b = loopback();
+            a.send_to(b"lost again", gone, None).unwrap();
+            a.send_to(b"hello", b.local_addr(), None).unwrap();
+            receive(&b, &mut buffer).await;
+        }
     }
 }

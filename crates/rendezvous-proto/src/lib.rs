@@ -14,4 +14,5 @@ mod forward;
 mod limit;
 pub mod registry;
 pub mod relay;
+mod secret;
 pub mod server;

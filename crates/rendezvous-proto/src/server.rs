@@ -29,6 +29,7 @@ use super::forward::{Due, Introductions};
 use super::limit::{Limiter, Open};
 use super::registry::Registry;
 use crate::relay::server::Relay;
+use crate::secret::derive;
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
 
 /// What the server is told when it starts.
@@ -38,7 +39,8 @@ pub struct Config {
     /// where there is a second address. Unspecified addresses are allowed;
     /// they cannot be told to clients.
     pub addresses: Vec<SocketAddr>,
-    /// 32 random bytes: the cookies' key and the transaction ids' seed.
+    /// 32 random bytes: the cookies' key and the seed of transaction ids are
+    /// derived from them.
     pub secret: [u8; 32],
     /// Requests a second that are answered to one /24 or /48.
     pub rate: u32,
@@ -134,7 +136,7 @@ impl Server {
     pub fn new(config: Config, now: Instant) -> Self {
         Server {
             addresses: config.addresses,
-            cookies: Cookies::new(config.secret, now),
+            cookies: Cookies::new(derive(&config.secret, "cookies"), now),
             limiter: Limiter::new(config.rate),
             open: Open::default(),
             registry: Registry::new(config.most_names),
@@ -142,7 +144,7 @@ impl Server {
             bounces: Bounces::default(),
             relay: None,
             greeted: None,
-            rng: ChaCha20Rng::from_seed(config.secret),
+            rng: ChaCha20Rng::from_seed(derive(&config.secret, "transaction ids")),
             stats: Stats::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -407,3 +409,32 @@ pub const MOST_NAMES: u32 = 200_000;
 
 /// The default rate for one prefix.
 pub const RATE: u32 = 2000;
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::rand_core::RngCore;
+
+    use super::*;
+
+    #[test]
+    fn the_secret_itself_makes_no_cookies_and_no_transaction_ids() {
+        let (now, secret) = (Instant::now(), [9; 32]);
+        let mut server = Server::new(
+            Config {
+                addresses: vec!["203.0.113.1:8848".parse().unwrap()],
+                secret,
+                rate: RATE,
+                most_names: 1,
+            },
+            now,
+        );
+        let client: SocketAddr = "203.0.113.17:40000".parse().unwrap();
+        let cookie = server.cookies.issue(now, client);
+        assert!(server.cookies.check(now, client, &cookie));
+        assert!(!Cookies::new(secret, now).check(now, client, &cookie));
+        let (mut from_server, mut from_secret) = ([0; 12], [0; 12]);
+        server.rng.fill_bytes(&mut from_server);
+        ChaCha20Rng::from_seed(secret).fill_bytes(&mut from_secret);
+        assert_ne!(from_server, from_secret);
+    }
+}

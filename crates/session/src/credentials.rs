@@ -1,10 +1,10 @@
-//! Credentials that end by themselves, the "TURN REST" scheme that coturn
-//! calls `use-auth-secret`: the username is when they end and whose they are,
-//! the password a keyed hash of it. Who holds the secret makes them, who checks
-//! them keeps nothing.
+//! Credentials for the relay that expire: the "TURN REST" scheme, which coturn
+//! calls `use-auth-secret`. The user name holds the time of expiry and the
+//! client's name; the password is a keyed hash of the user name. Whoever has the
+//! [`Secret`] can issue credentials, and can check them without any state.
 //!
-//! The rendezvous gives them to registered names alone, sealed to the name's
-//! key: who listens on the way cannot use up what is another's.
+//! The rendezvous issues them to registered names only, sealed to the name's
+//! key: an eavesdropper cannot use up another client's quota.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use sha1::Sha1;
 use crate::identity::{Identity, PublicKey};
 use crate::seal::{self, SealError};
 
-/// A username and the password that belongs to it.
+/// A user name and its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// `SECONDS:NAME`, the seconds since 1970.
+    /// `SECONDS:NAME`; they expire SECONDS after the start of 1970 (UTC).
     pub username: String,
-    /// Base64 of an HMAC-SHA1.
+    /// Base64 of HMAC-SHA1(secret, user name).
     pub password: String,
 }
 
@@ -31,20 +31,21 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// Credentials, and how long they may be used to allocate.
+/// Credentials, and for how long they may be used to allocate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
-    /// What to show to the relay.
+    /// The user name and password for the relay.
     pub credentials: Credentials,
-    /// From when they were issued.
+    /// From the time at which they were issued.
     pub lifetime: Duration,
 }
 
 impl Granted {
-    /// The value of the attribute RELAY for this name (docs/reference/protocol.md).
+    /// The value of the attribute RELAY: these credentials, sealed to the name's
+    /// key. `seed` is 32 random bytes, used once.
     ///
     /// # Errors
-    /// `BadKey` when `key` is no public key.
+    /// `BadKey` when `key` is not a public key.
     pub fn seal(&self, name: &str, key: &PublicKey, seed: [u8; 32]) -> Result<Vec<u8>, SealError> {
         let Credentials { username, password } = &self.credentials;
         let username = username.as_bytes();
@@ -55,10 +56,10 @@ impl Granted {
         seal::seal_to(key, &prologue(name), &payload, seed)
     }
 
-    /// Opens the RELAY that came with the answer to our registration.
+    /// Opens the RELAY of the answer to our registration.
     ///
     /// # Errors
-    /// `DoesNotOpen` when it was not made for this name and key.
+    /// `DoesNotOpen` when it was not sealed to this name and key.
     pub fn open(name: &str, identity: &Identity, sealed: &[u8]) -> Result<Granted, SealError> {
         let payload = seal::open(identity, &prologue(name), sealed)?;
         Granted::read(&payload).ok_or(SealError::DoesNotOpen)
@@ -83,7 +84,7 @@ fn prologue(name: &str) -> Vec<u8> {
     format!("pinhole/1\0relay\0{name}").into_bytes()
 }
 
-/// What is shared between those who make credentials and those who check them.
+/// The key that the issuer of credentials shares with the relays that check them.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
@@ -94,28 +95,30 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// Any bytes; coturn's is a line of text.
+    /// Any bytes. coturn's `static-auth-secret` is a line of text.
     pub fn new(secret: impl Into<Vec<u8>>) -> Self {
         Secret(secret.into())
     }
 
-    /// Credentials for a name until `until`, in seconds since 1970.
+    /// Credentials for a name that expire at `until`, in seconds since 1970.
     pub fn issue(&self, name: &str, until: u64) -> Credentials {
         let username = format!("{until}:{name}");
         let password = self.password(&username);
         Credentials { username, password }
     }
 
-    /// The password of a username.
+    /// The password of a user name.
     pub fn password(&self, username: &str) -> String {
-        let mut mac = Hmac::<Sha1>::new_from_slice(&self.0).expect("any length will do");
+        let mut mac =
+            Hmac::<Sha1>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(username.as_bytes());
         STANDARD.encode(mac.finalize().into_bytes())
     }
 }
 
-/// When a username ends and whose it is; `None` if it is not of this scheme.
-pub fn read(username: &str) -> Option<(u64, &str)> {
+/// The time of expiry (seconds since 1970) and the name in a user name; `None`
+/// if it is not of this scheme.
+pub fn parse_username(username: &str) -> Option<(u64, &str)> {
     let (until, name) = username.split_once(':')?;
     Some((until.parse().ok()?, name))
 }
@@ -125,18 +128,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_coturn_makes_them() {
+    fn credentials_are_those_that_coturn_issues() {
         // openssl dgst -sha1 -hmac north -binary | base64
         let made = Secret::new("north").issue("alice", 1_700_000_000);
         assert_eq!(made.username, "1700000000:alice");
         assert_eq!(made.password, "Cd/49soE35ICqcJF/bCTn8Z4OyE=");
-        assert_eq!(read(&made.username), Some((1_700_000_000, "alice")));
-        assert_eq!(read("alice"), None);
-        assert_eq!(read("x:alice"), None);
+        assert_eq!(
+            parse_username(&made.username),
+            Some((1_700_000_000, "alice"))
+        );
+        assert_eq!(parse_username("alice"), None);
+        assert_eq!(parse_username("x:alice"), None);
     }
 
     #[test]
-    fn only_the_name_that_they_are_for_can_read_them() {
+    fn only_the_name_and_key_that_they_were_sealed_to_open_credentials() {
         let [alice, eve] = [[1; 32], [2; 32]].map(|secret| Identity::from_secret(&secret));
         let granted = Granted {
             credentials: Secret::new("north").issue("alice", 1_700_000_000),
@@ -148,7 +154,7 @@ mod tests {
         assert_eq!(Granted::open("alice", &eve, &sealed), refused);
         assert_eq!(Granted::open("bob", &alice, &sealed), refused);
         assert_eq!(Granted::open("alice", &alice, &sealed[1..]), refused);
-        // Whoever sealed it may have written nonsense.
+        // A sealed payload need not be well-formed.
         for length in 0..6 {
             assert_eq!(Granted::read(&[9; 6][..length]), None);
         }

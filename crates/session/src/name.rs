@@ -5,10 +5,10 @@ use std::time::Duration;
 /// The longest name, in bytes.
 pub const NAME_MAX: usize = 32;
 
-/// A registration lives this long unless it is refreshed.
+/// The lifetime of a registration that is not refreshed.
 pub const LIFETIME: Duration = Duration::from_secs(90);
 
-/// Whether it can be a name: 1 to 32 bytes of letters, digits, `-`, `_`, `.`.
+/// Whether this can be a name: 1 to 32 bytes of letters, digits, `-`, `_`, `.`.
 pub fn valid_name(name: &str) -> bool {
     (1..=NAME_MAX).contains(&name.len())
         && name
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn a_name_is_short_and_of_letters_digits_and_three_signs() {
         for good in ["a", "alice-2", "Ænne", "x.y_z"] {
             assert!(valid_name(good), "{good}");
         }

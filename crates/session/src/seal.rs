@@ -1,9 +1,11 @@
-//! What only the two peers can read: one Noise IK handshake an attempt.
+//! Messages that only the two peers of an attempt can read: one Noise IK
+//! handshake for each attempt.
 //!
-//! The caller knows the target's key and seals its candidates to it; the
-//! answer makes the session keys, which are forward secret. The rendezvous
-//! forwards both messages and can neither read nor change them. The prologue
-//! binds both names, so that an offer cannot be replayed to somebody else.
+//! The caller knows the callee's key and seals its candidates to it. The answer
+//! completes the handshake and yields the keys of the attempt, which are forward
+//! secret. The rendezvous forwards both messages and can neither read nor change
+//! them. The prologue binds both names, so that an offer cannot be replayed to
+//! another callee.
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -17,35 +19,35 @@ use crate::identity::{Identity, PublicKey, montgomery};
 
 const PATTERN: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
 
-/// One message to a known key, from nobody in particular.
+/// One message to a known key, from a sender that is not authenticated.
 const ONE_WAY: &str = "Noise_N_25519_ChaChaPoly_BLAKE2s";
 
 /// Why a sealed message was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The key is no point on the curve.
+    /// The key is not a point on the curve.
     #[error("not a public key")]
     BadKey,
-    /// It was not made for us, or was changed on the way.
-    #[error("a sealed message that does not open")]
+    /// It was sealed to another key or for another purpose, or was changed.
+    #[error("the sealed message does not open with this key")]
     DoesNotOpen,
-    /// It opens, but the name's key is not the one that sealed it.
-    #[error("sealed by another key than the one that it came with")]
+    /// It opens, but the caller's key is not the one that sealed it.
+    #[error("the message was sealed by another key than the caller's")]
     WrongSender,
 }
 
-/// The secrets of one attempt.
+/// The keys of one attempt.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Which attempt: the same eight bytes on both sides.
+    /// Identifies the attempt: the same eight bytes on both sides.
     pub attempt: [u8; 8],
-    /// For what we send.
+    /// Authenticates the probes that we send.
     pub outgoing: IntegrityKey,
-    /// For what we receive.
+    /// Authenticates the probes that we receive.
     pub incoming: IntegrityKey,
 }
 
-/// The caller's half of a handshake, waiting for the answer.
+/// The caller's side of a handshake that waits for the answer.
 pub struct Offer {
     state: HandshakeState,
 }
@@ -56,27 +58,28 @@ impl std::fmt::Debug for Offer {
     }
 }
 
-/// The two registered names, the caller's first.
+/// The two registered names of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
-    /// Who calls.
+    /// The caller's.
     pub caller: &'a str,
-    /// Who is called.
+    /// The callee's.
     pub target: &'a str,
 }
 
 impl Names<'_> {
     fn prologue(&self) -> Vec<u8> {
-        // Names hold no zero byte.
+        // No name contains a zero byte.
         format!("pinhole/1\0{}\0{}", self.caller, self.target).into_bytes()
     }
 }
 
 impl Offer {
-    /// Seals `payload` to `target`.
+    /// Seals `payload` to the callee's key, `target`. `seed` is 32 random bytes,
+    /// used once.
     ///
     /// # Errors
-    /// `BadKey` when `target` is no public key.
+    /// `BadKey` when `target` is not a public key.
     pub fn new(
         identity: &Identity,
         target: &PublicKey,
@@ -99,17 +102,17 @@ impl Offer {
     /// Opens the answer.
     ///
     /// # Errors
-    /// `DoesNotOpen` when it is not the target's answer to this offer.
+    /// `DoesNotOpen` when it is not the callee's answer to this offer.
     pub fn accept(&mut self, answer: &[u8]) -> Result<(Vec<u8>, Keys), SealError> {
         let payload = read(&mut self.state, answer)?;
         Ok((payload, keys(&mut self.state, true)))
     }
 }
 
-/// An offer that was opened and can be answered.
+/// The callee's side of a handshake: an offer that can be answered.
 pub struct Opened {
     state: HandshakeState,
-    /// What the caller sealed.
+    /// The payload that the caller sealed.
     pub payload: Vec<u8>,
 }
 
@@ -120,7 +123,8 @@ impl std::fmt::Debug for Opened {
 }
 
 impl Opened {
-    /// Opens an offer that came with the caller's name and key.
+    /// Opens an offer that came with the caller's name and key. `seed` is 32
+    /// random bytes, used once.
     ///
     /// # Errors
     /// `DoesNotOpen`, or `WrongSender` when another key sealed it.
@@ -155,11 +159,12 @@ impl Opened {
     }
 }
 
-/// Seals `payload` so that only the owner of `key` can read it, and only as
-/// what `prologue` says that it is. Who sealed it is not told.
+/// Seals `payload` so that only the owner of `key` can read it, and only with
+/// the same `prologue`. The sender is not authenticated. `seed` is 32 random
+/// bytes, used once.
 ///
 /// # Errors
-/// `BadKey` when `key` is no public key.
+/// `BadKey` when `key` is not a public key.
 pub fn seal_to(
     key: &PublicKey,
     prologue: &[u8],
@@ -175,13 +180,14 @@ pub fn seal_to(
     write(&mut state, payload)
 }
 
-/// Opens what [`seal_to`] sealed for us.
+/// Opens a message that [`seal_to`] sealed to our key.
 ///
 /// # Errors
-/// `DoesNotOpen` when it was not.
+/// `DoesNotOpen` when it was sealed to another key or with another prologue, or
+/// was changed.
 pub fn open(identity: &Identity, prologue: &[u8], message: &[u8]) -> Result<Vec<u8>, SealError> {
     let secret = identity.scalar();
-    // Who only reads draws no random numbers.
+    // Opening draws no random numbers.
     let mut state = builder(ONE_WAY, [0; 32])
         .local_private_key(&secret)
         .and_then(|builder| builder.prologue(prologue))
@@ -216,8 +222,8 @@ fn read(state: &mut HandshakeState, message: &[u8]) -> Result<Vec<u8>, SealError
 fn keys(state: &mut HandshakeState, caller: bool) -> Keys {
     let mut attempt = [0; 8];
     attempt.copy_from_slice(&state.get_handshake_hash()[..8]);
-    // The two halves are used as MAC keys of STUN messages and for nothing
-    // else, so the name's warning is heeded.
+    // snow warns that the two keys must not be used beside its own transport
+    // state. They are not: here they authenticate STUN messages and nothing else.
     let (from_caller, from_target) = state.dangerously_get_raw_split();
     let from_caller = stun::integrity_key(&from_caller);
     let from_target = stun::integrity_key(&from_target);
@@ -233,7 +239,7 @@ fn keys(state: &mut HandshakeState, caller: bool) -> Keys {
     }
 }
 
-/// snow's own primitives, with our seed in place of the system's randomness.
+/// snow's own primitives, with a seed in place of the system's randomness.
 struct Seeded([u8; 32]);
 
 impl CryptoResolver for Seeded {
@@ -281,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_read_each_other_and_share_keys() {
+    fn both_peers_read_each_other_and_share_the_keys() {
         let (mut offer, message) =
             Offer::new(&alice(), &bob().public(), NAMES, b"from alice", [3; 32]).unwrap();
         let opened = Opened::new(&bob(), &alice().public(), NAMES, &message, [4; 32]).unwrap();
@@ -296,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn not_for_us_not_from_her_not_under_that_name() {
+    fn an_offer_opens_only_for_its_callee_with_its_caller_and_its_names() {
         let (_, message) = Offer::new(&alice(), &bob().public(), NAMES, b"x", [3; 32]).unwrap();
         let eve = Identity::from_secret(&[9; 32]);
         let open = |who: &Identity, caller: &Identity, names| {

@@ -7,63 +7,69 @@ use std::time::Duration;
 use clap::Parser;
 use cli::options::{PathOptions, seconds};
 
-/// Talks to peers through any NAT, end to end encrypted. On a terminal it is a
-/// prompt (/help says more); else a filter: lines in, lines out.
+/// Talks to peers through any NAT, end to end encrypted.
+///
+/// On a terminal it shows a prompt (type /help). Elsewhere it is a filter: it
+/// sends the lines of stdin, and writes the messages that come to stdout.
 #[derive(Debug, Parser)]
 #[command(
     version,
     after_help = "Examples:
-  chat                                         with PINHOLE_SERVER and PINHOLE_NAME, or
-                                               ~/.config/pinhole/config.toml, or it asks
+  chat                                         start; server and name come from PINHOLE_SERVER
+                                               and PINHOLE_NAME, else from
+                                               ~/.config/pinhole/config.toml, else it asks
+  chat --server 203.0.113.1 --name alice       give server and name
   chat --peer bob                              open a conversation with bob
-  chat --server 203.0.113.1 --name alice       name the server and ourselves
-  echo hello | chat --peer bob                 deliver a line, then end
-  chat --stay --json </dev/null                print what peers say, as JSON lines
+  echo hello | chat --peer bob                 send one line, and end when bob has it
+  chat --stay --json </dev/null                print what peers send, as JSON lines
+  chat --stay --accept-files --downloads in </dev/null
+                                               receive files into the folder in
 
-Exit codes: 0 everything was delivered, 1 something was not, 2 could not start or go on."
+Exit codes: 0 everything was delivered; 1 something was not delivered, or --peer was not
+reached; 2 it could not start or go on (usage, no server, the name is taken)."
 )]
 pub struct Args {
-    /// The rendezvous (port 8848 unless given) [env: PINHOLE_SERVER]
+    /// The rendezvous server [env: PINHOLE_SERVER] [default port: 8848]
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["sip", "sport"])]
     pub server: Option<String>,
-    /// The rendezvous' address, as --server [default: 0.0.0.0, this host]
+    /// The rendezvous server's address, in place of --server [default: 0.0.0.0, this host]
     #[arg(long, value_name = "IP")]
     pub sip: Option<IpAddr>,
-    /// The rendezvous' port, as --server [default: 8848]
+    /// The rendezvous server's port, in place of --server [default: 8848]
     #[arg(long, value_name = "PORT")]
     pub sport: Option<u16>,
     /// Local address
     #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
     pub cip: IpAddr,
-    /// Local UDP port; if it is taken, any free one
+    /// Local UDP port; if it is taken, a free one is used
     #[arg(long, value_name = "PORT", default_value_t = 8900)]
     pub cport: u16,
-    /// Our name
+    /// Your name, under which peers reach you
     #[arg(long, env = "PINHOLE_NAME")]
     pub name: Option<String>,
     /// Open a conversation with this peer
     #[arg(long)]
     pub peer: Option<String>,
-    /// Print JSON lines (docs/reference/json.md), whatever stdout is
+    /// Print JSON lines (docs/reference/json.md), also on a terminal
     #[arg(long)]
     pub json: bool,
-    /// As a filter: go on receiving when stdin has ended
+    /// As a filter, go on receiving when stdin has ended
     #[arg(long)]
     pub stay: bool,
-    /// Take every file that a peer offers
+    /// Accept every file that a peer offers
     #[arg(long)]
     pub accept_files: bool,
-    /// Where files are received
+    /// The folder for received files
     #[arg(long, value_name = "FOLDER", default_value = "pinhole-downloads")]
     pub downloads: PathBuf,
-    /// Believe the key that this peer has now, if it has changed
+    /// Trust the key that this peer has now, if it has changed
     #[arg(long, value_name = "PEER")]
     pub trust: Vec<String>,
     /// Seconds without a path after which a peer counts as gone
     #[arg(long, value_name = "S", default_value = "30", value_parser = |text: &str| seconds(text, 86_400.0))]
     pub timeout: Duration,
-    /// Seconds between the packets that keep a path open: a NAT on the way may
-    /// forget a mapping after four of them
+    /// Seconds between the packets that keep a path open. A NAT on the way must
+    /// keep a mapping for four times as long
     #[arg(long, value_name = "S", default_value = "5", value_parser = |text: &str| seconds(text, 60.0))]
     pub keepalive: Duration,
     #[command(flatten)]

@@ -1,4 +1,5 @@
-//! What the user types: commands begin with a slash, everything else is said.
+//! What the user types: a line that begins with a slash is a command, any other
+//! is a message.
 
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 pub enum Command {
     /// Say this to the chosen peer.
     Say(String),
-    /// Who is known, and who is connected.
+    /// List the peers.
     Peers,
     /// Open a conversation, and choose it.
     Connect(String),
@@ -17,54 +18,75 @@ pub enum Command {
     Who,
     /// Offer a file to the chosen peer.
     Send(PathBuf),
-    /// Take a file on offer: the one of that number, else the oldest.
+    /// Accept the file on offer with that number, else the oldest.
     Accept(Option<u64>),
-    /// Do not.
+    /// Decline it.
     Decline(Option<u64>),
     /// How each peer is reached.
     Path,
-    /// The words to compare with a peer.
+    /// Compare digits with a peer.
     Verify(String),
-    /// Believe a changed key.
+    /// Trust a changed key.
     Trust(String),
     /// Leave.
     Quit,
-    /// What there is to type.
+    /// List the commands.
     Help,
 }
 
-/// Every command, what it takes, what it does.
-pub const COMMANDS: [(&str, &str, &str); 12] = [
-    (
+/// A line of /help.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// The command.
+    pub word: &'static str,
+    /// What follows it.
+    pub takes: &'static str,
+    /// What it does.
+    pub does: &'static str,
+}
+
+/// Every command.
+pub const COMMANDS: [Usage; 12] = [
+    usage(
         "/connect",
         "NAME",
-        "open a conversation with NAME and choose it",
+        "open a conversation with NAME, and send your lines there",
     ),
-    ("/to", "NAME", "what you type goes to NAME from now on"),
-    ("/peers", "", "who is known, and who is connected"),
-    ("/who", "", "who you are, and to whom you talk"),
-    ("/path", "", "how each peer is reached, and why so"),
-    ("/send", "FILE", "offer a file"),
-    ("/accept", "[N]", "take a file that is on offer"),
-    ("/decline", "[N]", "do not"),
-    (
+    usage("/to", "NAME", "send your lines to NAME from now on"),
+    usage("/peers", "", "list the peers that are known or connected"),
+    usage("/who", "", "show who you are, and to whom your lines go"),
+    usage("/path", "", "show how each peer is reached, and why so"),
+    usage("/send", "FILE", "offer a file"),
+    usage("/accept", "[N]", "accept a file that is on offer"),
+    usage("/decline", "[N]", "decline a file that is on offer"),
+    usage(
         "/verify",
         "NAME",
-        "digits to compare with NAME over another channel",
+        "show digits to compare with NAME over another channel",
     ),
-    ("/trust", "NAME", "believe the key that NAME has now"),
-    ("/quit", "", "leave"),
-    (
+    usage("/trust", "NAME", "trust the key that NAME has now"),
+    usage("/quit", "", "leave"),
+    usage(
         "/help",
         "",
-        "this; a line that begins with // is said with one /",
+        "show this list; a message that begins with / is typed with //",
     ),
 ];
+
+const fn usage(word: &'static str, takes: &'static str, does: &'static str) -> Usage {
+    Usage { word, takes, does }
+}
+
+/// What /help shows.
+pub fn help() -> String {
+    let line = |usage: Usage| format!("{} {:<8} {}", usage.word, usage.takes, usage.does);
+    COMMANDS.map(line).join("\n")
+}
 
 /// Understands a line; `None` if there is nothing on it.
 ///
 /// # Errors
-/// What is wrong with it, for the user.
+/// A sentence for the user that says what is wrong.
 pub fn parse(line: &str) -> Result<Option<Command>, String> {
     let line = line.trim_end_matches(['\r', '\n']);
     if line.trim().is_empty() {
@@ -79,20 +101,20 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
     let name = |make: fn(String) -> Command| match rest {
-        "" => Err(format!("{word} wants a name")),
-        name if name.contains(char::is_whitespace) => Err(format!("{word} wants one name")),
+        "" => Err(format!("{word} needs a name: {word} NAME")),
+        name if name.contains(char::is_whitespace) => Err(format!("{word} takes one name")),
         name => Ok(make(name.to_owned())),
     };
     let number = |make: fn(Option<u64>) -> Command| match rest {
         "" => Ok(make(None)),
         number => match number.parse() {
             Ok(number) => Ok(make(Some(number))),
-            Err(_) => Err(format!("{word} wants a number, not {rest:?}")),
+            Err(_) => Err(format!("{word} takes a number, not {rest:?}")),
         },
     };
     let alone = |command: Command| match rest {
         "" => Ok(command),
-        _ => Err(format!("{word} takes nothing")),
+        _ => Err(format!("{word} takes no argument")),
     };
     let command = match word {
         "/connect" => name(Command::Connect),
@@ -101,14 +123,14 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "/trust" => name(Command::Trust),
         "/accept" => number(Command::Accept),
         "/decline" => number(Command::Decline),
-        "/send" if rest.is_empty() => Err("/send wants a file".into()),
+        "/send" if rest.is_empty() => Err("/send needs a file: /send FILE".into()),
         "/send" => Ok(Command::Send(PathBuf::from(rest))),
         "/peers" => alone(Command::Peers),
         "/who" => alone(Command::Who),
         "/path" => alone(Command::Path),
         "/quit" | "/exit" => alone(Command::Quit),
         "/help" => alone(Command::Help),
-        _ => Err(format!("there is no {word}; /help says what there is")),
+        _ => Err(format!("unknown command {word}; /help lists the commands")),
     };
     command.map(Some)
 }
@@ -118,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn said_or_done() {
+    fn lines_are_messages_or_commands() {
         let say = |text: &str| Ok(Some(Command::Say(text.into())));
         assert_eq!(parse("hello  there "), say("hello  there "));
         assert_eq!(parse("//etc"), say("/etc"));
@@ -144,8 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn every_command_is_understood() {
-        for (word, takes, _) in COMMANDS {
+    fn every_command_in_the_help_is_understood() {
+        for Usage { word, takes, .. } in COMMANDS {
             let line = format!("{word} {takes}").replace("[N]", "1");
             assert!(parse(&line).is_ok(), "{line}");
         }

@@ -1,16 +1,16 @@
 //! A conversation with one peer: what is said arrives once and in order, over
 //! as many links as it takes.
 //!
-//! A link is one connection over one path. Tell of its coming and going with
-//! [`Conversation::link_up`] and [`Conversation::link_down`], feed what comes
-//! over it to [`Conversation::handle_frame`], call
+//! A link is one connection over one path. Report its beginning and its end with
+//! [`Conversation::link_up`] and [`Conversation::link_down`], hand each frame
+//! that comes over it to [`Conversation::handle_frame`], call
 //! [`Conversation::handle_timeout`] when [`Conversation::poll_timeout`] says
 //! so, send what [`Conversation::poll_frame`] yields over the link, and act on
 //! [`Conversation::poll_event`].
 //!
-//! Both sides number their items. Each link begins with a hello in which both
-//! say how far they have come; what the other has not got is sent again, what
-//! it has got is not. A peer that starts anew has another epoch.
+//! Both sides number their items. Each link begins with a hello from both sides,
+//! which says how many items have arrived; the others are sent again. A peer
+//! that was restarted has another epoch.
 
 mod outbox;
 
@@ -21,42 +21,42 @@ use self::outbox::Outbox;
 
 use crate::frame::{Frame, Hello, Item};
 
-/// An item that is not acknowledged for so long raises doubts about the path:
-/// another is made while this one may still recover.
-const DOUBT: Duration = Duration::from_secs(3);
+/// A path is suspected to be lost when an item is not acknowledged for this
+/// long: another is made, while this one may still recover.
+const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 
-/// The doubts come again after this.
-const DOUBT_AGAIN: Duration = Duration::from_secs(6);
+/// It is suspected again after this.
+const SUSPECT_AGAIN: Duration = Duration::from_secs(6);
 
-/// After an attempt without success, the next.
+/// How long after a failed attempt the next begins.
 const CALL_AGAIN: Duration = Duration::from_secs(1);
 
-/// Which link; the hands number them.
+/// Which link; the driver numbers them.
 pub type LinkId = u64;
 
 /// What happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The peer has got it.
+    /// An item has arrived at the peer.
     Delivered {
         /// The item's number.
         number: u64,
         /// What it was.
         item: Item,
-        /// After it was said.
+        /// How long after it was said.
         after: Duration,
     },
-    /// The peer says this.
+    /// An item has come from the peer.
     Received(Item),
-    /// The peer is another process than before: it has forgotten everything.
+    /// The peer is another process than before, and has forgotten everything.
     Restarted,
-    /// Make a path, or a new one.
+    /// Make a path, or another one.
     Call,
-    /// No path for too long: nothing of this was delivered, and it will not be.
+    /// There was no path for too long: these items will not be delivered.
     GaveUp(Vec<Item>),
 }
 
-/// Too much is waiting already.
+/// Too much waits already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too much waits to be delivered")]
 pub struct Full;
@@ -65,10 +65,10 @@ pub struct Full;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// An item or acknowledgement before the hello, or a second hello.
-    #[error("no hello, or two")]
+    #[error("a link did not begin with one hello")]
     Hello,
     /// An item that is not the next one.
-    #[error("item {got} came in place of {expected}")]
+    #[error("item {got} came, and {expected} was expected")]
     Gap {
         /// What should have come.
         expected: u64,
@@ -76,7 +76,7 @@ pub enum Violation {
         got: u64,
     },
     /// An acknowledgement for what was never sent.
-    #[error("an acknowledgement for what was not sent")]
+    #[error("an item was acknowledged that was not sent")]
     Ack,
 }
 
@@ -87,12 +87,12 @@ struct Link {
     heard_hello: bool,
     /// What we last acknowledged on it.
     acked: u64,
-    doubt_at: Option<Instant>,
+    suspect_at: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Nobody wants a path.
+    /// No path is wanted.
     Idle,
     /// A path is wanted.
     Calling {
@@ -115,7 +115,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// With nobody yet. `epoch` is random; without a path for `patience` it
+    /// Without a link. `epoch` is random; after `patience` without a path it
     /// gives up.
     pub fn new(epoch: u64, patience: Duration) -> Self {
         Conversation {
@@ -132,7 +132,7 @@ impl Conversation {
     /// Wants a path, if there is none.
     pub fn open(&mut self, now: Instant) {
         if matches!(self.state, State::Idle) {
-            self.want(now, Some(now));
+            self.begin_calling(now, Some(now));
             self.handle_timeout(now);
         }
     }
@@ -140,7 +140,7 @@ impl Conversation {
     /// The peer makes a path: wait for it.
     pub fn expect(&mut self, now: Instant) {
         if matches!(self.state, State::Idle) {
-            self.want(now, None);
+            self.begin_calling(now, None);
         }
     }
 
@@ -177,8 +177,7 @@ impl Conversation {
         self.outbox.len()
     }
 
-    /// Whether everything that has arrived is acknowledged, as far as sending
-    /// goes.
+    /// Whether an acknowledgement was sent for everything that has arrived.
     pub fn owes_nothing(&self) -> bool {
         match &self.state {
             State::Up(link) => link.acked == self.received,
@@ -188,12 +187,14 @@ impl Conversation {
 
     /// A new link; it takes the place of an older one.
     pub fn link_up(&mut self, id: LinkId) {
+        let waiting = self.outbox.len();
+        tracing::debug!(link = id, waiting, "conversation goes on over another link");
         self.state = State::Up(Link {
             id,
             said_hello: false,
             heard_hello: false,
             acked: self.received,
-            doubt_at: None,
+            suspect_at: None,
         });
         self.outbox.send_again();
     }
@@ -202,14 +203,14 @@ impl Conversation {
     /// slow (a file fills the way, say), and not broken.
     pub fn reassure(&mut self, now: Instant) {
         if let State::Up(link) = &mut self.state {
-            link.doubt_at = Some(now + DOUBT / 2);
+            link.suspect_at = Some(now + SUSPECT_AFTER / 2);
         }
     }
 
     /// A link is gone.
     pub fn link_down(&mut self, now: Instant, id: LinkId) {
         if matches!(&self.state, State::Up(link) if link.id == id) {
-            self.want(now, Some(now));
+            self.begin_calling(now, Some(now));
             self.handle_timeout(now);
         }
     }
@@ -221,7 +222,7 @@ impl Conversation {
         }
     }
 
-    /// An attempt to make a path has come to nothing.
+    /// An attempt to make a path has failed.
     pub fn attempt_failed(&mut self, now: Instant) {
         if let State::Calling { call_at, .. } = &mut self.state {
             *call_at = Some(now + CALL_AGAIN);
@@ -238,6 +239,7 @@ impl Conversation {
     fn give_up(&mut self) {
         self.state = State::Idle;
         let lost = self.outbox.give_up();
+        tracing::debug!(lost = lost.len(), "conversation given up");
         self.events.push_back(Event::GaveUp(lost));
     }
 
@@ -255,7 +257,7 @@ impl Conversation {
             return Ok(());
         };
         if link.id != id {
-            return Ok(()); // Of a link that was replaced: the new one's hello says it all.
+            return Ok(()); // Of a link that was replaced: what it brings is sent again.
         }
         let first = matches!(frame, Frame::Hello(_));
         if first == link.heard_hello && frame != Frame::Bye {
@@ -264,7 +266,7 @@ impl Conversation {
         match frame {
             Frame::Hello(hello) => {
                 link.heard_hello = true;
-                self.meet(now, hello)
+                self.handle_hello(now, hello)
             }
             Frame::Item { number, item } => {
                 if number > self.received {
@@ -283,7 +285,7 @@ impl Conversation {
                 self.left(id);
                 Ok(())
             }
-            Frame::Verify(_) => Ok(()), // Not a part of what is said.
+            Frame::Verify(_) => Ok(()), // Belongs to the comparison of digits.
         }
     }
 
@@ -300,9 +302,10 @@ impl Conversation {
                 }
             }
             State::Up(link) => {
-                let doubt = doubt(link, self.outbox.oldest_sent());
-                if doubt.is_some_and(|at| at <= now) {
-                    link.doubt_at = Some(now + DOUBT_AGAIN);
+                let suspect_at = suspect_at(link, self.outbox.oldest_sent());
+                if suspect_at.is_some_and(|at| at <= now) {
+                    tracing::debug!(link = link.id, "no acknowledgement: path suspected");
+                    link.suspect_at = Some(now + SUSPECT_AGAIN);
                     self.events.push_back(Event::Call);
                 }
             }
@@ -317,7 +320,7 @@ impl Conversation {
                 let end = *since + self.patience;
                 Some(call_at.map_or(end, |at| at.min(end)))
             }
-            State::Up(link) => doubt(link, self.outbox.oldest_sent()),
+            State::Up(link) => suspect_at(link, self.outbox.oldest_sent()),
         }
     }
 
@@ -346,27 +349,28 @@ impl Conversation {
         Some(Frame::Item { number, item })
     }
 
-    /// The next thing to know.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    fn want(&mut self, now: Instant, call_at: Option<Instant>) {
+    fn begin_calling(&mut self, now: Instant, call_at: Option<Instant>) {
         self.state = State::Calling {
             since: now,
             call_at,
         };
     }
 
-    fn meet(&mut self, now: Instant, hello: Hello) -> Result<(), Violation> {
+    fn handle_hello(&mut self, now: Instant, hello: Hello) -> Result<(), Violation> {
         if hello.epoch != self.theirs {
             if self.theirs != 0 {
+                tracing::debug!("the peer has restarted");
                 self.events.push_back(Event::Restarted);
             }
             self.theirs = hello.epoch;
             self.received = hello.first;
         }
-        // Between what we have and what it still has lies what it gave up.
+        // What lies between what we have and what it still has, it gave up.
         self.received = self.received.max(hello.first);
         if let State::Up(link) = &mut self.state {
             link.acked = self.received;
@@ -381,6 +385,7 @@ impl Conversation {
         if received > self.outbox.next() {
             return Err(Violation::Ack);
         }
+        tracing::trace!(received, waiting = self.outbox.len(), "items acknowledged");
         while let Some(waiting) = self.outbox.take_before(received) {
             self.events.push_back(Event::Delivered {
                 number: waiting.number,
@@ -389,16 +394,16 @@ impl Conversation {
             });
         }
         if let State::Up(link) = &mut self.state {
-            link.doubt_at = None;
+            link.suspect_at = None;
         }
         Ok(())
     }
 }
 
-/// When to doubt the path, while the oldest item stays unacknowledged.
-fn doubt(link: &Link, oldest_sent: Option<Instant>) -> Option<Instant> {
+/// When to suspect the path, if the oldest item is not acknowledged before.
+fn suspect_at(link: &Link, oldest_sent: Option<Instant>) -> Option<Instant> {
     let sent = oldest_sent?;
-    Some(link.doubt_at.unwrap_or(sent + DOUBT))
+    Some(link.suspect_at.unwrap_or(sent + SUSPECT_AFTER))
 }
 
 #[cfg(test)]

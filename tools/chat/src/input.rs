@@ -69,10 +69,10 @@ fn read_line(stdin: &mut impl BufRead) -> Option<Input> {
     Some(Input::Line(String::from_utf8_lossy(line).into_owned()))
 }
 
-/// What whoever draws above the prompt has to know of it.
+/// What the screen has to know of the line being edited.
 #[derive(Debug)]
 pub struct Editing {
-    /// A line was entered since this was taken back: it stands above now.
+    /// A line was entered since this was last cleared: it stands above the prompt.
     pub entered: AtomicBool,
     /// The terminal's width when the last line began.
     pub columns: AtomicUsize,
@@ -87,32 +87,32 @@ impl Default for Editing {
     }
 }
 
-/// A prompt, its printer, and the terminal as it was.
+/// A prompt, and the terminal's settings before.
 pub struct Prompt {
-    /// What is typed.
-    pub lines: mpsc::Receiver<Input>,
     /// The prompt to show next; a line is edited for each.
     pub show: std::sync::mpsc::Sender<String>,
-    /// Prints above the line being edited.
-    pub printer: Option<Box<dyn ExternalPrinter + Send>>,
-    /// For who uses the printer.
+    /// For the user of the printer.
     pub editing: Arc<Editing>,
     before: Option<Termios>,
 }
 
+/// Prints above the line being edited.
+pub type Printer = Box<dyn ExternalPrinter + Send>;
+
 impl Prompt {
-    /// Takes the terminal over.
+    /// Takes the terminal over; returns the lines that are typed, and what
+    /// prints above them.
     ///
     /// # Errors
-    /// When it cannot be used so.
-    pub fn start(names: Names) -> rustyline::Result<Prompt> {
+    /// When the terminal cannot be used for a prompt.
+    pub fn start(names: Names) -> rustyline::Result<(Prompt, mpsc::Receiver<Input>, Printer)> {
         let before = tcgetattr(io::stdin()).ok();
         let mut editor: Editor<Help, DefaultHistory> = Editor::new()?;
         editor.set_helper(Some(Help {
             names,
             files: FilenameCompleter::new(),
         }));
-        let printer = Box::new(editor.create_external_printer()?);
+        let printer: Printer = Box::new(editor.create_external_printer()?);
         let (show, prompts) = std::sync::mpsc::channel::<String>();
         let (typed, lines) = mpsc::channel(1);
         let editing = Arc::<Editing>::default();
@@ -141,13 +141,12 @@ impl Prompt {
                 }
             }
         });
-        Ok(Prompt {
-            lines,
+        let prompt = Prompt {
             show,
-            printer: Some(printer),
             editing,
             before,
-        })
+        };
+        Ok((prompt, lines, printer))
     }
 }
 
@@ -182,7 +181,7 @@ impl Completer for Help {
         let word = &typed[start..];
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let known: Vec<String> = match (start, typed.starts_with('/')) {
-            (0, true) => COMMANDS.iter().map(|c| c.0.to_owned()).collect(),
+            (0, true) => COMMANDS.iter().map(|c| c.word.to_owned()).collect(),
             (_, true) => names.clone(),
             (_, false) => Vec::new(),
         };
@@ -210,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_every_length() {
+    fn lines_are_read_whole_and_longer_ones_are_skipped() {
         let long = "x".repeat(MOST_TEXT);
         let longer = "y".repeat(MOST_TEXT * 3);
         let text = format!("a b\n\n{long}\n{longer}\nend");

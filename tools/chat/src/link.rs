@@ -19,16 +19,19 @@ use crate::tls;
 /// Frames that wait to be written, at most.
 const MOST_FRAMES: usize = 64;
 
-/// What the binding is exported for (RFC 8446 §7.5).
+/// Events of all links that wait for the hub, at most.
+const MOST_EVENTS: usize = 64;
+
+/// The label of the exported binding (RFC 8446 §7.5).
 const BINDING: &[u8] = b"EXPORTER-pinhole-chat-verify";
 
 /// How long a connection may take once there is a path.
 const HANDSHAKE: Duration = Duration::from_secs(8);
 
-/// How long a stranger may take to say what a stream is.
+/// How long a peer may take to send the head of a file's stream.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why a link is closed, as the other side is told.
+/// Why a link is closed: the error code that the other side gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
     /// The user has left.
@@ -37,14 +40,14 @@ pub enum Close {
     Replaced = 1,
     /// The other side does not keep to the protocol.
     Violation = 2,
-    /// The user does not want to talk to that key.
+    /// Nobody whom we were introduced to has that key.
     Unwelcome = 3,
 }
 
-/// What links tell.
+/// What happens to links.
 #[derive(Debug)]
 pub enum Event {
-    /// A connection with the owner of that key.
+    /// There is a new link.
     Up(Link),
     /// No connection, although there was a path.
     NoLink {
@@ -55,9 +58,18 @@ pub enum Event {
     },
     /// A frame.
     Frame(LinkId, Frame),
-    /// A file's stream, with the file's number and the offset of what follows.
-    Data(LinkId, (u64, u64), RecvStream),
-    /// It is no more.
+    /// A stream with the bytes of a file.
+    File {
+        /// Over which link.
+        link: LinkId,
+        /// The sender's number of the file.
+        file: u64,
+        /// Where in the file its bytes begin.
+        offset: u64,
+        /// The bytes.
+        stream: RecvStream,
+    },
+    /// A link has ended.
     Down(LinkId, Down),
 }
 
@@ -74,7 +86,7 @@ pub enum Down {
     Violation(String),
 }
 
-/// A link, for the one who uses it.
+/// The handle of a link.
 #[derive(Debug)]
 pub struct Link {
     /// Its number.
@@ -83,23 +95,41 @@ pub struct Link {
     pub key: PublicKey,
     /// The connection.
     pub connection: Connection,
-    /// Keying material that only its two ends have.
+    /// Keying material that its two ends alone have.
     pub binding: [u8; 32],
     frames: Option<mpsc::Sender<Frame>>,
     writer: AbortHandle,
     written: Arc<Notify>,
 }
 
-/// What the tasks of all links share.
+/// Makes links; what the tasks of all links share.
 #[derive(Clone, Debug)]
 pub struct Links {
-    /// Where links tell what happens.
-    pub events: mpsc::Sender<Event>,
-    /// Rung when a frame has been written, so that there is room for another.
+    events: mpsc::Sender<Event>,
+    room: Arc<Notify>,
+}
+
+/// What comes from links.
+#[derive(Debug)]
+pub struct Inbox {
+    /// What happens to links.
+    pub events: mpsc::Receiver<Event>,
+    /// Notified when a frame was written, so that there is room for another.
     pub room: Arc<Notify>,
 }
 
 impl Links {
+    /// With no link yet.
+    pub fn new() -> (Links, Inbox) {
+        let (sender, events) = mpsc::channel(MOST_EVENTS);
+        let room = Arc::<Notify>::default();
+        let links = Links {
+            events: sender,
+            room: Arc::clone(&room),
+        };
+        (links, Inbox { events, room })
+    }
+
     /// Connects to the owner of `key`.
     pub fn dial(
         &self,
@@ -127,7 +157,8 @@ impl Links {
         });
     }
 
-    /// Answers somebody who connects. Strangers do not get past the handshake.
+    /// Answers an incoming connection. The handshake fails for a key that is not
+    /// allowed.
     pub fn answer(&self, id: LinkId, incoming: Incoming) {
         let links = self.clone();
         tokio::spawn(async move {
@@ -137,8 +168,9 @@ impl Links {
                 let streams = connection.accept_bi().await?;
                 anyhow::Ok((connection, key, streams))
             };
-            if let Ok((connection, key, streams)) = within(HANDSHAKE, connect).await {
-                links.run(id, key, connection, streams).await;
+            match within(HANDSHAKE, connect).await {
+                Ok((connection, key, streams)) => links.run(id, key, connection, streams).await,
+                Err(error) => tracing::debug!(link = id, %error, "no link with who connects"),
             }
         });
     }
@@ -213,8 +245,13 @@ impl Links {
                         bytes.copy_from_slice(&head[at..at + 8]);
                         u64::from_be_bytes(bytes)
                     };
-                    let what = (number(0), number(8));
-                    let _ = links.events.send(Event::Data(id, what, stream)).await;
+                    let event = Event::File {
+                        link: id,
+                        file: number(0),
+                        offset: number(8),
+                        stream,
+                    };
+                    let _ = links.events.send(event).await;
                 }
             });
         }
@@ -232,11 +269,11 @@ impl Link {
         self.frames.as_ref()?.try_reserve().ok()
     }
 
-    /// Writes what waits and a farewell, waits until the peer has it all, and
+    /// Writes what waits and a last frame, waits until the peer has it all, and
     /// closes. It takes no longer than `most`.
     ///
-    /// QUIC says only once that a connection is closed; when that is lost the
-    /// peer would wait for a path that nobody makes.
+    /// QUIC sends only once that a connection is closed: if that packet is lost,
+    /// the peer waits for a path that nobody makes. The last frame is sent again.
     pub async fn finish(mut self, most: Duration) {
         let farewell = async {
             if let Some(frames) = self.frames.take() {

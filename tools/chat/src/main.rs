@@ -1,15 +1,31 @@
 //! `chat`: talk to a peer through any NAT, end to end encrypted.
+//!
+//! From the outside to the inside; a module uses those below it:
+//!
+//! - [`start`] makes the parts, from the command line ([`args`]) and the settings
+//!   ([`settings`]), and runs the [`hub`].
+//! - [`hub`] joins the parts; its head lists them. It alone knows all of them.
+//! - The user's side: [`input`] reads lines, [`command`] understands them,
+//!   [`notice`] is all that the user can be told, [`screen`] shows it.
+//! - The network's side: [`socket`] is the one UDP socket, which STUN and QUIC
+//!   share; [`relayed`] lets QUIC go through the relay; [`tls`] checks keys;
+//!   [`link`] is one QUIC connection with a peer, over one path.
+//! - [`files`]: what is offered and accepted, the bytes, the folder. It knows
+//!   links by their connections, and conversations by their items.
+//! - The protocols, which are sans-IO: [`conversation`] (each item arrives once
+//!   and in order, over as many links as it takes), [`verify`] (digits to
+//!   compare), `files::ledger`; [`frame`] is their codec.
 
 mod args;
 mod command;
 mod conversation;
-mod detour;
 mod files;
 mod frame;
 mod hub;
 mod input;
 mod link;
 mod notice;
+mod relayed;
 mod screen;
 mod settings;
 mod socket;
@@ -22,12 +38,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::hub::Outcome;
+
 fn main() -> ExitCode {
     cli::log::init();
     let args = args::Args::parse();
     let code = match start::run(&args) {
-        Ok(true) => 0,
-        Ok(false) => 1,
+        Ok(Outcome::AllDelivered) => 0,
+        Ok(Outcome::NotAllDelivered) => 1,
         Err(error) => {
             cli::stderr::line(format_args!("chat: {error:#}"));
             2

@@ -4,13 +4,11 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustyline::ExternalPrinter;
-
-use crate::input::Editing;
+use crate::input::{Editing, Printer};
 use crate::notice::Notice;
 use crate::text::clip;
 
-/// Where.
+/// Where notices go.
 pub enum Screen {
     /// A terminal with a line being edited.
     Prompt(Terminal),
@@ -21,10 +19,10 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// Tells it.
+    /// Shows a notice.
     ///
     /// # Errors
-    /// Those of stdout: a reader that has gone, say.
+    /// Those of stdout, such as a closed pipe.
     pub fn tell(&mut self, notice: &Notice) -> io::Result<()> {
         match self {
             Screen::Prompt(terminal) => terminal.print(&match notice {
@@ -42,7 +40,7 @@ impl Screen {
         }
     }
 
-    /// Whether somebody sits before it.
+    /// Whether a person sits there.
     pub fn is_interactive(&self) -> bool {
         matches!(self, Screen::Prompt(_))
     }
@@ -51,7 +49,7 @@ impl Screen {
 /// A terminal: the prompt is its last line, and what changes, such as a
 /// progress bar, stands right above it.
 pub struct Terminal {
-    printer: Box<dyn ExternalPrinter + Send>,
+    printer: Printer,
     editing: Arc<Editing>,
     bars: Vec<String>,
     /// How many bars stand above the prompt now.
@@ -60,7 +58,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// A terminal whose prompt is edited there.
-    pub fn new(printer: Box<dyn ExternalPrinter + Send>, editing: Arc<Editing>) -> Terminal {
+    pub fn new(printer: Printer, editing: Arc<Editing>) -> Terminal {
         Terminal {
             printer,
             editing,
@@ -120,13 +118,15 @@ fn print(line: &str) -> io::Result<()> {
 mod tests {
     use std::sync::Mutex;
 
+    use rustyline::ExternalPrinter;
+
     use super::*;
 
-    /// What a terminal shows, as far as the codes above go.
+    /// What a terminal shows; it knows the escape sequences that are used above.
     #[derive(Clone, Default)]
-    struct Glass(Arc<Mutex<Vec<String>>>);
+    struct FakeTerminal(Arc<Mutex<Vec<String>>>);
 
-    impl ExternalPrinter for Glass {
+    impl ExternalPrinter for FakeTerminal {
         fn print(&mut self, msg: String) -> rustyline::Result<()> {
             let mut lines = self.0.lock().unwrap();
             let mut row = lines.len();
@@ -151,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn bars_stay_below_what_is_told_and_leave_no_trace() {
-        let (glass, editing) = (Glass::default(), Arc::new(Editing::default()));
-        let shows = |lines: &[&str]| assert_eq!(*glass.0.lock().unwrap(), lines);
+    fn bars_stay_below_the_notices_and_are_removed_without_a_trace() {
+        let (shown, editing) = (FakeTerminal::default(), Arc::new(Editing::default()));
+        let shows = |lines: &[&str]| assert_eq!(*shown.0.lock().unwrap(), lines);
         let bars = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let mut terminal = Terminal::new(Box::new(glass.clone()), Arc::clone(&editing));
+        let mut terminal = Terminal::new(Box::new(shown.clone()), Arc::clone(&editing));
         terminal.print("a\n").unwrap();
         terminal.draw(bars(&["one 1", "two 1"])).unwrap();
         shows(&["a", "one 1", "two 1"]);
@@ -164,8 +164,8 @@ mod tests {
         shows(&["a", "b", "one 2", "two 2"]);
         terminal.draw(bars(&["two 3"])).unwrap();
         shows(&["a", "b", "two 3"]);
-        // Somebody presses Enter: that is a line more, which must stay.
-        glass.0.lock().unwrap().push("bob> hello".into());
+        // The user presses Enter: the entered line must stay.
+        shown.0.lock().unwrap().push("bob> hello".into());
         editing.entered.store(true, Ordering::SeqCst);
         terminal.draw(bars(&["two 4"])).unwrap();
         shows(&["a", "b", "two 3", "bob> hello", "two 4"]);

@@ -1,5 +1,5 @@
-//! What was typed, what the environment says and what is on disk, made one;
-//! on a terminal the rest is asked for.
+//! The settings: from the command line, else the environment, else config.toml;
+//! on a terminal the user is asked for the rest.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -12,10 +12,11 @@ use net::udp::Udp;
 
 use crate::args::Args;
 
-/// Who we are, and where the rendezvous is; `interactive` if somebody sits there.
+/// Who we are, and where the rendezvous is. What is missing is asked for if the
+/// chat is `interactive`.
 ///
 /// # Errors
-/// When something is missing and nobody can be asked, or makes no sense.
+/// When something is missing and nobody can be asked, or when it is not valid.
 pub async fn gather(args: &Args, interactive: bool) -> anyhow::Result<Settings> {
     let home = Home::find()?;
     let server = match (args.sip, args.sport) {
@@ -37,23 +38,27 @@ pub async fn gather(args: &Args, interactive: bool) -> anyhow::Result<Settings> 
     Ok(Settings::gather(home, options, args.peer.as_deref()).await?)
 }
 
-/// Read here and not by clap: --sip and --sport come before it, yet exclude --server.
+/// Read here and not by clap, for which PINHOLE_SERVER would conflict with --sip and
+/// --sport as --server does.
 fn server_in_environment() -> Option<String> {
     let server = std::env::var("PINHOLE_SERVER").ok();
     server.filter(|value| !value.is_empty())
 }
 
-/// The socket, on the port that was asked for or on a free one.
+/// The socket, on the port of the command line or, if that is taken, a free one.
 ///
 /// # Errors
-/// When there is none.
+/// When no port is free, or the address cannot be used.
 pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
     let ip = match (server, args.cip) {
         (SocketAddr::V6(_), ip) if ip == IpAddr::from([0; 4]) => Ipv6Addr::UNSPECIFIED.into(),
         (_, ip) => ip,
     };
     let family = ip.is_ipv4() == server.is_ipv4();
-    anyhow::ensure!(family, "{ip} cannot reach {server}");
+    anyhow::ensure!(
+        family,
+        "the local address {ip} and the rendezvous {server} are of different families: give another --cip"
+    );
     match Udp::bind(SocketAddr::new(ip, args.cport)) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let udp = Udp::bind(SocketAddr::new(ip, 0)).context("no free UDP port")?;
@@ -68,8 +73,8 @@ pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
     }
 }
 
-/// The wildcard means this host, as it does for connect(2). Replaced before it
-/// is looked up, which refuses it: whoever else is told of it means nobody.
+/// The wildcard address means this host, as it does for connect(2). It is replaced
+/// here, since the resolver that all tools share refuses it.
 fn or_this_host(server: String) -> String {
     let bare = server.trim_start_matches('[').trim_end_matches(']');
     let (ip, port) = match (server.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
@@ -84,9 +89,9 @@ fn or_this_host(server: String) -> String {
     }
 }
 
-fn ask_for(said: &mut Option<String>, what: &str, default: &str) -> anyhow::Result<()> {
-    if said.is_none() {
-        *said = Some(ask(what, default)?);
+fn ask_for(setting: &mut Option<String>, what: &str, default: &str) -> anyhow::Result<()> {
+    if setting.is_none() {
+        *setting = Some(ask(what, default)?);
     }
     Ok(())
 }
@@ -110,8 +115,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wildcard_is_this_host_however_it_is_written() {
-        for (said, meant) in [
+    fn the_wildcard_address_means_this_host_in_every_spelling() {
+        for (given, meant) in [
             ("0.0.0.0", "127.0.0.1:8848"),
             ("0.0.0.0:5", "127.0.0.1:5"),
             ("::", "[::1]:8848"),
@@ -122,7 +127,7 @@ mod tests {
             ("localhost:http?", "localhost:http?"),
             ("", ""),
         ] {
-            assert_eq!(or_this_host(said.into()), meant);
+            assert_eq!(or_this_host(given.into()), meant);
         }
     }
 }

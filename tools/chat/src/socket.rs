@@ -1,8 +1,8 @@
-//! One socket for two protocols: the punched hole belongs to it, so STUN and
-//! QUIC share it. The first byte tells them apart (RFC 9443 §3): 0 to 3 is
-//! STUN, and QUIC has its fixed bit set, as long as nobody greases it. From
-//! the relay comes no QUIC but what is wrapped, some of it by channel, whose
-//! first bytes QUIC has, too: there the address tells.
+//! One socket for two protocols: a mapping in a NAT belongs to one local port,
+//! so STUN and QUIC share it. The first byte tells them apart (RFC 9443 §3): 0
+//! to 3 is STUN, and QUIC has its fixed bit set, as long as it is not greased.
+//! The relay wraps the QUIC that it carries, some of it in ChannelData, whose
+//! first byte may be one of QUIC's: whatever comes from its address is not QUIC.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
@@ -19,19 +19,20 @@ use stun::Icmp;
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 
-use crate::detour::{Detour, is_stand_in};
+use crate::relayed::{Relayed, is_placeholder};
 
-/// Datagrams that wait for the brain, at most: more are lost, as in a full
-/// buffer.
+/// Events that wait for the endpoint, at most: more are lost, as datagrams are
+/// in a full buffer.
 const MOST_WAITING: usize = 512;
 
-/// What the socket receives beside QUIC, and what it cannot send itself.
+/// What the socket receives beside QUIC, and what quinn sends through the relay.
 #[derive(Debug)]
-pub enum Aside {
-    /// A datagram of STUN, or of a TURN channel.
+pub enum Event {
+    /// A datagram of STUN or of a TURN channel, and who sent it.
     Stun(SocketAddr, Bytes),
-    /// QUIC for the peer that the relay sees there.
-    Relay(SocketAddr, Bytes),
+    /// A QUIC datagram for the peer that the relay sees at this address. The
+    /// endpoint, which has the credentials, wraps it.
+    SendRelayed(SocketAddr, Bytes),
     /// An ICMP error about a datagram to `to`.
     Icmp {
         to: SocketAddr,
@@ -41,31 +42,34 @@ pub enum Aside {
 }
 
 /// A socket that hands QUIC to quinn and everything else to a channel.
-pub struct Shared {
+pub struct SharedSocket {
     udp: Udp,
     state: UdpSocketState,
-    aside: mpsc::Sender<Aside>,
-    /// Whence nothing is QUIC.
+    events: mpsc::Sender<Event>,
+    /// Nothing that comes from there is QUIC.
     relay: SocketAddr,
-    /// Peers behind the relay.
-    pub detour: Detour,
+    /// The peers behind the relay.
+    pub relayed: Relayed,
 }
 
-impl Shared {
+impl SharedSocket {
     /// Takes the socket over. `relay` is the TURN server.
     ///
     /// # Errors
     /// What the system says when the socket is prepared for QUIC.
-    pub fn new(udp: Udp, relay: SocketAddr) -> io::Result<(Arc<Shared>, mpsc::Receiver<Aside>)> {
+    pub fn new(
+        udp: Udp,
+        relay: SocketAddr,
+    ) -> io::Result<(Arc<SharedSocket>, mpsc::Receiver<Event>)> {
         udp.hide_ttl()?;
         let state = UdpSocketState::new(UdpSockRef::from(udp.as_tokio()))?;
-        let (aside, received) = mpsc::channel(MOST_WAITING);
-        let shared = Shared {
+        let (events, received) = mpsc::channel(MOST_WAITING);
+        let shared = SharedSocket {
             udp,
             state,
-            aside,
+            events,
             relay,
-            detour: Detour::default(),
+            relayed: Relayed::default(),
         };
         Ok((Arc::new(shared), received))
     }
@@ -78,49 +82,50 @@ impl Shared {
         self.udp.send_to(payload, to, ttl)
     }
 
-    /// ICMP errors fail the next call on the socket, whatever it is about;
-    /// here they go to those whom they concern.
+    /// The system reports an ICMP error by failing the next call on the socket,
+    /// whatever that call is about. Here they go to the endpoint.
     fn read_errors(&self) {
         let mut quoted = [0; 64];
         while let Some(Received::Icmp {
             to, offender, icmp, ..
         }) = self.udp.try_icmp(&mut quoted)
         {
-            let _ = self.aside.try_send(Aside::Icmp { to, offender, icmp });
+            let _ = self.events.try_send(Event::Icmp { to, offender, icmp });
         }
     }
 
-    /// Copies the datagrams out that are not QUIC. quinn drops those whose
-    /// fixed bit is zero, so they may stay where they are: the system may have
-    /// joined them with QUIC packets of the same length.
-    fn divert(&self, buffer: &mut [u8], meta: &RecvMeta) {
+    /// Copies the datagrams out that are not QUIC, and clears their first byte:
+    /// quinn drops packets whose fixed bit is zero. They stay in the buffer,
+    /// since the system may have joined them with QUIC packets of the same
+    /// length.
+    fn take_others(&self, buffer: &mut [u8], meta: &RecvMeta) {
         let length = meta.len.min(buffer.len());
-        let relays = meta.addr == self.relay;
+        let from_relay = meta.addr == self.relay;
         for datagram in buffer[..length].chunks_mut(meta.stride.max(1)) {
-            if !is_aside(datagram, relays) {
+            if is_quic(datagram) && !from_relay {
                 continue;
             }
             let copy = Bytes::copy_from_slice(datagram);
-            let _ = self.aside.try_send(Aside::Stun(meta.addr, copy));
+            let _ = self.events.try_send(Event::Stun(meta.addr, copy));
             datagram[0] = 0;
         }
     }
 
-    /// QUIC for a peer behind the relay: the brain has the credentials. More
-    /// than it takes is lost, as on any way.
-    fn send_around(&self, transmit: &Transmit<'_>) {
-        let Some(peer) = self.detour.real(transmit.destination) else {
+    /// QUIC for a peer behind the relay. What does not fit into the channel is
+    /// lost, as packets are on any path.
+    fn send_relayed(&self, transmit: &Transmit<'_>) {
+        let Some(peer) = self.relayed.real(transmit.destination) else {
             return;
         };
         let each = transmit.segment_size.unwrap_or(transmit.contents.len());
         for datagram in transmit.contents.chunks(each.max(1)) {
             let datagram = Bytes::copy_from_slice(datagram);
-            let _ = self.aside.try_send(Aside::Relay(peer, datagram));
+            let _ = self.events.try_send(Event::SendRelayed(peer, datagram));
         }
     }
 }
 
-impl AsyncUdpSocket for Shared {
+impl AsyncUdpSocket for SharedSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         Box::pin(Writable {
             socket: self,
@@ -129,12 +134,12 @@ impl AsyncUdpSocket for Shared {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        if is_stand_in(transmit.destination) {
-            self.send_around(transmit);
+        if is_placeholder(transmit.destination) {
+            self.send_relayed(transmit);
             return Ok(());
         }
         let socket = self.udp.as_tokio();
-        // As in Udp::send_to: a call may fail for what an earlier one did.
+        // As in Udp::send_to: a call may fail for an error of an earlier one.
         for _ in 0..3 {
             let sent = socket.try_io(Interest::WRITABLE, || {
                 self.state.try_send(UdpSockRef::from(socket), transmit)
@@ -155,9 +160,9 @@ impl AsyncUdpSocket for Shared {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let around = self.detour.receive(cx, buffers, meta);
-        if around > 0 {
-            return Poll::Ready(Ok(around));
+        let relayed = self.relayed.receive(cx, buffers, meta);
+        if relayed > 0 {
+            return Poll::Ready(Ok(relayed));
         }
         let socket = self.udp.as_tokio();
         loop {
@@ -168,7 +173,7 @@ impl AsyncUdpSocket for Shared {
             match received {
                 Ok(count) => {
                     for (buffer, meta) in buffers.iter_mut().zip(&*meta).take(count) {
-                        self.divert(buffer, meta);
+                        self.take_others(buffer, meta);
                     }
                     return Poll::Ready(Ok(count));
                 }
@@ -196,24 +201,21 @@ impl AsyncUdpSocket for Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Shared({})", self.udp.local_addr())
+        write!(f, "SharedSocket({})", self.udp.local_addr())
     }
 }
 
-/// Whether it is STUN, or from the relay (RFC 9443 §3, RFC 8656 §12).
-fn is_aside(datagram: &[u8], relays: bool) -> bool {
-    match datagram.first() {
-        Some(0..4) => true,
-        Some(_) => relays,
-        None => false,
-    }
+/// Whether a datagram from a peer is QUIC and not STUN (RFC 9443 §3). An empty
+/// one is neither, and quinn drops it.
+fn is_quic(datagram: &[u8]) -> bool {
+    !matches!(datagram.first(), Some(0..4))
 }
 
-/// Somebody who waits until the socket can be written.
+/// Waits until the socket can be written.
 struct Writable {
-    socket: Arc<Shared>,
+    socket: Arc<SharedSocket>,
     waiting: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>,
 }
 
@@ -245,38 +247,38 @@ mod tests {
         ([203, 0, 113, 1], 8848).into()
     }
 
-    fn shared() -> (Arc<Shared>, mpsc::Receiver<Aside>) {
+    fn shared() -> (Arc<SharedSocket>, mpsc::Receiver<Event>) {
         let udp = Udp::bind(([127, 0, 0, 1], 0).into()).unwrap();
-        Shared::new(udp, relay()).unwrap()
+        SharedSocket::new(udp, relay()).unwrap()
     }
 
     #[tokio::test]
-    async fn only_the_relay_sends_channel_data() {
-        let (shared, mut aside) = shared();
+    async fn channel_data_is_taken_from_the_relay_alone() {
+        let (shared, mut events) = shared();
         let peer = SocketAddr::from(([203, 0, 113, 33], 8900));
-        for (from, first, diverted) in [
+        for (from, first, taken) in [
             (relay(), 0x40, true),
             (relay(), 0x01, true),
             (peer, 0x40, false),
             (peer, 0x01, true),
         ] {
-            // Two that the system has joined.
+            // Two datagrams that the system has joined.
             let mut buffer = [first; 48];
             let mut meta = RecvMeta::default();
             (meta.addr, meta.len, meta.stride) = (from, 48, 24);
-            shared.divert(&mut buffer, &meta);
+            shared.take_others(&mut buffer, &meta);
             for start in [0, 24] {
-                let told = matches!(aside.try_recv(), Ok(Aside::Stun(of, datagram))
+                let told = matches!(events.try_recv(), Ok(Event::Stun(of, datagram))
                     if of == from && datagram[..] == [first; 24]);
-                assert_eq!(told, diverted, "{from} {first:#x}");
-                assert_eq!(buffer[start] & 0x40 == 0, diverted, "quinn drops it");
+                assert_eq!(told, taken, "{from} {first:#x}");
+                assert_eq!(buffer[start] & 0x40 == 0, taken, "quinn drops it");
             }
         }
     }
 
     #[tokio::test]
-    async fn what_is_for_a_stand_in_goes_to_the_relay_packet_by_packet() {
-        let (shared, mut aside) = shared();
+    async fn quic_for_a_placeholder_goes_to_the_relay_packet_by_packet() {
+        let (shared, mut events) = shared();
         let peer = SocketAddr::from(([203, 0, 113, 33], 8900));
         let contents = [[1; 1200], [2; 1200]].concat();
         let transmit = |destination| Transmit {
@@ -287,18 +289,18 @@ mod tests {
             src_ip: None,
         };
         shared
-            .try_send(&transmit(shared.detour.stand_in(peer)))
+            .try_send(&transmit(shared.relayed.placeholder(peer)))
             .unwrap();
         for expected in [&contents[..1200], &contents[1200..2000]] {
-            let told = aside.try_recv();
+            let told = events.try_recv();
             assert!(
-                matches!(told, Ok(Aside::Relay(to, datagram)) if to == peer && datagram == expected)
+                matches!(told, Ok(Event::SendRelayed(to, datagram)) if to == peer && datagram == expected)
             );
         }
-        // One that is no longer known leads nowhere.
+        // A placeholder that is not known leads nowhere.
         shared
             .try_send(&transmit(([240, 9, 9, 9], 1).into()))
             .unwrap();
-        assert!(aside.try_recv().is_err());
+        assert!(events.try_recv().is_err());
     }
 }

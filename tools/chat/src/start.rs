@@ -8,94 +8,126 @@ use std::time::Instant;
 use anyhow::Context;
 use cli::settings::Settings;
 use peer_proto::endpoint::{self, Endpoint};
+use tokio::sync::mpsc;
 
 use crate::args::Args;
-use crate::hub::{self, Inbox, Parts};
-use crate::input::{self, Names, Prompt};
+use crate::files::folder::Folder;
+use crate::files::transfers::{OnOffer, Transfers};
+use crate::hub::keyring::Keyring;
+use crate::hub::network::Network;
+use crate::hub::peers::Peers;
+use crate::hub::user::{AtEnd, User};
+use crate::hub::{self, Hub, Inbox, Outcome};
+use crate::input::{self, Input, Names, Prompt};
+use crate::link::Links;
 use crate::screen::{Screen, Terminal};
 use crate::settings::{bind, gather};
-use crate::socket::Shared;
-use crate::tls::{self, Welcome};
+use crate::socket::SharedSocket;
+use crate::tls::{self, AllowedKeys};
 
 /// Peers that we punch at the same time.
 const MOST_ATTEMPTS: usize = 16;
 
-/// Files each have a thread while they are on their way: eight in each
-/// direction with each of 64 peers, and some that are being opened.
+/// Each file on its way has a thread: eight in each direction with each of 64
+/// peers, and some that are being opened.
 const MOST_FILE_THREADS: usize = 2048;
 
-/// Runs it; true if everything was delivered.
+/// Runs it.
 ///
 /// # Errors
 /// When it cannot start, or cannot go on.
-pub fn run(args: &Args) -> anyhow::Result<bool> {
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(MOST_FILE_THREADS)
         .enable_all()
         .build()?;
     let ended = runtime.block_on(chat(args));
-    // A thread may be reading a line that nobody wants any more.
+    // A thread may still wait for a line of stdin.
     runtime.shutdown_background();
     match ended {
-        // Whoever reads us has had enough: not an error.
-        Err(error) if is_broken_pipe(&error) => Ok(true),
+        // The reader of our output has closed it: not an error.
+        Err(error) if is_broken_pipe(&error) => Ok(Outcome::AllDelivered),
         ended => ended,
     }
 }
 
-async fn chat(args: &Args) -> anyhow::Result<bool> {
+async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
     let settings = gather(args, interactive).await?;
-    // Another chat would take the name over: none can, as long as we run.
+    // Another process would take the name over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
     let udp = bind(args, settings.server)?;
-    let local = udp.local_addr();
-    let brain = Endpoint::new(brain(args, &settings, local)?, Instant::now());
-    let (socket, aside) = Shared::new(udp, settings.server).context("cannot prepare the socket")?;
-    let welcome = Welcome::default();
-    let quic = quic(args, &settings, Arc::clone(&socket), welcome.clone())?;
-    let names = Names::default();
-    let mut known: Vec<String> = settings.known.keys().cloned().collect();
-    known.sort();
-    names.lock().expect("not shared yet").extend(known);
-    let (screen, lines, prompt) = if interactive {
-        let mut prompt = Prompt::start(Arc::clone(&names)).context("cannot use the terminal")?;
-        let printer = prompt.printer.take().context("no printer")?;
-        let (_, none) = tokio::sync::mpsc::channel(1);
-        let lines = std::mem::replace(&mut prompt.lines, none);
-        let terminal = Terminal::new(printer, Arc::clone(&prompt.editing));
-        (Screen::Prompt(terminal), lines, Some(prompt))
-    } else if args.json {
-        (Screen::Json, input::pipe(), None)
-    } else {
-        (Screen::Lines, input::pipe(), None)
-    };
-    let parts = Parts {
-        settings,
+    let endpoint = Endpoint::new(
+        endpoint_config(args, &settings, udp.local_addr())?,
+        Instant::now(),
+    );
+    let (socket, socket_events) =
+        SharedSocket::new(udp, settings.server).context("cannot prepare the socket")?;
+    let allowed = AllowedKeys::default();
+    let quic = quic(args, &settings, Arc::clone(&socket), allowed.clone())?;
+    let (links, link_inbox) = Links::new();
+    let network = Network {
         socket,
-        brain,
+        endpoint,
         quic,
-        welcome,
-        screen,
-        names,
-        peer: args.peer.clone(),
-        patience: args.timeout,
+        links,
+        allowed,
+        identity: settings.identity,
+        server: settings.server,
         keepalive: args.keepalive,
-        stay: args.stay,
-        accept_files: args.accept_files,
-        trust: args.trust.clone(),
-        downloads: args.downloads.clone(),
+        last_link: 0,
+        register_by: Some(Instant::now() + args.timeout),
     };
+    let names = Names::default();
+    let (screen, lines, prompt) = terminal(args, interactive, &names)?;
+    let at_end = if args.stay { AtEnd::Stay } else { AtEnd::Leave };
+    let on_offer = match args.accept_files {
+        true => OnOffer::Accept,
+        false => OnOffer::Ask,
+    };
+    let (transfers, jobs) = Transfers::new(Folder::new(args.downloads.clone()), on_offer);
+    let hub = Hub::new(
+        settings.name,
+        network,
+        Peers::new(args.timeout),
+        Keyring::new(settings.home, settings.known, args.trust.clone()),
+        transfers,
+        User::new(screen, names, at_end),
+    );
     let inbox = Inbox {
-        aside,
+        socket: socket_events,
+        links: link_inbox,
+        jobs,
         lines,
         prompt,
     };
-    hub::run(parts, inbox).await
+    hub::run(hub, inbox, args.peer.as_deref()).await
 }
 
-fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<endpoint::Config> {
+/// Where notices go, and where lines come from.
+type Surface = (Screen, mpsc::Receiver<Input>, Option<Prompt>);
+
+fn terminal(args: &Args, interactive: bool, names: &Names) -> anyhow::Result<Surface> {
+    if !interactive {
+        let screen = if args.json {
+            Screen::Json
+        } else {
+            Screen::Lines
+        };
+        return Ok((screen, input::pipe(), None));
+    }
+    let (prompt, lines, printer) =
+        Prompt::start(Arc::clone(names)).context("cannot use the terminal")?;
+    let terminal = Terminal::new(printer, Arc::clone(&prompt.editing));
+    Ok((Screen::Prompt(terminal), lines, Some(prompt)))
+}
+
+fn endpoint_config(
+    args: &Args,
+    settings: &Settings,
+    local: SocketAddr,
+) -> anyhow::Result<endpoint::Config> {
     Ok(endpoint::Config {
         most_attempts: MOST_ATTEMPTS,
         ..settings.endpoint(local, &args.paths)?
@@ -105,13 +137,13 @@ fn brain(args: &Args, settings: &Settings, local: SocketAddr) -> anyhow::Result<
 fn quic(
     args: &Args,
     settings: &Settings,
-    socket: Arc<Shared>,
-    welcome: Welcome,
+    socket: Arc<SharedSocket>,
+    allowed: AllowedKeys,
 ) -> anyhow::Result<quinn::Endpoint> {
     let server =
-        tls::server(&settings.identity, welcome, args.keepalive).context("cannot set up TLS")?;
+        tls::server(&settings.identity, allowed, args.keepalive).context("cannot set up TLS")?;
     let mut config = quinn::EndpointConfig::default();
-    // Else the first byte would not tell QUIC from STUN (RFC 9443 §3).
+    // Otherwise the first byte does not tell QUIC from STUN (RFC 9443 §3).
     config.grease_quic_bit(false);
     quinn::Endpoint::new_with_abstract_socket(
         config,

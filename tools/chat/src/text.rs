@@ -1,7 +1,7 @@
-//! Text that strangers wrote, made safe to show.
+//! Text that peers wrote, made safe to show.
 
-/// Without anything that a terminal would act on or that would turn the
-/// reading direction of what follows: such characters become U+FFFD.
+/// Replaces the characters that a terminal would act on, or that would change
+/// the reading direction of what follows, by U+FFFD.
 pub fn clean(text: &str) -> String {
     let safe = |c: char| match c {
         '\t' => ' ',
@@ -12,8 +12,8 @@ pub fn clean(text: &str) -> String {
     text.chars().map(safe).collect()
 }
 
-/// The beginning of a message, for a line that speaks of it.
-pub fn glimpse(text: &str) -> String {
+/// The beginning of a message, for a notice about it.
+pub fn beginning(text: &str) -> String {
     const MOST: usize = 40;
     let text = clean(text);
     match text.char_indices().nth(MOST) {
@@ -22,8 +22,8 @@ pub fn glimpse(text: &str) -> String {
     }
 }
 
-/// As much of a line as fits into so many columns. What may be wide is taken
-/// for wide.
+/// As much of a line as fits into `columns`. A character that may be wide counts
+/// as wide.
 pub fn clip(line: &str, columns: usize) -> &str {
     let mut left = columns;
     let mut fits = |c: char| {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_do_not_reach_the_terminal() {
+    fn escape_sequences_do_not_reach_the_terminal() {
         let nasty = "\u{1b}]0;title\u{7}\u{9b}31mred\r\nnext\u{202e}";
         let cleaned = clean(nasty);
         assert!(!cleaned.chars().any(char::is_control), "{cleaned:?}");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_clipped_to_its_columns() {
+    fn a_line_is_clipped_to_the_width_of_the_terminal() {
         assert_eq!(clip("short", 5), "short");
         assert_eq!(clip("longer", 5), "longe");
         assert_eq!(clip("▕██▏ä", 5), "▕██▏");
@@ -62,8 +62,8 @@ mod tests {
     }
 
     #[test]
-    fn a_glimpse_is_short() {
-        assert_eq!(glimpse("short"), "short");
-        assert_eq!(glimpse(&"é".repeat(100)).chars().count(), 41);
+    fn the_beginning_of_a_long_message_has_forty_characters() {
+        assert_eq!(beginning("short"), "short");
+        assert_eq!(beginning(&"é".repeat(100)).chars().count(), 41);
     }
 }

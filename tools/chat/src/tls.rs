@@ -1,6 +1,6 @@
-//! TLS with raw public keys (RFC 7250): no certificates, no authorities. A
-//! peer *is* its Ed25519 key, the one that the rendezvous binds to its name
-//! and that is pinned on first use.
+//! TLS with raw public keys (RFC 7250), without certificates and authorities. A
+//! peer is identified by its Ed25519 key, which the rendezvous binds to its name
+//! and which is pinned on first use.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,12 +18,12 @@ use rustls::{
 };
 use session::identity::{Identity, PublicKey, verify};
 
-/// What the server's name is said to be: nobody reads it, and it would be
-/// sent for everybody to see.
+/// The server name that the client gives. The verifier ignores it, and it would
+/// be sent in the clear if it were a domain: it identifies nobody.
 pub const SERVER_NAME: &str = "pinhole.invalid";
 
-/// A path that has been silent for so many intervals, although it was kept
-/// alive, is gone; never before three seconds.
+/// A path that is kept alive and has been silent for this many keepalive
+/// intervals is lost, but not before the least silence.
 const SILENT_FOR: u32 = 3;
 const LEAST_SILENCE: Duration = Duration::from_secs(3);
 
@@ -34,25 +34,25 @@ const SPKI: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 
-/// The keys of those who may be at the other end: whom we have been introduced
-/// to, or whom we call.
+/// The keys that the other end of a connection may have: those of the peers that
+/// we were introduced to.
 #[derive(Clone, Debug, Default)]
-pub struct Welcome(Arc<RwLock<HashSet<PublicKey>>>);
+pub struct AllowedKeys(Arc<RwLock<HashSet<PublicKey>>>);
 
-impl Welcome {
-    /// Lets the owner of that key in.
+impl AllowedKeys {
+    /// Allows a key.
     pub fn insert(&self, key: PublicKey) {
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         keys.insert(key);
     }
 
-    /// No longer does.
+    /// Allows it no longer.
     pub fn remove(&self, key: &PublicKey) {
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         keys.remove(key);
     }
 
-    fn let_in(&self, key: &CertificateDer<'_>) -> Result<(), Error> {
+    fn check(&self, key: &CertificateDer<'_>) -> Result<(), Error> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match key_in(key) {
             Some(key) if keys.contains(&key) => Ok(()),
@@ -63,8 +63,8 @@ impl Welcome {
     }
 }
 
-/// For connecting to the owner of `peer`, over a path of that round trip that
-/// is kept alive so often.
+/// The configuration for connecting to the owner of `peer`, over a path with the
+/// round trip `rtt`, which gets a packet every `keepalive`.
 ///
 /// # Errors
 /// What rustls says of the configuration.
@@ -74,7 +74,7 @@ pub fn client(
     rtt: Option<Duration>,
     keepalive: Duration,
 ) -> Result<quinn::ClientConfig, Error> {
-    let only = Welcome::default();
+    let only = AllowedKeys::default();
     only.insert(peer);
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -90,18 +90,18 @@ pub fn client(
     Ok(config)
 }
 
-/// For being connected to by those who are welcome.
+/// The configuration for answering the owners of the allowed keys.
 ///
 /// # Errors
 /// What rustls says of the configuration.
 pub fn server(
     identity: &Identity,
-    welcome: Welcome,
+    allowed: AllowedKeys,
     keepalive: Duration,
 ) -> Result<quinn::ServerConfig, Error> {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(Arc::new(welcome))
+        .with_client_cert_verifier(Arc::new(allowed))
         .with_cert_resolver(Arc::new(
             rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified(identity)),
         ));
@@ -112,7 +112,7 @@ pub fn server(
     Ok(config)
 }
 
-/// Whose connection this is.
+/// The key of the other end.
 pub fn key_of(connection: &quinn::Connection) -> Option<PublicKey> {
     let identity = connection.peer_identity()?;
     let chain = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
@@ -130,7 +130,7 @@ fn transport(rtt: Option<Duration>, keepalive: Duration) -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(8))
         .datagram_receive_buffer_size(None);
     if let Some(rtt) = rtt {
-        // The punch has measured it: a lost first packet costs three of these.
+        // The punch has measured it. A lost first packet costs three of these.
         transport.initial_rtt(rtt.max(Duration::from_millis(10)));
     }
     transport
@@ -156,7 +156,7 @@ fn certified(identity: &Identity) -> Arc<CertifiedKey> {
     ))
 }
 
-/// Our key, as rustls wants to be shown one. The secret stays in the identity.
+/// Our key in the form that rustls takes. The secret stays in the identity.
 #[derive(Clone, Debug)]
 struct Key {
     identity: Identity,
@@ -188,8 +188,8 @@ impl Signer for Key {
     }
 }
 
-/// What both verifiers have in common: a key is proved by its signature, and
-/// there is no chain to follow.
+/// What both verifiers have in common: a signature proves the key, and there is
+/// no chain of certificates.
 macro_rules! raw_keys_alone {
     () => {
         fn verify_tls12_signature(
@@ -198,7 +198,7 @@ macro_rules! raw_keys_alone {
             _: &CertificateDer<'_>,
             _: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            Err(Error::General("QUIC has TLS 1.3 alone".into()))
+            Err(Error::General("QUIC uses TLS 1.3 only".into()))
         }
 
         fn verify_tls13_signature(
@@ -220,7 +220,7 @@ macro_rules! raw_keys_alone {
     };
 }
 
-impl ServerCertVerifier for Welcome {
+impl ServerCertVerifier for AllowedKeys {
     fn verify_server_cert(
         &self,
         key: &CertificateDer<'_>,
@@ -229,13 +229,13 @@ impl ServerCertVerifier for Welcome {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.let_in(key).map(|()| ServerCertVerified::assertion())
+        self.check(key).map(|()| ServerCertVerified::assertion())
     }
 
     raw_keys_alone!();
 }
 
-impl ClientCertVerifier for Welcome {
+impl ClientCertVerifier for AllowedKeys {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -246,7 +246,7 @@ impl ClientCertVerifier for Welcome {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.let_in(key).map(|()| ClientCertVerified::assertion())
+        self.check(key).map(|()| ClientCertVerified::assertion())
     }
 
     raw_keys_alone!();

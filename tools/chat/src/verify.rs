@@ -1,9 +1,10 @@
-//! Digits that two people compare, to be sure that nobody sits between them.
+//! Digits that two people compare, to be sure that nobody intercepts their
+//! conversation.
 //!
-//! So few digits are enough because nobody can search for keys that give the
-//! same ones: both sides commit themselves to a nonce before either shows its
-//! own, and the digits are made of both. Who sits in the middle has one guess
-//! for each time that both users ask, and the users see when it was wrong.
+//! Eight digits are enough, because an attacker cannot search for keys that give
+//! the same ones: both sides commit themselves to a nonce before either shows
+//! its own, and the digits are made of both. An attacker in the middle has one
+//! guess for each time that both users ask, and the users see a wrong one.
 //!
 //! One [`Verify`] belongs to one link. [`Verify::begin`] when the user asks,
 //! feed what the peer sends to [`Verify::handle`], and act on
@@ -16,10 +17,10 @@ use session::identity::PublicKey;
 /// A random number, or the hash of one.
 pub type Bytes32 = [u8; 32];
 
-/// What the two sides tell each other, in this order.
+/// What the two sides send each other, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The hash of the speaker's nonce.
+    /// The hash of the sender's nonce.
     Commit(Bytes32),
     /// The nonce, when both have committed themselves.
     Reveal(Bytes32),
@@ -30,17 +31,17 @@ pub enum Step {
 pub enum Event {
     /// The peer's user wants to compare, and ours has not asked yet.
     Asked,
-    /// These are to be compared.
+    /// The digits to compare.
     Digits(String),
 }
 
-/// The peer cheats. The link has to go.
+/// The peer breaks the rules. The link has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cheat {
-    /// A second commitment, or a nonce that nobody waits for.
+    /// A second commitment, or a nonce before both have committed themselves.
     #[error("a step of the comparison came out of turn")]
     OutOfTurn,
-    /// It is not what the peer was committed to.
+    /// The nonce is not the one that the peer was committed to.
     #[error("the nonce of the comparison is not the one that was committed to")]
     OtherNonce,
 }
@@ -59,7 +60,7 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// For a connection between the owners of those keys.
+    /// For a connection between the owners of these keys.
     pub fn new(binding: Bytes32, ours: PublicKey, theirs: PublicKey) -> Verify {
         Verify {
             binding,
@@ -72,8 +73,8 @@ impl Verify {
         }
     }
 
-    /// Our user asks. `nonce` is random; false if it was asked already, and
-    /// the peer's user has not.
+    /// Our user asks. `nonce` is random. False if our user has asked before, and
+    /// the peer's has not.
     pub fn begin(&mut self, nonce: Bytes32) -> bool {
         if self.nonce.is_some() {
             return false;
@@ -87,7 +88,7 @@ impl Verify {
         true
     }
 
-    /// Whether one side has asked and the digits are not there yet.
+    /// Whether a side has asked and there are no digits yet.
     pub fn is_under_way(&self) -> bool {
         self.nonce.is_some() || self.commitment.is_some()
     }
@@ -100,7 +101,7 @@ impl Verify {
     /// What the peer sends.
     ///
     /// # Errors
-    /// `Cheat`: the comparison would be worth nothing.
+    /// `Cheat`: the digits would prove nothing.
     pub fn handle(&mut self, step: Step) -> Result<(), Cheat> {
         match (step, self.nonce, self.commitment) {
             (Step::Commit(commitment), nonce, None) => {
@@ -129,19 +130,20 @@ impl Verify {
         self.steps.pop_front()
     }
 
-    /// The next thing to tell.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Names who commits, or it could be sent back to whom it came from.
+    /// It names the side that commits: otherwise a commitment could be sent back to
+    /// its author.
     fn commitment_of(&self, who: &PublicKey, nonce: &Bytes32) -> Bytes32 {
         let mut hash = blake3::Hasher::new_derive_key("pinhole chat 2026 verify: commitment");
         hash.update(&self.binding).update(who).update(nonce);
         *hash.finalize().as_bytes()
     }
 
-    /// Two groups of four: 26 bits, for one guess.
+    /// Two groups of four digits: 26 bits for one guess.
     fn digits(&self, our_nonce: &Bytes32, their_nonce: &Bytes32) -> String {
         let mut sides = [(&self.ours, our_nonce), (&self.theirs, their_nonce)];
         sides.sort();
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn both_see_the_same_whoever_asks_first_and_others_another_time() {
+    fn both_sides_see_the_same_digits_and_new_ones_each_time() {
         let mut pair = pair(0, ALICE, BOB);
         let mut seen = Vec::new();
         for first in [Some(0), Some(1), None] {
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_before_both_have_asked() {
+    fn a_nonce_is_shown_only_after_both_have_committed_themselves() {
         let mut pair = pair(0, ALICE, BOB);
         pair[0].begin([4; 32]);
         let commitment = pair[0].poll_step().unwrap();
@@ -225,10 +227,10 @@ mod tests {
         assert_eq!(pair[1].poll_step(), None, "bob's nonce, or eve could guess");
     }
 
-    /// Eve has a connection with each, with a key of her own, and asks like an
-    /// honest peer: what she lets them see does not fit.
+    /// Eve has a connection with each, with a key of her own, and keeps to the
+    /// protocol.
     #[test]
-    fn who_sits_in_the_middle_is_seen() {
+    fn an_attacker_in_the_middle_gives_the_two_sides_different_digits() {
         for n in 0..500_u32 {
             let nonce =
                 |who: u8| *blake3::hash(&[&[who][..], &n.to_be_bytes()].concat()).as_bytes();
@@ -246,9 +248,10 @@ mod tests {
         }
     }
 
-    /// Even with the keys of both, she has two connections, and they differ.
+    /// Even if Eve has the keys of both, her two connections have different
+    /// bindings.
     #[test]
-    fn stolen_keys_do_not_join_two_connections() {
+    fn steps_of_one_connection_are_refused_on_another() {
         let (mut left, mut right) = (pair(1, ALICE, BOB), pair(2, ALICE, BOB));
         left[0].begin([4; 32]);
         right[1].begin([5; 32]);
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_may_choose_a_nonce_after_having_seen_the_other() {
+    fn a_nonce_cannot_be_changed_after_the_other_was_seen() {
         let committed = || {
             let [mut alice, mut eve] = pair(0, ALICE, EVE);
             alice.begin([4; 32]);
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_back_is_not_believed() {
+    fn our_own_commitment_sent_back_is_refused() {
         let [mut alice, _] = pair(0, ALICE, EVE);
         alice.begin([4; 32]);
         let mine = alice.poll_step().unwrap();

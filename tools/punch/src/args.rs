@@ -7,36 +7,38 @@ use clap::Parser;
 use cli::options::{PathOptions, seconds};
 use nat::plan::Limits;
 
-/// Reaches a peer through both NATs: registers at a rendezvous, is introduced,
-/// and makes the hole. Without --peer it waits for whoever asks.
+/// Connects to a peer through both NATs: registers at a rendezvous, is introduced
+/// to the peer, and punches. Without --peer it waits for a peer that asks for us.
 #[derive(Debug, Parser)]
 #[command(
     version,
     after_help = "Examples:
-  punch --server 203.0.113.1 --name bob                 wait as bob
-  punch --server 203.0.113.1 --name alice --peer bob    reach bob
-  punch --peer bob --trace                              with PINHOLE_SERVER and PINHOLE_NAME
-                                                        or ~/.config/pinhole/config.toml
-  punch --peer bob --tcp                                by TCP, if bob waits with --tcp
-  punch --plan alice.json bob.json                      what to expect of two natprobe reports
+  punch --server 203.0.113.1 --name bob                 wait for a peer, as bob
+  punch --server 203.0.113.1 --name alice --peer bob    connect to bob, as alice
+  punch --peer bob --trace                              show each packet; the server and our name
+                                                        are in ~/.config/pinhole/config.toml
+  punch --peer bob --watch                              stay connected until Ctrl-C
+  punch --peer bob --tcp                                connect by TCP; bob needs --tcp, too
+  punch --plan alice.json bob.json                      say what to expect of these two reports
+                                                        of natprobe --json
 
-Exit codes: 0 there is a path (lan, direct or relay), 1 there is none, 2 could not tell."
+Exit codes: 0 there is a path (lan, direct or relay), 1 there is none, 2 could not tell (stderr says why)."
 )]
 pub struct Args {
-    /// The rendezvous (port 8848 unless given)
+    /// The rendezvous; the default port is 8848
     #[arg(long, env = "PINHOLE_SERVER", value_name = "HOST[:PORT]")]
     pub server: Option<String>,
     /// Our name there
     #[arg(long, env = "PINHOLE_NAME")]
     pub name: Option<String>,
-    /// Whom to reach
+    /// The name of the peer to connect to
     #[arg(long)]
     pub peer: Option<String>,
-    /// Print every packet that this host sends and receives to punch; those that
-    /// measure our own NAT and ask our router for a port are not shown
+    /// Print each packet that this host sends and receives for the attempt. Packets
+    /// that measure our own NAT or ask our router for a port are not shown
     #[arg(long)]
     pub trace: bool,
-    /// One JSON object (docs/reference/json.md)
+    /// Print one JSON object (docs/reference/json.md)
     #[arg(long)]
     pub json: bool,
     /// Write that object to this file as well, without the packets of --trace
@@ -46,53 +48,54 @@ pub struct Args {
     /// Write one line to this file (a FIFO, or /dev/fd/N) once we are registered
     #[arg(long, value_name = "FILE")]
     pub ready: Option<PathBuf>,
-    /// Seconds to wait for the peer, and then again for the path
-    /// [default: 10; without --peer the wait has no end]
+    /// Wait S seconds for the peer, and then S seconds for a path [default: 10;
+    /// without --peer it waits for a peer without end]
     #[arg(long, value_name = "S", value_parser = |text: &str| seconds(text, 86_400.0), allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
-    /// Local UDP port, and with --tcp the TCP port [default: any free one]
+    /// Local UDP port, and with --tcp also the TCP port [default: any free port]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub port: u16,
     #[command(flatten)]
     pub paths: PathOptions,
-    /// Ports to guess at most, where they have to be guessed; 0 guesses none
-    #[arg(long, value_name = "PROBES", default_value_t = Limits::POLITE.probes)]
+    /// Send at most N guesses where the peer's port has to be guessed; 0 sends none
+    #[arg(long, value_name = "N", default_value_t = Limits::POLITE.probes)]
     pub budget: u32,
-    /// Guesses a second, at most
+    /// Send at most N guesses a second
     #[arg(long, value_name = "N", default_value_t = Limits::POLITE.pps, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_pps: u32,
-    /// Between two NATs that give every destination another random port: try
-    /// all ports, if the peer does so, too. It takes two hundred thousand
-    /// packets and as many entries in both NATs: for the laboratory
+    /// Try all ports between two NATs that give each destination another random
+    /// port, if the peer has this option, too. That takes 200,000 packets and as
+    /// many entries in both NATs: use it in the lab only
     #[arg(long)]
     pub exhaustive: bool,
-    /// Yes, more than a router can be expected to bear
+    /// Allow --budget and --max-pps above the safe defaults (2,000 and 200), which
+    /// can fill the tables of a router
     #[arg(long)]
     pub yes: bool,
-    /// Do not measure the path once it is there
+    /// Do not measure the path when there is one
     #[arg(long)]
     pub quick: bool,
-    /// Stay connected: keep the path open, say when it breaks or improves, and
-    /// punch it anew. Ends with Ctrl-C
+    /// Stay connected until Ctrl-C: keep the path open, report when it is lost or
+    /// becomes better, and punch again when it is lost
     #[arg(long)]
     pub watch: bool,
-    /// From one sign of life to the next, in seconds; with --nat no more than
-    /// half of the lifetime in that report
+    /// Send a keepalive every S seconds; with --nat, at least twice in the lifetime
+    /// that the report has
     #[arg(long, value_name = "S", value_parser = |text: &str| seconds(text, 86_400.0), default_value = "2")]
     pub keepalive: Duration,
-    /// A natprobe report on the network that we are in, instead of measuring it
+    /// Take our NAT from this report of natprobe, and do not measure it
     #[arg(long, value_name = "FILE.json")]
     pub nat: Option<PathBuf>,
-    /// Do not ask our router for a port (PCP, NAT-PMP, UPnP-IGD); what it gives
-    /// is given back in the end
+    /// Do not ask our router for a port (by PCP, NAT-PMP and UPnP-IGD). A port that
+    /// it gives is given back at the end
     #[arg(long)]
     pub no_port_mapping: bool,
-    /// By TCP in place of UDP: both sides connect to each other at once. The
-    /// peer has to say so, too
+    /// Connect by TCP, not UDP: both sides connect to each other at the same time.
+    /// The peer needs this option, too
     #[arg(long, conflicts_with_all = ["relay_only", "turn", "exhaustive", "watch", "plan"])]
     pub tcp: bool,
-    /// A TURN server to relay through, in place of the rendezvous; the peer
-    /// has to name it, too
+    /// Relay through this TURN server, not through the rendezvous. The peer needs
+    /// this option, too
     #[arg(
         long,
         value_name = "USER:PASSWORD@HOST[:PORT]",
@@ -100,10 +103,11 @@ pub struct Args {
         hide_env_values = true
     )]
     pub turn: Option<String>,
-    /// Do not measure our own NAT first: nothing is guessed then
+    /// Do not measure our own NAT: then no port is guessed
     #[arg(long)]
     pub no_measure: bool,
-    /// Send nothing: say what a punch between these two natprobe reports gives
+    /// Send nothing, and say what to expect between the NATs of these two reports
+    /// of natprobe
     #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["peer", "trace"])]
     pub plan: Option<Vec<PathBuf>>,
 }
@@ -112,7 +116,7 @@ impl Args {
     /// What an attempt may spend.
     ///
     /// # Errors
-    /// When that is more than is polite, and nobody said yes to it.
+    /// When that is more than the safe defaults, and --yes is not given.
     pub fn limits(&self) -> anyhow::Result<Limits> {
         let polite = Limits::POLITE;
         let (probes, pps) = match self.exhaustive {
@@ -121,8 +125,8 @@ impl Args {
         };
         anyhow::ensure!(
             self.yes || probes <= polite.probes && pps <= polite.pps,
-            "{probes} guesses, {pps} a second, may fill the tables of a router and take its \
-             network down: say --yes if it is yours"
+            "{probes} guesses at {pps} a second can fill the tables of a router and cut its \
+             network off: add --yes if the router is yours"
         );
         Ok(Limits {
             sockets: polite.sockets.min(probes),
@@ -133,5 +137,34 @@ impl Args {
     }
 }
 
-/// Guesses of each side for 999 of 1,000 hits when all ports are tried.
+/// The guesses of each side that connect 999 of 1,000 times when all ports are tried.
 const EXHAUSTIVE: u32 = 170_000;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_above_the_safe_defaults_need_yes() {
+        let limits = |options: &[&str]| {
+            let args = [&["punch"], options].concat();
+            Args::try_parse_from(args).unwrap().limits()
+        };
+        assert_eq!(limits(&[]).unwrap(), Limits::POLITE);
+        for options in [
+            ["--budget", "2001"],
+            ["--max-pps", "201"],
+            ["--exhaustive", "--quick"],
+        ] {
+            assert!(limits(&options).is_err(), "{options:?}");
+            assert!(limits(&[&options[..], &["--yes"]].concat()).is_ok());
+        }
+    }
+}

@@ -1,203 +1,107 @@
-//! Register, be introduced, punch.
-
-mod router;
-mod silence;
-
-pub use router::granted;
+//! One attempt: registers, is introduced, and punches until there is a path or a
+//! cause.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cli::report::StoredReport;
 use cli::settings::Settings;
 use cli::signals::Signals;
-use nat::plan::Role;
-use nat::plan::{Limits, Plan, Side};
+use nat::plan::{Limits, Plan, Role, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
-use net::gateway::Lease;
-use net::host;
-use net::udp::Udp;
+use net::gateway;
 use peer_proto::cause::Cause;
-use peer_proto::endpoint::{Endpoint, Event};
+use peer_proto::endpoint::Event;
 use peer_proto::punch::{Measured, Path};
-use sansio::Via;
 use session::identity::fingerprint;
 use stun::code;
 
 use crate::args::Args;
 use crate::plan::announced;
-use crate::prepare::{config, measure, measures, settings, turn_server};
-use crate::report::{Outcome, Report};
+use crate::report::Outcome;
+use crate::router::{self, RouterPort};
+use crate::silence;
+use crate::start::{TIMEOUT, measure, measures};
 use crate::tcp::ByTcp;
-use crate::trace::Trace;
-
-/// How long to wait for the peer, and for the path, unless told otherwise.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the path may take to be measured.
 const MEASURE_PATH: Duration = Duration::from_secs(3);
 
-/// Runs one attempt.
-///
-/// # Errors
-/// When it cannot even be tried: no server, no name, a name that is taken.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(attempt(args))
-}
-
-async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
-    let start = Instant::now();
-    let limits = args.limits()?;
-    let known = args.nat.as_deref().map(StoredReport::read).transpose()?;
-    let settings = settings(args).await?;
-    // Another of this name would take it over: none can, as long as we run.
-    let _claim = settings.home.claim(&settings.name, settings.server)?;
-    let any = SocketAddr::new(host::wildcard(settings.server), args.port);
-    let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
-    let local = host::local_address(settings.server, udp.local_addr().port());
-    let trace = args
-        .trace
-        .then(|| Trace::start(local, start, !args.json))
-        .transpose()
-        .context("cannot capture")?;
-    let by_tcp = match args.tcp {
-        true => Some(ByTcp::prepare(any, settings.server).await?),
-        false => None,
-    };
-    let mut config = config(args, &settings, udp.local_addr())?;
-    config.tcp = by_tcp.as_ref().map(ByTcp::told);
-    config.turn = match &args.turn {
-        Some(turn) => Some(turn_server(turn).await?),
-        None => None,
-    };
-    let endpoint = Endpoint::new(config, Instant::now());
-    let witness = |traffic: Traffic<'_>| {
-        if let Some(trace) = &trace {
-            trace.witness(traffic);
-        }
-    };
-    let session = EndpointDriver::new(udp, endpoint, settings.server, witness)
-        .with_context(|| format!("no way to {}", settings.server))?;
-    // Only now is there something to give back.
-    let signals = Signals::watch().context("cannot wait for signals")?;
-    let mut attempt = Attempt {
-        settings: &settings,
-        args,
-        session,
-        start,
-        limits,
-        known,
-        lease: None,
-        introduced: None,
-        plan: None,
-        measured: None,
-        peer: args.peer.clone(),
-        by_tcp,
-        signals,
-    };
-    let mut outcome = attempt.run().await;
-    if args.watch
-        && let Ok((ended, at)) = &mut outcome
-    {
-        (*ended, *at) = attempt.stay(ended.clone(), *at).await?;
-    }
-    if let Some(lease) = attempt.lease.take() {
-        lease.close().await;
-    }
-    let registered = !attempt.session.endpoint().mapped().is_empty();
-    let left = match registered {
-        true => attempt.session.leave().await,
-        false => Ok(()),
-    };
-    let (outcome, ended) = outcome?;
-    left?;
-    let since = attempt.introduced.unwrap_or(start);
-    let report = Report {
-        name: settings.name.clone(),
-        peer: attempt.peer.clone(),
-        local: match outcome {
-            _ if args.tcp => attempt.by_tcp.as_ref().map_or(local, ByTcp::local),
-            Outcome::Connected(Path {
-                via: Via::Socket(socket),
-                relayed: false,
-                remote,
-                ..
-            }) => host::local_address(remote, attempt.session.port(socket)),
-            _ => local,
-        },
-        mapped: match &attempt.by_tcp {
-            Some(by_tcp) => by_tcp.told().mapped,
-            None => attempt.session.endpoint().mapped(),
-        },
-        elapsed: ended.duration_since(since),
-        total: ended.duration_since(start),
-        probes_sent: match &attempt.by_tcp {
-            Some(by_tcp) => by_tcp.tries(),
-            None => attempt.session.endpoint().probes_sent(),
-        },
-        forged: attempt.session.endpoint().forged(),
-        tcp: args.tcp,
-        plan: attempt.plan.filter(|_| !args.tcp),
-        limits,
-        measured: attempt.measured.take(),
-        outcome,
-    };
-    drop(attempt);
-    let kept = trace.map(Trace::end);
-    report.print(args.json, args.report.as_deref(), kept)
-}
-
+/// An attempt under way.
 pub struct Attempt<'a, W> {
-    settings: &'a Settings,
     pub args: &'a Args,
-    pub session: EndpointDriver<W>,
+    pub settings: &'a Settings,
+    pub limits: Limits,
     pub start: Instant,
-    limits: Limits,
-    pub known: Option<StoredReport>,
-    /// A port of our router, if it gives us one.
-    pub lease: Option<Lease>,
-    introduced: Option<Instant>,
-    pub plan: Option<(Role, Plan)>,
-    measured: Option<Measured>,
-    pub peer: Option<String>,
-    by_tcp: Option<ByTcp>,
+    /// A stored report of our NAT, in place of a measurement.
+    pub stored: Option<StoredReport>,
+    pub driver: EndpointDriver<W>,
+    pub router: RouterPort,
+    pub by_tcp: Option<ByTcp>,
     pub signals: Signals,
+    /// The latest introduction.
+    pub introduction: Option<Introduction>,
+    /// The measurement of the path.
+    pub measured: Option<Measured>,
+}
+
+/// What an introduction has told.
+#[derive(Clone)]
+pub struct Introduction {
+    pub at: Instant,
+    pub peer: String,
+    pub role: Role,
+    pub plan: Plan,
+}
+
+/// How an attempt ended, and when.
+#[derive(Clone)]
+pub struct Ended {
+    pub outcome: Outcome,
+    pub at: Instant,
+}
+
+impl Ended {
+    /// It ended now.
+    pub fn now(outcome: Outcome) -> Ended {
+        let at = Instant::now();
+        Ended { outcome, at }
+    }
 }
 
 impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
-    /// Until there is a path, or none; and when that was.
-    async fn run(&mut self) -> anyhow::Result<(Outcome, Instant)> {
-        let patience = match (self.args.timeout, &self.args.peer) {
+    /// Runs until there is a path or a cause.
+    ///
+    /// # Errors
+    /// When neither can be found out: no answer from the server, a name that is
+    /// taken, a signal.
+    pub async fn run(&mut self) -> anyhow::Result<Ended> {
+        let timeout = match (self.args.timeout, &self.args.peer) {
             (None, None) => None,
             (timeout, _) => Some(timeout.unwrap_or(TIMEOUT)),
         };
-        let give_up = patience.map(|patience| self.start + patience);
+        let give_up = timeout.map(|timeout| self.start + timeout);
         let mut connected: Option<(Path, Instant)> = None;
-        let known = self.known.map(|report| Side {
-            limits: self.limits,
+        let mut path_measured_by: Option<Instant> = None;
+        let (server, limits) = (self.settings.server, self.limits);
+        let known = self.stored.map(|report| Side {
+            limits,
             ..report.side
         });
         let mut measuring = measures(self.args);
-        let (server, limits) = (self.settings.server, self.limits);
         let mut measured = std::pin::pin!(async {
             match known {
                 Some(side) => Some(side),
                 None => measure(server, limits).await,
             }
         });
-        let mut path_by: Option<Instant> = None;
         loop {
-            let waiting = self.introduced.is_none();
+            let waiting = self.introduction.is_none();
             let expired = async {
-                match path_by.or(give_up.filter(|_| waiting)) {
+                match path_measured_by.or(give_up.filter(|_| waiting)) {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
                     None => std::future::pending().await,
                 }
@@ -209,80 +113,107 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 }
             };
             let event = tokio::select! {
-                event = self.session.next() => event,
+                event = self.driver.next() => event,
                 outcome = by_tcp => match outcome? {
-                    Some(outcome) => return Ok((outcome, Instant::now())),
+                    Some(outcome) => return Ok(Ended::now(outcome)),
                     None => {
                         if let Some(by_tcp) = &self.by_tcp {
-                            self.session.endpoint_mut().offer_tcp(by_tcp.told());
+                            self.driver.endpoint_mut().offer_tcp(by_tcp.candidates());
                         }
                         continue;
                     }
                 },
                 side = &mut measured, if measuring => {
                     measuring = false;
-                    self.session.describe(side);
+                    self.driver.describe(side);
                     continue;
                 }
-                event = granted(&mut self.lease) => {
-                    self.opened(event);
+                change = self.router.next() => {
+                    self.router_changed(change);
                     continue;
                 }
-                () = expired => match connected {
-                    Some((path, at)) => return Ok((Outcome::Connected(path), at)),
-                    None => return self.nobody().await,
-                },
+                () = expired => {
+                    if let Some((path, at)) = connected {
+                        let outcome = Outcome::Connected(path);
+                        return Ok(Ended { outcome, at });
+                    }
+                    let peer = self.args.peer.as_deref();
+                    let cause = silence::cause(&self.driver, self.settings, peer).await?;
+                    return Ok(Ended::now(Outcome::Failed(cause)));
+                }
                 () = self.signals.ended() => anyhow::bail!("interrupted"),
             };
             let event = match event {
                 Ok(event) => event,
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => anyhow::bail!(
                     "no rendezvous: {error}; start one there with: rendezvous --ip {}",
-                    self.settings.server.ip()
+                    server.ip()
                 ),
                 Err(error) => return Err(error).context("the socket failed"),
             };
             match event {
                 Event::Connected { path, .. } => {
                     if path.relayed {
-                        cli::stderr::line(format_args!(
-                            "punch: relayed, and still looking for a direct path"
-                        ));
+                        cli::stderr::line(
+                            "punch: connected through the relay; trying for a direct path",
+                        );
                     }
                     connected = Some((path, Instant::now()));
                 }
                 Event::Finished { peer } => {
                     if let Some((path, at)) = connected {
                         if self.args.quick {
-                            return Ok((Outcome::Connected(path), at));
+                            let outcome = Outcome::Connected(path);
+                            return Ok(Ended { outcome, at });
                         }
-                        path_by = Some(Instant::now() + MEASURE_PATH);
-                        self.session.endpoint_mut().measure(Instant::now(), &peer);
+                        let now = Instant::now();
+                        path_measured_by = Some(now + MEASURE_PATH);
+                        self.driver.endpoint_mut().measure(now, &peer);
                     }
                 }
                 Event::Measured { measured, .. } => {
                     self.measured = Some(measured);
                     if let Some((path, at)) = connected {
-                        return Ok((Outcome::Connected(path), at));
+                        let outcome = Outcome::Connected(path);
+                        return Ok(Ended { outcome, at });
                     }
                 }
-                Event::Failed { cause, .. } => return Ok((Outcome::Failed(cause), Instant::now())),
-                Event::ServerSilent if self.is_blocked().await? => {
-                    return Ok((Outcome::Failed(Cause::UdpBlocked), Instant::now()));
+                Event::Failed { cause, .. } => return Ok(Ended::now(Outcome::Failed(cause))),
+                Event::ServerSilent if silence::is_blocked(&self.driver, server).await? => {
+                    return Ok(Ended::now(Outcome::Failed(Cause::UdpBlocked)));
                 }
-                event => self.note(event).await?,
+                event => self.note(event)?,
             }
             if let (Some(by_tcp), Some(config)) =
-                (&mut self.by_tcp, self.session.endpoint_mut().poll_tcp())
+                (&mut self.by_tcp, self.driver.endpoint_mut().poll_tcp())
             {
                 by_tcp.start(config).await?;
             }
         }
     }
 
-    /// What happens on the way, on stderr.
-    async fn note(&mut self, event: Event) -> anyhow::Result<()> {
-        let name = &self.settings.name;
+    /// Peers are told of our router's port, or that it is lost.
+    pub fn router_changed(&mut self, change: gateway::Event) {
+        let endpoint = self.driver.endpoint_mut();
+        let outside = router::outside(change, &endpoint.mapped());
+        endpoint.opened(outside);
+    }
+
+    /// Gives back what others hold for us: our router's port, our name.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn leave(&mut self) -> std::io::Result<()> {
+        self.router.close().await;
+        match self.driver.endpoint().mapped().is_empty() {
+            true => Ok(()), // We are not registered.
+            false => self.driver.leave().await,
+        }
+    }
+
+    /// Reports on stderr what happens before the end, and acts on it.
+    fn note(&mut self, event: Event) -> anyhow::Result<()> {
+        let (name, server) = (&self.settings.name, self.settings.server);
         match event {
             Event::Registered(mapped) => {
                 cli::stderr::line(format_args!(
@@ -292,16 +223,17 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
                     writeln!(file, "registered as {name}, seen at {mapped}")?;
                 }
-                self.ask_gateway(mapped);
+                self.router.ask(server, self.driver.port(0), mapped);
                 if self.args.peer.is_none() {
                     cli::stderr::line(format_args!(
-                        "punch: waiting for a peer: punch --name THEM --peer {name}"
+                        "punch: waiting for a peer, which connects by: \
+                         punch --name PEER --peer {name}"
                     ));
                 }
             }
             Event::Refused(code::NAME_TAKEN) => anyhow::bail!(
-                "the name {name} is taken: it belongs to another key at {}; use another --name",
-                self.settings.server
+                "the name {name} is taken: it belongs to another key at {server}; \
+                 use another --name"
             ),
             Event::Refused(code) => anyhow::bail!(
                 "the server refused the registration of {name}: {code} {}",
@@ -309,16 +241,15 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             ),
             Event::KeyChanged { peer, known, now } => anyhow::bail!(
                 "{peer} has another key than before (known {}, now {}): either {peer} has lost \
-                 the old one, or somebody else uses the name; if you trust the new one, remove \
+                 the old key, or somebody else uses the name. If you trust the new key, remove \
                  the line of {peer} from {}",
                 fingerprint(&known),
                 fingerprint(&now),
                 self.settings.home.known_peers_path().display()
             ),
-            Event::ServerSilent => cli::stderr::line(format_args!(
-                "punch: no answer from {} yet",
-                self.settings.server
-            )),
+            Event::ServerSilent => {
+                cli::stderr::line(format_args!("punch: no answer from {server} yet"));
+            }
             Event::Introduced {
                 peer,
                 key,
@@ -326,7 +257,6 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 role,
                 plan,
             } => {
-                self.introduced = Some(Instant::now());
                 let how = match role {
                     Role::Caller => "introduced to",
                     Role::Target => "called by",
@@ -335,11 +265,15 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 if let Some(announced) = announced(&plan, role, &self.limits) {
                     cli::stderr::line(format_args!("punch: {announced}"));
                 }
-                self.plan = Some((role, plan));
                 if !self.settings.known.contains_key(&peer) {
                     self.settings.home.remember_peer(&peer, &key)?;
                 }
-                self.peer = Some(peer);
+                self.introduction = Some(Introduction {
+                    at: Instant::now(),
+                    peer,
+                    role,
+                    plan,
+                });
             }
             _ => {}
         }

@@ -1,10 +1,12 @@
-//! `punch`: reach a peer through both NATs, or say why not.
+//! `punch`: connects to a peer through both NATs, or reports why that fails.
 
 mod args;
 mod attempt;
 mod plan;
-mod prepare;
 mod report;
+mod router;
+mod silence;
+mod start;
 mod stay;
 mod tcp;
 mod trace;
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
         Some(reports) => args
             .limits()
             .and_then(|limits| plan::run(&reports[0], &reports[1], &limits, args.json)),
-        None => attempt::run(&args),
+        None => start::run(&args),
     };
     result.unwrap_or_else(|error| {
         cli::stderr::line(format_args!("punch: {error:#}"));

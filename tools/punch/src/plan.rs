@@ -1,4 +1,4 @@
-//! What to expect of two NATs, before a packet is sent.
+//! What to expect between two NATs, before a packet is sent.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy, between, percent};
 use serde_json::{Value, json};
 
-/// Prints how two natprobe reports get across to each other, and the odds.
+/// Prints what to expect between the NATs of two reports, and the odds.
 ///
 /// # Errors
 /// When a report cannot be read.
@@ -39,27 +39,29 @@ pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<Ex
     Ok(ExitCode::from(code))
 }
 
-/// What will be sent before it is, if it is more than a few probes.
+/// What the plan will send, and its odds; `None` where it sends a few probes only.
 pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
     let (ours, theirs) = (plan.share(role), plan.share(other(role)));
     Some(match plan.strategy {
-        Strategy::Relay => "no guess would be worth its packets: it takes a relay".into(),
+        Strategy::Relay => {
+            "relay: a guess of the port would take too many packets for its odds".into()
+        }
         _ if ours.each == 0 => return None,
         strategy => format!(
-            "{}: {} with up to {} packets of ours and {} of the peer's, \
-             within {:.1} s, for {} and {} entries in the NATs",
+            "{}: {} odds within {:.1} s; we send up to {} packets and make {} entries in our NAT, \
+             the peer {} packets and {} entries",
             strategy.name(),
             percent(plan.odds),
-            ours.packets(),
-            theirs.packets(),
             ours.seconds(limits) + theirs.seconds(limits),
+            ours.packets(),
             ours.flows(),
+            theirs.packets(),
             theirs.flows(),
         ),
     })
 }
 
-/// The same for programs.
+/// The plan as JSON (docs/json.md).
 pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
     let (ours, theirs) = (plan.share(role), plan.share(other(role)));
     let guesses = ours.each > 0;

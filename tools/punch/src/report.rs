@@ -1,4 +1,4 @@
-//! What came of it: one sentence, or one JSON object.
+//! The result of an attempt, as one sentence or one JSON object.
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -24,18 +24,18 @@ pub enum Outcome {
     Failed(Cause),
 }
 
-/// Everything that is told of an attempt.
+/// Everything that is reported of an attempt.
 pub struct Report {
     pub name: String,
     pub peer: Option<String>,
     pub local: SocketAddr,
     pub mapped: Vec<SocketAddr>,
-    /// Since the introduction; without one, since the start.
+    /// The time since the introduction; without one, since the start.
     pub elapsed: Duration,
     pub total: Duration,
-    /// Probes, or connections tried.
+    /// The number of probes, or by TCP of connections.
     pub probes_sent: u32,
-    /// Messages of the attempt that were dropped.
+    /// The number of messages that were dropped because they were not authentic.
     pub forged: u32,
     pub tcp: bool,
     pub plan: Option<(Role, Plan)>,
@@ -45,7 +45,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Prints it and says with what to exit.
+    /// Prints it, and returns the exit code.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -65,7 +65,7 @@ impl Report {
             false => self.sentence(),
         };
         match writeln!(std::io::stdout(), "{text}") {
-            // Whoever read has read enough: that does not change the outcome.
+            // That nobody reads any more does not change the outcome.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             result => result.context("writing to standard output")?,
         }
@@ -119,7 +119,7 @@ impl Report {
         }
     }
 
-    /// How the path was found.
+    /// The strategy by which the path was found.
     fn strategy(&self, path: &punch::Path) -> &'static str {
         match self.plan {
             _ if self.tcp => "tcp",
@@ -174,7 +174,7 @@ fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
-/// What the path is worth, as a sentence of its own.
+/// The measurement of the path, as a sentence of its own.
 pub fn worth(measured: &Measured) -> String {
     let Some(rtt) = measured.rtt else {
         return " The peer did not take part in measuring the path.".into();
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_singular() {
+    fn one_probe_is_written_in_the_singular() {
         let local = SocketAddr::from(([192, 0, 2, 1], 1));
         let mut report = Report {
             name: "alice".into(),

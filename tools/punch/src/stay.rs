@@ -1,4 +1,4 @@
-//! Staying connected: signs of life, and the path punched anew when they stop.
+//! Staying connected: keepalives, and another attempt when they are not answered.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,116 +10,202 @@ use net::drive::Traffic;
 use peer_proto::endpoint::Event;
 use serde_json::{Value, json};
 
-use crate::attempt::{Attempt, granted};
+use crate::attempt::{Attempt, Ended};
 use crate::report::Outcome;
 
-/// A sign of life that was not answered is asked for again after this, and so
-/// many unanswered ones are a lost path: it takes a second to tell.
-const AGAIN: Duration = Duration::from_millis(300);
-const UNANSWERED: u32 = 3;
-
-impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
-    /// Until a signal ends it, such as Ctrl-C; how it stood then.
-    ///
-    /// # Errors
-    /// Those of the socket.
-    pub async fn stay(
-        &mut self,
-        outcome: Outcome,
-        at: Instant,
-    ) -> anyhow::Result<(Outcome, Instant)> {
-        let (Outcome::Connected(path), Some(peer)) = (&outcome, self.peer.clone()) else {
-            return Ok((outcome, at));
-        };
-        let calls = self.plan.is_some_and(|(role, _)| role == Role::Caller);
-        let lifetime = self.known.as_ref().and_then(|report| report.lifetime);
-        let pause = lifetime.map_or(self.args.keepalive, |l| self.args.keepalive.min(l / 2));
-        let mut current = Some(*path);
-        self.say(
+/// Keeps the path until a signal ends it, such as Ctrl-C; returns how it stood
+/// then.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn stay<W: FnMut(Traffic<'_>)>(
+    attempt: &mut Attempt<'_, W>,
+    mut last: Ended,
+) -> anyhow::Result<Ended> {
+    let (Outcome::Connected(path), Some(introduction)) = (&last.outcome, &attempt.introduction)
+    else {
+        return Ok(last);
+    };
+    let (mut path, peer) = (Some(*path), introduction.peer.clone());
+    let calls = introduction.role == Role::Caller;
+    let lifetime = attempt.stored.and_then(|report| report.lifetime);
+    let keepalive = attempt.args.keepalive;
+    let interval = lifetime.map_or(keepalive, |lifetime| keepalive.min(lifetime / 2));
+    let events = Events {
+        start: attempt.start,
+        json: attempt.args.json,
+    };
+    if let Some(path) = path {
+        events.print(
             json!({"event": "connected", "path": path, "relayed": path.relayed}),
-            || format!("connected to {peer} at {}", path.remote),
+            format_args!("connected to {peer} at {}", path.remote),
         );
-        let mut beats = 0;
-        let mut next = Instant::now() + pause;
-        let mut last = (outcome.clone(), at);
-        loop {
-            let event = tokio::select! {
-                event = self.session.next() => event.context("the socket failed")?,
-                () = tokio::time::sleep_until(next.into()) => {
-                    let now = Instant::now();
-                    let endpoint = self.session.endpoint_mut();
-                    let heard = endpoint.heard(&peer);
-                    let alive = heard.is_some_and(|heard| heard + pause > now - AGAIN);
-                    beats = if alive { 0 } else { beats + 1 };
-                    if current.is_some() && beats > UNANSWERED {
-                        current = None;
-                        self.say(json!({"event": "lost"}), || {
-                            format!("the path to {peer} is lost; punching anew")
-                        });
-                        let endpoint = self.session.endpoint_mut();
-                        // It may be our own address that has changed.
-                        endpoint.refresh(now);
-                        if calls {
-                            endpoint.call(now, &peer);
-                        }
-                    } else if current.is_some() {
-                        endpoint.beat(now, &peer);
-                    }
-                    next = now + if beats > 0 { AGAIN } else { pause };
-                    continue;
-                }
-                event = granted(&mut self.lease) => {
-                    self.opened(event);
-                    continue;
-                }
-                () = self.signals.ended() => {
-                    return Ok(match current {
-                        Some(path) => (Outcome::Connected(path), last.1),
-                        None => last,
-                    });
-                }
-            };
-            match event {
-                Event::Registered(mapped) => self
-                    .say(json!({"event": "registered", "mapped": mapped}), || {
-                        format!("seen at {mapped} now")
-                    }),
-                Event::Introduced { .. } => current = None,
-                Event::Connected { path, .. } => {
-                    current = Some(path);
-                    beats = 0;
-                    next = Instant::now() + pause;
-                    let how = if path.relayed { "relayed" } else { "directly" };
-                    self.say(
-                        json!({"event": "connected", "path": path, "relayed": path.relayed}),
-                        || format!("connected to {peer} at {}, {how}", path.remote),
+    }
+    let mut keepalives = Keepalives::new(Instant::now(), interval);
+    loop {
+        let event = tokio::select! {
+            event = attempt.driver.next() => event.context("the socket failed")?,
+            () = tokio::time::sleep_until(keepalives.next.into()) => {
+                let now = Instant::now();
+                let endpoint = attempt.driver.endpoint_mut();
+                let lost = keepalives.is_lost(now, endpoint.heard(&peer));
+                if lost && path.take().is_some() {
+                    events.print(
+                        json!({"event": "lost"}),
+                        format_args!("the path to {peer} is lost; punching again"),
                     );
-                }
-                Event::Failed { cause, .. } => {
-                    self.say(
-                        json!({"event": "failed", "cause": Explained(&cause)}),
-                        || Explained(&cause).to_string(),
-                    );
-                    last = (Outcome::Failed(cause), Instant::now());
+                    // Our own address may have changed.
+                    endpoint.refresh(now);
                     if calls {
-                        self.session.endpoint_mut().call(Instant::now(), &peer);
+                        endpoint.call(now, &peer);
                     }
+                } else if path.is_some() {
+                    endpoint.beat(now, &peer);
                 }
-                _ => {}
+                continue;
             }
+            change = attempt.router.next() => {
+                attempt.router_changed(change);
+                continue;
+            }
+            () = attempt.signals.ended() => {
+                if let Some(path) = path {
+                    last.outcome = Outcome::Connected(path);
+                }
+                return Ok(last);
+            }
+        };
+        match event {
+            Event::Registered(mapped) => events.print(
+                json!({"event": "registered", "mapped": mapped}),
+                format_args!("registered again, seen at {mapped}"),
+            ),
+            Event::Introduced { .. } => path = None,
+            Event::Connected { path: new, .. } => {
+                path = Some(new);
+                keepalives = Keepalives::new(Instant::now(), interval);
+                let how = if new.relayed { "relayed" } else { "directly" };
+                events.print(
+                    json!({"event": "connected", "path": new, "relayed": new.relayed}),
+                    format_args!("connected to {peer} at {}, {how}", new.remote),
+                );
+            }
+            Event::Failed { cause, .. } => {
+                let text = Explained(&cause);
+                events.print(json!({"event": "failed", "cause": text}), text);
+                last = Ended::now(Outcome::Failed(cause));
+                if calls {
+                    attempt.driver.endpoint_mut().call(Instant::now(), &peer);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// When the next keepalive is due, and whether the peer answers them.
+struct Keepalives {
+    interval: Duration,
+    next: Instant,
+    unanswered: u32,
+}
+
+impl Keepalives {
+    /// A keepalive that was not answered is repeated after this time.
+    const REPEAT: Duration = Duration::from_millis(300);
+
+    /// This many repetitions in a row without an answer are a lost path: a path is
+    /// lost about a second after the first keepalive that gets no answer.
+    const REPETITIONS: u32 = 3;
+
+    fn new(now: Instant, interval: Duration) -> Self {
+        Keepalives {
+            interval,
+            next: now + interval,
+            unanswered: 0,
         }
     }
 
-    /// One line, for people or for programs.
-    fn say(&self, mut event: Value, text: impl Fn() -> String) {
+    /// Whether the path is lost, at the time that a keepalive is due; `heard` is
+    /// when the peer last answered.
+    fn is_lost(&mut self, now: Instant, heard: Option<Instant>) -> bool {
+        let answered = heard.is_some_and(|heard| heard + self.interval > now - Self::REPEAT);
+        (self.unanswered, self.next) = match answered {
+            true => (0, now + self.interval),
+            false => (self.unanswered + 1, now + Self::REPEAT),
+        };
+        self.unanswered > Self::REPETITIONS
+    }
+}
+
+/// Prints what happens, one line for each event.
+struct Events {
+    start: Instant,
+    json: bool,
+}
+
+impl Events {
+    fn print(&self, mut event: Value, text: impl std::fmt::Display) {
         let at = self.start.elapsed().as_secs_f64();
         event["at_s"] = json!((at * 1000.0).round() / 1000.0);
-        let line = match self.args.json {
+        let line = match self.json {
             true => event.to_string(),
-            false => format!("{at:8.1} s  {}", text()),
+            false => format!("{at:8.1} s  {text}"),
         };
-        // Whoever reads may have read enough.
+        // That nobody reads any more is no reason to leave the peer.
         let _ = writeln!(std::io::stdout(), "{line}");
         let _ = std::io::stdout().flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(2);
+
+    #[test]
+    fn a_peer_that_answers_gets_a_keepalive_each_interval() {
+        let mut now = Instant::now();
+        let mut keepalives = Keepalives::new(now, INTERVAL);
+        for _ in 0..10 {
+            assert_eq!(keepalives.next, now + INTERVAL);
+            now = keepalives.next;
+            let answer = now - INTERVAL + Duration::from_millis(50);
+            assert!(!keepalives.is_lost(now, Some(answer)));
+        }
+    }
+
+    #[test]
+    fn a_path_is_lost_when_a_keepalive_and_three_repetitions_are_not_answered() {
+        let start = Instant::now();
+        let mut keepalives = Keepalives::new(start, INTERVAL);
+        // The peer answered just before it lost its network, and not since.
+        let heard = start + Duration::from_millis(50);
+        let mut checks = 0;
+        let lost_at = loop {
+            let now = keepalives.next;
+            checks += 1;
+            if keepalives.is_lost(now, Some(heard)) {
+                break now - start;
+            }
+            assert!(checks < 10, "the path is never lost");
+        };
+        // One interval was answered; the next keepalive was not.
+        assert_eq!(checks, 5);
+        assert_eq!(lost_at, INTERVAL * 2 + Keepalives::REPEAT * 3);
+    }
+
+    #[test]
+    fn one_answer_keeps_the_path() {
+        let start = Instant::now();
+        let mut keepalives = Keepalives::new(start, INTERVAL);
+        for _ in 0..3 {
+            assert!(!keepalives.is_lost(keepalives.next, None));
+        }
+        let now = keepalives.next;
+        assert!(!keepalives.is_lost(now, Some(now)));
+        assert_eq!(keepalives.next, now + INTERVAL);
+        assert!(!keepalives.is_lost(keepalives.next, None));
     }
 }

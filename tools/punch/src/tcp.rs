@@ -1,4 +1,4 @@
-//! The attempt by TCP, beside the session that introduces.
+//! The attempt by TCP. The introduction comes by UDP.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ pub struct ByTcp {
     server: SocketAddr,
     mapping: Mapping,
     attempt: Option<(endpoint::ByTcp, Puncher)>,
-    /// Our end, as peers on our network see it.
+    /// Our endpoint, as hosts on our network see it.
     local: SocketAddr,
-    /// What was made is held until it has been told.
+    /// Holds the connection open until it was reported.
     stream: Option<Arc<TcpStream>>,
 }
 
 impl ByTcp {
-    /// Learns our mapping.
+    /// Binds the port and asks the server for its reflexive address.
     ///
     /// # Errors
-    /// When the server does not tell it.
+    /// When the port is taken, or the server does not answer by TCP.
     pub async fn prepare(local: SocketAddr, server: SocketAddr) -> anyhow::Result<ByTcp> {
         let port =
             Port::bind(local).with_context(|| format!("cannot use TCP port {}", local.port()))?;
         let mapping = Mapping::ask(&port, server).await.with_context(|| {
             format!(
-                "{server} does not tell our address by TCP: a rendezvous does, \
-                 but an old one or the network may not"
+                "{server} does not answer by TCP: is it a rendezvous, and is its TCP port open? \
+                 Without --tcp, UDP is used"
             )
         })?;
         Ok(ByTcp {
@@ -50,29 +50,29 @@ impl ByTcp {
         })
     }
 
-    /// What peers are told of us.
-    pub fn told(&self) -> Tcp {
-        self.mapping.told(&self.port)
+    /// Our candidates, for a peer.
+    pub fn candidates(&self) -> Tcp {
+        self.mapping.candidates(&self.port)
     }
 
-    /// Our end of the connection.
+    /// Our endpoint of the connection.
     pub fn local(&self) -> SocketAddr {
         self.local
     }
 
-    /// Connections tried.
+    /// How many connections were tried.
     pub fn tries(&self) -> u32 {
         self.attempt
             .as_ref()
             .map_or(0, |(_, puncher)| puncher.tries())
     }
 
-    /// The introduction is there.
+    /// Begins after the introduction.
     ///
     /// # Errors
     /// When the port cannot be listened on.
     pub async fn start(&mut self, attempt: endpoint::ByTcp) -> anyhow::Result<()> {
-        // The last one's connections have the same two ends.
+        // The connections of an earlier attempt have the same 5-tuple.
         self.attempt = None;
         let puncher = Puncher::start(&mut self.port, attempt.config())
             .await
@@ -81,14 +81,15 @@ impl ByTcp {
         Ok(())
     }
 
-    /// How the attempt ended; `None`: we are told by another address now.
+    /// How the attempt ended; `None` where our candidates have changed before it
+    /// began.
     ///
     /// # Errors
     /// When a connection breaks right after it was made.
     pub async fn next(&mut self) -> anyhow::Result<Option<Outcome>> {
         let Some((attempt, puncher)) = &mut self.attempt else {
             self.mapping.kept().await;
-            // A server that starts anew is asked again, as it is by UDP.
+            // A server that has restarted is asked again.
             if let Ok(mapping) = Mapping::ask(&self.port, self.server).await {
                 self.mapping = mapping;
             }

@@ -1,5 +1,5 @@
-//! Every packet of ours, as this host sees it: captured where that is
-//! permitted, else from the socket.
+//! Every packet of the attempt, as this host sees it: captured where that is
+//! permitted, else as the socket sends and receives it.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -22,11 +22,11 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Starts to look at the packets of one local port. With `print` they
-    /// appear on stdout as they pass, else they are kept.
+    /// Begins with the packets of one local port. With `print` each is printed when
+    /// it passes, else they are kept.
     ///
     /// # Errors
-    /// When capturing is permitted and fails.
+    /// When capturing is permitted, and fails.
     pub fn start(local: SocketAddr, since: Instant, print: bool) -> Result<Trace, CaptureError> {
         let mut trace = Trace {
             local,
@@ -47,8 +47,8 @@ impl Trace {
                 trace.capture = Some((capture, reader));
             }
             Err(CaptureError::NotPermitted) => cli::stderr::line(format_args!(
-                "punch: capturing is not permitted (it takes root or CAP_NET_RAW): \
-                 packets are shown as the socket sees them"
+                "punch: cannot capture packets, which needs root or CAP_NET_RAW: \
+                 the trace shows what the socket sends and receives"
             )),
             Err(error) => return Err(error),
         }
@@ -91,7 +91,8 @@ impl Trace {
         show(&self.kept, self.print, seen);
     }
 
-    /// Ends it, once what the kernel has seen is shown; returns what was kept.
+    /// Ends the trace when every captured packet is printed or kept; returns those
+    /// that were kept.
     pub fn end(self) -> Vec<Seen> {
         if let Some((capture, reader)) = self.capture {
             drop(capture);
@@ -103,7 +104,7 @@ impl Trace {
 
 fn show(kept: &Mutex<Vec<Seen>>, print: bool, seen: Seen) {
     if print {
-        // Whoever reads may have read enough: that is no reason to stop punching.
+        // That nobody reads any more is no reason to stop punching.
         let _ = writeln!(std::io::stdout(), "{}", tell(&seen));
     } else {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);

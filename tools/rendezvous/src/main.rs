@@ -5,7 +5,6 @@ mod heard;
 mod log;
 mod relay;
 mod serve;
-mod socket;
 mod stream;
 
 use std::net::{IpAddr, SocketAddr};

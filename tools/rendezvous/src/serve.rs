@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
+use net::udp::{Queue, Received, Udp};
 use rendezvous_proto::relay::server::Command;
 use rendezvous_proto::server::Server;
-use sansio::{IcmpError, Input, Protocol, Transmit};
+use sansio::{Protocol, Transmit};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -15,7 +16,6 @@ use tokio::sync::Notify;
 use crate::heard::Heard;
 use crate::log::Log;
 use crate::relay::Sockets;
-use crate::socket::Socket;
 use crate::stream;
 
 /// Datagrams that one socket may hand over before the others have their turn.
@@ -24,7 +24,7 @@ const TURN: usize = 64;
 /// What the tasks share.
 pub struct Shared {
     server: Mutex<Server>,
-    sockets: Vec<Socket>,
+    sockets: Vec<Udp>,
     relayed: Sockets,
     heard: Mutex<Heard>,
     log: Log,
@@ -40,7 +40,7 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
     let mut sockets = Vec::with_capacity(addresses.len());
     for address in addresses {
         let socket =
-            Socket::bind(*address).with_context(|| format!("cannot listen on {address} (UDP)"))?;
+            Udp::listen(*address).with_context(|| format!("cannot listen on {address} (UDP)"))?;
         sockets.push(socket);
     }
     let mut listeners = Vec::with_capacity(addresses.len());
@@ -86,31 +86,13 @@ async fn receive(shared: Arc<Shared>, index: usize) {
         if let Err(error) = socket.readable().await {
             return shared.log.trouble(&format!("socket {index}: {error}"));
         }
-        for _ in 0..TURN {
-            let Some((length, to, icmp)) = socket.try_bounced(&mut buffer) else {
-                break;
-            };
-            let mut server = shared.lock();
-            let error = IcmpError {
-                socket: index,
-                to,
-                offender: to.ip(),
-                icmp,
-                quoted: &buffer[..length],
-            };
-            server.handle_input(Instant::now(), Input::Icmp(error));
-        }
-        for _ in 0..TURN {
-            let Ok((length, from, at)) = socket.try_recv(&mut buffer) else {
-                break;
-            };
-            let mut server = shared.lock();
-            server.handle_datagram(Instant::now(), index, from, &buffer[..length]);
-            let known = server.remembers(index, from);
-            if let Some(at) = at.filter(|_| known) {
-                shared.heard().note(from, at);
+        for queue in [Queue::Errors, Queue::Datagrams] {
+            for _ in 0..TURN {
+                let Ok(received) = socket.try_recv(queue, &mut buffer) else {
+                    break;
+                };
+                shared.take(index, received, &buffer);
             }
-            shared.flush(&mut server, at.map(|at| (from, at)));
         }
         shared.changed.notify_one();
         tokio::task::yield_now().await;
@@ -166,6 +148,23 @@ impl Shared {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Hands over what socket `index` has received into `buffer`.
+    fn take(self: &Arc<Self>, index: usize, received: Received, buffer: &[u8]) {
+        let (mut server, now) = (self.lock(), Instant::now());
+        let Received::Datagram {
+            length, from, at, ..
+        } = received
+        else {
+            return server.handle_input(now, received.input(index, buffer));
+        };
+        server.handle_datagram(now, index, from, &buffer[..length]);
+        let known = server.remembers(index, from);
+        if let Some(at) = at.filter(|_| known) {
+            self.heard().note(from, at);
+        }
+        self.flush(&mut server, at.map(|at| (from, at)));
+    }
+
     /// Does what the brain wants, after a datagram of this client to this
     /// address of ours if there was one.
     fn flush(self: &Arc<Self>, server: &mut Server, asked: Option<(SocketAddr, IpAddr)>) {
@@ -183,8 +182,12 @@ impl Shared {
                 Some((client, at)) if client.ip() == to.ip() => self.heard().at(to).or(Some(at)),
                 _ => self.heard().at(to),
             };
-            // A full send buffer loses a datagram, as the network may.
-            let _ = self.sockets[socket].try_send(&payload, to, from);
+            let socket = &self.sockets[socket];
+            let sent = match from {
+                Some(from) => socket.send_from(from, &payload, to),
+                None => socket.send_to(&payload, to, None),
+            };
+            let _ = sent; // Whoever asks again gets another answer.
         }
         while let Some(event) = server.poll_event() {
             self.log.event(&event);

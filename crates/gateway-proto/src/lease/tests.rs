@@ -1,7 +1,13 @@
-//! A gateway in a few lines, under a virtual clock.
+//! A lease against a scripted gateway, under a virtual clock.
 
-use super::Protocol::{NatPmp, Pcp, UpnpIgd};
-use super::*;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::MappingProtocol::{NatPmp, Pcp, UpnpIgd};
+use super::{
+    Action, Config, Event, Grant, LIFETIME, LONGEST, Lease, Mapped, MappingProtocol, REST, Refusal,
+    State,
+};
 
 const OUTER: &str = "203.0.113.17:5000";
 
@@ -38,8 +44,8 @@ impl World {
         std::iter::from_fn(|| self.lease.poll_event()).collect()
     }
 
-    /// It is asked to map by this protocol, and grants.
-    fn hold(&mut self, protocol: Protocol, seconds: u64) {
+    /// The gateway speaks this protocol alone, is asked by it, and grants.
+    fn hold(&mut self, protocol: MappingProtocol, seconds: u64) {
         self.actions();
         self.lease.handle_found(self.now, protocol);
         assert_eq!(self.actions(), [map(protocol, None)]);
@@ -54,7 +60,7 @@ impl World {
     }
 
     fn sleep(&mut self) -> Duration {
-        let next = self.lease.poll_timeout().expect("something to wait for");
+        let next = self.lease.poll_timeout().expect("a timeout");
         let slept = next - self.now;
         self.now = next;
         self.lease.handle_timeout(next);
@@ -62,7 +68,7 @@ impl World {
     }
 }
 
-fn map(protocol: Protocol, external: Option<&str>) -> Action {
+fn map(protocol: MappingProtocol, external: Option<&str>) -> Action {
     Action::Map {
         protocol,
         external: external.map(|text| text.parse().unwrap()),
@@ -71,9 +77,9 @@ fn map(protocol: Protocol, external: Option<&str>) -> Action {
 }
 
 #[test]
-fn all_are_found_at_once_and_the_first_maps_alone() {
+fn all_protocols_are_tried_at_once_and_the_first_that_answers_is_asked_for_the_mapping() {
     let mut world = world(&[]);
-    let finds = Protocol::ALL.map(Action::Find);
+    let finds = MappingProtocol::ALL.map(Action::Find);
     assert_eq!(world.actions(), finds);
     world.hold(NatPmp, 7200);
     world.lease.handle_found(world.now, Pcp);
@@ -85,7 +91,7 @@ fn all_are_found_at_once_and_the_first_maps_alone() {
 }
 
 #[test]
-fn who_refuses_is_followed_by_who_was_found() {
+fn after_a_refusal_the_next_protocol_is_asked_and_at_last_all_again() {
     let mut world = world(&[]);
     world.actions();
     world.lease.handle_found(world.now, Pcp);
@@ -108,11 +114,11 @@ fn who_refuses_is_followed_by_who_was_found() {
     ];
     assert_eq!(world.events(), [Event::Nothing(why)]);
     assert_eq!(world.sleep(), REST);
-    assert_eq!(world.actions(), Protocol::ALL.map(Action::Find));
+    assert_eq!(world.actions(), MappingProtocol::ALL.map(Action::Find));
 }
 
 #[test]
-fn what_may_have_been_mapped_is_given_back_before_the_next_is_asked() {
+fn a_mapping_whose_answer_may_be_lost_is_released_before_the_next_protocol_is_asked() {
     let mut world = world(&[]);
     world.actions();
     world.lease.handle_found(world.now, Pcp);
@@ -125,7 +131,7 @@ fn what_may_have_been_mapped_is_given_back_before_the_next_is_asked() {
 }
 
 #[test]
-fn it_is_renewed_at_half_its_life() {
+fn a_mapping_is_renewed_after_half_its_lifetime() {
     let mut world = world(&[]);
     world.hold(Pcp, 100);
     for _ in 0..3 {
@@ -145,10 +151,10 @@ fn it_is_renewed_at_half_its_life() {
 }
 
 #[test]
-fn a_renewal_is_tried_again_until_the_end_and_then_all_are_asked_anew() {
+fn a_failed_renewal_is_repeated_until_the_lifetime_ends_and_then_all_protocols_are_tried() {
     let mut world = world(&[]);
     world.hold(Pcp, 100);
-    let born = world.now;
+    let begin = world.now;
     let mut tries = 0;
     while world.events().is_empty() {
         world.sleep();
@@ -156,14 +162,14 @@ fn a_renewal_is_tried_again_until_the_end_and_then_all_are_asked_anew() {
         world.now += Duration::from_millis(100);
         world.lease.handle_failed(world.now, Pcp, Refusal::Silent);
     }
-    let lived = (world.now - born).as_secs();
+    let lived = (world.now - begin).as_secs();
     assert!((98..=100).contains(&lived), "{lived}");
     assert!((5..=9).contains(&tries), "{tries}");
     assert!(matches!(world.lease.state, State::Seeking));
 }
 
 #[test]
-fn a_renewal_without_an_end_does_not_keep_it_alive() {
+fn a_mapping_is_lost_at_the_end_of_its_lifetime_while_a_renewal_is_not_answered() {
     let mut world = world(&[]);
     world.hold(Pcp, 100);
     world.sleep();
@@ -172,7 +178,7 @@ fn a_renewal_without_an_end_does_not_keep_it_alive() {
 }
 
 #[test]
-fn an_address_that_nobody_can_reach_is_not_believed() {
+fn an_external_address_that_is_not_public_is_refused() {
     for claimed in [
         "100.64.1.2:5000",
         "192.168.0.2:5000",
@@ -197,7 +203,7 @@ fn an_address_that_nobody_can_reach_is_not_believed() {
 }
 
 #[test]
-fn an_address_that_the_server_saw_is_believed_whatever_it_is() {
+fn an_external_address_that_a_server_saw_is_accepted_even_if_it_is_private() {
     let mut world = world(&["10.0.0.7"]);
     world.lease.handle_found(world.now, NatPmp);
     world
@@ -207,7 +213,7 @@ fn an_address_that_the_server_saw_is_believed_whatever_it_is() {
 }
 
 #[test]
-fn a_grant_of_nothing_is_none_and_one_for_ever_is_renewed() {
+fn a_lifetime_of_zero_is_refused_and_an_endless_one_is_renewed_daily() {
     let mut empty = world(&[]);
     empty.lease.handle_found(empty.now, Pcp);
     empty.lease.handle_granted(empty.now, Pcp, grant(OUTER, 0));
@@ -220,7 +226,7 @@ fn a_grant_of_nothing_is_none_and_one_for_ever_is_renewed() {
 }
 
 #[test]
-fn closing_gives_back_what_is_held() {
+fn closing_releases_the_mapping() {
     let mut world = world(&[]);
     world.hold(UpnpIgd, 100);
     world.lease.close();
@@ -232,7 +238,7 @@ fn closing_gives_back_what_is_held() {
 }
 
 #[test]
-fn closing_while_it_is_mapped_gives_back_what_comes_of_it() {
+fn closing_while_the_gateway_is_asked_releases_after_its_answer() {
     for answered in [true, false] {
         let mut world = world(&[]);
         world.lease.handle_found(world.now, Pcp);
@@ -253,7 +259,7 @@ fn closing_while_it_is_mapped_gives_back_what_comes_of_it() {
 }
 
 #[test]
-fn closing_before_anything_was_asked_leaves_nothing_to_do() {
+fn closing_before_the_gateway_is_asked_leaves_nothing_to_do() {
     let mut world = world(&[]);
     world.lease.handle_found(world.now, Pcp);
     world.lease.close();

@@ -1,4 +1,4 @@
-//! What a lease is asked for with, and what it says.
+//! What a lease is given and what it yields.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::LIFETIME;
 
-/// A protocol that maps ports.
+/// A protocol by which a gateway is asked to map a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Protocol {
+pub enum MappingProtocol {
     /// RFC 6887.
     Pcp,
     /// RFC 6886.
@@ -20,12 +20,12 @@ pub enum Protocol {
     UpnpIgd,
 }
 
-impl Protocol {
-    /// Those there are, the better first.
+impl MappingProtocol {
+    /// All of them, in the order of preference.
     pub const ALL: [Self; 3] = [Self::Pcp, Self::NatPmp, Self::UpnpIgd];
 }
 
-impl fmt::Display for Protocol {
+impl fmt::Display for MappingProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pcp => "PCP",
@@ -35,94 +35,99 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// What is wanted.
+/// The mapping that is wanted.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Which may be asked, the better first; [`Protocol::ALL`].
-    pub protocols: Vec<Protocol>,
-    /// For how long; [`LIFETIME`].
+    /// The protocols to try, in the order of preference; by default
+    /// [`MappingProtocol::ALL`].
+    pub protocols: Vec<MappingProtocol>,
+    /// The lifetime to ask for; by default [`LIFETIME`].
     pub lifetime: Duration,
-    /// The outer addresses that a server saw. A claim to another one is
-    /// believed if it is a public one: the lease may be older than the server's
-    /// answer.
+    /// Our outside addresses, as servers saw them. Another outside address
+    /// that the gateway claims is accepted only if it is public: the lease may
+    /// begin before a server has answered.
     pub observed: Vec<IpAddr>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            protocols: Protocol::ALL.to_vec(),
+            protocols: MappingProtocol::ALL.to_vec(),
             lifetime: LIFETIME,
             observed: Vec::new(),
         }
     }
 }
 
-/// What a gateway has granted.
+/// A mapping that a gateway has granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// What leads to the inner port, so it says.
+    /// The outside address, as the gateway claims it.
     pub external: SocketAddr,
-    /// For how long.
+    /// How long the mapping lasts.
     pub lifetime: Duration,
 }
 
-/// A port that is mapped.
+/// A mapping that was granted and accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Mapped {
-    /// Whoever sends here is let in to the inner port.
+    /// Packets to this address reach the inside port, whoever sends them.
     pub external: SocketAddr,
-    /// How it was asked for.
-    pub protocol: Protocol,
-    /// How long the gateway keeps it, counted from now; renewed at half of it.
+    /// The protocol by which it was asked for.
+    pub protocol: MappingProtocol,
+    /// How long the gateway keeps it, from the grant on; renewed after half of
+    /// that.
     pub lifetime: Duration,
 }
 
 /// Why there is no mapping.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no default gateway for IPv4 that could be asked.
-    #[error("no default gateway is known")]
+    /// This host has no IPv4 default route, and so no gateway to ask.
+    #[error("this host has no IPv4 default gateway")]
     NoGateway,
-    /// Nobody answered.
+    /// No answer came.
     #[error("no answer")]
     Silent,
-    /// In the gateway's words, or for its code.
+    /// The gateway refused; its text or its result code.
     #[error("refused: {0}")]
     Refused(String),
-    /// There is another NAT behind the gateway's, or it is no honest one.
-    #[error("it claims the outer address {0}, which is not a public one")]
+    /// The outside address is not public: there is another NAT in front of the
+    /// gateway, or the gateway is wrong.
+    #[error("the gateway claims the outside address {0}, which is not public")]
     NotPublic(IpAddr),
-    /// It was mapped for no time, or to no port.
-    #[error("it granted nothing that lasts")]
-    Worthless,
+    /// The mapping has no outside address or port, or ends within a second.
+    #[error("the gateway granted a mapping without an outside address or lifetime")]
+    Unusable,
 }
 
-/// To be carried out, bounded in time, and its end reported.
+/// Something for the driver to do. It takes a bounded time, and the driver
+/// reports how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Ask whether the gateway speaks this, mapping nothing.
-    Find(Protocol),
-    /// Ask it to map, or to renew what leads from `external`.
+    /// Ask whether the gateway speaks this protocol; this maps nothing.
+    Find(MappingProtocol),
+    /// Ask for a mapping, or for the renewal of the one at `external`.
     Map {
-        /// By which protocol.
-        protocol: Protocol,
-        /// What was granted before.
+        /// The protocol.
+        protocol: MappingProtocol,
+        /// The outside address that was granted before.
         external: Option<SocketAddr>,
-        /// For how long.
+        /// The lifetime to ask for.
         lifetime: Duration,
     },
-    /// Give back what was asked for, whether or not it was granted.
-    Release(Protocol),
+    /// Give back the mapping that was asked for, whether or not it was granted.
+    Release(MappingProtocol),
 }
 
-/// What the one who wants the port should know.
+/// A change, for whoever uses the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// There is a mapping, or it leads from elsewhere now.
+    /// There is a mapping, or its outside address has changed.
     Mapped(Mapped),
-    /// It could not be renewed and is over; it is being asked for anew.
+    /// The mapping could not be renewed and is lost; another is being asked for.
     Lost(Refusal),
-    /// Nobody maps, and why; asked again after [`REST`](super::REST).
-    Nothing(Vec<(Protocol, Refusal)>),
+    /// No protocol gives a mapping, and why; they are tried again after
+    /// [`REST`](super::REST).
+    Nothing(Vec<(MappingProtocol, Refusal)>),
 }

@@ -1,6 +1,6 @@
 //! The requests that map a UDP port, and their answers: NAT-PMP's (RFC 6886
-//! §3.3) and PCP's (RFC 6887 §11.1). Both give a mapping back by asking for it
-//! with a lifetime of nothing.
+//! §3.3) and PCP's (RFC 6887 §11.1). In both, a request with lifetime 0 gives the
+//! mapping back.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,32 +12,33 @@ const PCP_MAP_LENGTH: usize = PCP_LENGTH + 36;
 /// The IP protocol number.
 const UDP: u8 = 17;
 
-/// NAT-PMP's request to map the inner port, from `external` if that can be (0:
-/// from any), for so many seconds.
-pub fn nat_pmp_map(inner: u16, external: u16, lifetime: u32) -> [u8; 12] {
+/// NAT-PMP's request to map the inside port for `lifetime` seconds; `external` is
+/// the port that is wanted outside, 0 for any.
+pub fn nat_pmp_map(internal: u16, external: u16, lifetime: u32) -> [u8; 12] {
     let mut request = [0; 12];
     request[1] = NAT_PMP_MAP_UDP;
-    request[4..6].copy_from_slice(&inner.to_be_bytes());
+    request[4..6].copy_from_slice(&internal.to_be_bytes());
     request[6..8].copy_from_slice(&external.to_be_bytes());
     request[8..].copy_from_slice(&lifetime.to_be_bytes());
     request
 }
 
-/// An answer to [`nat_pmp_map`]. The outer address takes a request of its own.
+/// An answer to [`nat_pmp_map`]. It does not have the outside address, for which
+/// there is [`NAT_PMP_REQUEST`](super::NAT_PMP_REQUEST).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NatPmpMapping {
     /// 0 is success; RFC 6886 §3.5 has the others.
     pub result: u16,
-    /// The port that is mapped.
-    pub inner: u16,
-    /// The outer port that leads there, on success.
+    /// The inside port.
+    pub internal: u16,
+    /// The outside port, on success.
     pub external: u16,
-    /// For how many seconds.
+    /// How many seconds the mapping lasts.
     pub lifetime: u32,
 }
 
 impl NatPmpMapping {
-    /// `None`: no such answer.
+    /// Reads an answer; `None` if the datagram is not one.
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         let answer: &[u8; 16] = datagram.first_chunk()?;
         let &[
@@ -57,36 +58,36 @@ impl NatPmpMapping {
         ] = answer;
         ([version, opcode] == [0, ANSWER | NAT_PMP_MAP_UDP]).then_some(Self {
             result: u16::from_be_bytes([r0, r1]),
-            inner: u16::from_be_bytes([i0, i1]),
+            internal: u16::from_be_bytes([i0, i1]),
             external: u16::from_be_bytes([e0, e1]),
             lifetime: u32::from_be_bytes(lifetime),
         })
     }
 }
 
-/// What a PCP mapping is known by, besides the client: nobody who does not know
-/// the nonce can change it.
+/// A mapping in PCP: requests with the same inside port and nonce are about the
+/// same mapping, and only who knows the nonce can change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PcpMap {
     /// The client's own address and port.
-    pub inner: SocketAddr,
-    /// 96 bits that nobody can guess, the same for as long as it is renewed.
+    pub internal: SocketAddr,
+    /// 96 random bits, the same in each renewal.
     pub nonce: [u8; 12],
 }
 
 impl PcpMap {
-    /// PCP's request to map the inner port, from `external` if that can be, for
-    /// so many seconds.
+    /// PCP's request to map the inside port for `lifetime` seconds; `external` is
+    /// the address that is wanted outside, `None` for any.
     pub fn request(&self, external: Option<SocketAddr>, lifetime: u32) -> [u8; PCP_MAP_LENGTH] {
         let mut request = [0; PCP_MAP_LENGTH];
         request[..2].copy_from_slice(&[PCP_VERSION, PCP_MAP]);
         request[4..8].copy_from_slice(&lifetime.to_be_bytes());
-        request[8..24].copy_from_slice(&v6(self.inner.ip()).octets());
+        request[8..24].copy_from_slice(&v6(self.internal.ip()).octets());
         request[24..36].copy_from_slice(&self.nonce);
         request[36] = UDP;
-        request[40..42].copy_from_slice(&self.inner.port().to_be_bytes());
-        // Any address of the inner one's family, where none is suggested (§11.1).
-        let any = match self.inner {
+        request[40..42].copy_from_slice(&self.internal.port().to_be_bytes());
+        // The wildcard of the inside address's family suggests none (§11.1).
+        let any = match self.internal {
             SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
             SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
         };
@@ -96,8 +97,8 @@ impl PcpMap {
         request
     }
 
-    /// The answer to [`request`](Self::request). `None`: it is none, or is about
-    /// another mapping.
+    /// Reads an answer to [`request`](Self::request). `None` if the datagram is not
+    /// one, or is about another mapping.
     pub fn parse(&self, datagram: &[u8]) -> Option<PcpMapping> {
         let answer: &[u8; PCP_MAP_LENGTH] = datagram.first_chunk()?;
         let &[version, opcode, _, result, l0, l1, l2, l3, ..] = answer;
@@ -105,7 +106,7 @@ impl PcpMap {
             && result != UNSUPPORTED_VERSION
             && answer[24..36] == self.nonce
             && answer[36] == UDP
-            && answer[40..42] == self.inner.port().to_be_bytes();
+            && answer[40..42] == self.internal.port().to_be_bytes();
         let ip: [u8; 16] = answer[44..].try_into().ok()?;
         ours.then_some(PcpMapping {
             result,
@@ -123,9 +124,9 @@ impl PcpMap {
 pub struct PcpMapping {
     /// 0 is success; RFC 6887 §7.4 has the others.
     pub result: u8,
-    /// For how many seconds; after a refusal, how long it will stand.
+    /// How many seconds the mapping lasts, or a refusal stays the answer.
     pub lifetime: u32,
-    /// What leads to the inner port, on success.
+    /// The outside address, on success.
     pub external: SocketAddr,
 }
 
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     const OURS: PcpMap = PcpMap {
-        inner: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 2)), 5000),
+        internal: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 2)), 5000),
         nonce: *b"twelve bytes",
     };
 
@@ -149,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn nat_pmp_says_which_port_for_how_long() {
+    fn a_nat_pmp_request_has_the_ports_and_the_lifetime() {
         let request = nat_pmp_map(5000, 6000, 7200);
         assert_eq!(request, [0, 1, 0, 0, 19, 136, 23, 112, 0, 0, 28, 32]);
         let answer = [0, 129, 0, 0, 0, 0, 0, 9, 19, 136, 23, 112, 0, 0, 28, 32];
         let mapping = NatPmpMapping {
             result: 0,
-            inner: 5000,
+            internal: 5000,
             external: 6000,
             lifetime: 7200,
         };
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn pcp_says_whose_port_and_what_leads_there() {
+    fn a_pcp_request_has_the_client_and_its_answer_the_external_address() {
         let request = OURS.request(None, 7200);
         assert_eq!(request[..8], [2, 1, 0, 0, 0, 0, 28, 32]);
         assert_eq!(request[20..24], [192, 168, 1, 2]);
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_another_mapping_is_none() {
+    fn an_answer_about_another_mapping_is_ignored() {
         let request = OURS.request(None, 120);
         assert_eq!(OURS.parse(&request), None);
         for change in [1, 24, 35, 36, 41] {
@@ -194,13 +195,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_an_answer_or_none(datagram in prop::collection::vec(any::<u8>(), 0..99)) {
+        fn no_datagram_makes_the_parser_panic(datagram in prop::collection::vec(any::<u8>(), 0..99)) {
             let _ = NatPmpMapping::parse(&datagram);
             let _ = OURS.parse(&datagram);
         }
 
         #[test]
-        fn any_answer_is_read_and_none_that_is_cut(port: u16, ip: u32, lifetime: u32, result in 2_u8..) {
+        fn every_answer_is_read_and_a_truncated_one_is_not(port: u16, ip: u32, lifetime: u32, result in 2_u8..) {
             let external = SocketAddr::from((ip.to_be_bytes(), port));
             let bytes = answer(&OURS.request(Some(external), lifetime), result);
             prop_assert_eq!(OURS.parse(&bytes), Some(PcpMapping { result, lifetime, external }));

@@ -1,24 +1,23 @@
-//! The hands of [`gateway_proto::lease`].
+//! The driver of [`gateway_proto::lease`].
 
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway_proto::lease::{Config, Event, Lease as Brain, Mapped};
+use gateway_proto::lease::{self, Config, Event, Mapped};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep_until, timeout};
 
-use super::ask::{Asker, Outcome};
+use super::requests::{Outcome, Requests};
 use crate::discover::{Error, seed};
 
-/// How long a mapping that is given back may take: all that is sent for it.
+/// How long giving a mapping back may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// A UDP port that the gateway is asked to map, in the background: nobody waits
-/// for it. It is renewed for as long as this lives, and given back when it is
-/// closed, or dropped.
+/// A mapping of a UDP port that a task asks the gateway for, renews for as long as
+/// this exists, and gives back when this is closed or dropped.
 #[derive(Debug)]
 pub struct Lease {
     news: watch::Receiver<Option<Event>>,
@@ -27,14 +26,15 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Begins to ask for a port of this host's IPv4 address. It must be called
-    /// in a tokio runtime.
+    /// Begins to ask for a mapping of this port of this host's IPv4 address. To be
+    /// called within a tokio runtime.
     ///
     /// # Errors
-    /// When the system has no randomness. That nobody maps is an [`Event`].
+    /// When the system has no randomness. That no mapping is given is an
+    /// [`Event`].
     pub fn ask(port: u16, config: Config) -> Result<Self, Error> {
         let seed = seed()?;
-        let asker = Asker {
+        let requests = Requests {
             port,
             nonce: std::array::from_fn(|i| seed[i]),
             igd: Default::default(),
@@ -44,13 +44,18 @@ impl Lease {
         Ok(Self {
             news,
             end: Some(end),
-            task: tokio::spawn(keep(Brain::new(config), Arc::new(asker), tell, ended)),
+            task: tokio::spawn(keep(
+                lease::Lease::new(config),
+                Arc::new(requests),
+                tell,
+                ended,
+            )),
         })
     }
 
-    /// What there is to know next. If more than one thing has happened since,
-    /// the last one. May be dropped and called again; where nothing more can
-    /// come it waits for ever, as befits one branch of a `select!`.
+    /// The next event; if there were several since the last call, the latest. A
+    /// call that is dropped loses nothing. When there can be no more events it
+    /// waits for ever, for use as one branch of a `select!`.
     pub async fn next(&mut self) -> Event {
         loop {
             if self.news.changed().await.is_err() {
@@ -62,7 +67,7 @@ impl Lease {
         }
     }
 
-    /// The mapping that there is now.
+    /// The mapping, if there is one now.
     pub fn mapped(&self) -> Option<Mapped> {
         match &*self.news.borrow() {
             Some(Event::Mapped(mapped)) => Some(*mapped),
@@ -70,14 +75,13 @@ impl Lease {
         }
     }
 
-    /// Whoever sends here is let in, as far as is known now.
+    /// The outside address of the mapping, if there is one now.
     pub fn external(&self) -> Option<SocketAddr> {
         self.mapped().map(|mapped| mapped.external)
     }
 
-    /// Gives the mapping back, and waits for that: three seconds at most.
-    /// Dropping does the same without waiting, and not at all if the runtime
-    /// ends before.
+    /// Gives the mapping back, and waits for that for at most three seconds.
+    /// Dropping does the same without waiting, unless the runtime ends before.
     pub async fn close(mut self) {
         drop(self.end.take());
         if timeout(FAREWELL, &mut self.task).await.is_err() {
@@ -87,42 +91,42 @@ impl Lease {
 }
 
 async fn keep(
-    mut brain: Brain,
-    asker: Arc<Asker>,
+    mut protocol: lease::Lease,
+    requests: Arc<Requests>,
     tell: watch::Sender<Option<Event>>,
     mut ended: oneshot::Receiver<()>,
 ) {
     let mut under_way = JoinSet::new();
     let mut open = true;
     loop {
-        while let Some(action) = brain.poll_action() {
-            let asker = Arc::clone(&asker);
-            under_way.spawn(async move { asker.carry_out(action).await });
+        while let Some(action) = protocol.poll_action() {
+            let requests = Arc::clone(&requests);
+            under_way.spawn(async move { requests.carry_out(action).await });
         }
-        while let Some(event) = brain.poll_event() {
+        while let Some(event) = protocol.poll_event() {
             tell.send_replace(Some(event));
         }
-        if brain.is_closed() {
+        if protocol.is_closed() {
             return;
         }
-        let timeout = brain.poll_timeout();
+        let timeout = protocol.poll_timeout();
         tokio::select! {
             _ = &mut ended, if open => {
                 open = false;
-                brain.close();
+                protocol.close();
             }
             Some(outcome) = under_way.join_next() => {
                 let now = Instant::now();
                 match outcome.unwrap_or_else(|error| resume_unwind(error.into_panic())) {
-                    Outcome::Found(protocol) => brain.handle_found(now, protocol),
-                    Outcome::Missing(protocol, why) => brain.handle_missing(now, protocol, why),
-                    Outcome::Granted(protocol, grant) => brain.handle_granted(now, protocol, grant),
-                    Outcome::Failed(protocol, why) => brain.handle_failed(now, protocol, why),
-                    Outcome::Released => brain.handle_released(now),
+                    Outcome::Found(by) => protocol.handle_found(now, by),
+                    Outcome::Missing(by, why) => protocol.handle_missing(now, by, why),
+                    Outcome::Granted(by, grant) => protocol.handle_granted(now, by, grant),
+                    Outcome::Failed(by, why) => protocol.handle_failed(now, by, why),
+                    Outcome::Released => protocol.handle_released(now),
                 }
             }
             () = sleep_until(timeout.unwrap_or_else(Instant::now).into()), if timeout.is_some() => {
-                brain.handle_timeout(Instant::now());
+                protocol.handle_timeout(Instant::now());
             }
         }
     }

@@ -378,5 +378,5 @@ impl Relay {
 
 /// Whose username it is: what quotas are counted by.
 fn name_of(username: &str) -> &str {
-    credentials::read(username).map_or(username, |(_, name)| name)
+    credentials::parse_username(username).map_or(username, |(_, name)| name)
 }

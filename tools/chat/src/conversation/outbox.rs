@@ -1,4 +1,5 @@
-//! What was said and is not acknowledged: numbered, in order, bounded.
+//! The items that were said and are not acknowledged: numbered, in order, with a
+//! bound.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -8,7 +9,7 @@ use crate::frame::Item;
 /// Items that wait for their acknowledgement, at most.
 pub const MOST_WAITING: usize = 1000;
 
-/// And their bytes.
+/// Their size at most, in bytes.
 pub const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// An item that waits.
@@ -32,7 +33,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// One more; its number. Ask for room first.
+    /// Adds an item; returns its number. Ask for room first.
     pub fn push(&mut self, now: Instant, item: Item) -> u64 {
         let number = self.next;
         self.next += 1;
@@ -85,7 +86,8 @@ impl Outbox {
         }
     }
 
-    /// Takes one out that the peer has: so many have arrived there.
+    /// Takes out one of the items that have arrived: those with numbers below
+    /// `received`.
     pub fn take_before(&mut self, received: u64) -> Option<Waiting> {
         let first = self.waiting.front()?;
         if first.number < received {
@@ -94,14 +96,14 @@ impl Outbox {
         None
     }
 
-    /// Takes out all.
+    /// Takes out all of them.
     pub fn give_up(&mut self) -> Vec<Item> {
         self.waiting.drain(..).map(|waiting| waiting.item).collect()
     }
 }
 
 impl Item {
-    /// What it takes up, about.
+    /// About how much memory it takes, in bytes.
     fn weight(&self) -> usize {
         match self {
             Item::Text(text) => text.len() + 64,

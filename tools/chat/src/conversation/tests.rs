@@ -106,7 +106,7 @@ fn texts(range: std::ops::Range<usize>) -> Vec<Item> {
 }
 
 #[test]
-fn both_ways_and_told() {
+fn items_go_both_ways_and_each_side_learns_that_its_own_have_arrived() {
     let mut pair = Pair::new();
     pair.say(0, 0);
     pair.say(0, 1);
@@ -119,7 +119,7 @@ fn both_ways_and_told() {
 }
 
 #[test]
-fn whatever_is_lost_with_a_link_comes_once_and_in_order() {
+fn items_arrive_once_and_in_order_whatever_is_lost_with_a_link() {
     // Links that break after every possible number of frames, with frames
     // lost that were already sent.
     for through in 0..12 {
@@ -148,44 +148,44 @@ fn whatever_is_lost_with_a_link_comes_once_and_in_order() {
 }
 
 #[test]
-fn only_one_side_knows_that_the_link_is_gone() {
+fn a_new_link_replaces_one_that_only_one_side_knows_to_be_lost() {
     let mut pair = Pair::new();
     pair.up();
     pair.carry(5);
     pair.say(0, 0);
     pair.lose(3);
-    // The other still holds the old link when the new one comes.
+    // The other side still has the old link when the new one comes.
     pair.up();
     pair.carry(10);
     assert_eq!(pair.heard[1], texts(0..1));
 }
 
 #[test]
-fn no_acknowledgement_raises_doubts_now_and_again() {
+fn a_path_without_acknowledgements_is_suspected_again_and_again() {
     let mut pair = Pair::new();
     pair.up();
     pair.carry(5);
     let before = pair.calls[0];
     pair.say(0, 0);
     pair.lose(1);
-    pair.pass(DOUBT - Duration::from_millis(1));
+    pair.pass(SUSPECT_AFTER - Duration::from_millis(1));
     assert_eq!(pair.calls[0], before);
     pair.pass(Duration::from_millis(1));
     assert_eq!(pair.calls[0], before + 1);
-    pair.pass(DOUBT);
+    pair.pass(SUSPECT_AFTER);
     assert_eq!(pair.calls[0], before + 1);
-    pair.pass(DOUBT_AGAIN);
+    pair.pass(SUSPECT_AGAIN);
     assert_eq!(pair.calls[0], before + 2);
     // Not while anything comes.
     pair.sides[0].reassure(pair.now);
-    pair.pass(DOUBT / 2 - Duration::from_millis(1));
+    pair.pass(SUSPECT_AFTER / 2 - Duration::from_millis(1));
     assert_eq!(pair.calls[0], before + 2);
-    // Nobody doubts a link on which nothing was said.
+    // A link on which nothing was said is not suspected.
     assert_eq!(pair.calls[1], 0);
 }
 
 #[test]
-fn without_a_path_for_too_long_it_says_what_was_not_delivered() {
+fn without_a_path_for_too_long_it_reports_what_was_not_delivered() {
     let mut pair = Pair::new();
     pair.up();
     pair.say(0, 0);
@@ -199,7 +199,7 @@ fn without_a_path_for_too_long_it_says_what_was_not_delivered() {
     pair.pass(PATIENCE);
     assert_eq!(pair.gave_up[0], texts(1..3));
     assert!(pair.sides[0].is_idle());
-    // The conversation can go on, without them.
+    // The conversation can go on without them.
     pair.say(0, 3);
     pair.up();
     pair.carry(10);
@@ -207,7 +207,7 @@ fn without_a_path_for_too_long_it_says_what_was_not_delivered() {
 }
 
 #[test]
-fn a_peer_that_starts_anew_gets_what_the_old_one_had_not() {
+fn a_restarted_peer_gets_what_the_old_process_has_not_acknowledged() {
     let mut pair = Pair::new();
     pair.up();
     pair.say(0, 0);
@@ -223,7 +223,7 @@ fn a_peer_that_starts_anew_gets_what_the_old_one_had_not() {
 }
 
 #[test]
-fn violations_are_told_and_harm_nothing() {
+fn violations_of_the_protocol_are_reported() {
     let fresh = || {
         let mut side = Conversation::new(1, PATIENCE);
         side.link_up(1);
@@ -266,7 +266,7 @@ fn violations_are_told_and_harm_nothing() {
 }
 
 #[test]
-fn what_waits_is_bounded() {
+fn items_that_wait_have_a_bound_in_number_and_in_bytes() {
     let mut side = Conversation::new(1, PATIENCE);
     let now = Instant::now();
     let said = (0..).take_while(|&n| side.say(now, text(n)).is_ok());

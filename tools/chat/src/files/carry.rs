@@ -35,11 +35,12 @@ pub const HEAD: usize = 16;
 /// The hash at its end.
 const TAIL: usize = 32;
 
-/// How many bytes of a file have been carried, for those who watch.
+/// How many bytes of a file have been carried; the task that carries them
+/// shares it with whoever shows the progress.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU64>);
+pub struct Carried(Arc<AtomicU64>);
 
-impl Progress {
+impl Carried {
     /// So far.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -53,9 +54,9 @@ impl Progress {
 /// How receiving has ended.
 #[derive(Debug)]
 pub enum Arrival {
-    /// Whole, and as it was sent.
+    /// Whole, with the hash that the sender gave.
     Whole(Part),
-    /// Something else.
+    /// Its length or its hash is not what the sender gave.
     Wrong(Part),
     /// The link broke; the part waits for the rest.
     Broken,
@@ -95,7 +96,7 @@ pub async fn send(
     connection: &Connection,
     source: Source,
     from: Start,
-    progress: &Progress,
+    carried: &Carried,
 ) -> anyhow::Result<()> {
     let Ok(mut stream) = connection.open_uni().await else {
         return Ok(());
@@ -108,9 +109,11 @@ pub async fn send(
         if stream.write_chunk(bytes).await.is_err() {
             return Ok(());
         }
-        progress.set(at);
+        carried.set(at);
     }
-    let result = reader.await.context("the reader has died")?;
+    let result = reader
+        .await
+        .context("the task that reads the file has panicked")?;
     match result {
         Ok(()) => {
             let _ = stream.finish();
@@ -126,7 +129,7 @@ pub async fn send(
 /// Pieces of a stream, each with the position in the file after it.
 type Pieces = mpsc::Sender<(Bytes, u64)>;
 
-/// Reads what a stream consists of. Who takes the pieces may leave.
+/// Reads what a stream consists of, until it is read or nobody takes the pieces.
 fn read(source: &Source, from: Start, pieces: &Pieces) -> anyhow::Result<()> {
     let name = source.path.display();
     let mut file = File::open(&source.path).with_context(|| format!("cannot open {name}"))?;
@@ -153,7 +156,10 @@ fn read(source: &Source, from: Start, pieces: &Pieces) -> anyhow::Result<()> {
             .take(length as u64)
             .read_to_end(&mut piece)
             .with_context(cannot_read)?;
-        anyhow::ensure!(!piece.is_empty(), "{name} has become shorter");
+        anyhow::ensure!(
+            !piece.is_empty(),
+            "{name} has become shorter since it was offered"
+        );
         hasher.update(&piece);
         at += piece.len() as u64;
         more = pieces.blocking_send((piece.into(), at)).is_ok();
@@ -172,18 +178,18 @@ pub async fn receive(
     part: Part,
     offset: u64,
     size: u64,
-    progress: &Progress,
+    carried: &Carried,
 ) -> Arrival {
     let (batches, waiting) = mpsc::channel(MOST_PIECES);
-    let progress = progress.clone();
-    let writer = spawn_blocking(move || write(part, offset, size, waiting, &progress));
+    let carried = carried.clone();
+    let writer = spawn_blocking(move || write(part, offset, size, waiting, &carried));
     let mut packets = vec![Bytes::new(); MOST_PACKETS];
     let ended = loop {
         match stream.read_chunks(&mut packets).await {
             Ok(Some(count)) => {
                 let batch: Vec<Bytes> = packets[..count].iter_mut().map(std::mem::take).collect();
                 if batches.send(batch).await.is_err() {
-                    break Ok(()); // The writer has something to say.
+                    break Ok(()); // The writer has failed: its result says why.
                 }
             }
             Ok(None) => break Ok(()),
@@ -196,23 +202,29 @@ pub async fn receive(
         (Ok(Err(error)), _) => Arrival::Disk(error),
         // The link has broken, or the sender has stopped.
         (Ok(_), Err(ReadError::ConnectionLost(_) | ReadError::Reset(_))) => Arrival::Broken,
-        (Ok(Ok((part, true))), Ok(())) => Arrival::Whole(part),
+        (Ok(Ok((part, Check::Passed))), Ok(())) => Arrival::Whole(part),
         (Ok(Ok((part, _))), _) => Arrival::Wrong(part),
     }
 }
 
-/// Writes what comes; true if it is whole, and has the hash that follows it.
+/// Whether what was written is whole, and has the hash that follows it.
+enum Check {
+    Passed,
+    Failed,
+}
+
+/// Writes what comes, and checks it.
 fn write(
     mut part: Part,
     offset: u64,
     size: u64,
     mut batches: mpsc::Receiver<Vec<Bytes>>,
-    progress: &Progress,
-) -> io::Result<(Part, bool)> {
+    carried: &Carried,
+) -> io::Result<(Part, Check)> {
     if offset < part.written() {
         part.begin_anew()?;
     }
-    progress.set(part.written());
+    carried.set(part.written());
     let mut left = size - part.written();
     // Chunks are single packets: hashed and written one by one they would cost
     // twice the time.
@@ -224,18 +236,21 @@ fn write(
             left -= bytes.len() as u64;
             buffer.extend_from_slice(&bytes);
             if tail.len() + rest.len() > TAIL {
-                return Ok((part, false));
+                return Ok((part, Check::Failed));
             }
             tail.extend_from_slice(&rest);
         }
         if buffer.len() >= CHUNK {
             part.write(&buffer)?;
             buffer.clear();
-            progress.set(part.written());
+            carried.set(part.written());
         }
     }
     part.write(&buffer)?;
-    progress.set(part.written());
-    let whole = left == 0 && part.start().prefix[..] == tail[..];
-    Ok((part, whole))
+    carried.set(part.written());
+    let check = match left == 0 && part.start().prefix[..] == tail[..] {
+        true => Check::Passed,
+        false => Check::Failed,
+    };
+    Ok((part, check))
 }

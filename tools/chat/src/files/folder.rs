@@ -1,5 +1,5 @@
-//! The folder that files are received into: nothing is written outside it,
-//! and nothing in it is overwritten.
+//! The folder for received files: nothing is written outside it, and nothing in
+//! it is overwritten.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, Write};
@@ -15,20 +15,20 @@ use super::ledger::Start;
 /// The longest name on disk, in bytes, with room for a number.
 const MOST_NAME: usize = 200;
 
-/// As many files of one name, and then no more.
+/// Files of one name that are kept, at most.
 const MOST_NUMBERED: u32 = 10_000;
 
 /// Files of one name, size and sender that are received at once, at most.
 const MOST_PARTS: u32 = 8;
 
-/// How long to wait for who has a part, before another is begun.
+/// How long to wait for the task that has a part before another part is begun.
 const LET_GO: Duration = Duration::from_secs(1);
 
 /// The folder.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
-/// A file that is not whole yet. It survives the process.
+/// A file that is not whole yet. It stays on disk when the process ends.
 #[derive(Debug)]
 pub struct Part {
     path: PathBuf,
@@ -38,13 +38,13 @@ pub struct Part {
 }
 
 impl Folder {
-    /// That folder; it is made when the first file comes.
+    /// That folder; it is created when the first file comes.
     pub fn new(path: PathBuf) -> Self {
         Folder(path)
     }
 
-    /// Opens what there is of a file, or begins it. The name on disk is made
-    /// of hexadecimal digits alone, of who offers it and what is known of it.
+    /// Opens the part of a file, or begins one. Its name on disk is a hash of
+    /// `of`, who offers the file, and of the file's name and size.
     ///
     /// # Errors
     /// What the system says; a symbolic link in its place is an error.
@@ -65,10 +65,10 @@ impl Folder {
                 n => format!(".{}-{n}.part", &digest.to_hex()[..32]),
             });
             loop {
-                if let Some(file) = ours_alone(&path)? {
+                if let Some(file) = lock(&path)? {
                     return Part::resume(path, file, size);
                 }
-                // Mostly a stream has it whose link has just ended.
+                // Mostly a task has it whose link has just ended.
                 if Instant::now() >= patience {
                     break;
                 }
@@ -124,7 +124,7 @@ impl Part {
         self.written
     }
 
-    /// From where on it is wanted.
+    /// From where on the rest is wanted.
     pub fn start(&self) -> Start {
         Start {
             offset: self.written,
@@ -132,7 +132,7 @@ impl Part {
         }
     }
 
-    /// Forgets what there is.
+    /// Empties it.
     ///
     /// # Errors
     /// What the system says.
@@ -155,7 +155,7 @@ impl Part {
         Ok(())
     }
 
-    /// Throws it away.
+    /// Removes it.
     ///
     /// # Errors
     /// What the system says.
@@ -164,8 +164,8 @@ impl Part {
     }
 }
 
-/// Opens a part and locks it; `None` if somebody else has it.
-fn ours_alone(path: &Path) -> io::Result<Option<Flock<File>>> {
+/// Opens a part and locks it; `None` if another task or process has it.
+fn lock(path: &Path) -> io::Result<Option<Flock<File>>> {
     loop {
         let file = OpenOptions::new()
             .read(true)
@@ -182,18 +182,18 @@ fn ours_alone(path: &Path) -> io::Result<Option<Flock<File>>> {
         };
         let meta = file.metadata()?;
         if meta.nlink() == 0 {
-            continue; // It was given its name before we had the lock.
+            continue; // It was moved to its final name before we had the lock.
         }
         if !meta.is_file() || meta.nlink() != 1 {
-            let problem = format!("{} is not a file of ours", path.display());
+            let problem = format!("{} is not a part that chat has written", path.display());
             return Err(io::Error::new(ErrorKind::AlreadyExists, problem));
         }
         return Ok(Some(file));
     }
 }
 
-/// What may stand on disk of a name that a peer chose: its last component,
-/// nothing that is hidden, nothing that a terminal would act on.
+/// The name on disk for one that a peer chose: its last component, not hidden, and
+/// without anything that a terminal would act on.
 pub fn safe_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let shown = crate::text::clean(last);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stay_in_the_folder() {
+    fn names_of_peers_cannot_leave_the_folder() {
         for (name, safe) in [
             ("a.txt", "a.txt"),
             ("../../etc/passwd", "passwd"),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn resumes_and_never_overwrites() {
+    fn a_part_is_resumed_and_no_file_is_overwritten() {
         let (folder, path) = folder("resume");
         let mut part = folder.part(b"bob", "a.txt", 11).unwrap();
         part.write(b"hello ").unwrap();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_something_else_is_begun_anew() {
+    fn a_part_can_be_begun_anew() {
         let (folder, path) = folder("anew");
         let mut part = folder.part(b"bob", "a", 5).unwrap();
         part.write(b"wrong").unwrap();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn two_of_one_name_do_not_share_a_part() {
+    fn two_files_of_one_name_do_not_share_a_part() {
         let (folder, path) = folder("two");
         let mut one = folder.part(b"bob", "a", 3).unwrap();
         let mut other = folder.part(b"bob", "a", 3).unwrap();
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_not_followed() {
+    fn a_symbolic_link_in_place_of_a_part_is_not_followed() {
         let (folder, path) = folder("link");
         let part = folder.part(b"bob", "a", 1).unwrap();
         let trap = part.path.clone();

@@ -1,11 +1,11 @@
-//! Which files go to and come from one peer, and how far they have come.
+//! Which files go to and come from one peer, and what was agreed on.
 //!
-//! It knows no disk and no link: what a peer says goes in, what is to be done
-//! comes out.
+//! Sans-IO: what a peer says goes in, what is to be done comes out.
 
 use std::collections::BTreeMap;
 
-use crate::frame::{FileHash, Item};
+use super::Direction;
+use crate::frame::{FileHash, Item, Party};
 
 /// Files in one direction at once, asked for or on their way, at most.
 pub const MOST: usize = 32;
@@ -31,7 +31,7 @@ pub struct Start {
 
 /// What to do about something that the peer has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Action {
     /// Ask the user; answer with [`Ledger::accept`] or [`Ledger::decline`].
     Ask(u64),
     /// Send the bytes of our file, as asked.
@@ -44,15 +44,20 @@ pub enum Act {
     /// Tell the peer this.
     Say(Item),
     /// Our file has arrived.
-    Completed(File),
+    Completed {
+        /// Which.
+        file: File,
+        /// Our number.
+        number: u64,
+    },
     /// A file will not come, or will not be taken, and why.
     Ended {
         /// Which.
         file: File,
-        /// Whose number.
+        /// Its sender's number.
         number: u64,
-        /// Whether it was ours.
-        ours: bool,
+        /// Whose it was.
+        direction: Direction,
         /// Why, in the peer's words.
         why: String,
     },
@@ -85,20 +90,17 @@ impl Ledger {
     }
 
     /// What the peer says of files.
-    pub fn handle_item(&mut self, item: Item) -> Option<Act> {
+    pub fn handle_item(&mut self, item: Item) -> Option<Action> {
         match item {
             Item::Offer { file, size, name } => {
                 if self.incoming.len() >= MOST || self.incoming.contains_key(&file) {
                     let why = "too many files at once".into();
-                    return Some(Act::Say(Item::Decline {
-                        file,
-                        mine: false,
-                        why,
-                    }));
+                    let by = Party::Receiver;
+                    return Some(Action::Say(Item::Decline { file, by, why }));
                 }
                 let offered = File { name, size };
                 self.incoming.insert(file, (offered, Stage::Asked));
-                Some(Act::Ask(file))
+                Some(Action::Ask(file))
             }
             Item::Accept {
                 file,
@@ -107,21 +109,32 @@ impl Ledger {
             } => {
                 let known = self.outgoing.get(&file)?;
                 let from = Start { offset, prefix };
-                (offset <= known.size).then_some(Act::Send { file, from })
+                (offset <= known.size).then_some(Action::Send { file, from })
             }
-            Item::Decline { file, mine, why } => {
-                let ended = match mine {
-                    true => self.incoming.remove(&file).map(|(file, _)| file),
-                    false => self.outgoing.remove(&file),
+            Item::Decline {
+                file: number,
+                by,
+                why,
+            } => {
+                let (direction, ended) = match by {
+                    Party::Sender => {
+                        let ended = self.incoming.remove(&number).map(|(file, _)| file);
+                        (Direction::Incoming, ended)
+                    }
+                    Party::Receiver => (Direction::Outgoing, self.outgoing.remove(&number)),
                 };
-                Some(Act::Ended {
-                    file: ended?,
-                    number: file,
-                    ours: !mine,
+                let file = ended?;
+                Some(Action::Ended {
+                    file,
+                    number,
+                    direction,
                     why,
                 })
             }
-            Item::Complete { file } => self.outgoing.remove(&file).map(Act::Completed),
+            Item::Complete { file: number } => {
+                let file = self.outgoing.remove(&number)?;
+                Some(Action::Completed { file, number })
+            }
             Item::Text(_) | Item::Unknown => None,
         }
     }
@@ -147,15 +160,15 @@ impl Ledger {
     /// The user does not want it, or it cannot be taken.
     pub fn decline(&mut self, file: u64, why: &str) -> Option<(File, Item)> {
         let (declined, _) = self.incoming.remove(&file)?;
-        let (mine, why) = (false, why.to_owned());
-        Some((declined, Item::Decline { file, mine, why }))
+        let (by, why) = (Party::Receiver, why.to_owned());
+        Some((declined, Item::Decline { file, by, why }))
     }
 
     /// Our own file cannot be sent.
     pub fn withdraw(&mut self, file: u64, why: &str) -> Option<(File, Item)> {
         let withdrawn = self.outgoing.remove(&file)?;
-        let (mine, why) = (true, why.to_owned());
-        Some((withdrawn, Item::Decline { file, mine, why }))
+        let (by, why) = (Party::Sender, why.to_owned());
+        Some((withdrawn, Item::Decline { file, by, why }))
     }
 
     /// It is here, whole and right.
@@ -198,7 +211,7 @@ impl Ledger {
         files.map(|(number, file)| offer(*number, file)).collect()
     }
 
-    /// Nobody is there any more.
+    /// The peer is gone: our files that it has not got.
     pub fn gave_up(&mut self) -> Vec<File> {
         self.incoming.clear();
         std::mem::take(&mut self.outgoing).into_values().collect()
@@ -229,11 +242,18 @@ mod tests {
         }
     }
 
+    fn direction(action: Option<Action>) -> Option<Direction> {
+        match action {
+            Some(Action::Ended { direction, .. }) => Some(direction),
+            _ => None,
+        }
+    }
+
     #[test]
-    fn offered_accepted_complete() {
+    fn an_accepted_file_is_sent_from_the_byte_that_was_asked_for() {
         let (mut ours, mut theirs) = (Ledger::default(), Ledger::default());
         let (number, offer) = ours.offer(file("a")).unwrap();
-        assert_eq!(theirs.handle_item(offer), Some(Act::Ask(number)));
+        assert_eq!(theirs.handle_item(offer), Some(Action::Ask(number)));
         assert_eq!(theirs.accepted(number), None);
         let from = Start {
             offset: 4,
@@ -242,32 +262,36 @@ mod tests {
         assert_eq!(theirs.ask(number, from), None);
         assert!(theirs.accept(number));
         let ask = theirs.ask(number, from).unwrap();
-        let send = Act::Send { file: number, from };
+        let send = Action::Send { file: number, from };
         assert_eq!(ours.handle_item(ask), Some(send));
         assert_eq!(theirs.interrupted(), [number]);
         let (_, complete) = theirs.complete(number).unwrap();
-        assert_eq!(ours.handle_item(complete), Some(Act::Completed(file("a"))));
+        let completed = Action::Completed {
+            file: file("a"),
+            number,
+        };
+        assert_eq!(ours.handle_item(complete), Some(completed));
         assert!(!ours.is_sending());
     }
 
     #[test]
-    fn declined_by_either() {
+    fn sender_and_receiver_can_each_end_a_transfer() {
         let (mut ours, mut theirs) = (Ledger::default(), Ledger::default());
         let (number, offer) = ours.offer(file("a")).unwrap();
         theirs.handle_item(offer);
         let (_, no) = theirs.decline(number, "no").unwrap();
         let ended = ours.handle_item(no);
-        assert!(matches!(ended, Some(Act::Ended { ours: true, .. })));
+        assert_eq!(direction(ended), Some(Direction::Outgoing));
 
         let (number, offer) = ours.offer(file("b")).unwrap();
         theirs.handle_item(offer);
         let (_, gone) = ours.withdraw(number, "it has changed").unwrap();
         let ended = theirs.handle_item(gone);
-        assert!(matches!(ended, Some(Act::Ended { ours: false, .. })));
+        assert_eq!(direction(ended), Some(Direction::Incoming));
     }
 
     #[test]
-    fn what_makes_no_sense_is_ignored() {
+    fn requests_for_unknown_files_or_beyond_the_end_are_ignored() {
         let mut ledger = Ledger::default();
         let accept = |offset| Item::Accept {
             file: 1,
@@ -282,20 +306,20 @@ mod tests {
     }
 
     #[test]
-    fn bounded_both_ways() {
+    fn the_number_of_files_has_a_bound_in_both_directions() {
         let mut ledger = Ledger::default();
         let offers = (0..).take_while(|_| ledger.offer(file("a")).is_some());
         assert_eq!(offers.count(), MOST);
         for number in 0..MOST as u64 {
             let act = ledger.handle_item(offer(number, &file("b")));
-            assert_eq!(act, Some(Act::Ask(number)));
+            assert_eq!(act, Some(Action::Ask(number)));
         }
         let act = ledger.handle_item(offer(99, &file("b")));
-        assert!(matches!(act, Some(Act::Say(Item::Decline { .. }))));
+        assert!(matches!(act, Some(Action::Say(Item::Decline { .. }))));
     }
 
     #[test]
-    fn a_peer_that_starts_anew_is_offered_again() {
+    fn a_restarted_peer_is_offered_our_files_again() {
         let mut ledger = Ledger::default();
         let (_, item) = ledger.offer(file("a")).unwrap();
         ledger.handle_item(offer(7, &file("b")));

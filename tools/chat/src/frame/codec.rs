@@ -1,6 +1,6 @@
 //! Frames as bytes: a type, a length (u32, big endian) and a body.
 
-use super::{Frame, FrameError, Hello, Item, MOST_NAME, MOST_TEXT};
+use super::{Frame, FrameError, Hello, Item, MOST_NAME, MOST_TEXT, Party};
 use crate::verify::Step;
 
 /// The longest body of a frame.
@@ -96,10 +96,10 @@ impl Item {
                 bytes.extend(offset.to_be_bytes());
                 bytes.extend(prefix);
             }
-            Item::Decline { file, mine, why } => {
+            Item::Decline { file, by, why } => {
                 bytes.push(4);
                 bytes.extend(file.to_be_bytes());
-                bytes.push(u8::from(*mine));
+                bytes.push(u8::from(*by == Party::Sender));
                 bytes.extend(why.as_bytes());
             }
             Item::Complete { file } => {
@@ -125,7 +125,10 @@ impl Item {
             },
             4 => Item::Decline {
                 file: body.number()?,
-                mine: body.byte()? != 0,
+                by: match body.byte()? {
+                    0 => Party::Receiver,
+                    _ => Party::Sender,
+                },
                 why: body.text(MOST_NAME)?,
             },
             5 => Item::Complete {
@@ -223,7 +226,7 @@ mod tests {
             },
             Item::Decline {
                 file: 1,
-                mine: true,
+                by: Party::Sender,
                 why: "no".into(),
             },
             Item::Complete { file: 1 },
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn written_is_read_whatever_the_pieces() {
+    fn frames_are_read_as_they_were_written_however_the_bytes_are_cut() {
         let bytes: Vec<u8> = samples().iter().flat_map(Frame::encode).collect();
         for piece in [1, 3, 7, bytes.len()] {
             let (mut decoder, mut read) = (Decoder::default(), Vec::new());
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_an_error_and_never_a_panic() {
+    fn damaged_frames_give_an_error_and_never_a_panic() {
         for frame in samples() {
             let bytes = frame.encode();
             for at in 0..bytes.len() {
@@ -283,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn later_frames_are_skipped() {
+    fn frames_of_a_later_version_are_skipped() {
         let mut decoder = Decoder::default();
         decoder.push(&[99, 0, 0, 0, 2, 1, 2]);
         decoder.push(&Frame::Ack(1).encode());

@@ -1,4 +1,4 @@
-//! What two chats tell each other on the control stream of a link.
+//! What two chats send each other on the control stream of a link.
 
 mod codec;
 
@@ -9,13 +9,13 @@ use crate::verify::Step;
 /// The longest message, in bytes of UTF-8.
 pub const MOST_TEXT: usize = 64 * 1024;
 
-/// The longest file name that is told, in bytes.
+/// The longest file name, or reason for declining a file, in bytes.
 pub const MOST_NAME: usize = 255;
 
 /// BLAKE3 of a file, or of its beginning.
 pub type FileHash = [u8; 32];
 
-/// What is told.
+/// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// The first frame on every link, from both sides.
@@ -27,7 +27,7 @@ pub enum Frame {
         /// What it is.
         item: Item,
     },
-    /// So many of the other side's items have arrived, in order.
+    /// This many of the other side's items have arrived, in order.
     Ack(u64),
     /// The sender leaves, and this is its last frame.
     Bye,
@@ -75,8 +75,8 @@ pub enum Item {
     Decline {
         /// The sender's number.
         file: u64,
-        /// True if the speaker is the one who offered it.
-        mine: bool,
+        /// Who says so.
+        by: Party,
         /// Why, for people.
         why: String,
     },
@@ -85,20 +85,29 @@ pub enum Item {
         /// The sender's number.
         file: u64,
     },
-    /// Of a later version: counted, and no more.
+    /// Of a later version: counted, and otherwise ignored.
     Unknown,
 }
 
-/// Why bytes are no frames. The link has to go.
+/// The two ends of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// Who offered it.
+    Sender,
+    /// To whom it was offered.
+    Receiver,
+}
+
+/// Why bytes are not a frame. The link has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// A frame that is longer than any.
-    #[error("a frame of {0} bytes")]
+    /// A frame that is longer than any may be.
+    #[error("a frame of {0} bytes is too long")]
     TooLong(usize),
     /// A body that ends too early, or a string that is not UTF-8.
     #[error("a malformed frame")]
     Malformed,
     /// Another version.
-    #[error("version {0} of the protocol")]
+    #[error("version {0} of the protocol is not supported")]
     Version(u8),
 }

@@ -1,91 +1,99 @@
-//! The end, in peace: what is on its way arrives, or is told of.
+//! The end: what is on its way arrives, or the user is told that it did not.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 
-use sansio::Protocol;
-
-use super::Hub;
-use super::peer::Peer;
-use super::run::sleep_until;
+use super::{Hub, Outcome};
 use crate::notice::Notice;
-use crate::socket::Aside;
+use crate::socket;
 
-/// Somebody who types /quit waits no longer than this for deliveries.
+/// How long deliveries may take after a person has typed /quit.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// How long links may take to write what is left.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// How long the relay has to say that it has forgotten us.
-const GIVE_BACK: Duration = Duration::from_millis(500);
+/// Whether the user wants to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// No.
+    No,
+    /// Yes, once everything is delivered.
+    WhenDone,
+    /// Yes, once everything is delivered, and at this time at the latest.
+    By(Instant),
+}
+
+impl Leaving {
+    /// Whether the user wants to.
+    pub fn has_begun(self) -> bool {
+        self != Leaving::No
+    }
+
+    /// When it is time, whatever is on its way.
+    pub fn poll_timeout(self) -> Option<Instant> {
+        match self {
+            Leaving::By(by) => Some(by),
+            Leaving::No | Leaving::WhenDone => None,
+        }
+    }
+}
 
 impl Hub {
-    pub(super) fn begin_to_leave(&mut self) {
-        let interactive = self.screen.is_interactive();
-        let by = interactive.then(|| Instant::now() + FAREWELL);
-        self.leaving.get_or_insert(by);
+    pub(super) fn begin_to_leave(&mut self, now: Instant) {
+        self.transfers.stop_asking();
+        if !self.leaving.has_begun() {
+            self.leaving = match self.user.is_interactive() {
+                true => Leaving::By(now + FAREWELL),
+                false => Leaving::WhenDone,
+            };
+        }
     }
 
     pub(super) fn may_leave(&self, now: Instant) -> bool {
-        let Some(by) = self.leaving else { return false };
-        let done = self.held.is_none()
-            && !self.transfers.is_busy()
-            && self.peers.values().all(Peer::is_done);
-        done || by.is_some_and(|by| by <= now)
+        let done = !self.user.holds_line() && self.peers.iter().all(|(_, peer)| peer.is_done());
+        let late = self.leaving.poll_timeout().is_some_and(|by| by <= now);
+        self.leaving.has_begun() && (done || late)
     }
 
-    pub(super) async fn leave(mut self, asides: &mut Receiver<Aside>) -> anyhow::Result<bool> {
-        if let Some(text) = self.held.take() {
-            let to = self.chosen.clone().unwrap_or_else(|| "anybody".into());
-            self.failed = true;
-            self.tell(Notice::Undelivered { to, text });
+    /// Leaves the peers, and then the rendezvous.
+    pub(super) async fn leave(
+        mut self,
+        events: &mut Receiver<socket::Event>,
+    ) -> anyhow::Result<Outcome> {
+        if let Some(text) = self.user.take_line() {
+            let to = self.user.chosen().unwrap_or("anybody").to_owned();
+            self.user.tell(Notice::Undelivered { to, text });
         }
         let mut farewells = Vec::new();
-        for peer in self.peers.values_mut() {
+        for (_, peer) in self.peers.iter_mut() {
             peer.parted = true;
             peer.conversation.hang_up();
-            if let Some(link) = peer.link.take() {
-                farewells.push(tokio::spawn(link.finish(FLUSH)));
+            if let Some(line) = peer.line.take() {
+                farewells.push(tokio::spawn(line.link.finish(FLUSH)));
             }
         }
-        // Prints what was not delivered. A closed pipe cannot be told of.
+        // Prints what was not delivered. If stdout is closed, nobody reads it.
         let _ = self.settle();
-        let quic = self.quic.clone();
+        let quic = self.network.quic.clone();
         let mut farewells = std::pin::pin!(async {
             for farewell in farewells {
                 let _ = farewell.await;
             }
             let _ = tokio::time::timeout(FLUSH, quic.wait_idle()).await;
         });
-        // They may go through the relay, which takes us to wrap them.
+        // Some may go through the relay, and the endpoint has to wrap them.
         loop {
             tokio::select! {
                 () = &mut farewells => break,
-                Some(aside) = asides.recv() => self.last_aside(aside),
+                Some(event) = events.recv() => {
+                    let _ = self.network.handle_socket(Instant::now(), event);
+                    let _ = self.network.flush();
+                }
             }
         }
-        self.brain.leave(Instant::now());
-        let _ = self.flush();
-        let _ = tokio::time::timeout(GIVE_BACK, self.give_back(asides)).await;
-        Ok(!self.failed)
-    }
-
-    /// Until the relay knows that we need it no more: it counts what we have.
-    async fn give_back(&mut self, asides: &mut Receiver<Aside>) {
-        while self.brain.is_relaying() {
-            let timeout = self.brain.poll_timeout();
-            tokio::select! {
-                Some(aside) = asides.recv() => self.last_aside(aside),
-                () = sleep_until(timeout) => self.brain.handle_timeout(Instant::now()),
-            }
-            let _ = self.flush();
-        }
-    }
-
-    fn last_aside(&mut self, aside: Aside) {
-        let _ = self.aside(aside);
-        let _ = self.flush();
+        self.network.leave(events).await;
+        Ok(self.user.outcome())
     }
 }

@@ -1,82 +1,43 @@
-//! Introductions, paths and links.
+//! What comes from the network: introductions, paths, links and their frames.
 
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-use cli::cause::Explained;
+use anyhow::bail;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
 use peer_proto::endpoint::Event;
 use peer_proto::punch::Path;
 use quinn::Incoming;
-use sansio::{IcmpError, Input, Protocol, Via};
 use session::identity::PublicKey;
-use stun::IcmpReason;
 use stun::code;
 
-use super::peer::Peer;
-use super::{Hub, MOST_PEERS};
-use crate::conversation::{Conversation, LinkId};
+use super::Hub;
+use super::line::Line;
+use crate::conversation::LinkId;
 use crate::frame::Frame;
 use crate::link::{self, Close, Down, Link};
-use crate::notice::{Notice, Way};
-use crate::socket::Aside;
-use crate::tls;
-use crate::verify::Verify;
+use crate::notice::{Notice, Side, Way};
+use crate::verify::{self, Step, Verify};
 
 impl Hub {
-    /// A STUN datagram, a packet for the relay, or an ICMP error.
-    pub(super) fn aside(&mut self, aside: Aside) -> anyhow::Result<()> {
-        match aside {
-            Aside::Stun(from, datagram) => {
-                let input = Input::datagram(0, from, &datagram);
-                self.brain.handle_input(Instant::now(), input);
-            }
-            Aside::Relay(peer, datagram) => {
-                self.brain.relay_send(Instant::now(), peer, &datagram);
-            }
-            Aside::Icmp { to, offender, icmp } => {
-                let error = IcmpError {
-                    socket: 0,
-                    to,
-                    offender,
-                    icmp,
-                    quoted: &[],
-                };
-                self.brain.handle_input(Instant::now(), Input::Icmp(error));
-                let refused = error.reason() == Some(IcmpReason::PortUnreachable);
-                if refused && to == self.settings.server && self.brain.mapped().is_empty() {
-                    bail!(
-                        "no rendezvous: nobody listens at {to} (UDP); start one there with: \
-                         rendezvous --ip {}",
-                        to.ip()
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What the endpoint tells.
-    pub(super) fn brain_event(&mut self, now: Instant, event: Event) -> anyhow::Result<()> {
-        let name = self.settings.name.clone();
+    /// What the endpoint has learned.
+    pub(super) fn handle_endpoint(&mut self, now: Instant, event: Event) -> anyhow::Result<()> {
+        let name = self.name.clone();
         match event {
-            Event::Registered(mapped) => {
-                self.register_by = None;
-                self.tell(Notice::Registered { name, mapped });
-            }
+            Event::Registered(mapped) => self.user.tell(Notice::Registered { name, mapped }),
             Event::Refused(code::NAME_TAKEN) => bail!(
-                "the name {name} is taken: it belongs to another key at {}; use another --name",
-                self.settings.server
+                "the name {name} is taken: it belongs to another key at {}. Use another --name",
+                self.network.server
             ),
             Event::Refused(code) => bail!(
-                "the server refused the registration of {name}: {code} {}",
+                "the rendezvous at {} refused to register {name}: {code} {}",
+                self.network.server,
                 code::reason(code)
             ),
-            Event::ServerSilent => self.tell(Notice::ServerSilent(self.settings.server)),
-            Event::Measured { .. } => {}
+            Event::ServerSilent => self.user.tell(Notice::ServerSilent(self.network.server)),
+            Event::Measured { .. } | Event::Finished { .. } => {}
             Event::PeerUnavailable { peer, .. } => {
-                if let Some(cause) = self.brain.cause_so_far(&peer) {
+                if let Some(cause) = self.network.endpoint.cause_so_far(&peer) {
                     self.not_yet(peer, cause);
                 }
             }
@@ -84,14 +45,11 @@ impl Hub {
                 peer,
                 known,
                 now: key,
-            } => {
-                self.key_changed(now, peer, known, key)?;
-            }
+            } => self.key_changed(now, peer, known, key)?,
             Event::Introduced {
                 peer, key, role, ..
-            } => self.introduced(now, peer, key, role),
+            } => self.introduced(now, &peer, key, role),
             Event::Connected { peer, path } => self.connected(&peer, path)?,
-            Event::Finished { .. } => {}
             Event::Failed { peer, cause } => {
                 if let Some(known) = self.peers.get_mut(&peer) {
                     known.conversation.attempt_failed(now);
@@ -102,196 +60,143 @@ impl Hub {
         Ok(())
     }
 
-    /// Somebody connects. Only from where a path was made, so that strangers
-    /// learn nothing and cost nothing.
-    pub(super) fn knock(&mut self, incoming: Incoming) {
+    /// An incoming connection. It is answered only from an address to which a
+    /// path was made, so that strangers learn nothing and cost nothing.
+    pub(super) fn handle_incoming(&mut self, incoming: Incoming) {
         let from = incoming.remote_address();
-        let expected = |peer: &Peer| {
-            peer.relayed == Some(from) || peer.path.is_some_and(|path| path.remote == from)
-        };
-        if !self.peers.values().any(expected) {
-            return incoming.ignore();
+        if self.peers.iter().any(|(_, peer)| peer.contact.is_at(from)) {
+            self.network.answer(incoming);
+        } else {
+            tracing::debug!(%from, "connection of a stranger ignored");
+            incoming.ignore();
         }
-        let id = self.next_id();
-        self.links.answer(id, incoming);
     }
 
-    /// What links tell.
-    pub(super) fn link_event(&mut self, event: link::Event) {
-        let now = Instant::now();
+    /// What happens to links.
+    pub(super) fn handle_link(&mut self, now: Instant, event: link::Event) {
         match event {
-            link::Event::Up(link) => self.link_up(link),
+            link::Event::Up(link) => self.link_up(now, link),
             link::Event::NoLink { key, why } => {
-                if let Some(name) = self.owner_of(&key) {
-                    let peer = self.peers.get_mut(&name).expect("just found");
-                    peer.cause = Some(why);
+                let name = self.peers.owner_of(&key);
+                if let Some(peer) = name.and_then(|name| self.peers.get_mut(&name)) {
+                    tracing::debug!(why, "no link over the path");
+                    peer.obstacle.because(why);
                     peer.conversation.attempt_failed(now);
                 }
             }
+            link::Event::Frame(id, Frame::Bye) => self.link_down(now, id, Down::Bye),
+            link::Event::Frame(id, Frame::Verify(step)) => self.handle_step(now, id, step),
             link::Event::Frame(id, frame) => {
-                if frame == Frame::Bye {
-                    return self.lost(now, id, Down::Bye);
-                }
-                if let Frame::Verify(step) = frame {
-                    if let Some(down) = self.verify_step(id, step) {
-                        self.lost(now, id, down);
-                    }
-                    return;
-                }
-                let Some((_, peer)) = self.over(id) else {
-                    return;
-                };
-                if let Err(violation) = peer.conversation.handle_frame(now, id, frame) {
-                    if let Some(link) = &peer.link {
-                        link.close(Close::Violation);
-                    }
-                    self.lost(now, id, Down::Violation(violation.to_string()));
+                if let Some((_, peer)) = self.peers.over(id)
+                    && let Err(violation) = peer.conversation.handle_frame(now, id, frame)
+                {
+                    self.violated(now, id, violation.to_string());
                 }
             }
-            link::Event::Data(id, (file, offset), stream) => {
-                if let Some((name, _)) = self.over(id) {
-                    self.take_data(name, file, offset, stream);
+            link::Event::File {
+                link,
+                file,
+                offset,
+                stream,
+            } => {
+                if let Some((_, peer)) = self.peers.over(link) {
+                    let transfers = &mut self.transfers;
+                    peer.files.receive(transfers, file, offset, stream);
                 }
             }
-            link::Event::Down(id, down) => self.lost(now, id, down),
+            link::Event::Down(id, down) => self.link_down(now, id, down),
         }
     }
 
-    /// The peer of that name, made anew if there is room.
-    pub(super) fn entry(&mut self, name: &str) -> Option<&mut Peer> {
-        if !self.peers.contains_key(name) && self.peers.len() >= MOST_PEERS {
-            let stale = self.peers.iter().find(|(_, peer)| peer.is_stale());
-            let stale = stale.map(|(name, _)| name.clone())?;
-            self.peers.remove(&stale);
-        }
-        let (patience, keepalive) = (self.patience, self.keepalive);
-        let fresh = || {
-            let mut epoch = [0; 8];
-            getrandom::fill(&mut epoch).ok()?;
-            let conversation = Conversation::new(u64::from_ne_bytes(epoch), patience);
-            Some(Peer::new(conversation, keepalive))
-        };
-        if !self.peers.contains_key(name) {
-            self.peers.insert(name.to_owned(), fresh()?);
-            self.remember_name(name);
-        }
-        self.peers.get_mut(name)
-    }
-
-    fn introduced(&mut self, now: Instant, name: String, key: PublicKey, role: Role) {
-        let before = self.peers.get(&name).and_then(|peer| peer.key);
-        let Some(peer) = self.entry(&name) else {
+    fn introduced(&mut self, now: Instant, name: &str, key: PublicKey, role: Role) {
+        let Some(peer) = self.entry(name) else {
             return;
         };
-        peer.key = Some(key);
-        peer.role = role;
+        let before = peer.contact.key.replace(key);
+        peer.contact.role = role;
         peer.conversation.expect(now);
         if let Some(before) = before {
-            self.welcome.remove(&before);
+            self.network.allowed.remove(&before);
         }
-        self.welcome.insert(key);
+        self.network.allowed.insert(key);
     }
 
+    /// There is a path: whoever has called connects over it.
     fn connected(&mut self, name: &str, path: Path) -> anyhow::Result<()> {
         let Some(peer) = self.peers.get_mut(name) else {
             return Ok(());
         };
-        peer.path = Some(path);
-        let to = match path.via {
-            Via::Relay => self.socket.detour.stand_in(path.remote),
-            Via::Socket(_) => path.remote,
-        };
-        if path.relayed {
-            peer.relayed = Some(to);
+        let address = self.network.quic_address(&path);
+        peer.contact.connected(path, address);
+        match (peer.contact.key, peer.contact.role) {
+            (Some(key), Role::Caller) => self.network.connect(key, &path),
+            _ => Ok(()),
         }
-        let (Some(key), Role::Caller) = (peer.key, peer.role) else {
-            return Ok(()); // Who has called connects.
-        };
-        let config = tls::client(&self.settings.identity, key, path.rtt, self.keepalive)
-            .context("TLS cannot be set up")?;
-        let id = self.next_id();
-        self.links.dial(id, &self.quic, config, to, key);
-        Ok(())
     }
 
-    fn link_up(&mut self, link: Link) {
-        let Some(name) = self.owner_of(&link.key) else {
+    fn link_up(&mut self, now: Instant, link: Link) {
+        let Some(name) = self.peers.owner_of(&link.key) else {
             return link.close(Close::Unwelcome);
         };
-        if self
-            .peers
-            .get(&name)
-            .is_some_and(|peer| peer.is_past(&link))
-        {
-            return link.close(Close::Replaced);
-        }
-        if !self.settings.known.contains_key(&name) {
-            self.settings.known.insert(name.clone(), link.key);
-            self.brain.trust(&name, link.key);
-            if let Err(error) = self.settings.home.remember_peer(&name, &link.key) {
-                self.problem(format!("cannot remember {name}'s key: {error}"));
-            }
-        }
-        self.verify_ended(&name);
-        let verify = Verify::new(link.binding, self.settings.identity.public(), link.key);
-        let peer = self.peers.get_mut(&name).expect("just found");
-        peer.verify = Some(verify);
-        let remote = link.connection.remote_address();
-        let way = Way {
-            how: peer.how(remote),
-            remote: self.socket.detour.real(remote).unwrap_or(remote),
-            rtt: link.connection.rtt(),
-        };
-        if let Some(old) = peer.link_up(Instant::now(), link) {
-            old.close(Close::Replaced);
-        }
-        peer.told = None;
-        peer.cause = None;
-        let again = std::mem::replace(&mut peer.met, true);
-        let opened_by_them = peer.role == Role::Target;
-        self.tell(Notice::Connected {
-            peer: name.clone(),
-            way,
-            again,
-        });
-        let free = match self.screen.is_interactive() {
-            true => self.chosen.is_none(),
-            false => !self.chosen_by_user && opened_by_them && !again,
-        };
-        if free {
-            self.chosen = Some(name.clone());
-            self.tell(Notice::Talking { to: name.clone() });
-        }
-        self.resume_files(&name);
-    }
-
-    fn lost(&mut self, now: Instant, id: LinkId, down: Down) {
-        let Some((name, peer)) = self.over(id) else {
+        self.pin(&name, link.key);
+        let Some(peer) = self.peers.get_mut(&name) else {
             return;
         };
-        let link = peer.link.take();
+        if peer.is_past(&link) {
+            return link.close(Close::Replaced);
+        }
+        let remote = link.connection.remote_address();
+        let way = Way {
+            how: peer.contact.how(remote),
+            remote: self.network.real_address(remote),
+            rtt: link.connection.rtt(),
+        };
+        tracing::debug!(peer = name, link = link.id, how = way.how.word(), %way.remote, "link up");
+        peer.files.link_up(&mut self.transfers, &link);
+        let ours = self.network.identity.public();
+        let line = Line::new(now, link, ours, self.network.keepalive);
+        let old = peer.link_up(line);
+        let again = std::mem::replace(&mut peer.met, true);
+        let first_role = (!again).then_some(peer.contact.role);
+        if let Some(old) = old {
+            old.link.close(Close::Replaced);
+            self.comparison_ended(&name, &old.verify);
+        }
+        let peer = name.clone();
+        self.user.tell(Notice::Connected { peer, way, again });
+        self.user.connected(&name, first_role);
+    }
+
+    fn link_down(&mut self, now: Instant, id: LinkId, down: Down) {
+        let Some((name, peer)) = self.peers.over(id) else {
+            return;
+        };
+        tracing::debug!(peer = name, link = id, ?down, "link down");
+        let line = peer.line.take();
+        peer.files.link_down();
         let waiting = peer.conversation.waiting();
-        self.verify_ended(&name);
-        let peer = self.peers.get_mut(&name).expect("just found");
+        match &down {
+            Down::Bye | Down::Violation(_) => {
+                peer.parted = true;
+                peer.conversation.left(id);
+            }
+            Down::Replaced | Down::Lost(_) => peer.conversation.link_down(now, id),
+        }
+        if let Some(line) = line {
+            self.comparison_ended(&name, &line.verify);
+            if down == Down::Bye {
+                line.link.close(Close::Bye);
+            }
+        }
         match down {
-            Down::Bye => {
-                if let Some(link) = link {
-                    link.close(Close::Bye);
-                }
-                peer.parted = true;
-                peer.conversation.left(id);
-                self.tell(Notice::Left { peer: name });
-            }
-            Down::Violation(why) => {
-                peer.parted = true;
-                peer.conversation.left(id);
-                self.problem(format!("the conversation with {name} was ended: {why}"));
-            }
-            Down::Replaced => peer.conversation.link_down(now, id),
+            Down::Bye => self.user.tell(Notice::Left { peer: name }),
+            Down::Violation(why) => self
+                .user
+                .problem(format!("the conversation with {name} was ended: {why}")),
+            Down::Replaced => {}
             Down::Lost(why) => {
-                peer.conversation.link_down(now, id);
-                self.brain.refresh(now);
-                self.tell(Notice::Broken {
+                self.network.endpoint.refresh(now);
+                self.user.tell(Notice::Broken {
                     peer: name,
                     why,
                     waiting,
@@ -300,16 +205,34 @@ impl Hub {
         }
     }
 
+    /// The peer has not kept to the protocol.
+    fn violated(&mut self, now: Instant, id: LinkId, why: String) {
+        let line = self.peers.over(id).and_then(|(_, peer)| peer.line.as_ref());
+        if let Some(line) = line {
+            line.link.close(Close::Violation);
+        }
+        self.link_down(now, id, Down::Violation(why));
+    }
+
     /// Told once for each cause, until the peer is reached.
     fn not_yet(&mut self, name: String, cause: Cause) {
-        let Some(peer) = self.peers.get_mut(&name) else {
-            return;
-        };
-        peer.cause = Some(Explained(&cause).to_string());
-        if peer.told != Some(cause.code()) {
-            peer.told = Some(cause.code());
-            self.tell(Notice::NotYet { peer: name, cause });
+        if let Some(peer) = self.peers.get_mut(&name)
+            && peer.obstacle.found(&cause)
+        {
+            self.user.tell(Notice::NotYet { peer: name, cause });
         }
+    }
+
+    /// Remembers the first key that a peer has.
+    fn pin(&mut self, name: &str, key: PublicKey) {
+        match self.keyring.pin(name, key) {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => self
+                .user
+                .problem(format!("cannot save the key of {name}: {error}")),
+        }
+        self.network.endpoint.trust(name, key);
     }
 
     fn key_changed(
@@ -320,66 +243,74 @@ impl Hub {
         key: PublicKey,
     ) -> anyhow::Result<()> {
         if let Some(peer) = self.entry(&name) {
-            peer.changed = Some(key);
+            peer.contact.changed_key = Some(key);
         }
-        if self.trust.remove(&name) {
-            return self.trust_key(now, &name);
+        if self.keyring.take_trusted(&name) {
+            return self.trust(now, &name);
         }
-        self.tell(Notice::KeyChanged {
-            peer: name.clone(),
+        if let Some(peer) = self.peers.get_mut(&name) {
+            peer.obstacle.because("its key has changed".into());
+            peer.conversation.hang_up();
+        }
+        self.user.tell(Notice::KeyChanged {
+            peer: name,
             known,
             now: key,
         });
-        if let Some(peer) = self.peers.get_mut(&name) {
-            peer.cause = Some("its key has changed".into());
-            self.failed |= !self.screen.is_interactive();
-            peer.conversation.hang_up();
-        }
         Ok(())
     }
 
-    /// The user believes the key that the peer has now.
-    pub(super) fn trust_key(&mut self, now: Instant, name: &str) -> anyhow::Result<()> {
-        let Some(key) = self
-            .peers
-            .get_mut(name)
-            .and_then(|peer| peer.changed.take())
-        else {
-            self.problem(format!("{name} has no other key than before"));
+    /// Trusts the key that the peer has now.
+    ///
+    /// # Errors
+    /// When it cannot be saved.
+    pub(super) fn trust(&mut self, now: Instant, name: &str) -> anyhow::Result<()> {
+        let peer = self.peers.get_mut(name);
+        let Some(key) = peer.and_then(|peer| peer.contact.changed_key.take()) else {
+            self.user
+                .problem(format!("the key of {name} has not changed"));
             return Ok(());
         };
-        self.settings.home.trust_peer(name, &key)?;
-        self.settings.known.insert(name.to_owned(), key);
-        self.brain.trust(name, key);
+        self.keyring.trust(name, key)?;
+        self.network.endpoint.trust(name, key);
         let peer = name.to_owned();
-        self.tell(Notice::Trusted { peer, key });
+        self.user.tell(Notice::Trusted { peer, key });
         if let Some(peer) = self.peers.get_mut(name) {
             peer.conversation.open(now);
             if !peer.conversation.is_up() {
-                self.brain.call(now, name);
+                self.network.endpoint.call(now, name);
             }
         }
         Ok(())
     }
 
-    /// Who has that key, of those we were introduced to.
-    fn owner_of(&self, key: &PublicKey) -> Option<String> {
-        let mut peers = self.peers.iter();
-        peers
-            .find(|(_, peer)| peer.key.as_ref() == Some(key))
-            .map(|(name, _)| name.clone())
+    /// A step of the comparison of digits.
+    fn handle_step(&mut self, now: Instant, id: LinkId, step: Step) {
+        let Some((peer, known)) = self.peers.over(id) else {
+            return;
+        };
+        let Some(line) = &mut known.line else { return };
+        if let Err(cheat) = line.verify.handle(step) {
+            return self.violated(now, id, cheat.to_string());
+        }
+        match line.verify.poll_event() {
+            None => {}
+            Some(verify::Event::Asked) => self.user.tell(Notice::Verifying {
+                peer,
+                asked_by: Side::Peer,
+            }),
+            Some(verify::Event::Digits(digits)) => {
+                self.user.tell(Notice::Verify { peer, digits });
+            }
+        }
     }
 
-    /// Whose link that is.
-    pub(super) fn over(&mut self, id: LinkId) -> Option<(String, &mut Peer)> {
-        let mut peers = self.peers.iter_mut();
-        peers
-            .find(|(_, peer)| peer.link.as_ref().is_some_and(|link| link.id == id))
-            .map(|(name, peer)| (name.clone(), peer))
-    }
-
-    fn next_id(&mut self) -> LinkId {
-        self.next_link += 1;
-        self.next_link
+    /// The link is gone, and the comparison of digits over it.
+    fn comparison_ended(&mut self, name: &str, verify: &Verify) {
+        if verify.is_under_way() {
+            self.user.problem(format!(
+                "the comparison with {name} was interrupted; both type /verify again"
+            ));
+        }
     }
 }

@@ -1,258 +1,191 @@
-//! Where everything meets: the socket, the brains, the links, the user.
+//! Where everything meets. Each part owns its state and has a small interface;
+//! the hub carries what happens in one of them to the others:
+//!
+//! - [`network`]: the way to peers. Endpoint, QUIC and links on one socket.
+//! - [`peers`]: the table of peers. For each its contact, its conversation, its
+//!   files, and the [`line`] that it is connected by, with the comparison of
+//!   digits.
+//! - [`keyring`]: which key belongs to which name.
+//! - [`transfers`](crate::files::transfers): what the files of all peers share.
+//! - [`user`]: what is typed, to whom it goes, what is shown.
+//! - [`leave`]: the end.
+//!
+//! What comes from the network is in [`meet`], what conversations report in
+//! [`talk`], what the user types in [`typed`]; [`run`] is the loop.
 
-mod compare;
-mod files;
+pub mod keyring;
 mod leave;
+mod line;
 mod meet;
-mod peer;
+pub mod network;
+pub mod peers;
 mod run;
-mod taking;
 mod talk;
-mod transfers;
+mod typed;
+pub mod user;
 
 pub use run::{Inbox, run};
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
-use cli::settings::Settings;
-use peer_proto::endpoint::Endpoint;
-use sansio::Protocol;
-use tokio::sync::mpsc;
 
-use crate::command::{Command, parse};
-use crate::conversation::LinkId;
-use crate::files::folder::Folder;
-use crate::input::{Input, Names};
-use crate::link::Links;
-use crate::notice::Notice;
-use crate::screen::Screen;
-use crate::socket::Shared;
-use crate::tls::Welcome;
-
-use peer::Peer;
-use transfers::{Job, Transfers};
-
-/// Peers in the table at once. Strangers beyond it are not answered.
-const MOST_PEERS: usize = 64;
-
-/// What the hub is made of.
-pub struct Parts {
-    /// Who we are, and where.
-    pub settings: Settings,
-    /// The one socket.
-    pub socket: Arc<Shared>,
-    /// Registered on it.
-    pub brain: Endpoint,
-    /// QUIC on it.
-    pub quic: quinn::Endpoint,
-    /// Who may connect.
-    pub welcome: Welcome,
-    /// Where notices go.
-    pub screen: Screen,
-    /// Names to complete at the prompt.
-    pub names: Names,
-    /// Whom to open a conversation with at once.
-    pub peer: Option<String>,
-    /// How long to try to reach somebody.
-    pub patience: Duration,
-    /// How often a path is kept alive.
-    pub keepalive: Duration,
-    /// Go on when stdin has ended.
-    pub stay: bool,
-    /// Take every file.
-    pub accept_files: bool,
-    /// Whose changed keys to believe.
-    pub trust: Vec<String>,
-    /// Where files go.
-    pub downloads: PathBuf,
-}
+use crate::files::transfers::{Output, Transfers};
+use keyring::Keyring;
+use leave::Leaving;
+use network::Network;
+use peers::{Peer, Peers};
+use user::User;
 
 /// Everything.
 pub struct Hub {
-    settings: Settings,
-    socket: Arc<Shared>,
-    brain: Endpoint,
-    quic: quinn::Endpoint,
-    links: Links,
-    next_link: LinkId,
-    welcome: Welcome,
-    peers: BTreeMap<String, Peer>,
-    /// To whom lines go, and whether the user said so.
-    chosen: Option<String>,
-    chosen_by_user: bool,
-    screen: Screen,
-    names: Names,
-    patience: Duration,
-    keepalive: Duration,
-    stay: bool,
-    /// Nothing more comes from the user, and we stay all the same.
-    input_ended: bool,
-    trust: HashSet<String>,
+    /// Our own name.
+    name: String,
+    network: Network,
+    peers: Peers,
+    keyring: Keyring,
     transfers: Transfers,
-    /// Lines that nobody can have yet.
-    held: Option<String>,
-    /// The user wants to leave; until when we wait for deliveries.
-    leaving: Option<Option<Instant>>,
-    register_by: Option<Instant>,
-    /// Something was not delivered.
-    failed: bool,
-    notices: VecDeque<Notice>,
+    user: User,
+    leaving: Leaving,
+}
+
+/// How a chat ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was delivered.
+    AllDelivered,
+    /// Something was not, or a peer was not reached.
+    NotAllDelivered,
 }
 
 impl Hub {
-    fn new(parts: Parts, links: Links, jobs: mpsc::Sender<Job>) -> Hub {
-        let now = Instant::now();
-        let folder = Folder::new(parts.downloads);
-        let mut hub = Hub {
-            socket: parts.socket,
-            brain: parts.brain,
-            quic: parts.quic,
-            links,
-            next_link: 0,
-            welcome: parts.welcome,
-            peers: BTreeMap::new(),
-            chosen: None,
-            chosen_by_user: false,
-            screen: parts.screen,
-            names: parts.names,
-            patience: parts.patience,
-            keepalive: parts.keepalive,
-            stay: parts.stay,
-            input_ended: false,
-            trust: parts.trust.into_iter().collect(),
-            transfers: Transfers::new(folder, parts.accept_files, jobs),
-            held: None,
-            leaving: None,
-            register_by: Some(now + parts.patience),
-            failed: false,
-            notices: VecDeque::new(),
-            settings: parts.settings,
-        };
-        if let Some(peer) = parts.peer {
-            hub.open(now, &peer);
+    /// With nobody yet. Each part is made by the caller.
+    pub fn new(
+        name: String,
+        network: Network,
+        peers: Peers,
+        keyring: Keyring,
+        transfers: Transfers,
+        user: User,
+    ) -> Hub {
+        for known in keyring.names() {
+            user.learn_name(known);
         }
-        hub
-    }
-
-    fn tell(&mut self, notice: Notice) {
-        self.notices.push_back(notice);
+        Hub {
+            name,
+            network,
+            peers,
+            keyring,
+            transfers,
+            user,
+            leaving: Leaving::No,
+        }
     }
 
     /// Lets everything that has happened have its consequences.
     fn settle(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
-        self.say_held(now);
+        self.carry_out(now);
+        self.say_line(now);
         loop {
             let mut quiet = true;
-            while let Some(event) = self.brain.poll_event() {
+            while let Some(event) = self.network.poll_event() {
                 quiet = false;
-                self.brain_event(now, event)?;
+                self.handle_endpoint(now, event)?;
             }
-            let names: Vec<String> = self.peers.keys().cloned().collect();
+            let names: Vec<String> = self.peers.iter().map(|(name, _)| name.clone()).collect();
             for name in names {
-                quiet &= !self.conversation_events(now, &name);
+                while let Some(event) = self.poll_conversation(&name) {
+                    quiet = false;
+                    self.handle_conversation(now, &name, event);
+                    self.carry_out(now);
+                }
             }
             if quiet {
                 break;
             }
         }
-        self.settle_bars().context("cannot print")?;
         // Shown before it is acknowledged: nothing is lost with a closed pipe.
-        while let Some(notice) = self.notices.pop_front() {
-            self.screen.tell(&notice).context("cannot print")?;
-        }
-        for peer in self.peers.values_mut() {
+        self.user
+            .flush(&self.transfers.progress)
+            .context("cannot print")?;
+        for (_, peer) in self.peers.iter_mut() {
             peer.write(now);
         }
-        self.flush()
+        self.network.flush()
     }
 
-    /// What the brain sends leaves, and what came through the relay arrives.
-    fn flush(&mut self) -> anyhow::Result<()> {
-        while let Some((peer, payload)) = self.brain.poll_relayed() {
-            self.socket.detour.came(peer, payload);
+    /// Does what the transfers want to be done.
+    fn carry_out(&mut self, now: Instant) {
+        while let Some(output) = self.transfers.poll_output() {
+            match output {
+                Output::Tell(notice) => self.user.tell(notice),
+                Output::Say(to, item) => {
+                    if let Some(peer) = self.peers.get_mut(&to) {
+                        let _ = peer.conversation.say(now, item);
+                    }
+                }
+                Output::Offer(to, number, item) => {
+                    let Some(peer) = self.peers.get_mut(&to) else {
+                        continue;
+                    };
+                    if peer.conversation.say(now, item).is_err() {
+                        peer.files.withdraw(number);
+                        self.user
+                            .problem("not sent: too much waits to be delivered already");
+                    }
+                }
+            }
         }
-        while let Some(transmit) = self.brain.poll_transmit() {
-            self.socket
-                .send_to(&transmit.payload, transmit.to, transmit.ttl)
-                .context("the socket failed")?;
-        }
-        Ok(())
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let peers = self.peers.values().map(Peer::poll_timeout);
+        let peers = self.peers.iter().map(|(_, peer)| peer.poll_timeout());
         peers
             .chain([
-                self.brain.poll_timeout(),
-                self.transfers.poll_timeout(),
-                self.leaving.flatten(),
-                self.register_by,
+                self.network.poll_timeout(),
+                self.transfers.progress.poll_timeout(),
+                self.leaving.poll_timeout(),
             ])
             .flatten()
             .min()
     }
 
-    fn timeouts(&mut self, now: Instant) -> anyhow::Result<()> {
-        self.brain.handle_timeout(now);
+    fn handle_timeout(&mut self, now: Instant) -> anyhow::Result<()> {
+        self.network.handle_timeout(now);
         let mut silent = false;
-        for peer in self.peers.values_mut() {
-            silent |= peer.handle_timeout(now);
+        for (name, peer) in self.peers.iter_mut() {
+            if peer.handle_timeout(now) {
+                tracing::debug!(peer = name, "link is silent");
+                silent = true;
+            }
         }
         if silent {
-            self.brain.refresh(now);
+            self.network.endpoint.refresh(now);
         }
-        self.show_progress(now).context("cannot print")?;
-        if self.register_by.take_if(|by| *by <= now).is_some()
-            && self.brain.mapped().is_empty()
-            && !self.screen.is_interactive()
-        {
+        self.user
+            .show(&mut self.transfers.progress, now)
+            .context("cannot print")?;
+        if self.network.is_overdue(now) && !self.user.is_interactive() {
             bail!(
-                "no answer from {} (UDP): is it the right address, is the rendezvous running, \
-                 and is UDP not blocked?",
-                self.settings.server
+                "no answer from the rendezvous at {} by UDP. Is the address right, is the \
+                 rendezvous running, and does UDP get through?",
+                self.network.server
             );
         }
         Ok(())
     }
 
-    fn input(&mut self, input: Input) {
-        match input {
-            Input::Line(line) => match parse(&line) {
-                Ok(Some(Command::Say(text))) => self.held = Some(text),
-                Ok(Some(command)) => self.command(Instant::now(), command),
-                Ok(None) => {}
-                Err(problem) => self.problem(problem),
-            },
-            Input::TooLong => {
-                self.failed = true;
-                self.problem("that line is too long for a message: it was not sent".into());
+    /// The peer of that name, made anew if there is room.
+    fn entry(&mut self, name: &str) -> Option<&mut Peer> {
+        if !self.peers.contains(name) {
+            if self.peers.is_full() {
+                let stale = self.peers.remove_stale()?;
+                self.transfers.forget(&stale);
             }
-            Input::End if self.stay && !self.screen.is_interactive() => self.input_ended = true,
-            Input::End => self.begin_to_leave(),
+            self.peers.insert(name)?;
+            self.user.learn_name(name);
         }
-    }
-
-    /// What a person may type again makes a script fail.
-    fn problem(&mut self, problem: String) {
-        self.failed |= !self.screen.is_interactive();
-        self.tell(Notice::Problem(problem));
-    }
-
-    /// A line at a time: the next is read when this one is on its way.
-    fn wants_input(&self) -> bool {
-        self.held.is_none() && self.leaving.is_none() && !self.input_ended
-    }
-
-    fn remember_name(&self, name: &str) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-            names.sort();
-        }
+        self.peers.get_mut(name)
     }
 }

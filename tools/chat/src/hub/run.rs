@@ -7,36 +7,37 @@ use anyhow::Context;
 use cli::signals::Signals;
 use tokio::sync::mpsc;
 
-use super::{Hub, Parts};
+use super::{Hub, Outcome};
+use crate::files::transfers::Job;
 use crate::input::{Input, Prompt};
-use crate::link::Links;
-use crate::socket::Aside;
+use crate::{link, socket};
 
 /// What the hub waits for.
 pub struct Inbox {
-    /// STUN and ICMP.
-    pub aside: mpsc::Receiver<Aside>,
+    /// What the socket has beside QUIC.
+    pub socket: mpsc::Receiver<socket::Event>,
+    /// What happens to links.
+    pub links: link::Inbox,
+    /// Jobs of the transfers that have ended.
+    pub jobs: mpsc::Receiver<Job>,
     /// Lines of the user.
     pub lines: mpsc::Receiver<Input>,
     /// The prompt, if there is one, to be shown after each line.
     pub prompt: Option<Prompt>,
 }
 
-/// Runs a chat until the user leaves; true if everything was delivered.
+/// Runs a chat until the user leaves. `peer` is whom to open a conversation
+/// with at once.
 ///
 /// # Errors
 /// When it cannot go on: no server, the name is taken, the socket fails.
-pub async fn run(parts: Parts, mut inbox: Inbox) -> anyhow::Result<bool> {
-    let (events, mut link_events) = mpsc::channel(64);
-    let (jobs, mut finished_jobs) = mpsc::channel(64);
-    let links = Links {
-        events,
-        room: Arc::default(),
-    };
-    let (quic, room) = (parts.quic.clone(), Arc::clone(&links.room));
-    let mut hub = Hub::new(parts, links, jobs);
-    // Control-C as a filter, or the system's wish.
+pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::Result<Outcome> {
+    // Control-C where no prompt takes it, or a request of the system.
     let mut signals = Signals::watch().context("cannot wait for signals")?;
+    let (quic, room) = (hub.network.quic.clone(), Arc::clone(&inbox.links.room));
+    if let Some(peer) = peer {
+        hub.open(Instant::now(), peer);
+    }
     inbox.show_prompt(&hub);
     loop {
         hub.settle()?;
@@ -44,34 +45,30 @@ pub async fn run(parts: Parts, mut inbox: Inbox) -> anyhow::Result<bool> {
             break;
         }
         let timeout = hub.poll_timeout();
-        let wants_input = hub.wants_input();
+        let wants_line = hub.wants_line();
         tokio::select! {
-            Some(aside) = inbox.aside.recv() => hub.aside(aside)?,
-            Some(event) = link_events.recv() => hub.link_event(event),
-            Some(incoming) = quic.accept() => hub.knock(incoming),
-            Some(job) = finished_jobs.recv() => hub.job_done(job),
-            input = inbox.lines.recv(), if wants_input => {
-                hub.input(input.unwrap_or(Input::End));
+            Some(event) = inbox.socket.recv() => hub.network.handle_socket(Instant::now(), event)?,
+            Some(event) = inbox.links.events.recv() => hub.handle_link(Instant::now(), event),
+            Some(incoming) = quic.accept() => hub.handle_incoming(incoming),
+            Some(job) = inbox.jobs.recv() => hub.handle_job(job),
+            input = inbox.lines.recv(), if wants_line => {
+                hub.handle_input(Instant::now(), input.unwrap_or(Input::End));
                 hub.settle()?;
                 inbox.show_prompt(&hub);
             }
             () = room.notified() => {}
-            () = sleep_until(timeout) => hub.timeouts(Instant::now())?,
+            () = sleep_until(timeout) => hub.handle_timeout(Instant::now())?,
             () = signals.ended() => break,
         }
     }
-    hub.leave(&mut inbox.aside).await
+    hub.leave(&mut inbox.socket).await
 }
 
 impl Inbox {
     /// Edits the next line.
     fn show_prompt(&self, hub: &Hub) {
-        if let Some(prompt) = self.prompt.as_ref().filter(|_| hub.leaving.is_none()) {
-            let text = match &hub.chosen {
-                Some(peer) => format!("{peer}> "),
-                None => "> ".into(),
-            };
-            let _ = prompt.show.send(text);
+        if let Some(prompt) = self.prompt.as_ref().filter(|_| !hub.leaving.has_begun()) {
+            let _ = prompt.show.send(hub.user.prompt());
         }
     }
 }

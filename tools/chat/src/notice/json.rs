@@ -4,7 +4,8 @@ use cli::cause::Explained;
 use serde_json::{Value, json};
 use session::identity::fingerprint;
 
-use super::{Notice, ms};
+use super::{Notice, Side, ms};
+use crate::files::Direction;
 
 impl Notice {
     /// For programs: one object.
@@ -61,13 +62,13 @@ impl Notice {
             Notice::Progress {
                 peer,
                 name,
-                incoming,
+                direction,
                 bytes,
                 size,
                 speed,
                 ..
             } => json!({
-                "event": "progress", "peer": peer, "name": name, "incoming": incoming,
+                "event": "progress", "peer": peer, "name": name, "incoming": is_incoming(*direction),
                 "bytes": bytes, "size": size, "bytes_per_second": speed.round(),
             }),
             Notice::Received {
@@ -84,11 +85,11 @@ impl Notice {
             Notice::FileEnded {
                 peer,
                 name,
-                incoming,
+                direction,
                 why,
             } => json!({
-                "event": "file_ended", "peer": peer, "name": name, "incoming": incoming,
-                "why": why,
+                "event": "file_ended", "peer": peer, "name": name,
+                "incoming": is_incoming(*direction), "why": why,
             }),
             Notice::Peers(peers) => {
                 let peers: Vec<Value> = peers
@@ -109,7 +110,7 @@ impl Notice {
                         json!({
                             "peer": path.name, "how": path.way.how.word(), "local": path.local,
                             "remote": path.way.remote, "rtt_ms": ms(path.way.rtt),
-                            "lost": path.lost.0, "sent": path.lost.1, "why": path.why,
+                            "lost": path.lost, "sent": path.sent, "why": path.why,
                         })
                     })
                     .collect();
@@ -125,9 +126,9 @@ impl Notice {
                 "event": "who", "name": name, "key": fingerprint(key), "server": server,
                 "mapped": mapped, "to": to,
             }),
-            Notice::Verifying { peer, theirs } => {
-                json!({"event": "verifying", "peer": peer, "theirs": theirs})
-            }
+            Notice::Verifying { peer, asked_by } => json!({
+                "event": "verifying", "peer": peer, "theirs": *asked_by == Side::Peer,
+            }),
             Notice::Verify { peer, digits } => {
                 json!({"event": "verify", "peer": peer, "digits": digits})
             }
@@ -135,4 +136,8 @@ impl Notice {
             Notice::Problem(text) => json!({"event": "problem", "text": text}),
         }
     }
+}
+
+fn is_incoming(direction: Direction) -> bool {
+    direction == Direction::Incoming
 }

@@ -1,5 +1,5 @@
-//! Everything that chat tells: a sentence for people, an object for programs
-//! (docs/reference/json.md).
+//! Everything that chat tells the user: a sentence for people, an object for
+//! programs (docs/reference/json.md).
 
 mod json;
 mod text;
@@ -13,24 +13,26 @@ use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
 use session::identity::PublicKey;
 
+use crate::files::Direction;
+
 /// Something to tell.
 #[derive(Clone, Debug)]
 pub enum Notice {
-    /// A message. The one thing that a script finds on stdout.
+    /// A message. Without --json nothing else goes to a script's stdout.
     Message { from: String, text: String },
-    /// Our name is ours, and this is where the server sees us.
+    /// We are registered, and the server sees us at this address.
     Registered { name: String, mapped: SocketAddr },
     /// The server does not answer.
     ServerSilent(SocketAddr),
-    /// A conversation has a path.
+    /// There is a link with a peer.
     Connected { peer: String, way: Way, again: bool },
-    /// It has lost it.
+    /// It was lost.
     Broken {
         peer: String,
         why: String,
         waiting: usize,
     },
-    /// Not yet reached, and why.
+    /// The peer is not reached yet, and why.
     NotYet { peer: String, cause: Cause },
     /// The peer has left.
     Left { peer: String },
@@ -38,9 +40,9 @@ pub enum Notice {
     Restarted { peer: String },
     /// No path for too long.
     GaveUp { peer: String, why: Option<String> },
-    /// This did not reach the peer.
+    /// This message did not reach the peer.
     Undelivered { to: String, text: String },
-    /// This did.
+    /// This one did.
     Delivered {
         to: String,
         number: u64,
@@ -55,7 +57,7 @@ pub enum Notice {
         known: PublicKey,
         now: PublicKey,
     },
-    /// The key is believed from now on.
+    /// The key is trusted from now on.
     Trusted { peer: String, key: PublicKey },
     /// A file on offer.
     Offered {
@@ -68,34 +70,34 @@ pub enum Notice {
     Progress {
         peer: String,
         name: String,
-        incoming: bool,
+        direction: Direction,
         bytes: u64,
         size: u64,
         /// Bytes a second.
         speed: f64,
         left: Duration,
     },
-    /// A file is here.
+    /// A file was received.
     Received {
         from: String,
         name: String,
         path: PathBuf,
         size: u64,
     },
-    /// A file is there.
+    /// A file was sent, and the peer has it.
     Sent { to: String, name: String, size: u64 },
-    /// A file will not come, or not be taken.
+    /// A file will not arrive.
     FileEnded {
         peer: String,
         name: String,
-        incoming: bool,
+        direction: Direction,
         why: String,
     },
-    /// Who is known.
+    /// The answer to /peers.
     Peers(Vec<PeerLine>),
-    /// How they are reached.
+    /// The answer to /path.
     Paths(Vec<PathLine>),
-    /// Who we are.
+    /// The answer to /who.
     Who {
         name: String,
         key: PublicKey,
@@ -103,28 +105,37 @@ pub enum Notice {
         mapped: Vec<SocketAddr>,
         to: Option<String>,
     },
-    /// One user wants to compare digits, and the other is to ask, too.
-    Verifying { peer: String, theirs: bool },
+    /// One user wants to compare digits, and the other has not asked yet.
+    Verifying { peer: String, asked_by: Side },
     /// Digits to compare.
     Verify { peer: String, digits: String },
-    /// What there is to type.
+    /// The answer to /help.
     Help(String),
     /// What is wrong with what was typed, or what could not be done.
     Problem(String),
 }
 
+/// The two sides of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Our user.
+    Us,
+    /// The peer's.
+    Peer,
+}
+
 /// The kinds of paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// On a network of our own.
+    /// Within one local network.
     Lan,
-    /// Through NATs, if there are any, and nobody else.
+    /// Without a relay.
     Direct,
     /// Through a relay.
     Relay,
 }
 
-/// How a peer is reached.
+/// The path of a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
     /// Over which kind of path.
@@ -142,7 +153,7 @@ pub struct PeerLine {
     pub name: String,
     /// `connected`, `calling`, or `known`.
     pub state: &'static str,
-    /// Messages and other items that wait.
+    /// Messages and other items that wait for delivery.
     pub waiting: usize,
     /// Whether lines go there.
     pub chosen: bool,
@@ -157,14 +168,16 @@ pub struct PathLine {
     pub way: Way,
     /// Our own address on it.
     pub local: SocketAddr,
-    /// Packets that were lost of those that were sent.
-    pub lost: (u64, u64),
-    /// How it came about.
+    /// Packets that were lost.
+    pub lost: u64,
+    /// Packets that were sent.
+    pub sent: u64,
+    /// Why the peer is reached so.
     pub why: String,
 }
 
 impl How {
-    /// As it is told.
+    /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             How::Lan => "lan",
@@ -173,18 +186,20 @@ impl How {
         }
     }
 
-    /// How it came about that `peer` is reached so.
+    /// Why `peer` is reached so; `role` is ours in the introduction.
     pub fn why(self, peer: &str, role: Role) -> String {
         match (self, role) {
             (How::Lan, _) => "both are on one network".into(),
             (How::Direct, Role::Caller) => format!(
-                "you called, and {peer}'s NAT let your packets in at the address that the punch \
-                 proved"
+                "you called, and your packets pass {peer}'s NAT at the address that the punch \
+                 confirmed"
             ),
             (How::Direct, Role::Target) => {
-                format!("{peer} called, and your NAT lets in what comes from there")
+                format!("{peer} called, and your NAT lets packets from that address in")
             }
-            (How::Relay, _) => "no direct path was found: a relay carries it, sealed".into(),
+            (How::Relay, _) => {
+                "no direct path was found; a relay carries the packets, end to end encrypted".into()
+            }
         }
     }
 }
@@ -200,7 +215,7 @@ impl From<Path> for How {
 }
 
 impl Notice {
-    /// Whether it is what a script wants on stdout.
+    /// Whether it is a message, which goes to stdout.
     pub fn is_message(&self) -> bool {
         matches!(self, Notice::Message { .. })
     }
@@ -216,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_path_has_its_word_and_reason() {
+    fn every_kind_of_path_has_a_word_and_a_reason() {
         let path = |lan, relayed| Path {
             via: sansio::Via::Socket(0),
             remote: ([203, 0, 113, 33], 8900).into(),
@@ -228,7 +243,7 @@ mod tests {
         for (lan, relayed, word, why) in [
             (true, false, "lan", "one network"),
             (false, false, "direct", "you called"),
-            (false, true, "relay", "a relay carries it"),
+            (false, true, "relay", "a relay carries"),
         ] {
             let how = How::from(path(lan, relayed));
             assert_eq!(how.word(), word);

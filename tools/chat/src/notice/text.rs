@@ -3,8 +3,9 @@
 use cli::cause::Explained;
 use session::identity::fingerprint;
 
-use super::{Notice, ms};
-use crate::text::{clean, glimpse, size};
+use super::{Notice, Side, ms};
+use crate::files::Direction;
+use crate::text::{beginning, clean, size};
 
 impl Notice {
     /// For people: one line, or some.
@@ -14,10 +15,12 @@ impl Notice {
             Notice::Registered { name, mapped } => {
                 format!("registered as {name}, seen at {mapped}")
             }
-            Notice::ServerSilent(server) => format!("no answer from {server} yet"),
+            Notice::ServerSilent(server) => {
+                format!("no answer from the rendezvous at {server} yet; asking again")
+            }
             Notice::Connected { peer, way, again } => format!(
-                "{peer} is {}connected: {}, {} in {} ms",
-                if *again { "again " } else { "" },
+                "{peer} is connected{}: {}, {}, round trip {} ms",
+                if *again { " again" } else { "" },
                 way.how.word(),
                 way.remote,
                 ms(way.rtt)
@@ -25,10 +28,10 @@ impl Notice {
             Notice::Broken { peer, why, waiting } => {
                 let wait = match waiting {
                     0 => String::new(),
-                    1 => ", 1 message waits".into(),
-                    n => format!(", {n} messages wait"),
+                    1 => "; 1 message waits".into(),
+                    n => format!("; {n} messages wait"),
                 };
-                format!("the path to {peer} is broken ({why}): making another{wait}")
+                format!("lost the path to {peer} ({why}); looking for another{wait}")
             }
             Notice::NotYet { peer, cause } => {
                 format!(
@@ -38,7 +41,7 @@ impl Notice {
                 )
             }
             Notice::Left { peer } => format!("{peer} has left"),
-            Notice::Restarted { peer } => format!("{peer} was restarted"),
+            Notice::Restarted { peer } => format!("{peer} has restarted"),
             Notice::GaveUp { peer, why } => match why {
                 Some(why) => format!("{peer} cannot be reached: {why}"),
                 None => format!("{peer} cannot be reached"),
@@ -48,21 +51,18 @@ impl Notice {
             }
             Notice::Delivered {
                 to, text, after, ..
-            } => format!("✓ {to} has it after {} ms: {}", ms(*after), glimpse(text)),
-            Notice::Talking { to } => format!("you talk to {to} now"),
+            } => format!("✓ {to} has it after {} ms: {}", ms(*after), beginning(text)),
+            Notice::Talking { to } => format!("your lines go to {to} now"),
             Notice::KeyChanged { peer, known, now } => format!(
-                "{peer} has another key than before (known {}, now {}): either {peer} has lost \
-                 the old one, or somebody else uses the name. Nothing was sent. Ask {peer} over \
-                 another channel; if the new key is right, type /trust {peer} (or start with \
-                 --trust {peer})",
+                "the key of {peer} has changed (known: {}, now: {}). Either {peer} has lost the \
+                 old key, or somebody else uses the name. Nothing was sent. Ask {peer} over \
+                 another channel; if the new key is right, type /trust {peer} (or start chat \
+                 with --trust {peer})",
                 fingerprint(known),
                 fingerprint(now)
             ),
             Notice::Trusted { peer, key } => {
-                format!(
-                    "{peer} is the owner of key {} from now on",
-                    fingerprint(key)
-                )
+                format!("the key of {peer} is {} from now on", fingerprint(key))
             }
             Notice::Offered {
                 from,
@@ -77,13 +77,13 @@ impl Notice {
             Notice::Progress {
                 peer,
                 name,
-                incoming,
+                direction,
                 bytes,
                 size: whole,
                 speed,
                 left,
             } => {
-                let way = if *incoming { "from" } else { "to" };
+                let way = way(*direction);
                 format!(
                     "{} {way} {peer}: {} {} of {}, {}/s, {} left",
                     clean(name),
@@ -112,31 +112,36 @@ impl Notice {
             Notice::FileEnded {
                 peer,
                 name,
-                incoming,
+                direction,
                 why,
             } => {
-                let way = if *incoming { "from" } else { "to" };
-                format!("✗ {} {way} {peer}: {}", clean(name), clean(why))
+                let (name, way) = (clean(name), way(*direction));
+                format!("✗ {name} {way} {peer} was not delivered: {}", clean(why))
             }
-            Notice::Peers(peers) if peers.is_empty() => "nobody yet: /connect NAME".into(),
+            Notice::Peers(peers) if peers.is_empty() => "no peers yet; type /connect NAME".into(),
             Notice::Peers(peers) => lines(peers.iter().map(|peer| {
-                let chosen = if peer.chosen { " ← you talk to" } else { "" };
+                let chosen = if peer.chosen {
+                    " ← your lines go here"
+                } else {
+                    ""
+                };
                 let waiting = match peer.waiting {
                     0 => String::new(),
-                    n => format!(", {n} waiting"),
+                    n => format!(", {n} to be delivered"),
                 };
                 format!("{:<16} {}{waiting}{chosen}", peer.name, peer.state)
             })),
             Notice::Paths(paths) if paths.is_empty() => "nobody is connected".into(),
             Notice::Paths(paths) => lines(paths.iter().map(|path| {
-                let (lost, sent) = path.lost;
                 format!(
-                    "{}: {}, from {} to {}, {} ms, {lost} of {sent} packets lost; {}",
+                    "{}: {}, from {} to {}, round trip {} ms, {} of {} packets lost; {}",
                     path.name,
                     path.way.how.word(),
                     path.local,
                     path.way.remote,
                     ms(path.way.rtt),
+                    path.lost,
+                    path.sent,
                     path.why
                 )
             })),
@@ -149,26 +154,26 @@ impl Notice {
             } => {
                 let mapped: Vec<String> = mapped.iter().map(ToString::to_string).collect();
                 format!(
-                    "you are {name} (key {}) at {server}, seen at {}; {}",
+                    "you are {name} (key {}), {} at {server}; {}",
                     fingerprint(key),
-                    if mapped.is_empty() {
-                        "no address yet".into()
-                    } else {
-                        mapped.join(", ")
+                    match mapped.is_empty() {
+                        true => "not registered yet".into(),
+                        false => format!("seen at {}, registered", mapped.join(", ")),
                     },
                     match to {
-                        Some(to) => format!("you talk to {to}"),
-                        None => "you talk to nobody yet".into(),
+                        Some(to) => format!("your lines go to {to}"),
+                        None => "no peer is chosen yet".into(),
                     }
                 )
             }
-            Notice::Verifying { peer, theirs: true } => {
-                format!("{peer} wants to compare digits with you: /verify {peer}")
-            }
+            Notice::Verifying {
+                peer,
+                asked_by: Side::Peer,
+            } => format!("{peer} wants to compare digits with you: type /verify {peer}"),
             Notice::Verifying { peer, .. } => format!("{peer} has to type /verify, too"),
             Notice::Verify { peer, digits } => format!(
-                "compare with {peer}, over the telephone say: {digits}; \
-                 if {peer} sees the same, nobody sits between you"
+                "compare with {peer}, for example by telephone: {digits}. If {peer} sees the \
+                 same digits, nobody reads along"
             ),
             Notice::Help(text) => text.clone(),
             Notice::Problem(problem) => clean(problem),
@@ -180,7 +185,14 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A bar of ten.
+fn way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Incoming => "from",
+        Direction::Outgoing => "to",
+    }
+}
+
+/// A bar of ten characters.
 fn bar(bytes: u64, whole: u64) -> String {
     let tenths = (bytes.saturating_mul(10) / whole.max(1)).min(10) as usize;
     format!("▕{}{}▏", "█".repeat(tenths), " ".repeat(10 - tenths))

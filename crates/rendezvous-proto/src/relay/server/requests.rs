@@ -85,7 +85,7 @@ impl Relay {
         if !self.cookies.check(now, from, nonce) {
             return Err(code::STALE_NONCE);
         }
-        let (until, _) = credentials::read(username).ok_or(code::UNAUTHENTICATED)?;
+        let (until, _) = credentials::parse_username(username).ok_or(code::UNAUTHENTICATED)?;
         let password = self.config.secret.password(username);
         let key = turn::long_term_key(username, &self.config.realm, &password);
         let authentic = realm == self.config.realm && message.authentic_long_term(&key);

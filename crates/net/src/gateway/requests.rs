@@ -1,32 +1,36 @@
-//! One lease's words with the gateway, in three protocols.
+//! Carries out the actions of a lease, in three protocols.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_proto::lease::{Action, Grant, Protocol, Refusal};
+use gateway_proto::lease::{Action, Grant, MappingProtocol, Refusal};
 use gateway_proto::message::map::{NatPmpMapping, PcpMap, nat_pmp_map};
+use gateway_proto::message::{
+    GATEWAY_PORT, NAT_PMP_REQUEST, NatPmpAnswer, PcpAnswer, pcp_announce,
+};
 use igd_next::aio::Gateway;
 use igd_next::aio::tokio::Tokio;
 use igd_next::{AddPortError, PortMappingProtocol::UDP};
 use tokio::time::timeout;
 
-use super::{NAT_PMP_REQUEST, NatPmpAnswer, PcpAnswer, UPNP_TALK, ask, pcp_announce, search};
+use super::exchange::{UPNP_HTTP, exchange, search};
+use super::route::default_gateway;
 use crate::host::address_towards;
 
-/// What a gateway's owner finds in its table.
+/// The description of our mapping in the gateway's table, for its owner.
 const DESCRIPTION: &str = "pinhole";
 
-/// What one inner port is asked for with.
+/// The requests for one inside port.
 #[derive(Debug)]
-pub(super) struct Asker {
+pub(super) struct Requests {
     pub(super) port: u16,
-    /// PCP's: who knows it can change the mapping.
+    /// The nonce of PCP: who knows it can change the mapping.
     pub(super) nonce: [u8; 12],
     pub(super) igd: Mutex<Igd>,
 }
 
-/// What UPnP found, and what it was asked for.
+/// The UPnP gateway that was found, and the outside port that it was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Igd {
     gateway: Option<Gateway<Tokio>>,
@@ -35,15 +39,16 @@ pub(super) struct Igd {
 
 /// How an [`Action`] ended.
 pub(super) enum Outcome {
-    Found(Protocol),
-    Missing(Protocol, Refusal),
-    Granted(Protocol, Grant),
-    Failed(Protocol, Refusal),
+    Found(MappingProtocol),
+    Missing(MappingProtocol, Refusal),
+    Granted(MappingProtocol, Grant),
+    Failed(MappingProtocol, Refusal),
     Released,
 }
 
-impl Asker {
-    /// Bounded by the waits of [`super`]: UPnP's few seconds, the others' one.
+impl Requests {
+    /// Carries out one action. It takes up to a second by PCP and NAT-PMP, and a
+    /// few seconds by UPnP.
     pub(super) async fn carry_out(&self, action: Action) -> Outcome {
         match action {
             Action::Find(protocol) => match self.find(protocol).await {
@@ -59,23 +64,23 @@ impl Asker {
                 Err(why) => Outcome::Failed(protocol, why),
             },
             Action::Release(protocol) => {
-                // Nobody can do more about one that will not be released.
+                // A release that fails is not repeated: the mapping expires.
                 let _ = self.release(protocol).await;
                 Outcome::Released
             }
         }
     }
 
-    async fn find(&self, protocol: Protocol) -> Result<(), Refusal> {
-        let gateway = super::gateway().ok_or(Refusal::NoGateway)?;
+    async fn find(&self, protocol: MappingProtocol) -> Result<(), Refusal> {
+        let gateway = default_gateway().ok_or(Refusal::NoGateway)?;
         match protocol {
-            Protocol::Pcp => {
-                let answer = ask(gateway, pcp_announce, PcpAnswer::parse).await;
+            MappingProtocol::Pcp => {
+                let answer = exchange(gateway, pcp_announce, PcpAnswer::parse).await;
                 answer.map(drop).ok_or(Refusal::Silent)
             }
-            Protocol::NatPmp => external_by_nat_pmp(gateway).await.map(drop),
-            Protocol::UpnpIgd => {
-                let local = inner(gateway, self.port)?.ip();
+            MappingProtocol::NatPmp => external_by_nat_pmp(gateway).await.map(drop),
+            MappingProtocol::UpnpIgd => {
+                let local = internal(gateway, self.port)?.ip();
                 let theirs = |ip| ip == IpAddr::V4(gateway);
                 let found = search(local, Some(gateway), theirs).await;
                 self.igd().gateway = Some(found.ok_or(Refusal::Silent)?);
@@ -86,21 +91,21 @@ impl Asker {
 
     async fn map(
         &self,
-        protocol: Protocol,
+        protocol: MappingProtocol,
         external: Option<SocketAddr>,
         lifetime: Duration,
     ) -> Result<Grant, Refusal> {
-        let gateway = super::gateway().ok_or(Refusal::NoGateway)?;
+        let gateway = default_gateway().ok_or(Refusal::NoGateway)?;
         let seconds = seconds(lifetime);
-        // The same port outside as inside is what a NAT that preserves ports
-        // gives to what we send ourselves.
+        // The outside port equal to the inside one is the port that a NAT
+        // which preserves ports gives our own packets.
         let wanted = external.map_or(self.port, |external| external.port());
         match protocol {
-            Protocol::Pcp => {
+            MappingProtocol::Pcp => {
                 let hint = external.unwrap_or((Ipv4Addr::UNSPECIFIED, wanted).into());
                 self.pcp(gateway, Some(hint), seconds).await
             }
-            Protocol::NatPmp => {
+            MappingProtocol::NatPmp => {
                 let ip = external_by_nat_pmp(gateway).await?;
                 let (port, lifetime) = self.nat_pmp(gateway, wanted, seconds).await?;
                 Ok(Grant {
@@ -108,22 +113,23 @@ impl Asker {
                     lifetime,
                 })
             }
-            Protocol::UpnpIgd => {
-                let inner = inner(gateway, self.port)?;
-                let map = self.upnp(inner, wanted, external.is_some(), lifetime);
-                // The address, the port, and another one if that is taken.
-                let granted = timeout(UPNP_TALK * 3, map).await;
+            MappingProtocol::UpnpIgd => {
+                let internal = internal(gateway, self.port)?;
+                let map = self.upnp(internal, wanted, external.is_some(), lifetime);
+                // Three requests: the address, the port, and another port if
+                // that one is taken.
+                let granted = timeout(UPNP_HTTP * 3, map).await;
                 granted.map_err(|_| Refusal::Silent)?
             }
         }
     }
 
-    async fn release(&self, protocol: Protocol) -> Result<(), Refusal> {
-        let gateway = super::gateway().ok_or(Refusal::NoGateway)?;
+    async fn release(&self, protocol: MappingProtocol) -> Result<(), Refusal> {
+        let gateway = default_gateway().ok_or(Refusal::NoGateway)?;
         match protocol {
-            Protocol::Pcp => self.pcp(gateway, None, 0).await.map(drop),
-            Protocol::NatPmp => self.nat_pmp(gateway, 0, 0).await.map(drop),
-            Protocol::UpnpIgd => {
+            MappingProtocol::Pcp => self.pcp(gateway, None, 0).await.map(drop),
+            MappingProtocol::NatPmp => self.nat_pmp(gateway, 0, 0).await.map(drop),
+            MappingProtocol::UpnpIgd => {
                 let (igd, external) = {
                     let mut igd = self.igd();
                     (igd.gateway.clone(), igd.external.take())
@@ -131,7 +137,7 @@ impl Asker {
                 let (Some(igd), Some(external)) = (igd, external) else {
                     return Ok(());
                 };
-                let removed = timeout(UPNP_TALK, igd.remove_port(UDP, external)).await;
+                let removed = timeout(UPNP_HTTP, igd.remove_port(UDP, external)).await;
                 removed.map_err(|_| Refusal::Silent)?.map_err(refused)
             }
         }
@@ -144,10 +150,10 @@ impl Asker {
         seconds: u32,
     ) -> Result<Grant, Refusal> {
         let map = PcpMap {
-            inner: inner(gateway, self.port)?,
+            internal: internal(gateway, self.port)?,
             nonce: self.nonce,
         };
-        let answer = ask(
+        let answer = exchange(
             gateway,
             |_| map.request(external, seconds),
             |datagram| map.parse(datagram),
@@ -168,10 +174,10 @@ impl Asker {
         external: u16,
         seconds: u32,
     ) -> Result<(u16, Duration), Refusal> {
-        let answer = ask(
+        let answer = exchange(
             gateway,
             |_| nat_pmp_map(self.port, external, seconds),
-            |datagram| NatPmpMapping::parse(datagram).filter(|answer| answer.inner == self.port),
+            |datagram| NatPmpMapping::parse(datagram).filter(|answer| answer.internal == self.port),
         );
         let answer = answer.await.ok_or(Refusal::Silent)?;
         match answer.result {
@@ -179,15 +185,15 @@ impl Asker {
                 let lifetime = Duration::from_secs(answer.lifetime.into());
                 Ok((answer.external, lifetime))
             }
-            code => Err(by_nat_pmp(code)),
+            code => Err(nat_pmp_refused(code)),
         }
     }
 
-    /// That a gateway maps for ever or not at all is a refusal: a process that
-    /// dies leaves nothing behind that does not end by itself.
+    /// A gateway that gives only mappings without an end counts as refusing: a
+    /// process that is killed must leave no mapping that does not expire.
     async fn upnp(
         &self,
-        inner: SocketAddr,
+        internal: SocketAddr,
         wanted: u16,
         again: bool,
         lifetime: Duration,
@@ -196,13 +202,15 @@ impl Asker {
         let ip = igd.get_external_ip().await.map_err(refused)?;
         let seconds = seconds(lifetime);
         self.igd().external = Some(wanted);
-        let added = igd.add_port(UDP, wanted, inner, seconds, DESCRIPTION).await;
+        let added = igd
+            .add_port(UDP, wanted, internal, seconds, DESCRIPTION)
+            .await;
         let port = match added {
             Ok(()) => wanted,
             Err(AddPortError::PortInUse) if !again => {
-                // It is somebody else's, whom nothing must be taken from.
+                // The port is another host's: it is not ours to release.
                 self.igd().external = None;
-                let any = igd.add_any_port(UDP, inner, seconds, DESCRIPTION).await;
+                let any = igd.add_any_port(UDP, internal, seconds, DESCRIPTION).await;
                 any.map_err(refused)?
             }
             Err(error) => return Err(refused(error)),
@@ -220,23 +228,23 @@ impl Asker {
 }
 
 async fn external_by_nat_pmp(gateway: Ipv4Addr) -> Result<IpAddr, Refusal> {
-    let answer = ask(gateway, |_| NAT_PMP_REQUEST, NatPmpAnswer::parse).await;
+    let answer = exchange(gateway, |_| NAT_PMP_REQUEST, NatPmpAnswer::parse).await;
     let answer = answer.ok_or(Refusal::Silent)?;
     match answer.external {
         Some(ip) => Ok(IpAddr::V4(ip)),
-        None if answer.result == 0 => Err(Refusal::Worthless),
-        None => Err(by_nat_pmp(answer.result)),
+        None if answer.result == 0 => Err(Refusal::Unusable),
+        None => Err(nat_pmp_refused(answer.result)),
     }
 }
 
-/// Our own address towards the gateway, which is the one that it maps to.
-fn inner(gateway: Ipv4Addr, port: u16) -> Result<SocketAddr, Refusal> {
-    let towards = SocketAddr::from((gateway, super::GATEWAY_PORT));
+/// Our own address towards the gateway, to which it maps.
+fn internal(gateway: Ipv4Addr, port: u16) -> Result<SocketAddr, Refusal> {
+    let towards = SocketAddr::from((gateway, GATEWAY_PORT));
     let ip = address_towards(towards).map_err(refused)?;
     Ok(SocketAddr::new(ip, port))
 }
 
-/// Whole ones; a fraction of one is one.
+/// The lifetime in seconds, rounded up.
 fn seconds(lifetime: Duration) -> u32 {
     lifetime
         .as_millis()
@@ -245,7 +253,7 @@ fn seconds(lifetime: Duration) -> u32 {
         .unwrap_or(u32::MAX)
 }
 
-fn by_nat_pmp(code: u16) -> Refusal {
+fn nat_pmp_refused(code: u16) -> Refusal {
     refused(format_args!("result {code} of RFC 6886 §3.5"))
 }
 

@@ -1,5 +1,6 @@
-//! QUIC by way of the relay. quinn knows a peer that is reached so by an
-//! address that nobody has: the peer's own may be that of a direct path, too.
+//! QUIC through the relay. quinn knows a peer behind the relay by a placeholder
+//! address, which no host has: the peer's own address may be that of a direct
+//! path, too.
 
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
@@ -9,36 +10,36 @@ use std::task::{Context, Waker};
 
 use quinn::udp::RecvMeta;
 
-/// Stand-ins are from 240.0.0.0/8 (reserved, RFC 1112 §4) and from 100::/64
-/// (which leads nowhere, RFC 6666).
+/// Placeholders are from 240.0.0.0/8 (reserved, RFC 1112 §4) and from 100::/64
+/// (discard-only, RFC 6666).
 const RESERVED: u8 = 240;
 const DISCARD: u16 = 0x100;
 
 /// Peers behind the relay that are remembered: twice as many as there may be
-/// links. An older one has another stand-in when it comes back.
+/// links. The oldest is forgotten, and gets another placeholder later.
 const MOST_PEERS: usize = 128;
 
 /// Datagrams from the relay that wait for quinn: more are lost.
 const MOST_WAITING: usize = 256;
 
-/// Who is behind the relay, and what has come from there.
+/// The peers behind the relay, and the datagrams that came from there.
 #[derive(Debug, Default)]
-pub struct Detour(Mutex<Inner>);
+pub struct Relayed(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Stand-ins and whom they stand for.
+    /// Placeholders and the addresses that they stand for.
     peers: VecDeque<(SocketAddr, SocketAddr)>,
     given: u32,
-    /// From whom, by its stand-in.
-    came: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// From which placeholder, and the payload.
+    received: VecDeque<(SocketAddr, Vec<u8>)>,
     waiting: Option<Waker>,
 }
 
-impl Detour {
-    /// The address by which quinn is to know the peer that the relay sees at
-    /// `real`.
-    pub fn stand_in(&self, real: SocketAddr) -> SocketAddr {
+impl Relayed {
+    /// The placeholder by which quinn is to know the peer that the relay sees
+    /// at `real`.
+    pub fn placeholder(&self, real: SocketAddr) -> SocketAddr {
         let mut inner = self.lock();
         if let Some(&(known, _)) = inner.peers.iter().find(|(_, of)| *of == real) {
             return known;
@@ -54,38 +55,38 @@ impl Detour {
                 Ipv6Addr::new(DISCARD, 0, 0, 0, 0, 0, high, low).into()
             }
         };
-        let stand_in = SocketAddr::new(ip, real.port());
-        inner.peers.push_back((stand_in, real));
+        let placeholder = SocketAddr::new(ip, real.port());
+        inner.peers.push_back((placeholder, real));
         if inner.peers.len() > MOST_PEERS {
             inner.peers.pop_front();
         }
-        stand_in
+        placeholder
     }
 
-    /// For whom that stands, if it is still known.
-    pub fn real(&self, stand_in: SocketAddr) -> Option<SocketAddr> {
+    /// The address that a placeholder stands for, if it is still known.
+    pub fn real(&self, placeholder: SocketAddr) -> Option<SocketAddr> {
         let inner = self.lock();
-        let peer = inner.peers.iter().find(|(known, _)| *known == stand_in);
+        let peer = inner.peers.iter().find(|(known, _)| *known == placeholder);
         peer.map(|(_, real)| *real)
     }
 
-    /// What the relay brings from a peer, for the next [`Self::receive`]; that
-    /// of strangers is dropped.
-    pub fn came(&self, from: SocketAddr, payload: Vec<u8>) {
+    /// Keeps a datagram that the relay brings from a peer for the next
+    /// [`Self::receive`]; that of a stranger is dropped.
+    pub fn push(&self, from: SocketAddr, payload: Vec<u8>) {
         let mut inner = self.lock();
         let peer = inner.peers.iter().find(|(_, real)| *real == from);
-        if let Some(&(stand_in, _)) = peer
-            && inner.came.len() < MOST_WAITING
+        if let Some(&(placeholder, _)) = peer
+            && inner.received.len() < MOST_WAITING
         {
-            inner.came.push_back((stand_in, payload));
+            inner.received.push_back((placeholder, payload));
             if let Some(waker) = inner.waiting.take() {
                 waker.wake();
             }
         }
     }
 
-    /// Fills buffers with what has come; how many. If none, the task is woken
-    /// when something comes.
+    /// Fills buffers with the datagrams that have come; returns how many. If
+    /// none, the task is woken when one comes.
     pub fn receive(
         &self,
         cx: &Context<'_>,
@@ -95,7 +96,7 @@ impl Detour {
         let mut inner = self.lock();
         let mut count = 0;
         for (buffer, meta) in buffers.iter_mut().zip(meta) {
-            let Some((from, payload)) = inner.came.pop_front() else {
+            let Some((from, payload)) = inner.received.pop_front() else {
                 break;
             };
             let length = payload.len().min(buffer.len());
@@ -115,8 +116,8 @@ impl Detour {
     }
 }
 
-/// Whether an address stands for a peer behind the relay, known or no longer.
-pub fn is_stand_in(address: SocketAddr) -> bool {
+/// Whether an address is a placeholder, known or no longer.
+pub fn is_placeholder(address: SocketAddr) -> bool {
     match address.ip() {
         IpAddr::V4(ip) => ip.octets()[0] == RESERVED,
         IpAddr::V6(ip) => ip.segments()[..4] == [DISCARD, 0, 0, 0],
@@ -131,12 +132,12 @@ mod tests {
         ([203, 0, 113, 33], 1000 + number).into()
     }
 
-    fn receive(detour: &Detour) -> Vec<(SocketAddr, Vec<u8>)> {
+    fn receive(relayed: &Relayed) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut space = [[0; 1500]; 4];
         let mut buffers: Vec<IoSliceMut<'_>> =
             space.iter_mut().map(|b| IoSliceMut::new(b)).collect();
         let mut meta = [RecvMeta::default(); 4];
-        let count = detour.receive(&Context::from_waker(Waker::noop()), &mut buffers, &mut meta);
+        let count = relayed.receive(&Context::from_waker(Waker::noop()), &mut buffers, &mut meta);
         let filled = meta.iter().zip(&buffers).take(count);
         filled
             .map(|(meta, buffer)| (meta.addr, buffer[..meta.len].to_vec()))
@@ -144,49 +145,55 @@ mod tests {
     }
 
     #[test]
-    fn each_peer_has_a_stand_in_that_is_nobody() {
-        let detour = Detour::default();
+    fn each_peer_has_a_placeholder_that_no_host_has() {
+        let relayed = Relayed::default();
         let v6: SocketAddr = "[2001:db8::1]:7".parse().unwrap();
         for real in [peer(1), peer(2), v6] {
-            let stand_in = detour.stand_in(real);
-            assert!(is_stand_in(stand_in) && !is_stand_in(real));
-            assert_eq!(stand_in.is_ipv4(), real.is_ipv4());
-            assert_eq!(detour.stand_in(real), stand_in);
-            assert_eq!(detour.real(stand_in), Some(real));
-            assert_eq!(detour.real(real), None);
+            let placeholder = relayed.placeholder(real);
+            assert!(is_placeholder(placeholder) && !is_placeholder(real));
+            assert_eq!(placeholder.is_ipv4(), real.is_ipv4());
+            assert_eq!(relayed.placeholder(real), placeholder);
+            assert_eq!(relayed.real(placeholder), Some(real));
+            assert_eq!(relayed.real(real), None);
         }
-        assert_ne!(detour.stand_in(peer(1)).ip(), detour.stand_in(peer(2)).ip());
+        assert_ne!(
+            relayed.placeholder(peer(1)).ip(),
+            relayed.placeholder(peer(2)).ip()
+        );
     }
 
     #[test]
-    fn the_oldest_is_forgotten_and_gets_another() {
-        let detour = Detour::default();
-        let first = detour.stand_in(peer(0));
+    fn the_oldest_peer_is_forgotten_and_gets_another_placeholder() {
+        let relayed = Relayed::default();
+        let first = relayed.placeholder(peer(0));
         for number in 1..=MOST_PEERS as u16 {
-            detour.stand_in(peer(number));
+            relayed.placeholder(peer(number));
         }
-        assert_eq!(detour.real(first), None);
-        assert!(is_stand_in(first));
-        assert_ne!(detour.stand_in(peer(0)), first);
+        assert_eq!(relayed.real(first), None);
+        assert!(is_placeholder(first));
+        assert_ne!(relayed.placeholder(peer(0)), first);
     }
 
     #[test]
-    fn what_comes_is_from_the_stand_in_and_bounded() {
-        let detour = Detour::default();
-        detour.came(peer(1), vec![0x45; 1200]);
-        assert_eq!(receive(&detour), [], "a stranger's");
-        let stand_in = detour.stand_in(peer(1));
+    fn datagrams_come_from_the_placeholder_and_their_queue_has_a_bound() {
+        let relayed = Relayed::default();
+        relayed.push(peer(1), vec![0x45; 1200]);
+        assert_eq!(receive(&relayed), [], "a stranger's");
+        let placeholder = relayed.placeholder(peer(1));
         for _ in 0..=MOST_WAITING {
-            detour.came(peer(1), vec![0x45; 1200]);
+            relayed.push(peer(1), vec![0x45; 1200]);
         }
         let mut all = Vec::new();
         loop {
-            match receive(&detour) {
+            match receive(&relayed) {
                 some if some.is_empty() => break,
                 some => all.extend(some),
             }
         }
         assert_eq!(all.len(), MOST_WAITING);
-        assert!(all.iter().all(|one| *one == (stand_in, vec![0x45; 1200])));
+        assert!(
+            all.iter()
+                .all(|one| *one == (placeholder, vec![0x45; 1200]))
+        );
     }
 }

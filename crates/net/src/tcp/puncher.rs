@@ -1,0 +1,219 @@
+//! An attempt by TCP: connects and accepts what [`Agent`] decides.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use peer_proto::tcp::{Agent, Command, Config, Event, LinkId, Observed, Path};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::{Port, receive, send, socket};
+
+/// Events of connections that wait; a connection with another waits, too.
+const INBOX: usize = 64;
+
+/// An event of a connection.
+enum LinkEvent {
+    Open(LinkId, Arc<TcpStream>),
+    Failed { link: LinkId, reset: bool },
+    Bytes(LinkId, Vec<u8>),
+    Closed(LinkId),
+}
+
+/// An attempt that is under way.
+pub struct Puncher {
+    agent: Agent,
+    local: SocketAddr,
+    listener: TcpListener,
+    links: HashMap<LinkId, Link>,
+    tasks: JoinSet<()>,
+    inbox: mpsc::Receiver<LinkEvent>,
+    events: mpsc::Sender<LinkEvent>,
+}
+
+struct Link {
+    stream: Option<Arc<TcpStream>>,
+    task: AbortHandle,
+}
+
+/// The connection that both sides have agreed on.
+#[derive(Debug)]
+pub struct Punched {
+    /// The agent's description of it.
+    pub path: Path,
+    /// Our endpoint.
+    pub local: SocketAddr,
+    /// The connection, which closes when the last holder drops it.
+    pub stream: Arc<TcpStream>,
+}
+
+impl Puncher {
+    /// Listens on the port and begins to connect. The first SYNs have left when this
+    /// returns.
+    ///
+    /// # Errors
+    /// What `listen(2)` says.
+    pub async fn start(port: &mut Port, config: Config) -> io::Result<Puncher> {
+        let (events, inbox) = mpsc::channel(INBOX);
+        let mut puncher = Puncher {
+            local: port.local,
+            listener: port.listen()?,
+            agent: Agent::new(config, Instant::now()),
+            links: HashMap::new(),
+            tasks: JoinSet::new(),
+            inbox,
+            events,
+        };
+        puncher.carry_out();
+        tokio::task::yield_now().await;
+        Ok(puncher)
+    }
+
+    /// Connections tried so far.
+    pub fn tries(&self) -> u32 {
+        self.agent.tries()
+    }
+
+    /// Waits for the end: a connection, or what was observed where there is none. A
+    /// call that is dropped loses nothing.
+    ///
+    /// # Errors
+    /// When the chosen connection breaks at once.
+    pub async fn ended(&mut self) -> io::Result<Result<Punched, Observed>> {
+        loop {
+            self.carry_out();
+            match self.agent.poll_event() {
+                Some(Event::Connected(path)) => return self.take(path).map(Ok),
+                Some(Event::Failed(observed)) => return Ok(Err(observed)),
+                None => {}
+            }
+            let timeout = async {
+                match self.agent.poll_timeout() {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(event) = self.inbox.recv() => self.handle_link(event),
+                accepted = self.listener.accept() => if let Ok((stream, from)) = accepted {
+                    self.accepted(stream, from);
+                },
+                () = timeout => self.agent.handle_timeout(Instant::now()),
+            }
+            while self.tasks.try_join_next().is_some() {}
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(command) = self.agent.poll_command() {
+            match command {
+                Command::Connect { link, to } => {
+                    tracing::debug!(?link, %to, "connecting by TCP");
+                    let task = connect(link, (self.local, to), self.events.clone());
+                    let task = self.tasks.spawn(task);
+                    self.links.insert(link, Link { stream: None, task });
+                }
+                Command::Send { link, bytes } => {
+                    let stream = self.links.get(&link).and_then(|link| link.stream.as_ref());
+                    // If it breaks, its reader reports that.
+                    let _ = stream.map(|stream| send(stream, &bytes));
+                }
+                Command::Close { link } => {
+                    if let Some(link) = self.links.remove(&link) {
+                        link.task.abort();
+                    }
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let _ = stream.set_nodelay(true);
+        let link = self.agent.handle_accepted(Instant::now(), from);
+        tracing::debug!(?link, %from, "connection accepted");
+        if let Some(id) = link {
+            let stream = Arc::new(stream);
+            let task = read(id, Arc::clone(&stream), self.events.clone());
+            let task = self.tasks.spawn(task);
+            let stream = Some(stream);
+            self.links.insert(id, Link { stream, task });
+        }
+    }
+
+    fn handle_link(&mut self, event: LinkEvent) {
+        let now = Instant::now();
+        match event {
+            LinkEvent::Open(id, stream) => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.stream = Some(stream);
+                    self.agent.handle_open(now, id);
+                }
+            }
+            LinkEvent::Failed { link, reset } => {
+                self.links.remove(&link);
+                self.agent.handle_failed(now, link, reset);
+            }
+            LinkEvent::Bytes(id, bytes) => self.agent.handle_bytes(now, id, &bytes),
+            LinkEvent::Closed(id) => {
+                self.links.remove(&id);
+                self.agent.handle_closed(now, id);
+            }
+        }
+    }
+
+    /// The connection, whose reader ends.
+    fn take(&mut self, path: Path) -> io::Result<Punched> {
+        let link = self.links.remove(&path.link);
+        let stream = link.and_then(|link| {
+            link.task.abort();
+            link.stream
+        });
+        let lost = || io::Error::from(ErrorKind::ConnectionAborted);
+        let stream = stream.ok_or_else(lost)?;
+        Ok(Punched {
+            path,
+            local: stream.local_addr()?,
+            stream,
+        })
+    }
+}
+
+async fn connect(
+    link: LinkId,
+    (local, to): (SocketAddr, SocketAddr),
+    events: mpsc::Sender<LinkEvent>,
+) {
+    let connected = match socket(local) {
+        Ok(socket) => socket.connect(to).await,
+        Err(error) => Err(error),
+    };
+    match connected {
+        Ok(stream) => {
+            let stream = Arc::new(stream);
+            let _ = events
+                .send(LinkEvent::Open(link, Arc::clone(&stream)))
+                .await;
+            read(link, stream, events).await;
+        }
+        Err(error) => {
+            tracing::debug!(?link, %to, %error, "connection failed");
+            let reset = matches!(
+                error.kind(),
+                ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+            );
+            let _ = events.send(LinkEvent::Failed { link, reset }).await;
+        }
+    }
+}
+
+async fn read(link: LinkId, stream: Arc<TcpStream>, events: mpsc::Sender<LinkEvent>) {
+    while let Ok(bytes) = receive(&stream).await {
+        let _ = events.send(LinkEvent::Bytes(link, bytes)).await;
+    }
+    let _ = events.send(LinkEvent::Closed(link)).await;
+}

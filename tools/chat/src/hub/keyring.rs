@@ -1,0 +1,60 @@
+//! Which key belongs to which name, as far as it was seen before.
+
+use std::collections::{HashMap, HashSet};
+
+use cli::home::{Home, HomeError};
+use session::identity::PublicKey;
+
+/// The keys of the peers that we have met, here and on disk.
+#[derive(Debug)]
+pub struct Keyring {
+    home: Home,
+    known: HashMap<String, PublicKey>,
+    /// Whose changed key the command line says to trust.
+    trusted: HashSet<String>,
+}
+
+impl Keyring {
+    /// With what is on disk in `home`.
+    pub fn new(home: Home, known: HashMap<String, PublicKey>, trusted: Vec<String>) -> Keyring {
+        Keyring {
+            home,
+            known,
+            trusted: trusted.into_iter().collect(),
+        }
+    }
+
+    /// Everybody whom we have met.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.known.keys()
+    }
+
+    /// Pins the first key that a name is seen with; true if it is the first.
+    /// It counts even if it cannot be written.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn pin(&mut self, name: &str, key: PublicKey) -> Result<bool, HomeError> {
+        if self.known.contains_key(name) {
+            return Ok(false);
+        }
+        self.known.insert(name.to_owned(), key);
+        self.home.remember_peer(name, &key).map(|()| true)
+    }
+
+    /// Trusts another key from now on.
+    ///
+    /// # Errors
+    /// When it cannot be written; the known key stays.
+    pub fn trust(&mut self, name: &str, key: PublicKey) -> Result<(), HomeError> {
+        self.home.trust_peer(name, &key)?;
+        self.known.insert(name.to_owned(), key);
+        Ok(())
+    }
+
+    /// Whether the command line says to trust a changed key of that peer; it
+    /// does so once.
+    pub fn take_trusted(&mut self, name: &str) -> bool {
+        self.trusted.remove(name)
+    }
+}

@@ -1,0 +1,194 @@
+//! The way to peers: the endpoint that finds paths and QUIC, on one socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use net::host;
+use peer_proto::endpoint::{Endpoint, Event};
+use peer_proto::punch::Path;
+use quinn::Incoming;
+use sansio::{IcmpError, Input, Protocol, Via};
+use session::identity::{Identity, PublicKey};
+use stun::IcmpReason;
+use tokio::sync::mpsc;
+
+use super::run::sleep_until;
+use crate::conversation::LinkId;
+use crate::link::Links;
+use crate::socket::{self, SharedSocket};
+use crate::tls::{self, AllowedKeys};
+
+/// How long the relay may take to confirm that our allocation is deleted.
+const GIVE_BACK: Duration = Duration::from_millis(500);
+
+/// The way to peers.
+pub struct Network {
+    /// The one socket.
+    pub socket: Arc<SharedSocket>,
+    /// Registers us, and finds paths.
+    pub endpoint: Endpoint,
+    /// Makes connections over these paths.
+    pub quic: quinn::Endpoint,
+    /// Runs them.
+    pub links: Links,
+    /// The keys that may be at their other ends.
+    pub allowed: AllowedKeys,
+    /// Our key.
+    pub identity: Identity,
+    /// The rendezvous.
+    pub server: SocketAddr,
+    /// How often a link is kept alive.
+    pub keepalive: Duration,
+    /// The number of the last link.
+    pub last_link: LinkId,
+    /// When a script gives up if we are not registered.
+    pub register_by: Option<Instant>,
+}
+
+impl Network {
+    /// What the socket has beside QUIC.
+    ///
+    /// # Errors
+    /// When nothing listens at the rendezvous' address, and never did.
+    pub fn handle_socket(&mut self, now: Instant, event: socket::Event) -> anyhow::Result<()> {
+        match event {
+            socket::Event::Stun(from, datagram) => {
+                let input = Input::datagram(0, from, &datagram);
+                self.endpoint.handle_input(now, input);
+            }
+            socket::Event::SendRelayed(peer, datagram) => {
+                self.endpoint.relay_send(now, peer, &datagram);
+            }
+            socket::Event::Icmp { to, offender, icmp } => {
+                let error = IcmpError {
+                    socket: 0,
+                    to,
+                    offender,
+                    icmp,
+                    quoted: &[],
+                };
+                self.endpoint.handle_input(now, Input::Icmp(error));
+                let refused = error.reason() == Some(IcmpReason::PortUnreachable);
+                if refused && to == self.server && !self.is_registered() {
+                    bail!(
+                        "no rendezvous at {to}: the host answers that nothing listens on this \
+                         UDP port. Start one there with: rendezvous --ip {}",
+                        to.ip()
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the endpoint has learned.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.endpoint.poll_event();
+        if matches!(event, Some(Event::Registered(_))) {
+            self.register_by = None;
+        }
+        event
+    }
+
+    /// Sends what the endpoint wants to send, and hands on what came through
+    /// the relay.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        while let Some((peer, payload)) = self.endpoint.poll_relayed() {
+            self.socket.relayed.push(peer, payload);
+        }
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.socket
+                .send_to(&transmit.payload, transmit.to, transmit.ttl)
+                .context("the socket failed")?;
+        }
+        Ok(())
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let timeouts = [self.endpoint.poll_timeout(), self.register_by];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Whether the rendezvous has not answered in time; true once.
+    pub fn is_overdue(&mut self, now: Instant) -> bool {
+        self.register_by.take_if(|by| *by <= now).is_some() && !self.is_registered()
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+    }
+
+    /// Whether the rendezvous has told us our mapped address.
+    pub fn is_registered(&self) -> bool {
+        !self.endpoint.mapped().is_empty()
+    }
+
+    /// The address by which quinn knows the other end of a path.
+    pub fn quic_address(&self, path: &Path) -> SocketAddr {
+        match path.via {
+            Via::Relay => self.socket.relayed.placeholder(path.remote),
+            Via::Socket(_) => path.remote,
+        }
+    }
+
+    /// The address that quinn's address stands for.
+    pub fn real_address(&self, remote: SocketAddr) -> SocketAddr {
+        self.socket.relayed.real(remote).unwrap_or(remote)
+    }
+
+    /// Our own address towards `remote`.
+    pub fn local_address(&self, remote: SocketAddr) -> SocketAddr {
+        let port = self.quic.local_addr().map_or(0, |address| address.port());
+        host::local_address(remote, port)
+    }
+
+    /// Connects to the owner of `key` over a path that was made.
+    ///
+    /// # Errors
+    /// What rustls says of the configuration.
+    pub fn connect(&mut self, key: PublicKey, path: &Path) -> anyhow::Result<()> {
+        let config = tls::client(&self.identity, key, path.rtt, self.keepalive)
+            .context("cannot set up TLS")?;
+        let (id, to) = (self.next_link(), self.quic_address(path));
+        self.links.dial(id, &self.quic, config, to, key);
+        Ok(())
+    }
+
+    /// Answers a connection of a peer.
+    pub fn answer(&mut self, incoming: Incoming) {
+        let id = self.next_link();
+        self.links.answer(id, incoming);
+    }
+
+    /// Gives the allocation at the relay and our name back: the relay counts
+    /// the allocations of each client.
+    pub async fn leave(&mut self, events: &mut mpsc::Receiver<socket::Event>) {
+        self.endpoint.leave(Instant::now());
+        let _ = self.flush();
+        let given_back = async {
+            while self.endpoint.is_relaying() {
+                let timeout = self.endpoint.poll_timeout();
+                tokio::select! {
+                    Some(event) = events.recv() => {
+                        let _ = self.handle_socket(Instant::now(), event);
+                    }
+                    () = sleep_until(timeout) => self.handle_timeout(Instant::now()),
+                }
+                let _ = self.flush();
+            }
+        };
+        let _ = tokio::time::timeout(GIVE_BACK, given_back).await;
+    }
+
+    fn next_link(&mut self) -> LinkId {
+        self.last_link += 1;
+        self.last_link
+    }
+}

@@ -1,0 +1,260 @@
+//! The table of peers: where each is, what is said, and over which link.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use cli::cause::Explained;
+use nat::plan::Role;
+use peer_proto::cause::Cause;
+use peer_proto::punch::Path;
+use session::identity::PublicKey;
+
+use super::line::Line;
+use crate::conversation::{Conversation, LinkId};
+use crate::files::peer::PeerFiles;
+use crate::link::Link;
+use crate::notice::How;
+
+/// Peers in the table at once. Strangers beyond it are not answered.
+pub const MOST_PEERS: usize = 64;
+
+/// The table of peers.
+#[derive(Debug)]
+pub struct Peers {
+    table: BTreeMap<String, Peer>,
+    patience: Duration,
+}
+
+/// A peer.
+#[derive(Debug)]
+pub struct Peer {
+    /// Who and where it is.
+    pub contact: Contact,
+    /// What is said.
+    pub conversation: Conversation,
+    /// The link.
+    pub line: Option<Line>,
+    /// The files.
+    pub files: PeerFiles,
+    /// Why there is none.
+    pub obstacle: Obstacle,
+    /// There was a link before.
+    pub met: bool,
+    /// One of us has left: the user knows that the conversation ends.
+    pub parted: bool,
+}
+
+/// Who and where a peer is, as the endpoint has found out.
+#[derive(Debug)]
+pub struct Contact {
+    /// Its key, once we were introduced.
+    pub key: Option<PublicKey>,
+    /// A key that it has now and that is not the known one.
+    pub changed_key: Option<PublicKey>,
+    /// Who asked for the introduction last.
+    pub role: Role,
+    /// The last path.
+    path: Option<Path>,
+    /// Where its last path through a relay leads, as quinn knows it.
+    relayed: Option<SocketAddr>,
+}
+
+/// Why a peer is not reached.
+#[derive(Debug, Default)]
+pub struct Obstacle {
+    /// The last cause that the user was told, by its code.
+    told: Option<&'static str>,
+    /// For when we give up.
+    why: Option<String>,
+}
+
+impl Peers {
+    /// With nobody yet. Without a path to a peer for `patience` we give up.
+    pub fn new(patience: Duration) -> Peers {
+        Peers {
+            table: BTreeMap::new(),
+            patience,
+        }
+    }
+
+    /// That peer.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Peer> {
+        self.table.get_mut(name)
+    }
+
+    /// Whether that peer is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Peer)> {
+        self.table.iter()
+    }
+
+    /// All of them, by name.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut Peer)> {
+        self.table.iter_mut()
+    }
+
+    /// Whether one has to go before another comes.
+    pub fn is_full(&self) -> bool {
+        self.table.len() >= MOST_PEERS
+    }
+
+    /// Removes one with whom nothing is going on, if there is one.
+    pub fn remove_stale(&mut self) -> Option<String> {
+        let stale = self.table.iter().find(|(_, peer)| peer.is_stale());
+        let name = stale.map(|(name, _)| name.clone())?;
+        self.table.remove(&name);
+        Some(name)
+    }
+
+    /// Adds one; `None` if the system has no randomness.
+    pub fn insert(&mut self, name: &str) -> Option<&mut Peer> {
+        let mut epoch = [0; 8];
+        getrandom::fill(&mut epoch).ok()?;
+        let conversation = Conversation::new(u64::from_ne_bytes(epoch), self.patience);
+        let peer = Peer::new(name, conversation);
+        Some(self.table.entry(name.to_owned()).or_insert(peer))
+    }
+
+    /// Who has that key, of those we were introduced to.
+    pub fn owner_of(&self, key: &PublicKey) -> Option<String> {
+        let mut peers = self.table.iter();
+        peers
+            .find(|(_, peer)| peer.contact.key.as_ref() == Some(key))
+            .map(|(name, _)| name.clone())
+    }
+
+    /// Whose link that is.
+    pub fn over(&mut self, id: LinkId) -> Option<(String, &mut Peer)> {
+        let mut peers = self.table.iter_mut();
+        peers
+            .find(|(_, peer)| peer.line.as_ref().is_some_and(|line| line.link.id == id))
+            .map(|(name, peer)| (name.clone(), peer))
+    }
+}
+
+impl Peer {
+    fn new(name: &str, conversation: Conversation) -> Peer {
+        Peer {
+            contact: Contact {
+                key: None,
+                changed_key: None,
+                role: Role::Target,
+                path: None,
+                relayed: None,
+            },
+            conversation,
+            line: None,
+            files: PeerFiles::new(name),
+            obstacle: Obstacle::default(),
+            met: false,
+            parted: false,
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.conversation.is_idle() && self.conversation.waiting() == 0
+    }
+
+    /// Whether nothing is on its way, and nobody waits for a first path.
+    pub fn is_done(&self) -> bool {
+        let reached = self.met || self.conversation.is_idle();
+        reached
+            && self.conversation.waiting() == 0
+            && self.conversation.owes_nothing()
+            && !self.files.is_busy()
+    }
+
+    /// Hands to the link what it has room for.
+    pub fn write(&mut self, now: Instant) {
+        if let Some(line) = &mut self.line {
+            line.write(|| self.conversation.poll_frame(now));
+        }
+    }
+
+    /// A new link; returns the last one, if there was one.
+    pub fn link_up(&mut self, line: Line) -> Option<Line> {
+        self.conversation.link_up(line.link.id);
+        self.obstacle.clear();
+        self.line.replace(line)
+    }
+
+    /// Whether a new link comes too late: it goes through the relay, and the
+    /// one that there is goes over a direct path.
+    pub fn is_past(&self, link: &Link) -> bool {
+        let relayed = |link: &Link| {
+            let remote = link.connection.remote_address();
+            self.contact.how(remote) == How::Relay
+        };
+        self.contact.path.is_some_and(|path| !path.relayed)
+            && relayed(link)
+            && self.line.as_ref().is_some_and(|line| !relayed(&line.link))
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let look = self.line.as_ref().map(Line::poll_timeout);
+        let timeouts = [self.conversation.poll_timeout(), look];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Lets time pass. A link over which anything comes is not suspected. True
+    /// if the link is silent: then our own address may have changed, and the
+    /// rendezvous has to know the new one before the peer asks for us.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let due = self.conversation.poll_timeout().is_some_and(|at| at <= now);
+        if due && self.line.as_mut().is_some_and(Line::take_heard) {
+            self.conversation.reassure(now);
+        }
+        self.conversation.handle_timeout(now);
+        self.line.as_mut().is_some_and(|line| line.is_silent(now))
+    }
+}
+
+impl Contact {
+    /// There is a path, whose other end quinn knows by `address`.
+    pub fn connected(&mut self, path: Path, address: SocketAddr) {
+        self.path = Some(path);
+        if path.relayed {
+            self.relayed = Some(address);
+        }
+    }
+
+    /// Whether a path was made to that address.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        self.relayed == Some(address) || self.path.is_some_and(|path| path.remote == address)
+    }
+
+    /// Over which kind of path a link with that address goes.
+    pub fn how(&self, remote: SocketAddr) -> How {
+        match self.path {
+            _ if self.relayed == Some(remote) => How::Relay,
+            Some(path) if !path.relayed => How::from(path),
+            _ => How::Direct,
+        }
+    }
+}
+
+impl Obstacle {
+    /// The peer is not reached for this cause; true if the user has not been
+    /// told that yet.
+    pub fn found(&mut self, cause: &Cause) -> bool {
+        self.why = Some(Explained(cause).to_string());
+        self.told.replace(cause.code()) != Some(cause.code())
+    }
+
+    /// The peer is not reached for a reason that is no cause of the endpoint's.
+    pub fn because(&mut self, why: String) {
+        self.why = Some(why);
+    }
+
+    /// There is none any more, or we give up because of it.
+    pub fn clear(&mut self) -> Option<String> {
+        self.told = None;
+        self.why.take()
+    }
+}

@@ -1,0 +1,188 @@
+//! What the user types.
+
+use std::time::Instant;
+
+use nat::plan::Role;
+use session::name::valid_name;
+
+use super::Hub;
+use super::peers::{MOST_PEERS, Peer};
+use crate::command::{self, Command, parse};
+use crate::files::peer::PeerFiles;
+use crate::files::transfers::Transfers;
+use crate::input::Input;
+use crate::notice::{Notice, PathLine, PeerLine, Side, Way};
+
+/// The user says something, and to nobody.
+pub(super) const NOBODY: &str = "not sent: no peer is chosen; type /connect NAME";
+
+impl Hub {
+    /// Whether the next line may come: it is read when this one is on its way.
+    pub(super) fn wants_line(&self) -> bool {
+        !self.user.holds_line() && !self.user.has_ended() && !self.leaving.has_begun()
+    }
+
+    /// What comes from the user.
+    pub(super) fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Line(line) => match parse(&line) {
+                Ok(Some(command)) => self.command(now, command),
+                Ok(None) => {}
+                Err(problem) => self.user.problem(problem),
+            },
+            Input::TooLong => {
+                self.user.fail();
+                self.user.problem("not sent: a message has at most 64 KiB");
+            }
+            Input::End if self.user.leaves_at_end() => self.begin_to_leave(now),
+            Input::End => {
+                self.user.end();
+                self.transfers.stop_asking();
+            }
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Say(text) => self.user.hold(text),
+            Command::Connect(name) => self.open(now, &name),
+            Command::To(name) if self.peers.contains(&name) => {
+                self.user.choose(&name);
+                self.user.tell(Notice::Talking { to: name });
+            }
+            Command::To(name) => self.user.problem(format!(
+                "there is no conversation with {name}; type /connect {name}"
+            )),
+            Command::Peers => self.list_peers(),
+            Command::Path => self.list_paths(),
+            Command::Who => {
+                let who = Notice::Who {
+                    name: self.name.clone(),
+                    key: self.network.identity.public(),
+                    server: self.network.server,
+                    mapped: self.network.endpoint.mapped(),
+                    to: self.user.chosen().map(str::to_owned),
+                };
+                self.user.tell(who);
+            }
+            Command::Verify(name) => self.verify(name),
+            Command::Trust(name) => {
+                if let Err(error) = self.trust(now, &name) {
+                    self.user
+                        .problem(format!("cannot save the new key of {name}: {error:#}"));
+                }
+            }
+            Command::Send(path) => match self.user.chosen().and_then(|to| self.peers.get_mut(to)) {
+                Some(peer) => peer.files.measure(&mut self.transfers, path),
+                None => self.user.problem(NOBODY),
+            },
+            Command::Accept(number) => self.answer(number, PeerFiles::open),
+            Command::Decline(number) => self.answer(number, PeerFiles::decline),
+            Command::Help => self.user.tell(Notice::Help(command::help())),
+            Command::Quit => self.begin_to_leave(now),
+        }
+    }
+
+    /// Opens a conversation and chooses it.
+    pub(super) fn open(&mut self, now: Instant, name: &str) {
+        if !valid_name(name) {
+            return self.user.problem(format!("{name:?} cannot be a name"));
+        }
+        if name == self.name {
+            return self.user.problem(format!("{name} is your own name"));
+        }
+        let Some(peer) = self.entry(name) else {
+            return self.user.problem(format!(
+                "not connected: there are {MOST_PEERS} conversations already"
+            ));
+        };
+        peer.contact.role = Role::Caller;
+        peer.conversation.open(now);
+        self.user.choose(name);
+    }
+
+    /// Compares digits with that peer.
+    fn verify(&mut self, peer: String) {
+        let known = self.peers.get_mut(&peer);
+        let Some(line) = known.and_then(|known| known.line.as_mut()) else {
+            return self
+                .user
+                .problem(format!("{peer} is not connected; type /connect {peer}"));
+        };
+        let mut nonce = [0; 32];
+        if let Err(error) = getrandom::fill(&mut nonce) {
+            return self
+                .user
+                .problem(format!("cannot read the system's randomness: {error}"));
+        }
+        line.verify.begin(nonce);
+        if line.verify.waits() {
+            let asked_by = Side::Us;
+            self.user.tell(Notice::Verifying { peer, asked_by });
+        }
+    }
+
+    /// Answers an offer: that of the number, else the oldest.
+    fn answer(&mut self, number: Option<u64>, answer: fn(&mut PeerFiles, &mut Transfers, u64)) {
+        let Some((from, file)) = self.transfers.offers.take(number) else {
+            return self.user.problem(match number {
+                Some(number) => format!("there is no offer {number}"),
+                None => "no file is on offer".into(),
+            });
+        };
+        if let Some(peer) = self.peers.get_mut(&from) {
+            answer(&mut peer.files, &mut self.transfers, file);
+        }
+    }
+
+    fn list_peers(&mut self) {
+        let line = |(name, peer): (&String, &Peer)| PeerLine {
+            name: name.clone(),
+            state: match (peer.conversation.is_up(), peer.conversation.is_idle()) {
+                (true, _) => "connected",
+                (_, true) => "known",
+                _ => "calling",
+            },
+            waiting: peer.conversation.waiting(),
+            chosen: self.user.chosen() == Some(name),
+        };
+        let known = |name: &String| PeerLine {
+            name: name.clone(),
+            state: "known",
+            waiting: 0,
+            chosen: false,
+        };
+        let others = self
+            .keyring
+            .names()
+            .filter(|name| !self.peers.contains(name));
+        let mut lines: Vec<PeerLine> = self.peers.iter().map(line).collect();
+        lines.extend(others.map(known));
+        lines.sort_by(|a, b| a.name.cmp(&b.name));
+        self.user.tell(Notice::Peers(lines));
+    }
+
+    fn list_paths(&mut self) {
+        let line = |(name, peer): (&String, &Peer)| {
+            let connection = &peer.line.as_ref()?.link.connection;
+            let stats = connection.stats().path;
+            let remote = connection.remote_address();
+            let how = peer.contact.how(remote);
+            let remote = self.network.real_address(remote);
+            Some(PathLine {
+                name: name.clone(),
+                way: Way {
+                    how,
+                    remote,
+                    rtt: stats.rtt,
+                },
+                local: self.network.local_address(remote),
+                lost: stats.lost_packets,
+                sent: stats.sent_packets,
+                why: how.why(name, peer.contact.role),
+            })
+        };
+        let lines = self.peers.iter().filter_map(line).collect();
+        self.user.tell(Notice::Paths(lines));
+    }
+}

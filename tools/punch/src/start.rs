@@ -1,0 +1,225 @@
+//! From the command line to an attempt, and from its end to a report.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use cli::home::Home;
+use cli::options::Options;
+use cli::report::StoredReport;
+use cli::settings::Settings;
+use cli::signals::Signals;
+use nat::plan::{Limits, Side};
+use net::drive::Traffic;
+use net::endpoint::EndpointDriver;
+use net::host;
+use net::udp::Udp;
+use peer_proto::endpoint::{self, Endpoint, Wish};
+use peer_proto::punch::Path;
+use peer_proto::relay;
+use sansio::Via;
+
+use crate::args::Args;
+use crate::attempt::{Attempt, Ended};
+use crate::report::{Outcome, Report};
+use crate::router::RouterPort;
+use crate::stay::stay;
+use crate::tcp::ByTcp;
+use crate::trace::Trace;
+
+/// How long to wait for the peer, and for the path, unless --timeout is given.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The port of a TURN server (RFC 8656 §17).
+const TURN_PORT: u16 = 3478;
+
+/// How long our NAT may take to be measured.
+const MEASURE: Duration = Duration::from_secs(3);
+
+/// Runs one attempt.
+///
+/// # Errors
+/// When it cannot be tried: no server, no name, a name that is taken.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(attempt(args))
+}
+
+async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    let limits = args.limits()?;
+    let stored = args.nat.as_deref().map(StoredReport::read).transpose()?;
+    let settings = settings(args).await?;
+    // Another process with the name would take the registration over.
+    let _claim = settings.home.claim(&settings.name, settings.server)?;
+    let any = SocketAddr::new(host::wildcard(settings.server), args.port);
+    let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
+    let local = host::local_address(settings.server, udp.local_addr().port());
+    let trace = args
+        .trace
+        .then(|| Trace::start(local, start, !args.json))
+        .transpose()
+        .context("cannot capture packets")?;
+    let by_tcp = match args.tcp {
+        true => Some(ByTcp::prepare(any, settings.server).await?),
+        false => None,
+    };
+    let mut config = configure(args, &settings, udp.local_addr()).await?;
+    config.tcp = by_tcp.as_ref().map(ByTcp::candidates);
+    let endpoint = Endpoint::new(config, Instant::now());
+    let witness = |traffic: Traffic<'_>| {
+        if let Some(trace) = &trace {
+            trace.witness(traffic);
+        }
+    };
+    let driver = EndpointDriver::new(udp, endpoint, settings.server, witness)
+        .with_context(|| format!("no route to {}", settings.server))?;
+    // Until now there was nothing to give back: a signal could end the process.
+    let signals = Signals::watch().context("cannot wait for signals")?;
+    let mut attempt = Attempt {
+        args,
+        settings: &settings,
+        limits,
+        start,
+        stored,
+        driver,
+        router: RouterPort::new(args),
+        by_tcp,
+        signals,
+        introduction: None,
+        measured: None,
+    };
+    let mut ended = attempt.run().await;
+    if args.watch
+        && let Ok(ended) = &mut ended
+    {
+        *ended = stay(&mut attempt, ended.clone()).await?;
+    }
+    let left = attempt.leave().await;
+    let ended = ended?;
+    left?;
+    let report = report(attempt, ended, local);
+    let kept = trace.map(Trace::end);
+    report.print(args.json, args.report.as_deref(), kept)
+}
+
+/// What is reported of an attempt that has ended.
+fn report<W: FnMut(Traffic<'_>)>(
+    attempt: Attempt<'_, W>,
+    ended: Ended,
+    local: SocketAddr,
+) -> Report {
+    let Attempt {
+        args,
+        driver,
+        by_tcp,
+        introduction,
+        ..
+    } = attempt;
+    let endpoint = driver.endpoint();
+    let Ended { outcome, at } = ended;
+    let local = match (&by_tcp, &outcome) {
+        (Some(by_tcp), _) => by_tcp.local(),
+        (
+            None,
+            Outcome::Connected(Path {
+                via: Via::Socket(socket),
+                relayed: false,
+                remote,
+                ..
+            }),
+        ) => host::local_address(*remote, driver.port(*socket)),
+        _ => local,
+    };
+    let since = introduction.as_ref().map_or(attempt.start, |it| it.at);
+    Report {
+        name: attempt.settings.name.clone(),
+        peer: match &introduction {
+            Some(introduction) => Some(introduction.peer.clone()),
+            None => args.peer.clone(),
+        },
+        local,
+        mapped: match &by_tcp {
+            Some(by_tcp) => by_tcp.candidates().mapped,
+            None => endpoint.mapped(),
+        },
+        elapsed: at.duration_since(since),
+        total: at.duration_since(attempt.start),
+        probes_sent: match &by_tcp {
+            Some(by_tcp) => by_tcp.tries(),
+            None => endpoint.probes_sent(),
+        },
+        forged: endpoint.forged(),
+        tcp: args.tcp,
+        plan: introduction
+            .filter(|_| !args.tcp)
+            .map(|it| (it.role, it.plan)),
+        limits: attempt.limits,
+        measured: attempt.measured,
+        outcome,
+    }
+}
+
+/// Who we are, by the command line and `config.toml`.
+async fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let home = Home::find()?;
+    let typed = Options {
+        server: args.server.clone(),
+        name: args.name.clone(),
+    };
+    let options = typed.or(home.options()?);
+    Ok(Settings::gather(home, options, args.peer.as_deref()).await?)
+}
+
+async fn configure(
+    args: &Args,
+    settings: &Settings,
+    local: SocketAddr,
+) -> anyhow::Result<endpoint::Config> {
+    let mut config = settings.endpoint(local, &args.paths)?;
+    config.peer = args.peer.clone();
+    config.measuring = measures(args);
+    config.attempt = args.timeout.unwrap_or(TIMEOUT);
+    if args.tcp {
+        config.relay = Wish::Never;
+    }
+    if let Some(turn) = &args.turn {
+        config.turn = Some(turn_server(turn).await?);
+    }
+    Ok(config)
+}
+
+/// `USER:PASSWORD@HOST[:PORT]`. The user may contain colons: that of credentials
+/// which expire does.
+async fn turn_server(text: &str) -> anyhow::Result<relay::Config> {
+    let parts = text
+        .rsplit_once('@')
+        .and_then(|(user, host)| Some((user.rsplit_once(':')?, host)));
+    let ((username, password), host) =
+        parts.context("--turn wants USER:PASSWORD@HOST or USER:PASSWORD@HOST:PORT")?;
+    let server = host::resolve(host, TURN_PORT)
+        .await
+        .with_context(|| format!("cannot find the TURN server {host}"))?;
+    Ok(relay::Config {
+        server,
+        username: username.into(),
+        password: password.into(),
+    })
+}
+
+/// Whether our NAT is measured: how it treats UDP is of no use to an attempt by
+/// TCP.
+pub fn measures(args: &Args) -> bool {
+    !args.no_measure && !args.tcp
+}
+
+/// Measures our NAT; `None` where that does not succeed in time.
+pub async fn measure(server: SocketAddr, limits: Limits) -> Option<Side> {
+    let config = discover::Config::new(server, None);
+    let report = tokio::time::timeout(MEASURE, net::discover::discover(config)).await;
+    let report = report.ok()?.ok()?;
+    (report.verdict == discover::Verdict::Measured).then(|| report.side(limits))
+}
