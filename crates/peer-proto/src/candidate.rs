@@ -1,37 +1,39 @@
-//! Where a peer may be reached, and how that is told to it.
+//! Candidates: where a peer may be reached, and how the two sides tell each other.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nat::is_private;
 use nat::plan::Side;
 
-/// Host candidates that are told, and probed, at most.
+/// Host candidates that are told and probed, at most.
 pub const MOST_HOSTS: usize = 8;
 
-/// Reflexive addresses that are told at most.
+/// Reflexive addresses that are told, at most.
 const MOST_MAPPED: usize = 4;
 
 const VERSION: u8 = 1;
 
-/// What each side seals for the other.
+/// What each side seals for the other when they are introduced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidates {
     /// Own addresses (RFC 8445 §5.1.1.1: host candidates).
     pub hosts: Vec<SocketAddr>,
-    /// Addresses that servers saw, the first server's first. More than one
-    /// distinct address says that the mapping depends on the destination.
+    /// Reflexive addresses, as the server's first and then its second address see
+    /// them. Two different ones: the mapping depends on the destination.
     pub mapped: Vec<SocketAddr>,
-    /// The NAT behind them, and what its owner is willing to spend.
+    /// The speaker's NAT, and what the speaker is willing to spend.
     pub side: Option<Side>,
-    /// The outer port of a mapping made just now, where ports can be foreseen.
+    /// The outer port of a mapping that was just made, where the NAT counts its
+    /// ports.
     pub base: Option<u16>,
-    /// So many ports after that one are, all or some, towards the listener.
+    /// How many ports after `base` may be those towards the listener: all or some
+    /// of them.
     pub ahead: Option<u16>,
-    /// An address at a relay that leads to the speaker.
+    /// The speaker's relayed address.
     pub relayed: Option<SocketAddr>,
     /// An outer address that the speaker's gateway has opened to everybody.
     pub opened: Option<SocketAddr>,
-    /// How the speaker is reached by TCP, if that is how it wants to be.
+    /// Where the speaker is reached by TCP, if it punches by TCP.
     pub tcp: Option<Tcp>,
 }
 
@@ -40,33 +42,34 @@ pub struct Candidates {
 pub struct Tcp {
     /// Its own port, at the addresses of its host candidates.
     pub port: u16,
-    /// Its addresses as servers saw them by TCP, the first server's first.
+    /// Reflexive addresses by TCP, as the server's first and then its second address
+    /// see them.
     pub mapped: Vec<SocketAddr>,
 }
 
 impl Tcp {
-    /// The mapping towards the first server and a different one towards
-    /// another, if the NAT made two.
+    /// The mapping towards the server's first address, and a different one towards
+    /// its second address, if there is one.
     pub fn remap(&self) -> Option<(SocketAddr, SocketAddr)> {
         remap(&self.mapped)
     }
 }
 
-/// What may follow the lists: a byte that says what, a length, that many bytes.
-/// What is not known is passed over.
+/// What may follow the lists: a byte for the kind, the length, and that many bytes.
+/// Unknown kinds are skipped.
 const SIDE: u8 = 1;
 const RELAYED: u8 = 2;
 const OPENED: u8 = 4;
 const TCP: u8 = 3;
 
 impl Candidates {
-    /// The mapping towards the first server and a different one towards
-    /// another, if the NAT made two.
+    /// The mapping towards the server's first address, and a different one towards
+    /// its second address, if there is one.
     pub fn remap(&self) -> Option<(SocketAddr, SocketAddr)> {
         remap(&self.mapped)
     }
 
-    /// To bytes.
+    /// Encodes the candidates.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         for (list, most) in [(&self.hosts, MOST_HOSTS), (&self.mapped, MOST_MAPPED)] {
@@ -98,8 +101,8 @@ impl Candidates {
         bytes
     }
 
-    /// From bytes that a peer sealed; `None` if they make no sense. More may
-    /// follow, from versions to come.
+    /// Decodes what a peer has sealed; `None` if it cannot be read. Kinds that are
+    /// not known are skipped, so that later versions can add some.
     pub fn decode(bytes: &[u8]) -> Option<Candidates> {
         let mut rest = bytes.strip_prefix(&[VERSION])?;
         let mut candidates = Candidates {
@@ -138,9 +141,9 @@ impl Candidates {
         self.side.is_some_and(|side| side.remaps == Some(false))
     }
 
-    /// Where the peer may be knocked at by TCP: its host candidates, as they
-    /// may be probed, and the address that the first server saw. The latter
-    /// counts only if the rendezvous has `observed` the peer at that IP.
+    /// Where the peer may be connected to by TCP: its host candidates, as far as they
+    /// may be probed, and its first reflexive address, if the rendezvous has
+    /// `observed` the peer at that IP address.
     pub fn tcp_targets(&self, observed: IpAddr) -> Vec<SocketAddr> {
         let Some(tcp) = &self.tcp else {
             return Vec::new();
@@ -154,10 +157,9 @@ impl Candidates {
         targets
     }
 
-    /// The host candidates that may be probed: those on private networks. A
-    /// public address counts only if the rendezvous has observed it, and then
-    /// it is the reflexive candidate anyway. Else a peer could aim us at
-    /// anybody.
+    /// The host candidates that may be probed: those on private networks. With any
+    /// public address a peer could direct our packets at a third party; where the
+    /// rendezvous has observed the peer, there is a reflexive candidate already.
     pub fn probeable_hosts(&self) -> Vec<SocketAddr> {
         let mut hosts: Vec<SocketAddr> = self.hosts.clone();
         hosts.retain(|host| host.port() != 0 && is_private(host.ip()));
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn written_is_read_and_damage_is_refused() {
+    fn what_is_encoded_is_decoded_and_truncated_bytes_are_not() {
         let candidates = Candidates {
             hosts: addresses(&["192.168.1.2:41000", "[fd00::2]:41000"]),
             mapped: addresses(&["203.0.113.17:40000"]),
@@ -243,7 +245,7 @@ mod tests {
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
-        // Without the NAT it is what older peers send.
+        // It may end after each of the parts, as what older peers send does.
         let tcp = bytes.len() - (2 + 2 + 1 + 2 * 7);
         let opened = tcp - (2 + 7);
         let relayed = opened - (2 + 7);
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_cannot_aim_us_at_a_stranger() {
+    fn only_private_host_candidates_are_probed() {
         let candidates = Candidates {
             hosts: addresses(&[
                 "192.168.1.2:1",
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn by_tcp_neither() {
+    fn by_tcp_only_private_hosts_and_the_observed_address_are_connected_to() {
         let with = |mapped: &[&str], port| Candidates {
             hosts: addresses(&["192.168.1.2:1", "8.8.8.8:53", "127.0.0.1:22"]),
             tcp: Some(Tcp {
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn two_mappings_are_a_remap() {
+    fn a_remap_is_two_different_mappings() {
         let mut candidates = Candidates {
             mapped: addresses(&["203.0.113.17:40000", "203.0.113.17:40000"]),
             ..Candidates::default()

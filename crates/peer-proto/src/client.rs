@@ -1,189 +1,64 @@
-//! The client's side: get a cookie, register, stay registered, look a name
-//! up, ask for an introduction, and hear of those who ask for us.
+//! The client of a rendezvous: it gets a cookie, registers, stays registered,
+//! looks a name up, asks for an introduction, and is told of those who ask for
+//! one.
 //!
 //! Feed it what the server sends with [`Client::handle_input`], call
 //! [`Client::handle_timeout`] when [`Client::poll_timeout`] says so, send what
-//! [`Client::poll_transmit`] yields to the server, act on
+//! [`Client::poll_transmit`] yields to the server, and act on
 //! [`Client::poll_event`].
 
-mod notified;
+mod exchange;
+mod notifications;
 mod pending;
+mod registration;
+mod requests;
+mod types;
+
+pub use types::{Config, Event, Introduced, Invitation};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
-use session::credentials::{Credentials, Granted};
-use session::identity::{Identity, PublicKey};
+use self::exchange::Exchange;
+use self::notifications::{Answer, Notifications};
+use self::pending::{ASK_AGAIN, Asking, PendingRequests, Standing, Wish};
+use self::registration::Registration;
+use self::requests::{Forbidden, Register, Requests};
+use session::identity::PublicKey;
 use session::name::LIFETIME;
-use session::seal::{Keys, Names, Offer, Opened, SealError};
+use session::seal::{Offer, SealError};
 
 /// Requests are padded to this many bytes, since no answer is longer than its
-/// request; it also makes all of them look alike.
+/// request. It also makes all of them look alike.
 const REQUEST: usize = 640;
 
-/// A registration is refreshed this often: it also keeps the NAT's mapping.
+/// A registration is refreshed this often, which also keeps the NAT's mapping.
 pub const REFRESH: Duration = Duration::from_secs(15);
 
-/// A name that is not registered, or silent, is asked for again after this.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
-
-/// Retransmission: the first wait, doubled each time up to the last. With
-/// every third packet lost each way, eight tries within [`SILENT`] leave one
-/// exchange in 200 without an answer; five would leave one in 30.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait before a retransmission. Where every third packet is lost each
+/// way, the eight transmissions within [`SILENT`] leave one exchange in 200 without
+/// an answer; five would leave one in 30.
 const LAST_WAIT: Duration = Duration::from_millis(400);
 
-/// The last wait for a server that is silent: it may be gone for hours.
+/// The longest wait where the server is silent: it may be gone for hours.
 const SILENT_WAIT: Duration = Duration::from_millis(3200);
 
-/// Without an answer for so long the server is called silent.
+/// A server that does not answer for this time is called silent.
 const SILENT: Duration = Duration::from_secs(3);
-
-/// Answers to notifications that are kept for retransmissions.
-const MOST_ANSWERS: usize = 16;
-
-/// What a client is told when it starts.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The rendezvous.
-    pub server: SocketAddr,
-    /// Our name.
-    pub name: String,
-    /// Our key.
-    pub identity: Identity,
-    /// Grows from one start to the next; microseconds since 1970 do.
-    pub sequence: u64,
-    /// Ask for credentials for the server's relay, too.
-    pub relay: bool,
-    /// Random.
-    pub seed: [u8; 32],
-}
-
-/// What a client learns.
-#[derive(Debug)]
-pub enum Event {
-    /// The server has a second address, of which this is the one that differs
-    /// in both address and port.
-    OtherAddress(SocketAddr),
-    /// We are registered. Told again when the address changes.
-    Registered {
-        /// Where the server sees us.
-        mapped: SocketAddr,
-        /// Where it saw us before.
-        before: Option<SocketAddr>,
-    },
-    /// What opens the server's relay; `None` where it has none.
-    Granted(Option<Credentials>),
-    /// The server refused for good: another key owns the name, say.
-    Refused(u16),
-    /// The server has not answered for three seconds. We go on asking.
-    ServerSilent,
-    /// A peer's key, before anything is sealed to it: go on with
-    /// [`Client::connect`], or do not.
-    Found {
-        /// The peer's name.
-        peer: String,
-        /// Its key.
-        key: PublicKey,
-    },
-    /// Not registered, or did not acknowledge. We go on asking.
-    PeerUnavailable {
-        /// The peer's name.
-        peer: String,
-        /// The server's error code.
-        code: u16,
-    },
-    /// The peer has acknowledged.
-    Introduced(Introduced),
-    /// Somebody asks for us: answer with [`Client::accept`].
-    Invitation(Box<Invitation>),
-}
-
-/// The two sides know each other.
-#[derive(Debug)]
-pub struct Introduced {
-    /// The peer's name.
-    pub peer: String,
-    /// The peer's key.
-    pub key: PublicKey,
-    /// Where the server sees the peer.
-    pub address: SocketAddr,
-    /// What the peer sealed for us.
-    pub payload: Vec<u8>,
-    /// The secrets of this attempt.
-    pub keys: Keys,
-}
-
-/// Somebody who asks for us.
-#[derive(Debug)]
-pub struct Invitation {
-    /// Its name.
-    pub caller: String,
-    /// Its key, which the server has verified and the seal confirms.
-    pub key: PublicKey,
-    /// Where the server sees it.
-    pub address: SocketAddr,
-    transaction: Transaction,
-    opened: Opened,
-}
-
-impl Invitation {
-    /// What the caller sealed for us.
-    pub fn payload(&self) -> &[u8] {
-        &self.opened.payload
-    }
-}
-
-/// One request and its retransmissions.
-#[derive(Debug)]
-struct Exchange {
-    transaction: Transaction,
-    bytes: Vec<u8>,
-    started: Instant,
-    next: Instant,
-    wait: Duration,
-}
-
-/// What we want of a name.
-#[derive(Clone, Debug)]
-enum Wish {
-    Lookup,
-    Connect { key: PublicKey, payload: Vec<u8> },
-}
-
-/// A name that is asked about, one request at a time.
-#[derive(Debug)]
-struct Pending {
-    peer: String,
-    wish: Wish,
-    /// When to ask next; never while a request is on its way.
-    ask_at: Option<Instant>,
-    asking: Option<(Exchange, Option<Offer>)>,
-}
 
 /// The client.
 #[derive(Debug)]
 pub struct Client {
-    config: Config,
-    rng: ChaCha20Rng,
-    cookie: Option<Vec<u8>>,
-    /// The cookies of the last two registrations: notifications show one.
-    shown: VecDeque<Vec<u8>>,
-    registering: Option<Exchange>,
-    refresh_at: Option<Instant>,
-    mapped: Option<SocketAddr>,
-    pending: Vec<Pending>,
-    answered: VecDeque<(Transaction, Option<Vec<u8>>)>,
+    requests: Requests,
+    registration: Registration,
+    pending: PendingRequests,
+    notifications: Notifications,
+    /// When the server was last heard, or last asked after a pause.
     heard: Instant,
     silence_told: bool,
-    other_told: bool,
-    /// When to ask for credentials again.
-    credentials_at: Option<Instant>,
     rtt: Option<Duration>,
     transmits: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
@@ -193,19 +68,12 @@ impl Client {
     /// A client that starts to register at `now`.
     pub fn new(config: Config, now: Instant) -> Self {
         let mut client = Client {
-            rng: ChaCha20Rng::from_seed(config.seed),
-            config,
-            cookie: None,
-            shown: VecDeque::new(),
-            registering: None,
-            refresh_at: None,
-            mapped: None,
-            pending: Vec::new(),
-            answered: VecDeque::new(),
+            requests: Requests::new(&config),
+            registration: Registration::new(config.relay),
+            pending: PendingRequests::default(),
+            notifications: Notifications::default(),
             heard: now,
             silence_told: false,
-            other_told: false,
-            credentials_at: None,
             rtt: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -214,52 +82,65 @@ impl Client {
         client
     }
 
-    /// Asks for a name's key; it answers with [`Event::Found`].
+    /// Asks for a name's key, until [`Event::Found`].
     pub fn look_up(&mut self, now: Instant, peer: &str) {
-        self.request_of(now, peer, Wish::Lookup);
+        self.pending.add(now, peer, Wish::Key);
+        self.ask(now);
     }
 
-    /// Asks for an introduction. `payload` is sealed to `key`.
+    /// Asks for an introduction, until [`Event::Introduced`]. `payload` is sealed
+    /// to `key`.
     pub fn connect(&mut self, now: Instant, peer: &str, key: PublicKey, payload: Vec<u8>) {
-        self.request_of(now, peer, Wish::Connect { key, payload });
+        let wish = Wish::Introduction { key, payload };
+        self.pending.add(now, peer, wish);
+        self.ask(now);
     }
 
-    /// No longer wants to reach that peer.
+    /// No longer asks about that peer.
     pub fn forget(&mut self, peer: &str) {
-        self.pending.retain(|pending| pending.peer != peer);
+        self.pending.remove(peer);
     }
 
     /// Registers anew at once: our address may have changed.
     pub fn refresh(&mut self, now: Instant) {
-        if self.registering.is_none() {
+        if self.registration.exchange.is_none() {
             self.register(now, LIFETIME);
         }
     }
 
-    /// Answers an invitation. What is to leave before the acknowledgement
-    /// must have been taken out for sending already.
+    /// Acknowledges an invitation, which introduces the caller. What is to leave
+    /// before the acknowledgement must have been sent already.
     ///
     /// # Errors
     /// When `payload` is too long to seal.
-    pub fn accept(&mut self, invitation: Invitation, payload: &[u8]) -> Result<Keys, SealError> {
+    pub fn accept(
+        &mut self,
+        mut invitation: Invitation,
+        payload: &[u8],
+    ) -> Result<Introduced, SealError> {
+        let transaction = invitation.transaction;
+        let theirs = std::mem::take(&mut invitation.opened.payload);
         let (seal, keys) = invitation.opened.answer(payload)?;
-        let answer = Builder::new(Class::Success, Method::Notify, invitation.transaction)
-            .seal(&seal)
-            .finish();
-        self.remember(invitation.transaction, Some(answer.clone()));
-        self.transmits.push_back(answer);
-        Ok(keys)
+        let answer = Builder::new(Class::Success, Method::Notify, transaction).seal(&seal);
+        self.answer(transaction, answer.finish());
+        Ok(Introduced {
+            peer: invitation.caller,
+            key: invitation.key,
+            address: invitation.address,
+            payload: theirs,
+            keys,
+        })
     }
 
     /// Gives the name back.
     pub fn unregister(&mut self, now: Instant) {
         self.register(now, Duration::ZERO);
-        self.registering = None;
+        self.registration.exchange = None;
     }
 
     /// Where the server sees us.
     pub fn mapped(&self) -> Option<SocketAddr> {
-        self.mapped
+        self.registration.mapped
     }
 
     /// The last measured round trip to the server.
@@ -272,41 +153,32 @@ impl Client {
         if message.is(Class::Request, Method::Notify) {
             return self.notified(message);
         }
-        let answers = |exchange: &Exchange| exchange.transaction == message.transaction();
-        if let Some(exchange) = self.registering.take_if(|exchange| answers(exchange)) {
+        let answers = |exchange: &mut Exchange| exchange.is_answered_by(message);
+        if let Some(exchange) = self.registration.exchange.take_if(answers) {
             self.hear(now, &exchange);
             self.registration_answered(now, message);
-            return;
-        }
-        for index in 0..self.pending.len() {
-            let asking = &mut self.pending[index].asking;
-            if let Some((exchange, offer)) = asking.take_if(|(exchange, _)| answers(exchange)) {
-                self.hear(now, &exchange);
-                return self.pending_answered(now, index, message, offer);
-            }
+        } else if let Some((peer, asking)) = self.pending.answered(message) {
+            self.hear(now, &asking.exchange);
+            self.pending_answered(now, &peer, asking.offer, message);
         }
     }
 
     /// To be called when [`Self::poll_timeout`] says so.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.refresh_at.is_some_and(|at| at <= now) && self.registering.is_none() {
-            self.register(now, LIFETIME);
+        if self.registration.refresh_at.is_some_and(|at| at <= now) {
+            self.refresh(now);
         }
         self.ask(now);
-        let last = match self.silence_told {
+        let longest = match self.silence_told {
             true => SILENT_WAIT,
             false => LAST_WAIT,
         };
-        let asking = self.pending.iter_mut().filter_map(|e| e.asking.as_mut());
-        let asking = asking.map(|(exchange, _)| exchange);
-        for exchange in self.registering.as_mut().into_iter().chain(asking) {
-            if exchange.next <= now {
-                self.transmits.push_back(exchange.bytes.clone());
-                exchange.wait = (exchange.wait * 2).min(last);
-                exchange.next = now + exchange.wait;
-            }
-        }
-        if self.waiting() && now >= self.heard + SILENT && !self.silence_told {
+        let exchanges = self.registration.exchange.iter_mut();
+        let exchanges = exchanges.chain(self.pending.exchanges());
+        let due = exchanges.filter_map(|exchange| exchange.poll_transmit(now, longest));
+        self.transmits.extend(due);
+        if self.silent_at().is_some_and(|at| at <= now) {
+            tracing::debug!("the server is silent");
             self.silence_told = true;
             self.events.push_back(Event::ServerSilent);
         }
@@ -314,17 +186,9 @@ impl Client {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let silent = (self.waiting() && !self.silence_told).then_some(self.heard + SILENT);
-        let refresh = self.refresh_at.filter(|_| self.registering.is_none());
-        let pending = self.pending.iter().map(|pending| match &pending.asking {
-            Some((exchange, _)) => Some(exchange.next),
-            None => pending.ask_at.filter(|_| self.may_ask(&pending.wish)),
-        });
-        let registering = self.registering.as_ref().map(|exchange| exchange.next);
-        pending
-            .chain([registering, refresh, silent])
-            .flatten()
-            .min()
+        let pending = self.pending.poll_timeout(self.standing());
+        let timeouts = [self.registration.poll_timeout(), pending, self.silent_at()];
+        timeouts.into_iter().flatten().min()
     }
 
     /// The next datagram for the server.
@@ -337,130 +201,176 @@ impl Client {
         self.events.pop_front()
     }
 
-    /// Whether the server owes an answer. An introduction is answered only
-    /// when the peer has acknowledged, which may take as long as it takes to
-    /// call a server silent.
-    fn waiting(&self) -> bool {
-        let soon = |pending: &Pending| matches!(pending.wish, Wish::Lookup);
-        self.registering.is_some()
-            || self
-                .pending
-                .iter()
-                .any(|pending| pending.asking.is_some() && soon(pending))
+    /// Whether the server owes an answer.
+    fn is_waiting(&self) -> bool {
+        self.registration.exchange.is_some() || self.pending.is_waiting_for_key()
+    }
+
+    /// When the server is to be called silent, if it does not answer.
+    fn silent_at(&self) -> Option<Instant> {
+        (self.is_waiting() && !self.silence_told).then_some(self.heard + SILENT)
     }
 
     fn hear(&mut self, now: Instant, exchange: &Exchange) {
         self.heard = now;
         self.silence_told = false;
-        // Only an answer to a single transmission tells the round trip (Karn).
-        if exchange.wait == FIRST_WAIT {
-            self.rtt = Some(now.saturating_duration_since(exchange.started));
-        }
+        self.rtt = exchange.rtt(now).or(self.rtt);
     }
 
-    fn exchange(&mut self, now: Instant, transaction: Transaction, request: Builder) -> Exchange {
+    fn send(&mut self, now: Instant, transaction: Transaction, request: Builder) -> Exchange {
         let bytes = request.pad_to(REQUEST).finish();
         self.transmits.push_back(bytes.clone());
-        if !self.waiting() {
+        if !self.is_waiting() {
             self.heard = now;
         }
-        Exchange {
-            transaction,
-            bytes,
-            started: now,
-            next: now + FIRST_WAIT,
-            wait: FIRST_WAIT,
-        }
-    }
-
-    fn request(&mut self, method: Method) -> (Transaction, Builder) {
-        let mut transaction = [0; 12];
-        self.rng.fill_bytes(&mut transaction);
-        let mut request = Builder::request(method, transaction);
-        if let Some(cookie) = &self.cookie {
-            request = request.nonce(cookie);
-        }
-        (transaction, request)
+        Exchange::new(now, transaction, bytes)
     }
 
     fn register(&mut self, now: Instant, lifetime: Duration) {
-        let (transaction, mut request) = self.request(Method::Register);
-        // The first request brings no cookie and hence needs no signature.
-        if let Some(cookie) = &self.cookie {
-            if self.shown.front() != Some(cookie) {
-                self.shown.push_front(cookie.clone());
-                self.shown.truncate(2);
-            }
-            self.config.sequence += 1;
-            // Sealing them is dear to the server, so not every time.
-            if self.config.relay && self.credentials_at.is_none_or(|at| at <= now) {
-                request = request.relay(&[]);
-            }
-            request = request
-                .name(&self.config.name)
-                .public_key(&self.config.identity.public())
-                .sequence(self.config.sequence)
-                .lifetime(lifetime.as_secs() as u32)
-                .sign(|part| self.config.identity.sign(part));
-        }
-        self.registering = Some(self.exchange(now, transaction, request));
-    }
-
-    /// Takes a fresh cookie out of an error answer, if there is one.
-    fn new_cookie(&mut self, message: &Message<'_>) -> bool {
-        let asked = matches!(
-            message.error(),
-            Some(code::UNAUTHENTICATED | code::STALE_NONCE)
-        );
-        match message.nonce() {
-            Some(nonce) if asked && self.cookie.as_deref() != Some(nonce) => {
-                self.cookie = Some(nonce.to_vec());
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Credentials in an answer to a registration that asked for them.
-    fn granted(&mut self, now: Instant, message: &Message<'_>) {
-        if !self.config.relay || self.credentials_at.is_some_and(|at| at > now) {
-            return;
-        }
-        let Config { name, identity, .. } = &self.config;
-        let sealed = message.relay();
-        let granted = sealed.and_then(|sealed| Granted::open(name, identity, sealed).ok());
-        let lifetime = granted
-            .as_ref()
-            .map_or(LIFETIME, |granted| granted.lifetime);
-        self.credentials_at = Some(now + lifetime / 2);
-        let credentials = granted.map(|granted| granted.credentials);
-        self.events.push_back(Event::Granted(credentials));
+        let (transaction, request) = self.requests.register(Register {
+            lifetime,
+            credentials: self.registration.wants_credentials(now),
+        });
+        self.registration.exchange = Some(self.send(now, transaction, request));
     }
 
     fn registration_answered(&mut self, now: Instant, message: &Message<'_>) {
-        if let Some(other) = message.other_address().filter(|_| !self.other_told) {
-            self.other_told = true;
+        if let Some(other) = message.other_address()
+            && !std::mem::replace(&mut self.registration.other_told, true)
+        {
             self.events.push_back(Event::OtherAddress(other));
         }
-        if self.new_cookie(message) {
+        if self.requests.new_cookie(message) {
             self.register(now, LIFETIME);
             return self.ask(now);
         }
         match (message.class(), message.mapped(), message.error()) {
             (Class::Success, Some(mapped), _) => {
-                self.refresh_at = Some(now + REFRESH);
-                self.granted(now, message);
-                let before = self.mapped.replace(mapped);
+                self.registration.refresh_at = Some(now + REFRESH);
+                if self.registration.wants_credentials(now) {
+                    self.granted(now, message);
+                }
+                let before = self.registration.mapped.replace(mapped);
                 if before != Some(mapped) {
+                    tracing::debug!(%mapped, ?before, "registered");
                     self.events.push_back(Event::Registered { mapped, before });
                 }
                 self.ask(now);
             }
             (_, _, Some(code)) => {
-                self.refresh_at = Some(now + REFRESH);
+                tracing::debug!(code, "the server refused the registration");
+                self.registration.refresh_at = Some(now + REFRESH);
                 self.events.push_back(Event::Refused(code));
             }
-            _ => self.refresh_at = Some(now + ASK_AGAIN),
+            _ => self.registration.refresh_at = Some(now + ASK_AGAIN),
         }
+    }
+
+    fn granted(&mut self, now: Instant, message: &Message<'_>) {
+        let granted = self.requests.credentials(message);
+        let lifetime = granted.as_ref().map_or(LIFETIME, |(_, lifetime)| *lifetime);
+        self.registration.credentials_at = Some(now + lifetime / 2);
+        tracing::debug!(
+            granted = granted.is_some(),
+            ?lifetime,
+            "credentials for the relay"
+        );
+        let credentials = granted.map(|(credentials, _)| credentials);
+        self.events.push_back(Event::Granted(credentials));
+    }
+
+    fn standing(&self) -> Standing {
+        if self.registration.mapped.is_some() {
+            Standing::Registered
+        } else if self.requests.has_cookie() {
+            Standing::Cookie
+        } else {
+            Standing::Unknown
+        }
+    }
+
+    /// Sends every pending request whose time has come.
+    fn ask(&mut self, now: Instant) {
+        while let Some((peer, wish)) = self.pending.next_due(now, self.standing()) {
+            match self.requests.of(&wish, &peer) {
+                Some((transaction, request, offer)) => {
+                    let exchange = self.send(now, transaction, request);
+                    self.pending.asked(&peer, Asking { exchange, offer });
+                }
+                None => self.unavailable(peer, code::FORBIDDEN),
+            }
+        }
+    }
+
+    fn pending_answered(
+        &mut self,
+        now: Instant,
+        peer: &str,
+        offer: Option<Offer>,
+        message: &Message<'_>,
+    ) {
+        if self.requests.new_cookie(message) {
+            // The registration is as stale as the cookie.
+            self.register(now, LIFETIME);
+            self.pending.ask_again(peer, now);
+            return self.ask(now);
+        }
+        if let Some(error) = message.error() {
+            self.pending.ask_again(peer, now + ASK_AGAIN);
+            // Two pending requests may have brought the same stale cookie. The
+            // second response then brings no news.
+            if !matches!(error, code::UNAUTHENTICATED | code::STALE_NONCE) {
+                self.unavailable(peer.to_owned(), error);
+            }
+            return;
+        }
+        match self.pending.event(peer, offer, message) {
+            Some(event) => {
+                self.pending.remove(peer);
+                self.events.push_back(event);
+            }
+            None => {
+                // No key, or not the key that was sealed to: start over.
+                self.pending.ask_again(peer, now + ASK_AGAIN);
+                self.unavailable(peer.to_owned(), code::FORBIDDEN);
+            }
+        }
+    }
+
+    fn unavailable(&mut self, peer: String, code: u16) {
+        tracing::debug!(peer, code, "peer unavailable");
+        self.events.push_back(Event::PeerUnavailable { peer, code });
+    }
+
+    fn notified(&mut self, message: &Message<'_>) {
+        if !self.requests.is_from_our_server(message) {
+            return tracing::debug!("dropped: a notification without a cookie of ours");
+        }
+        let transaction = message.transaction();
+        match self.notifications.answer(transaction) {
+            Some(Answer::Sent(answer)) => return self.transmits.push_back(answer.clone()),
+            Some(Answer::None) => return,
+            None => {}
+        }
+        match self.requests.invitation(message) {
+            Some(Ok(invitation)) => {
+                tracing::debug!(caller = invitation.caller, address = %invitation.address, "invitation");
+                self.notifications.remember(transaction, Answer::None);
+                let invitation = Event::Invitation(Box::new(invitation));
+                self.events.push_back(invitation);
+            }
+            Some(Err(Forbidden)) => {
+                tracing::debug!("refused: an invitation that is not sealed to us");
+                let answer = Builder::error(message, code::FORBIDDEN).finish();
+                self.answer(transaction, answer);
+            }
+            None => tracing::debug!("dropped: a notification that is not complete"),
+        }
+    }
+
+    fn answer(&mut self, transaction: Transaction, answer: Vec<u8>) {
+        self.transmits.push_back(answer.clone());
+        self.notifications
+            .remember(transaction, Answer::Sent(answer));
     }
 }

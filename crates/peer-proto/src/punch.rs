@@ -1,11 +1,14 @@
-//! Making the hole: one attempt between two peers that know each other's
+//! Making the hole by UDP: one attempt between two peers that know each other's
 //! addresses and share keys.
 //!
-//! Both sides send a low-TTL opener first, which opens their own NAT and dies
-//! in the core, then probes on a [`schedule`]. Every probe carries a MAC. Who
-//! hears one answers to its *observed source*, whatever address was announced.
-//! The caller nominates the first path on which it was answered, a LAN path
-//! before others, as a controlling agent does in RFC 8445 §8.1.1.
+//! Each side first sends an opener with a low TTL, which opens its own NAT and dies
+//! before it reaches the peer's. Then it sends probes on a [`schedule`], and, where
+//! ports are guessed, a [`Burst`]. Every probe carries a MAC. It is answered to the
+//! address that it came from, whatever address was announced. The caller nominates
+//! the first pair on which a probe of its own was answered, a LAN path before
+//! others, as the controlling agent does in RFC 8445 §8.1.1.
+//!
+//! Once there is a path, a [`Meter`] measures it, if both sides ask for that.
 
 mod agent;
 mod burst;

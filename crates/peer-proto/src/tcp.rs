@@ -1,21 +1,24 @@
-//! Making the hole by TCP: both sides connect to each other from the port on
-//! which they also listen (RFC 5382 §4, RFC 9293 §3.5 "simultaneous open").
+//! Making the hole by TCP: both sides connect to each other from the port on which
+//! they also listen (simultaneous open: RFC 5382 §4, RFC 9293 §3.5).
 //!
-//! Like the agents of [`crate::punch`], this one is fed and asked: tell it what
-//! became of connections with [`Agent::handle_open`], [`Agent::handle_accepted`],
-//! [`Agent::handle_failed`], [`Agent::handle_bytes`] and [`Agent::handle_closed`],
-//! call [`Agent::handle_timeout`] when [`Agent::poll_timeout`] says so, carry out
-//! what [`Agent::poll_command`] yields and act on [`Agent::poll_event`].
+//! Tell the [`Agent`] what becomes of connections with [`Agent::handle_open`],
+//! [`Agent::handle_accepted`], [`Agent::handle_failed`], [`Agent::handle_bytes`] and
+//! [`Agent::handle_closed`], call [`Agent::handle_timeout`] when
+//! [`Agent::poll_timeout`] says so, carry out what [`Agent::poll_command`] yields,
+//! and act on [`Agent::poll_event`].
 //!
-//! A SYN that comes to a NAT before one has left it gets silence, and is sent
-//! again by the system, or a reset: then the agent connects again after 100 to
-//! 200 ms, drawn at random, so that sooner or later the two sides' SYNs pass
-//! each other on the way even where a reset closes the hole at once. There are
-//! no openers with a low TTL as there are by UDP: the ICMP error that comes back
-//! ends the connecting socket, the peer's SYN is answered by the listening one
-//! with another sequence number, and Linux's connection tracking, which remembers
-//! the opener's, lets what follows leave untranslated. A connection counts once a probe of ours was answered over it, under the keys
-//! of the attempt; the caller nominates one, and the others are closed.
+//! A SYN that comes to a NAT before one has left there is dropped, and then the
+//! system sends it again; or it is answered with a reset, and then the agent
+//! connects again after 100 to 200 ms. That time is random, so that after some tries
+//! the two SYNs pass each other on the way, even where a reset closes the hole at
+//! once. A connection counts once a probe of ours was answered over it, under the
+//! keys of the attempt. The caller nominates one connection, and the others are
+//! closed.
+//!
+//! There are no openers with a low TTL, as there are by UDP. The ICMP error that
+//! such an opener causes ends the connecting socket. The listening socket then
+//! answers the peer's SYN with another sequence number, and since Linux's connection
+//! tracking remembers the opener's, it lets what follows leave untranslated.
 
 mod agent;
 mod link;
@@ -28,48 +31,58 @@ pub use link::LinkId;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What the hands are to do.
+/// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Connect, from the port that we listen on.
     Connect {
-        /// What to call it.
+        /// The number of the connection.
         link: LinkId,
         /// Where to.
         to: SocketAddr,
     },
-    /// Send this.
+    /// Send a message.
     Send {
-        /// Over which connection.
+        /// The connection to send over.
         link: LinkId,
-        /// A whole message.
+        /// The message.
         bytes: Vec<u8>,
     },
-    /// Close it, or stop trying to make it.
+    /// Close a connection, or stop making it.
     Close {
-        /// Which.
+        /// The connection.
         link: LinkId,
     },
 }
 
-/// What came of it.
+/// Why a connection could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The other end answered with a reset.
+    Reset,
+    /// Anything else.
+    Other,
+}
+
+/// How an attempt has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Both sides have chosen this connection; it is theirs now.
+    /// Both sides have chosen this connection. The agent no longer uses it.
     Connected(Path),
-    /// There is none.
+    /// There is no connection.
     Failed(Observed),
 }
 
 /// A connection that both sides have proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// Which.
+    /// The connection.
     pub link: LinkId,
-    /// Where the peer is.
+    /// The address of the peer.
     pub remote: SocketAddr,
-    /// Whether it is on a network of our own.
+    /// Whether the peer is on a private network of our own.
     pub lan: bool,
-    /// Round trip of the probe that proved it; the target may do without.
+    /// Round trip of the probe that proved it; `None` at a target that was
+    /// nominated before its own probe was answered.
     pub rtt: Option<Duration>,
 }

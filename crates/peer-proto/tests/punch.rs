@@ -1,5 +1,5 @@
-//! Two real endpoints and a real rendezvous, in a simulated network: who
-//! reaches whom, how fast, and what is said when nobody does.
+//! Two endpoints and a rendezvous in the simulator: which pairs of NATs connect,
+//! how fast, and which cause is told where they do not.
 
 mod world;
 
@@ -17,7 +17,7 @@ fn profile(name: &str) -> Profile {
 }
 
 #[test]
-fn every_pair_of_types_ends_as_the_oracle_says() {
+fn every_pair_of_nat_types_ends_as_the_oracle_says() {
     let mut direct = 0;
     for a in Profile::NAMES {
         for b in Profile::NAMES {
@@ -63,7 +63,7 @@ fn the_three_classical_failures_have_their_causes() {
 }
 
 #[test]
-fn both_sides_have_the_same_path() {
+fn each_side_reaches_the_others_reflexive_address() {
     let mut world = two_homes(1, profile("full-cone"), profile("restricted"));
     world.run(LIMIT);
     let remote = |peer: usize| world.peers[peer].path().unwrap().remote;
@@ -72,8 +72,8 @@ fn both_sides_have_the_same_path() {
 }
 
 #[test]
-fn a_symmetric_peer_is_reached_where_it_was_observed() {
-    // The fault of many punchers: answering the address that the server told.
+fn probes_are_answered_to_the_address_that_they_came_from() {
+    // A common fault is to answer to the address that the server has told.
     let mut world = two_homes(1, profile("restricted"), profile("symmetric"));
     world.run(LIMIT);
     let bob = world.peers[0].path().unwrap().remote;
@@ -102,7 +102,7 @@ fn plain_pairs_connect_within_two_round_trips_of_the_introduction() {
 }
 
 #[test]
-fn openers_cure_the_early_packet_fault_of_masquerade() {
+fn low_ttl_openers_keep_a_masquerade_from_using_another_port() {
     let run = |opener_ttl| {
         let mut world = World::new(1);
         for (n, (name, inner, outer, peer)) in [
@@ -123,13 +123,13 @@ fn openers_cure_the_early_packet_fault_of_masquerade() {
         world.peers[0].path().is_some()
     };
     assert!(run(Some(2)));
-    // The target's acknowledgement invites the caller's probe, which finds
-    // the target's router without an outgoing packet.
+    // Without openers, the caller's probe comes to the target's router before a
+    // packet of the target has left there.
     assert!(!run(None));
 }
 
 #[test]
-fn two_hosts_of_one_lan_take_the_lan() {
+fn two_hosts_of_one_lan_use_a_lan_path() {
     let mut world = World::new(1);
     let home = world.router("203.0.113.17", profile("port-restricted"));
     world.peer(
@@ -145,7 +145,7 @@ fn two_hosts_of_one_lan_take_the_lan() {
 }
 
 #[test]
-fn who_wants_no_lan_path_has_none() {
+fn there_is_no_lan_path_where_one_side_wants_none() {
     for shy in ["alice", "bob"] {
         let mut world = World::new(1);
         let home = world.router("203.0.113.17", profile("port-restricted"));
@@ -163,7 +163,7 @@ fn who_wants_no_lan_path_has_none() {
 }
 
 #[test]
-fn equal_private_subnets_do_not_pass_for_one_lan() {
+fn equal_private_subnets_are_not_taken_for_one_lan() {
     // bob's private address is also that of a stranger on alice's LAN, who
     // speaks the same protocol.
     let mut world = World::new(1);
@@ -184,7 +184,7 @@ fn equal_private_subnets_do_not_pass_for_one_lan() {
 }
 
 #[test]
-fn loss_delays_but_does_not_prevent() {
+fn packet_loss_does_not_prevent_a_path() {
     for percent in [10.0, 30.0] {
         for seed in 0..100 {
             let mut world = two_homes(seed, profile("port-restricted"), profile("restricted"));
@@ -201,7 +201,7 @@ fn loss_delays_but_does_not_prevent() {
 }
 
 #[test]
-fn two_that_call_each_other_meet() {
+fn two_peers_that_call_each_other_connect_once() {
     for seed in 0..20 {
         let mut world = World::new(seed);
         let home = world.router("203.0.113.17", profile("port-restricted"));
@@ -218,7 +218,7 @@ fn two_that_call_each_other_meet() {
 }
 
 #[test]
-fn a_changed_key_is_told_and_nothing_is_sent() {
+fn a_changed_key_is_told_and_nothing_is_sealed_to_it() {
     let mut world = World::new(1);
     let home = world.router("203.0.113.17", profile("full-cone"));
     let mut setup = Setup::new("alice", "192.168.1.2:41000", Some("bob"));

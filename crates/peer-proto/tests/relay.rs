@@ -1,4 +1,4 @@
-//! The TURN client and the relay, with each other.
+//! The TURN client against the relay of the rendezvous.
 
 #[path = "../../rendezvous-proto/tests/relaying/mod.rs"]
 mod relaying;
@@ -40,7 +40,7 @@ impl Peer {
     }
 }
 
-/// Everybody sends and hears until nobody has anything to say for `time`.
+/// Drives the peers until nobody has anything to send for `time`.
 fn run(world: &mut World, peers: &mut [&mut Peer], time: Duration) {
     let end = world.now + time;
     loop {
@@ -140,11 +140,14 @@ fn two_clients_talk_through_their_relayed_addresses() {
     }
     assert_eq!(alice.heard, [(b, b"hi".to_vec())]);
     assert_eq!(bob.heard, [(a, b"hello".to_vec())]);
-    assert!(world.to_peers.is_empty(), "no kernel is asked to loop back");
+    assert!(
+        world.to_peers.is_empty(),
+        "a packet to the relay itself has left it"
+    );
 }
 
 #[test]
-fn the_same_over_ipv6() {
+fn a_relayed_address_is_of_the_servers_address_family() {
     let server = at("[2001:db8::1]:8848");
     let mut world = World::at(server, limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", "[2001:db8:1::2]:40000");
@@ -159,7 +162,7 @@ fn the_same_over_ipv6() {
 }
 
 #[test]
-fn a_client_stays_for_hours_and_leaves_at_once() {
+fn an_allocation_is_refreshed_for_hours_and_given_back_at_once() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     alice.client.bind_channel(world.now, at("198.51.100.7:9"));
@@ -190,7 +193,7 @@ fn a_client_stays_for_hours_and_leaves_at_once() {
 }
 
 #[test]
-fn a_client_that_leaves_before_it_has_come_leaves_nothing_behind() {
+fn an_allocation_that_is_made_while_closing_is_given_back() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     let hello = alice.client.poll_transmit().unwrap();
@@ -201,7 +204,7 @@ fn a_client_that_leaves_before_it_has_come_leaves_nothing_behind() {
     assert_eq!(world.relay().stats().allocations, 1);
     assert_eq!((world.relay().allocations(), world.open.len()), (0, 0));
     assert_eq!(alice.events, [Event::Failed(Failure::Closed)]);
-    // And where nobody answers, it does not wait for long.
+    // Where nobody answers, it does not wait for long.
     let mut bob = Peer::new(&mut world, "bob", BOB);
     let start = world.now;
     bob.client.close(world.now);
@@ -217,30 +220,30 @@ fn a_client_that_leaves_before_it_has_come_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_client_keeps_the_mapping_of_its_nat_and_says_no_more_than_that() {
+fn an_idle_client_sends_only_keepalives() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     run(&mut world, &mut [&mut alice], soon());
-    let (mut words, end) = (0, world.now + Duration::from_secs(120));
+    let (mut keepalives, end) = (0, world.now + Duration::from_secs(120));
     for turn in 0.. {
         let next = alice.client.poll_timeout().unwrap();
         if next >= end {
             break;
         }
-        assert!(turn < 100, "it asks for time and does nothing with it");
+        assert!(turn < 100, "handle_timeout is asked for again and again");
         alice.client.handle_timeout(next);
         while let Some(bytes) = alice.client.poll_transmit() {
             let message = stun::Message::parse(&bytes).unwrap();
             assert!(message.is(Class::Indication, Method::Binding));
             assert!(world.say(ALICE, &bytes).is_empty());
-            words += 1;
+            keepalives += 1;
         }
     }
-    assert!((7..=8).contains(&words), "{words}");
+    assert!((7..=8).contains(&keepalives), "{keepalives}");
 }
 
 #[test]
-fn a_client_says_why_it_has_no_relay() {
+fn the_reason_for_having_no_relayed_address_is_told() {
     let failure = |world: &mut World, credentials: Credentials| {
         let mut peer = Peer::with(world, credentials, BOB);
         run(world, &mut [&mut peer], Duration::from_secs(60));
@@ -257,7 +260,7 @@ fn a_client_says_why_it_has_no_relay() {
     world.taken = (50000..=50009).collect();
     let good = world.credentials("bob");
     assert_eq!(failure(&mut world, good.clone()), no(508));
-    // And where there is no TURN server at all.
+    // There is no TURN server at all.
     let mut deaf = World::new(limits(), &[]);
     let mut peer = Peer::with(&mut deaf, good, BOB);
     let start = deaf.now;
@@ -277,7 +280,7 @@ fn a_client_says_why_it_has_no_relay() {
 }
 
 #[test]
-fn a_client_hears_of_refusals_and_of_a_server_that_forgot_it() {
+fn refused_peers_and_a_lost_allocation_are_told() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     alice.client.bind_channel(world.now, at("192.168.1.2:9"));
@@ -288,7 +291,7 @@ fn a_client_hears_of_refusals_and_of_a_server_that_forgot_it() {
     run(&mut world, &mut [&mut alice], soon());
     assert_eq!(alice.events.last(), Some(&Event::Permitted(at(BOB).ip())));
 
-    // The same secret, as with --relay-secret, and none of its memory.
+    // A server that was started anew with the same secret.
     let later = World::new(limits(), &[]);
     world.server = later.server;
     run(&mut world, &mut [&mut alice], Duration::from_secs(300));
@@ -297,13 +300,13 @@ fn a_client_hears_of_refusals_and_of_a_server_that_forgot_it() {
 }
 
 #[test]
-fn a_first_answer_that_comes_twice_starts_nothing_anew() {
+fn a_repeated_first_response_is_ignored() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     let first = alice.client.poll_transmit().unwrap();
     let challenge = world.ask(ALICE, &first);
     alice.client.handle_input(world.now, at(SERVER), &challenge);
-    // Two minutes have ended between the copies of the request.
+    // The nonce has expired between the two copies of the request.
     let first = stun::Message::parse(&first).unwrap().transaction();
     let again = Builder::new(Class::Error, Method::Allocate, first)
         .error_code(code::UNAUTHENTICATED)
@@ -318,7 +321,7 @@ fn a_first_answer_that_comes_twice_starts_nothing_anew() {
 }
 
 #[test]
-fn a_client_shares_its_socket() {
+fn packets_for_other_users_of_the_socket_are_left_alone() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     run(&mut world, &mut [&mut alice], soon());
@@ -333,10 +336,10 @@ fn a_client_shares_its_socket() {
         .peer(at(BOB))
         .data(b"x");
     let data = data.finish();
-    // Not from the server; from it, but of a peer that was not permitted.
+    // One is not from the server; one is from a peer that is not permitted.
     assert_eq!(heard(&mut alice, BOB, &data), Input::NotOurs);
     assert_eq!(heard(&mut alice, SERVER, &data), Input::Consumed);
-    // An error that answers nothing of ours ends nothing.
+    // An error response to another request is ignored.
     let error = Builder::new(Class::Error, Method::Refresh, [8; 12]).error_code(437);
     assert_eq!(heard(&mut alice, SERVER, &error.finish()), Input::Consumed);
     assert!(alice.client.relayed().is_some());

@@ -1,5 +1,5 @@
-//! Two endpoints and a relay: it joins whom nothing else joins, bridges the
-//! time in which a direct path is looked for, and hides who wants to hide.
+//! Two endpoints and a relay: it connects pairs that have no direct path, carries
+//! data until there is a direct path, and hides the address of a peer that wants it.
 
 mod world;
 
@@ -21,7 +21,7 @@ fn run(a: (&str, Wish), b: (&str, Wish), limits: Limits) -> World {
 }
 
 #[test]
-fn the_relay_joins_two_symmetric_nats() {
+fn the_relay_connects_two_symmetric_nats() {
     for other in ["symmetric", "symmetric-block", "symmetric-sequential"] {
         let both = [("symmetric", Wish::Allowed), (other, Wish::Allowed)];
         let world = run(both[0], both[1], Limits::POLITE);
@@ -48,7 +48,7 @@ fn a_direct_path_replaces_the_relay() {
 }
 
 #[test]
-fn a_path_that_is_sure_to_come_is_not_bridged() {
+fn a_direct_path_that_comes_soon_is_not_preceded_by_a_relayed_one() {
     let both = [
         ("port-restricted", Wish::Allowed),
         ("restricted", Wish::Allowed),
@@ -61,7 +61,7 @@ fn a_path_that_is_sure_to_come_is_not_bridged() {
 }
 
 #[test]
-fn who_wants_a_relay_alone_sends_the_peer_nothing() {
+fn with_relay_only_nothing_is_sent_to_the_peer_directly() {
     let both = [("full-cone", Wish::Only), ("full-cone", Wish::Allowed)];
     let world = run(both[0], both[1], Limits::POLITE);
     for peer in &world.peers {
@@ -74,7 +74,7 @@ fn who_wants_a_relay_alone_sends_the_peer_nothing() {
 }
 
 #[test]
-fn nor_answers_it_when_the_relay_is_slow() {
+fn with_relay_only_direct_probes_are_not_answered() {
     // With losses, the peer's own probe often comes first.
     for seed in 0..20 {
         let [a, b] = [Wish::Only, Wish::Allowed];
@@ -91,7 +91,7 @@ fn nor_answers_it_when_the_relay_is_slow() {
 }
 
 #[test]
-fn without_the_wish_of_both_there_is_no_relay() {
+fn there_is_no_relayed_path_unless_both_sides_allow_it() {
     for wishes in [(Wish::Never, Wish::Allowed), (Wish::Allowed, Wish::Never)] {
         let world = run(
             ("symmetric", wishes.0),
@@ -104,15 +104,14 @@ fn without_the_wish_of_both_there_is_no_relay() {
     }
 }
 
-/// What the relay tells of a peer, with the channel's number in place of its
-/// address.
+/// A ChannelData message, with the number of the first channel.
 fn channel_data(payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
     [&[0x40, 0x00], &length[..], payload].concat()
 }
 
 #[test]
-fn what_is_not_stun_goes_through_the_relay_for_four_bytes_more() {
+fn a_relayed_payload_costs_four_bytes_once_a_channel_is_bound() {
     let both = ("symmetric", Wish::Allowed);
     let mut world = run(both, both, Limits::POLITE);
     let bob = world.peers[0].path().unwrap().remote;
@@ -144,7 +143,7 @@ fn what_is_not_stun_goes_through_the_relay_for_four_bytes_more() {
     for _ in 0..=MOST_RELAYED {
         assert!(alice.handle_datagram(now, inbound(&foreign)));
     }
-    // STUN is not for others.
+    // STUN is for the endpoint.
     assert!(!alice.handle_datagram(now, inbound(&stun)));
     for _ in 0..MOST_RELAYED {
         assert_eq!(alice.poll_relayed().map(|(peer, _)| peer), Some(bob));
@@ -153,7 +152,7 @@ fn what_is_not_stun_goes_through_the_relay_for_four_bytes_more() {
 }
 
 #[test]
-fn a_path_that_may_well_come_is_not_bridged_at_once() {
+fn a_likely_direct_path_is_waited_for_before_a_relayed_one_is_used() {
     let mut world = World::new(1);
     for (number, name, peer) in [(1, "alice", Some("bob")), (2, "bob", None)] {
         let home = world.router(
@@ -177,7 +176,7 @@ fn a_path_that_may_well_come_is_not_bridged_at_once() {
 }
 
 #[test]
-fn who_is_seen_elsewhere_gets_another_relayed_address() {
+fn a_peer_whose_address_changes_gets_another_relayed_address() {
     let both = ("symmetric", Wish::Allowed);
     let mut world = run(both, both, Limits::POLITE);
     let relayed = |world: &World| world.peers[1].paths().last().unwrap().remote;
@@ -193,7 +192,7 @@ fn who_is_seen_elsewhere_gets_another_relayed_address() {
 }
 
 #[test]
-fn a_relay_that_has_forgotten_us_is_asked_anew() {
+fn an_allocation_that_the_relay_has_lost_is_made_anew() {
     let both = ("symmetric", Wish::Allowed);
     let mut world = run(both, both, Limits::POLITE);
     world.restart_server();
@@ -204,7 +203,7 @@ fn a_relay_that_has_forgotten_us_is_asked_anew() {
         }
         world.peers[0].endpoint.call(now, "bob");
         world.pass(Duration::from_secs(10));
-        // The first fails, which takes to notice.
+        // The first attempt fails, which shows that the allocation is lost.
         let paths = world.peers.iter().map(|peer| peer.paths().len());
         assert_eq!(Vec::from_iter(paths), [attempt, attempt]);
     }

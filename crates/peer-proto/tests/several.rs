@@ -1,5 +1,5 @@
-//! One endpoint and several peers: at once, one after the other, and again
-//! when a path is lost.
+//! One endpoint and several peers: at the same time, one after the other, and again
+//! after a path is lost.
 
 mod world;
 
@@ -16,8 +16,8 @@ fn profile(name: &str) -> Profile {
     Profile::named(name).unwrap()
 }
 
-/// A peer that takes several attempts, behind a router of that type; they are
-/// numbered from 0.
+/// A peer that may have several attempts at the same time, behind a router of that
+/// type. Peers are numbered from 0.
 fn join(
     world: &mut World,
     name: &'static str,
@@ -90,7 +90,7 @@ fn two_calls_at_once_both_connect() {
 }
 
 #[test]
-fn all_call_each_other_and_meet() {
+fn three_peers_that_all_call_each_other_connect() {
     let mut world = three();
     for from in 0..3 {
         for to in ["alice", "bob", "carol"] {
@@ -111,7 +111,7 @@ fn all_call_each_other_and_meet() {
 }
 
 #[test]
-fn a_lost_path_is_made_anew_from_either_side() {
+fn either_side_can_call_again_after_a_path_is_lost() {
     let mut world = three();
     call(&mut world, 0, "bob");
     world.pass(A_WHILE);
@@ -134,7 +134,7 @@ fn a_call_goes_on_until_it_is_hung_up() {
     assert_eq!(world.peers[0].endpoint.cause_so_far("dave"), None);
     let connects = world.server.stats().refused;
     world.pass(A_WHILE);
-    assert_eq!(world.server.stats().refused, connects, "still asking");
+    assert_eq!(world.server.stats().refused, connects, "it goes on asking");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The ways across that take guessing, with the real brains in a simulated
-//! network: what is planned is done, and does connect.
+//! The strategies that guess ports, with two endpoints in the simulator: what is
+//! planned is done, and connects.
 
 mod world;
 
@@ -13,7 +13,7 @@ use world::{Setup, World, at, two_measured_homes};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The rate is that of a laboratory, the rest is what anybody may spend.
+/// A higher rate than elsewhere, so that the tests are short.
 const LAB: Limits = Limits {
     pps: 4000,
     probes: 4000,
@@ -54,7 +54,7 @@ fn every_pair_that_has_a_plan_connects() {
 }
 
 #[test]
-fn a_guess_that_hits_is_a_path_both_ways() {
+fn after_a_hit_both_sides_have_a_path() {
     for (a, b) in [
         ("symmetric", "port-restricted"),
         ("port-restricted", "symmetric"),
@@ -69,8 +69,8 @@ fn a_guess_that_hits_is_a_path_both_ways() {
 }
 
 #[test]
-fn a_masquerade_does_not_lose_the_seekers_port() {
-    // The hidden side's openers must not arrive before the seeker has sent.
+fn openers_do_not_reach_a_masquerade_before_its_own_packets_have_left() {
+    // The symmetric side's openers must not arrive before the other has sent.
     for seed in 0..10 {
         assert!(is_connected(&run(seed, "masquerade", "symmetric", LAB)));
         assert!(is_connected(&run(seed, "symmetric", "masquerade", LAB)));
@@ -78,23 +78,27 @@ fn a_masquerade_does_not_lose_the_seekers_port() {
 }
 
 #[test]
-fn the_mean_number_of_probes_is_that_of_the_formula() {
-    // Those of the seeker until one hits one of the hidden side's sockets:
-    // (P + 1) / (k + 1), if the openers are out before.
+fn the_mean_number_of_guesses_agrees_with_the_formula() {
+    // Probes to random ports until one hits one of the hidden side's k sockets:
+    // (P + 1) / (k + 1), where P is the number of ports, and the hidden side's
+    // packets have left before.
     let (runs, mut sum) = (400, 0);
     for seed in 0..runs {
         let world = run(seed, "port-restricted", "symmetric", LAB);
         let path = world.peers[0].path().expect("a path");
         sum += path.guess.expect("it was guessed");
     }
-    let (mean, formula) = (f64::from(sum) / runs as f64, 64513.0 / 257.0);
+    let (mean, formula) = (
+        f64::from(sum) / runs as f64,
+        64513.0 / f64::from(LAB.sockets + 1),
+    );
     assert!((mean / formula - 1.0).abs() < 0.15, "{mean}, not {formula}");
 }
 
 #[test]
-fn a_busy_nat_that_counts_is_asked_before_and_after() {
-    // 250 strangers' mappings a second and 100 ms to the server: where the
-    // next port is says nothing by the time that the peer hears of it.
+fn the_ports_of_a_busy_counting_nat_are_bracketed() {
+    // Another host makes 250 mappings a second, and the way to the server takes
+    // 100 ms: the last port is out of date when the peer is told of it.
     for hidden_calls in [true, false] {
         let names = ["symmetric-sequential", "port-restricted"];
         let [a, b] = if hidden_calls {
@@ -121,7 +125,7 @@ fn a_busy_nat_that_counts_is_asked_before_and_after() {
 }
 
 #[test]
-fn limits_hold_whatever_the_peer_says() {
+fn a_side_that_allows_no_guesses_sends_none() {
     let stingy = Limits::NOTHING;
     let mut world = two_measured_homes(
         1,
@@ -141,9 +145,9 @@ fn limits_hold_whatever_the_peer_says() {
 }
 
 #[test]
-fn a_silent_relay_neither_holds_a_call_up_nor_spins() {
-    // The wait for a relayed address is over while the next port of a NAT that
-    // counts is still being asked for. (The simulator counts idle timeouts.)
+fn a_silent_relay_delays_a_call_only_for_a_limited_time() {
+    // The wait for a relayed address ends while the last port of a counting NAT is
+    // still being asked for. (The simulator fails where timeouts do nothing.)
     let mut world = World::new(1);
     let home = world.router("203.0.113.17", profile("symmetric-sequential"));
     let caller = Setup {

@@ -61,7 +61,7 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
     })
 }
 
-/// The plan as JSON (docs/json.md).
+/// The plan as JSON (docs/reference/json.md).
 pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
     let (ours, theirs) = (plan.share(role), plan.share(other(role)));
     let guesses = ours.each > 0;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use peer_proto::tcp::{Agent, Command, Config, Event, LinkId, Observed, Path};
+use peer_proto::tcp::{Agent, Command, Config, Event, Failure, LinkId, Observed, Path};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -19,7 +19,7 @@ const INBOX: usize = 64;
 /// An event of a connection.
 enum LinkEvent {
     Open(LinkId, Arc<TcpStream>),
-    Failed { link: LinkId, reset: bool },
+    Failed(LinkId, Failure),
     Bytes(LinkId, Vec<u8>),
     Closed(LinkId),
 }
@@ -154,9 +154,9 @@ impl Puncher {
                     self.agent.handle_open(now, id);
                 }
             }
-            LinkEvent::Failed { link, reset } => {
+            LinkEvent::Failed(link, failure) => {
                 self.links.remove(&link);
-                self.agent.handle_failed(now, link, reset);
+                self.agent.handle_failed(now, link, failure);
             }
             LinkEvent::Bytes(id, bytes) => self.agent.handle_bytes(now, id, &bytes),
             LinkEvent::Closed(id) => {
@@ -202,11 +202,11 @@ async fn connect(
         }
         Err(error) => {
             tracing::debug!(?link, %to, %error, "connection failed");
-            let reset = matches!(
-                error.kind(),
-                ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
-            );
-            let _ = events.send(LinkEvent::Failed { link, reset }).await;
+            let failure = match error.kind() {
+                ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Failure::Reset,
+                _ => Failure::Other,
+            };
+            let _ = events.send(LinkEvent::Failed(link, failure)).await;
         }
     }
 }

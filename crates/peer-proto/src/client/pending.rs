@@ -1,133 +1,167 @@
-//! What we want of a name: its key, then an introduction to its owner.
+//! Pending requests: for each name that is asked about, its key is looked up, or
+//! an introduction is asked for.
 
-use super::*;
+use std::time::{Duration, Instant};
 
-impl Client {
-    pub(super) fn request_of(&mut self, now: Instant, peer: &str, wish: Wish) {
-        self.forget(peer);
-        self.pending.push(Pending {
+use stun::Message;
+
+use super::exchange::Exchange;
+use super::types::{Event, Introduced};
+use session::identity::PublicKey;
+use session::seal::Offer;
+
+/// When a name that is not registered, or does not answer, is asked for again.
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) enum Wish {
+    Key,
+    Introduction { key: PublicKey, payload: Vec<u8> },
+}
+
+/// How far the client has come with the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    Unknown,
+    /// A key may be asked for.
+    Cookie,
+    /// An introduction may be asked for.
+    Registered,
+}
+
+/// A request on its way; for an introduction, with what was sealed.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) exchange: Exchange,
+    pub(super) offer: Option<Offer>,
+}
+
+/// A pending request.
+#[derive(Debug)]
+struct Pending {
+    peer: String,
+    wish: Wish,
+    /// When to ask next; `None` while a request is on its way.
+    ask_at: Option<Instant>,
+    asking: Option<Asking>,
+}
+
+impl Pending {
+    /// When to ask next, if it may be asked.
+    fn ask_at(&self, standing: Standing) -> Option<Instant> {
+        let needs = match self.wish {
+            Wish::Key => Standing::Cookie,
+            Wish::Introduction { .. } => Standing::Registered,
+        };
+        self.ask_at.filter(|_| standing >= needs)
+    }
+}
+
+/// One for each peer, at most.
+#[derive(Debug, Default)]
+pub(super) struct PendingRequests {
+    requests: Vec<Pending>,
+}
+
+impl PendingRequests {
+    /// Replaces what was asked about that peer before.
+    pub(super) fn add(&mut self, now: Instant, peer: &str, wish: Wish) {
+        self.remove(peer);
+        self.requests.push(Pending {
             peer: peer.to_owned(),
             wish,
             ask_at: Some(now),
             asking: None,
         });
-        self.ask(now);
     }
 
-    /// A lookup needs a cookie, an introduction a registration.
-    pub(super) fn may_ask(&self, wish: &Wish) -> bool {
-        match wish {
-            Wish::Lookup => self.cookie.is_some(),
-            Wish::Connect { .. } => self.mapped.is_some(),
+    pub(super) fn remove(&mut self, peer: &str) {
+        self.requests.retain(|pending| pending.peer != peer);
+    }
+
+    fn get_mut(&mut self, peer: &str) -> Option<&mut Pending> {
+        self.requests.iter_mut().find(|p| p.peer == peer)
+    }
+
+    /// The next peer that is to be asked about, and what is asked.
+    pub(super) fn next_due(&mut self, now: Instant, standing: Standing) -> Option<(String, Wish)> {
+        let due = |p: &&mut Pending| p.ask_at(standing).is_some_and(|at| at <= now);
+        let pending = self.requests.iter_mut().find(due)?;
+        pending.ask_at = None;
+        Some((pending.peer.clone(), pending.wish.clone()))
+    }
+
+    /// The request about that peer is on its way.
+    pub(super) fn asked(&mut self, peer: &str, asking: Asking) {
+        if let Some(pending) = self.get_mut(peer) {
+            pending.asking = Some(asking);
         }
     }
 
-    /// Sends every request whose time has come and that has what it needs.
-    pub(super) fn ask(&mut self, now: Instant) {
-        for index in 0..self.pending.len() {
-            let pending = &self.pending[index];
-            let due = pending.ask_at.is_some_and(|at| at <= now);
-            if due && pending.asking.is_none() && self.may_ask(&pending.wish) {
-                let (peer, wish) = (pending.peer.clone(), pending.wish.clone());
-                let asking = self.send_wish(now, &peer, &wish);
-                let pending = &mut self.pending[index];
-                pending.ask_at = None;
-                pending.asking = asking;
-            }
+    pub(super) fn ask_again(&mut self, peer: &str, at: Instant) {
+        if let Some(pending) = self.get_mut(peer) {
+            pending.ask_at = Some(at);
         }
     }
 
-    pub(super) fn send_wish(
+    /// Takes the request that this message answers, and the peer that it is about.
+    pub(super) fn answered(&mut self, message: &Message<'_>) -> Option<(String, Asking)> {
+        self.requests.iter_mut().find_map(|pending| {
+            let answers = |asking: &mut Asking| asking.exchange.is_answered_by(message);
+            let asking = pending.asking.take_if(answers)?;
+            Some((pending.peer.clone(), asking))
+        })
+    }
+
+    /// What a success response about that peer means; `None` if it is not what was
+    /// asked for.
+    pub(super) fn event(
         &mut self,
-        now: Instant,
         peer: &str,
-        wish: &Wish,
-    ) -> Option<(Exchange, Option<Offer>)> {
-        let Wish::Connect { key, payload } = wish else {
-            let (transaction, request) = self.request(Method::Lookup);
-            let exchange = self.exchange(now, transaction, request.peer_name(peer));
-            return Some((exchange, None));
-        };
-        let (transaction, request) = self.request(Method::Connect);
-        let names = Names {
-            caller: &self.config.name,
-            target: peer,
-        };
-        let mut seed = [0; 32];
-        self.rng.fill_bytes(&mut seed);
-        let Ok((offer, seal)) = Offer::new(&self.config.identity, key, names, payload, seed) else {
-            self.unavailable(peer, code::FORBIDDEN);
-            return None;
-        };
-        self.config.sequence += 1;
-        let request = request
-            .name(&self.config.name)
-            .peer_name(peer)
-            .sequence(self.config.sequence)
-            .seal(&seal)
-            .sign(|part| self.config.identity.sign(part));
-        let exchange = self.exchange(now, transaction, request);
-        Some((exchange, Some(offer)))
-    }
-
-    pub(super) fn unavailable(&mut self, peer: &str, code: u16) {
-        let peer = peer.to_owned();
-        self.events.push_back(Event::PeerUnavailable { peer, code });
-    }
-
-    pub(super) fn pending_answered(
-        &mut self,
-        now: Instant,
-        index: usize,
-        message: &Message<'_>,
         offer: Option<Offer>,
-    ) {
-        if self.new_cookie(message) {
-            // The registration is as stale as the cookie.
-            self.register(now, LIFETIME);
-            self.pending[index].ask_at = Some(now);
-            return self.ask(now);
+        message: &Message<'_>,
+    ) -> Option<Event> {
+        let (peer, wish) = (peer.to_owned(), &self.get_mut(peer)?.wish);
+        match (wish, offer) {
+            (Wish::Key, None) => {
+                let key = message.public_key()?;
+                Some(Event::Found { peer, key })
+            }
+            (&Wish::Introduction { key, .. }, Some(mut offer)) => {
+                let (seal, address) = message.seal().zip(message.peer_address())?;
+                let (payload, keys) = offer.accept(seal).ok()?;
+                Some(Event::Introduced(Introduced {
+                    peer,
+                    key,
+                    address,
+                    payload,
+                    keys,
+                }))
+            }
+            _ => None,
         }
-        let peer = self.pending[index].peer.clone();
-        if let Some(error) = message.error() {
-            self.pending[index].ask_at = Some(now + ASK_AGAIN);
-            // Two pending requests may bring the same stale cookie: the second is told
-            // what the first has learned.
-            if !matches!(error, code::UNAUTHENTICATED | code::STALE_NONCE) {
-                self.unavailable(&peer, error);
-            }
-            return;
-        }
-        let found = match (offer, &self.pending[index].wish) {
-            (None, _) => message.public_key().map(|key| Event::Found {
-                peer: peer.clone(),
-                key,
-            }),
-            (Some(mut offer), Wish::Connect { key, .. }) => {
-                let answer = message.seal().zip(message.peer_address());
-                let opened = answer.and_then(|(seal, at)| Some((offer.accept(seal).ok()?, at)));
-                opened.map(|((payload, keys), address)| {
-                    Event::Introduced(Introduced {
-                        peer: peer.clone(),
-                        key: *key,
-                        address,
-                        payload,
-                        keys,
-                    })
-                })
-            }
-            (Some(_), Wish::Lookup) => None,
-        };
-        match found {
-            Some(event) => {
-                self.pending.remove(index);
-                self.events.push_back(event);
-            }
-            None => {
-                // Not the key that we sealed to, or no key: start over.
-                self.pending[index].ask_at = Some(now + ASK_AGAIN);
-                self.unavailable(&peer, code::FORBIDDEN);
-            }
-        }
+    }
+
+    /// The requests that are on their way.
+    pub(super) fn exchanges(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        let asking = self.requests.iter_mut().filter_map(|p| p.asking.as_mut());
+        asking.map(|asking| &mut asking.exchange)
+    }
+
+    /// Whether the server owes an answer at once. An introduction is answered only
+    /// when the peer has acknowledged, which may take as long as it takes to call
+    /// a server silent.
+    pub(super) fn is_waiting_for_key(&self) -> bool {
+        let waits = |p: &Pending| p.asking.is_some() && matches!(p.wish, Wish::Key);
+        self.requests.iter().any(waits)
+    }
+
+    pub(super) fn poll_timeout(&self, standing: Standing) -> Option<Instant> {
+        let timeouts = self.requests.iter().map(|pending| match &pending.asking {
+            Some(asking) => Some(asking.exchange.poll_timeout()),
+            None => pending.ask_at(standing),
+        });
+        timeouts.flatten().min()
     }
 }

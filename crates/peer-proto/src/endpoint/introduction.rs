@@ -201,56 +201,38 @@ impl Endpoint {
         theirs: Candidates,
         reserved: Option<SocketId>,
     ) {
-        let (peer, key, address) = (
-            invitation.caller.clone(),
-            invitation.key,
-            invitation.address,
-        );
+        let introduction = |introduced| Introduction {
+            role: Role::Target,
+            introduced,
+            told: ours.side,
+            theirs,
+            reserved,
+        };
         match self.client.accept(invitation, &ours.encode()) {
-            Ok(keys) => {
-                let introduction = Introduction {
-                    role: Role::Target,
-                    peer,
-                    key,
-                    address,
-                    told: ours.side,
-                    theirs,
-                    keys,
-                    reserved,
-                };
-                self.start(now, introduction);
-            }
-            Err(error) => tracing::debug!(peer, %error, "not answered"),
+            Ok(introduced) => self.start(now, introduction(introduced)),
+            Err(error) => tracing::debug!(%error, "not answered"),
         }
     }
 
     fn introduced(&mut self, now: Instant, introduced: Introduced) {
-        let Introduced {
-            peer,
-            key,
-            address,
-            payload,
-            keys,
-        } = introduced;
-        let Some(theirs) = self.decode(&peer, &payload) else {
+        let peer = &introduced.peer;
+        let Some(theirs) = self.decode(peer, &introduced.payload) else {
             return;
         };
-        let call = self.calls.get(&peer);
+        let call = self.calls.get(peer);
         let (told, reserved) = call.map_or((None, None), |call| (call.told, call.reserved));
-        self.hang_up(&peer);
+        self.hang_up(peer);
         let plan = plan_of(Role::Caller, told, theirs.side);
-        let openers = self.openers(&plan, Role::Caller, address, &theirs);
+        let openers = self.openers(&plan, Role::Caller, introduced.address, &theirs);
         if let (Some(openers), None) = (openers, reserved) {
+            let Introduced { peer, key, .. } = introduced;
             return self.begin_bracket(now, &openers, Purpose::CallAgain { peer, key });
         }
         let introduction = Introduction {
             role: Role::Caller,
-            peer,
-            key,
-            address,
+            introduced,
             told,
             theirs,
-            keys,
             reserved,
         };
         self.start(now, introduction);

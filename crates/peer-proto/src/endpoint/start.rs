@@ -6,35 +6,34 @@ use std::time::{Duration, Instant};
 use super::attempts::Attempt;
 use super::{Endpoint, Event, Wish};
 use crate::candidate::Candidates;
+use crate::client::Introduced;
 use crate::punch::schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT};
 use crate::punch::{self, Agent, Burst, Target};
 use nat::plan::{self, Limits, Plan, Role, Side, Strategy};
 use sansio::{SocketId, Via};
-use session::identity::PublicKey;
-use session::seal::Keys;
 
 /// What the two sides know of each other when an attempt begins.
 #[derive(Debug)]
 pub(super) struct Introduction {
     pub(super) role: Role,
-    pub(super) peer: String,
-    pub(super) key: PublicKey,
-    /// Where the server sees the peer.
-    pub(super) address: SocketAddr,
+    pub(super) introduced: Introduced,
     /// What the peer was told of our NAT.
     pub(super) told: Option<Side>,
+    /// What the peer has told of itself.
     pub(super) theirs: Candidates,
-    pub(super) keys: Keys,
     /// The first of the sockets that have a mapping towards the peer already.
     pub(super) reserved: Option<SocketId>,
 }
 
 impl Introduction {
     pub(super) fn event(&self, plan: Plan) -> Event {
+        let Introduced {
+            peer, key, address, ..
+        } = &self.introduced;
         Event::Introduced {
-            peer: self.peer.clone(),
-            key: self.key,
-            address: self.address,
+            peer: peer.clone(),
+            key: *key,
+            address: *address,
             role: self.role,
             plan,
         }
@@ -55,12 +54,8 @@ impl Endpoint {
         if self.ourselves.tcp().is_some() || introduction.theirs.tcp.is_some() {
             return self.start_tcp(now, introduction);
         }
-        let Introduction {
-            role,
-            address,
-            ref theirs,
-            ..
-        } = introduction;
+        let (role, theirs) = (introduction.role, &introduction.theirs);
+        let address = introduction.introduced.address;
         let plan = plan_of(role, introduction.told, theirs.side);
         let hold = match role {
             Role::Caller => Duration::ZERO,
@@ -90,7 +85,7 @@ impl Endpoint {
         };
         let config = punch::Config {
             role,
-            keys: introduction.keys.clone(),
+            keys: introduction.introduced.keys.clone(),
             relayed: self.relayed_targets(now, address, theirs),
             relay_from: now + head_start,
             relay_only: only_relay,
@@ -106,7 +101,7 @@ impl Endpoint {
             seed: self.seed(),
         };
         self.events.push_back(introduction.event(plan));
-        let Introduction { peer, theirs, .. } = introduction;
+        let (peer, theirs) = (introduction.introduced.peer, introduction.theirs);
         tracing::debug!(peer, ?role, %address, ?plan, "attempt begins");
         let attempt = Attempt::new(peer, theirs, plan, || Agent::new(config, now));
         self.attempts.add(attempt);
@@ -164,7 +159,7 @@ impl Endpoint {
         let first = introduction.reserved;
         let first = first.unwrap_or_else(|| self.gathering.new_sockets(ours.sockets));
         let ours = ours.narrowed(theirs.ahead, our_limits.probes);
-        let peer = introduction.address;
+        let peer = introduction.introduced.address;
         let targets = punch::targets(&ours, peer, theirs.base, first, &mut self.rng);
         let burst = Burst::new(targets, start, our_limits.pps, ttl);
         let end = burst.end() + beyond;

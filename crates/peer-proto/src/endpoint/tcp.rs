@@ -8,6 +8,7 @@ use super::start::Introduction;
 use super::{Endpoint, Event};
 use crate::candidate::Tcp;
 use crate::cause::{Cause, Who};
+use crate::client::Introduced;
 use crate::tcp::{Config, Observed};
 use nat::plan::{Plan, Strategy};
 
@@ -54,14 +55,13 @@ impl Endpoint {
     pub(super) fn start_tcp(&mut self, now: Instant, introduction: Introduction) {
         let plan = Plan::plain(Strategy::Unknown, 0.0);
         self.events.push_back(introduction.event(plan));
-        let Introduction {
-            role,
+        let (role, theirs) = (introduction.role, introduction.theirs);
+        let Introduced {
             peer,
             address,
-            theirs,
             keys,
             ..
-        } = introduction;
+        } = introduction.introduced;
         let targets = theirs.tcp_targets(address.ip());
         let (Some(ours), Some(theirs)) = (self.ourselves.tcp().cloned(), theirs.tcp) else {
             let tcp = match self.ourselves.tcp() {

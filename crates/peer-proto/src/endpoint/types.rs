@@ -46,6 +46,27 @@ pub struct Config {
     pub tcp: Option<Tcp>,
 }
 
+impl Config {
+    /// A peer behind one NAT that calls nobody yet and answers everybody, one at a
+    /// time; without host candidates, relay or TCP.
+    pub fn new(client: client::Config) -> Self {
+        Self {
+            client,
+            hosts: Vec::new(),
+            lan: true,
+            peer: None,
+            most_attempts: 1,
+            known: HashMap::new(),
+            opener_ttl: Some(2),
+            measuring: false,
+            relay: Wish::Never,
+            turn: None,
+            attempt: Duration::from_secs(10),
+            tcp: None,
+        }
+    }
+}
+
 /// What an endpoint tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {

@@ -1,18 +1,18 @@
-//! What a client is told, and what it tells.
+//! What a client starts from, and what it tells.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use stun::code;
 
-/// What a client is told when it starts.
+/// What a client starts from.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
     /// The TURN server.
     pub server: SocketAddr,
-    /// Who we are to it.
+    /// Our username at that server.
     pub username: String,
-    /// What proves it.
+    /// The password of that username.
     pub password: String,
 }
 
@@ -22,26 +22,25 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// What a client learns.
+/// What a client tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// We have a relayed address, which is kept alive from here on.
+    /// We have a relayed address. It is kept alive from now on.
     Allocated {
-        /// What peers are to send to.
+        /// The relayed address, which peers are to send to.
         relayed: SocketAddr,
         /// Where the server sees us.
         mapped: Option<SocketAddr>,
-        /// What the server granted the first time.
+        /// The lifetime that the server has granted.
         lifetime: Duration,
     },
-    /// There is no relayed address, or no longer one: this client is of no
-    /// more use.
+    /// There is no relayed address, or no longer one. The client has ended.
     Failed(Failure),
-    /// This peer is heard now, and can be sent to.
+    /// This peer is heard from now on, and can be sent to.
     Permitted(IpAddr),
-    /// The server does not relay to this peer, or forgot it.
+    /// The server does not relay to this peer, or no longer does.
     Refused(IpAddr),
-    /// What is sent to this peer costs only four bytes more from here on.
+    /// What is sent to this peer costs only four bytes more from now on.
     ChannelBound(SocketAddr),
 }
 
@@ -51,19 +50,19 @@ pub enum Failure {
     /// The server does not answer.
     #[error("the TURN server does not answer")]
     Silent,
-    /// It said no, with this error code.
+    /// The server refused, with this error code.
     #[error("the TURN server refused: {0} {why}", why = code::reason(*.0))]
     Refused(u16),
-    /// It was there and could not be refreshed in time.
+    /// The allocation could not be refreshed in time.
     #[error("the relayed address has expired")]
     Expired,
-    /// [`Client::close`] was called.
+    /// [`Client::close`](super::Client::close) was called.
     #[error("closed")]
     Closed,
 }
 
 impl Failure {
-    /// The server's error code, if it said no.
+    /// The server's error code, if it refused.
     pub fn code(&self) -> Option<u16> {
         match self {
             Failure::Refused(code) => Some(*code),
@@ -72,18 +71,18 @@ impl Failure {
     }
 }
 
-/// What a datagram was.
+/// What a datagram was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Not of TURN, or not from the server: somebody else's.
+    /// It is not TURN, or not from the server: it is for somebody else.
     NotOurs,
-    /// An answer, or nonsense.
+    /// It was for the client.
     Consumed,
     /// A peer sent this through the relay.
     Relayed {
-        /// Who: the address that the relay saw.
+        /// The peer, as the relay sees it.
         peer: SocketAddr,
-        /// What.
+        /// The payload.
         payload: Vec<u8>,
     },
 }
@@ -91,7 +90,7 @@ pub enum Input {
 /// Why a payload cannot be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// There is no relayed address, or it is not [`Event::Permitted`] yet.
-    #[error("the relay does not let this peer through (yet)")]
+    /// There is no relayed address, or the peer is not [`Event::Permitted`] yet.
+    #[error("the relay does not let this peer through, or not yet")]
     NotPermitted,
 }

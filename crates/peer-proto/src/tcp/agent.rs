@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::link::{Link, LinkId, PATIENCE, Said, Stranger};
-use super::{Command, Event, Path};
+use super::link::{Link, LinkId, Meaning, Origin, PATIENCE, Purpose, Stranger};
+use super::{Command, Event, Failure, Path};
 use crate::punch::schedule::{LAN_HEAD_START, LAST_WAIT};
 use nat::plan::Role;
 use session::seal::Keys;
 
-/// Connections to one address at most, one after the other.
+/// Connections to one address, one after the other, at most.
 pub const MOST_TRIES: u32 = 13;
 
-/// Of these, so many come fast.
+/// Of these, the first nine follow each other after 100 to 200 ms, the others
+/// after 400 to 800 ms.
 const FAST: u32 = 9;
 
-/// Connections that were accepted and have not said who they are.
+/// Accepted connections that have brought nothing authentic, at most.
 const MOST_STRANGERS: usize = 8;
 
 /// What an attempt starts from.
@@ -27,11 +28,11 @@ const MOST_STRANGERS: usize = 8;
 pub struct Config {
     /// Which side we are.
     pub role: Role,
-    /// The secrets of the attempt.
+    /// The keys of the attempt.
     pub keys: Keys,
-    /// Where the peer may be, already filtered.
+    /// The addresses of the peer, already filtered.
     pub targets: Vec<SocketAddr>,
-    /// Both sides have one public address, so a LAN path is worth a wait.
+    /// Both sides have the same public address, so a LAN path is waited for.
     pub lan_likely: bool,
     /// When to give up at the latest.
     pub deadline: Instant,
@@ -42,17 +43,17 @@ pub struct Config {
 /// What was seen of the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// Connections tried.
+    /// Connections that were tried.
     pub tries: u32,
-    /// An address that answered with a reset.
+    /// An address of the peer that answered with a reset.
     pub refused: Option<SocketAddr>,
-    /// Connections to somebody else, who did not have the keys.
+    /// Connections whose other end did not have the keys.
     pub strangers: u32,
 }
 
 /// An address of the peer.
 #[derive(Debug)]
-struct Target {
+struct Remote {
     remote: SocketAddr,
     tries: u32,
     /// When to try again; `None` while a try is under way.
@@ -64,14 +65,14 @@ struct Target {
 pub struct Agent {
     role: Role,
     keys: Keys,
-    targets: Vec<Target>,
+    targets: Vec<Remote>,
     links: Vec<Link>,
     next_link: LinkId,
-    /// A LAN path is waited for until then.
+    /// Until when a LAN path is waited for.
     lan_until: Instant,
     nominated: Option<LinkId>,
     deadline: Instant,
-    /// When nothing is under way any more, the peer has until then.
+    /// Once nothing is under way on our side: until when the peer is waited for.
     idle_until: Option<Instant>,
     ended: bool,
     observed: Observed,
@@ -81,9 +82,9 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An attempt that starts at `now`. The hands have to listen by then.
+    /// An attempt that starts at `now`. The driver has to listen by then.
     pub fn new(config: Config, now: Instant) -> Self {
-        let targets = config.targets.into_iter().map(|remote| Target {
+        let targets = config.targets.into_iter().map(|remote| Remote {
             remote,
             tries: 0,
             next: Some(now),
@@ -111,22 +112,23 @@ impl Agent {
         agent
     }
 
-    /// A connection that we make is there.
+    /// A connection that we make is established.
     pub fn handle_open(&mut self, now: Instant, id: LinkId) {
         if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
             link.open = Some(now);
-            self.ask(now, id, false);
+            self.ask(now, id, Purpose::Check);
         }
         self.settle(now);
     }
 
-    /// A connection was accepted; what to call it, or `None`: close it.
+    /// A connection was accepted: its number, or `None` if it is to be closed.
     pub fn handle_accepted(&mut self, now: Instant, remote: SocketAddr) -> Option<LinkId> {
-        let unknown = |link: &&Link| link.accepted && !link.heard;
+        let unknown = |link: &&Link| link.origin == Origin::Accepted && !link.heard;
         if self.ended || self.links.iter().filter(unknown).count() >= MOST_STRANGERS {
+            tracing::debug!(%remote, "dropped: too many unknown connections, or too late");
             return None;
         }
-        let id = self.add(remote, true);
+        let id = self.add(remote, Origin::Accepted);
         if let Some(link) = self.links.last_mut() {
             link.open = Some(now);
         }
@@ -134,11 +136,12 @@ impl Agent {
         Some(id)
     }
 
-    /// A connection could not be made; `reset` if the other end said so.
-    pub fn handle_failed(&mut self, now: Instant, id: LinkId, reset: bool) {
+    /// A connection could not be made.
+    pub fn handle_failed(&mut self, now: Instant, id: LinkId, failure: Failure) {
         if let Some(link) = self.links.iter().find(|link| link.id == id) {
-            // A host candidate may be anybody's address here.
-            if reset && (!link.lan || self.observed.refused.is_none()) {
+            tracing::debug!(remote = %link.remote, ?failure, "not connected");
+            // A host candidate may be another host's address on our own network.
+            if failure == Failure::Reset && (!link.lan || self.observed.refused.is_none()) {
                 self.observed.refused = Some(link.remote);
             }
             self.forget(now, id);
@@ -146,7 +149,7 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Something came over a connection.
+    /// Bytes came over a connection.
     pub fn handle_bytes(&mut self, now: Instant, id: LinkId, bytes: &[u8]) {
         let found = |link: &&mut Link| link.id == id && link.open.is_some();
         if let Some(link) = self.links.iter_mut().find(found) {
@@ -159,7 +162,15 @@ impl Agent {
                     if let Some(bytes) = heard.answer {
                         self.commands.push_back(Command::Send { link: id, bytes });
                     }
-                    self.understand(now, id, heard.said, silent);
+                    match heard.meaning {
+                        Meaning::Probe(Purpose::Nomination) if self.role == Role::Target => {
+                            self.connected(id);
+                        }
+                        // Our own probe proves the connection to us.
+                        Meaning::Probe(_) if silent => self.ask(now, id, Purpose::Check),
+                        Meaning::Answer(Purpose::Nomination) => self.connected(id),
+                        Meaning::Probe(_) | Meaning::Answer(_) => {}
+                    }
                 }
                 Ok(None) => break,
                 Err(Stranger) => self.drop_stranger(now, id),
@@ -168,7 +179,7 @@ impl Agent {
         self.settle(now);
     }
 
-    /// A connection that was open has ended.
+    /// A connection that was established has ended.
     pub fn handle_closed(&mut self, now: Instant, id: LinkId) {
         self.forget(now, id);
         self.settle(now);
@@ -209,12 +220,12 @@ impl Agent {
             .min()
     }
 
-    /// The next thing to do.
+    /// The next command to the driver.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
-    /// How it ended.
+    /// How the attempt has ended.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.event.take()
     }
@@ -224,10 +235,11 @@ impl Agent {
         self.observed.tries
     }
 
-    fn add(&mut self, remote: SocketAddr, accepted: bool) -> LinkId {
+    fn add(&mut self, remote: SocketAddr, origin: Origin) -> LinkId {
         let id = self.next_link;
         self.next_link += 1;
-        self.links.push(Link::new(id, remote, accepted));
+        tracing::debug!(link = id, %remote, ?origin, "connection");
+        self.links.push(Link::new(id, remote, origin));
         id
     }
 
@@ -245,37 +257,28 @@ impl Agent {
         target.next = None;
         target.tries += 1;
         self.observed.tries += 1;
-        let link = self.add(remote, false);
+        let link = self.add(remote, Origin::Made);
         self.commands
             .push_back(Command::Connect { link, to: remote });
     }
 
-    fn ask(&mut self, now: Instant, id: LinkId, nominates: bool) {
+    fn ask(&mut self, now: Instant, id: LinkId, purpose: Purpose) {
         let mut transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);
         if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
-            let bytes = link.ask(now, &self.keys, transaction, nominates);
+            let bytes = link.ask(now, &self.keys, transaction, purpose);
             self.commands.push_back(Command::Send { link: id, bytes });
         }
     }
 
-    fn understand(&mut self, now: Instant, id: LinkId, said: Said, silent: bool) {
-        match said {
-            Said::Asks { nominates: true } if self.role == Role::Target => self.connected(id),
-            // It may as well prove itself to us.
-            Said::Asks { .. } if silent => self.ask(now, id, false),
-            Said::Answers { nominated: true } => self.connected(id),
-            _ => {}
-        }
-    }
-
     fn drop_stranger(&mut self, now: Instant, id: LinkId) {
+        tracing::debug!(link = id, "dropped: the other end does not have the keys");
         self.observed.strangers += 1;
         self.commands.push_back(Command::Close { link: id });
         self.forget(now, id);
     }
 
-    /// That link is no more; its address is tried again, if it was ours to try.
+    /// That connection has ended. Its address is tried again, if we try it.
     fn forget(&mut self, now: Instant, id: LinkId) {
         let Some(index) = self.links.iter().position(|link| link.id == id) else {
             return;
@@ -294,7 +297,7 @@ impl Agent {
         }
     }
 
-    /// Lets what has happened have its consequences.
+    /// Acts on what has happened.
     fn settle(&mut self, now: Instant) {
         if self.ended {
             return;
@@ -306,12 +309,13 @@ impl Agent {
             false => self.idle_until.or(Some(now + LAST_WAIT)),
         };
         if self.idle_until.is_some_and(|until| until <= now) || self.deadline <= now {
+            tracing::debug!(observed = ?self.observed, "no connection");
             self.end(None);
             self.event = Some(Event::Failed(self.observed));
         }
     }
 
-    /// The caller chooses: a LAN path before others, for which it waits.
+    /// The caller chooses: a LAN path, or after a wait another one.
     fn nominate(&mut self, now: Instant) {
         if self.role == Role::Target || self.nominated.is_some() {
             return;
@@ -321,7 +325,8 @@ impl Agent {
         let best = best.or_else(|| proved().next().filter(|_| self.lan_until <= now));
         if let Some(id) = best.map(|link| link.id) {
             self.nominated = Some(id);
-            self.ask(now, id, true);
+            tracing::debug!(link = id, "nominating");
+            self.ask(now, id, Purpose::Nomination);
         }
     }
 
@@ -336,6 +341,7 @@ impl Agent {
             rtt: link.proved,
         };
         if !self.ended {
+            tracing::debug!(remote = %path.remote, rtt = ?path.rtt, "connected");
             self.end(Some(id));
             self.event = Some(Event::Connected(path));
         }

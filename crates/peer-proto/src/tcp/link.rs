@@ -1,4 +1,4 @@
-//! One connection, made or accepted, and what is known of who is there.
+//! One connection, made or accepted, and what is known of the other end.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,52 +11,75 @@ use session::seal::Keys;
 /// Which connection; numbered from 0 as they come.
 pub type LinkId = u32;
 
-/// Who is connected and says nothing authentic for so long is a stranger.
+/// A connection that brings nothing authentic within this time is a stranger's.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What a message of the peer means.
+/// What a probe is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    /// It asks; the nomination if that is set.
-    Asks { nominates: bool },
-    /// It answers, so that it has heard us; the nomination if that is set.
-    Answers { nominated: bool },
+pub(super) enum Purpose {
+    /// It asks whether the peer is there.
+    Check,
+    /// It chooses this connection.
+    Nomination,
 }
 
-/// A message of the peer, and what it is to be answered with.
+/// What a message of the peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A probe.
+    Probe(Purpose),
+    /// The answer to our last probe.
+    Answer(Purpose),
+}
+
+/// Which side made a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Made,
+    Accepted,
+}
+
+/// A message of the peer, and the answer to it.
 pub(super) struct Heard {
-    pub(super) said: Said,
+    pub(super) meaning: Meaning,
     pub(super) answer: Option<Vec<u8>>,
 }
 
-/// It is none of the peer's.
+/// The message is not the peer's.
 pub(super) struct Stranger;
+
+/// A probe of ours.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    transaction: Transaction,
+    at: Instant,
+    purpose: Purpose,
+}
 
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) remote: SocketAddr,
     pub(super) lan: bool,
-    /// It was accepted: who connects speaks first.
-    pub(super) accepted: bool,
-    /// Since when it is open; `None` while it is being made.
+    pub(super) origin: Origin,
+    /// When it was established; `None` while it is being made.
     pub(super) open: Option<Instant>,
     /// An authentic message of the peer has come.
     pub(super) heard: bool,
-    /// Our probe was answered.
+    /// The round trip of our first probe that was answered.
     pub(super) proved: Option<Duration>,
     frames: Frames,
-    /// Our last probe, when it left, and whether it nominates.
-    asked: Option<(Transaction, Instant, bool)>,
+    /// Our last probe.
+    asked: Option<Sent>,
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, remote: SocketAddr, accepted: bool) -> Self {
+    pub(super) fn new(id: LinkId, remote: SocketAddr, origin: Origin) -> Self {
         Link {
             id,
             remote,
             lan: is_private(remote.ip()),
-            accepted,
+            origin,
             open: None,
             heard: false,
             proved: None,
@@ -69,27 +92,32 @@ impl Link {
         self.asked.is_some()
     }
 
-    /// A probe to be sent.
+    /// The probe to be sent.
     pub(super) fn ask(
         &mut self,
         now: Instant,
         keys: &Keys,
         transaction: Transaction,
-        nominates: bool,
+        purpose: Purpose,
     ) -> Vec<u8> {
-        self.asked = Some((transaction, now, nominates));
+        self.asked = Some(Sent {
+            transaction,
+            at: now,
+            purpose,
+        });
         let mut probe = Builder::request(Method::Probe, transaction).attempt(keys.attempt);
-        if nominates {
+        if purpose == Purpose::Nomination {
             probe = probe.use_candidate();
         }
         probe.finish_authentic(&keys.outgoing)
     }
 
+    /// Bytes that have come.
     pub(super) fn take(&mut self, bytes: &[u8]) {
         self.frames.push(bytes);
     }
 
-    /// What the peer says next.
+    /// The next message that has come in full.
     pub(super) fn next(&mut self, now: Instant, keys: &Keys) -> Result<Option<Heard>, Stranger> {
         let Some(bytes) = self.frames.next().map_err(|_| Stranger)? else {
             return Ok(None);
@@ -104,21 +132,22 @@ impl Link {
         self.heard = true;
         match (message.class(), self.asked) {
             (Class::Request, _) => {
-                let nominates = message.use_candidate();
+                let purpose = match message.use_candidate() {
+                    true => Purpose::Nomination,
+                    false => Purpose::Check,
+                };
                 let answer = Builder::success(&message).attempt(keys.attempt);
                 let answer = answer.finish_authentic(&keys.outgoing);
                 Ok(Some(Heard {
-                    said: Said::Asks { nominates },
+                    meaning: Meaning::Probe(purpose),
                     answer: Some(answer),
                 }))
             }
-            (Class::Success, Some((transaction, at, nominated)))
-                if transaction == message.transaction() =>
-            {
-                let rtt = now.saturating_duration_since(at);
+            (Class::Success, Some(sent)) if sent.transaction == message.transaction() => {
+                let rtt = now.saturating_duration_since(sent.at);
                 self.proved.get_or_insert(rtt);
                 Ok(Some(Heard {
-                    said: Said::Answers { nominated },
+                    meaning: Meaning::Answer(sent.purpose),
                     answer: None,
                 }))
             }

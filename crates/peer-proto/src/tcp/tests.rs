@@ -1,4 +1,5 @@
-//! Two agents, and between them two NATs that know what a SYN is.
+//! Two agents, and between them two NATs that treat an unexpected SYN in different
+//! ways.
 
 use super::*;
 use nat::plan::Role;
@@ -8,23 +9,23 @@ use std::time::Instant;
 const A: &str = "203.0.113.17:4000";
 const B: &str = "203.0.113.33:4000";
 
-/// What a NAT does with a SYN that nobody asked for.
+/// What a NAT does with a SYN that comes before one has left.
 #[derive(Clone, Copy, PartialEq)]
 enum Stray {
-    /// Nothing: the sender's system sends it again after a second.
+    /// It drops it: the sender's system sends it again after a second.
     Silence,
-    /// A reset, which leaves alone what the sender's NAT has opened.
+    /// It answers with a reset, which does not close the sender's hole.
     Reset,
-    /// A reset that closes it, as bare Linux has it.
+    /// It answers with a reset, which closes the sender's hole, as on Linux.
     ResetCloses,
-    /// Whoever comes is let in.
+    /// It lets it in.
     Welcome,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Packet {
     Syn(LinkId),
-    /// To the SYN with this link of the receiver's.
+    /// It answers the SYN of this link, which is one of the receiver.
     SynAck(LinkId),
     Reset(LinkId),
 }
@@ -33,16 +34,16 @@ struct Host {
     agent: Agent,
     address: SocketAddr,
     stray: Stray,
-    /// The peer may come in.
+    /// The peer's packets are let in.
     open: bool,
-    /// The connection being made, and the one that stands.
+    /// The connection that is being made, and the one that is established.
     making: Option<LinkId>,
     stands: Option<LinkId>,
     ended: Option<Event>,
 }
 
-/// What happens when: a packet arrives at a side, or bytes do, or a SYN leaves, perhaps as an
-/// opener, or has died on the way.
+/// What happens later: a packet or bytes arrive at a side, or a side sends its SYN
+/// again.
 enum Due {
     Packet(usize, Packet),
     Bytes(usize, Vec<u8>),
@@ -52,7 +53,7 @@ enum Due {
 struct World {
     now: Instant,
     start: Instant,
-    /// When the last side was done.
+    /// When the last side had ended.
     done: Instant,
     hosts: [Host; 2],
     delay: Duration,
@@ -210,7 +211,7 @@ impl World {
             Packet::Reset(ours) => {
                 host.open &= !closes;
                 if host.making.take_if(|making| *making == ours).is_some() {
-                    host.agent.handle_failed(self.now, ours, true);
+                    host.agent.handle_failed(self.now, ours, Failure::Reset);
                 }
             }
         }
@@ -236,7 +237,7 @@ fn connects(strays: [Stray; 2], delay: Duration, seed: u8) -> Option<Duration> {
 }
 
 #[test]
-fn silence_is_a_simultaneous_open_at_the_first_try() {
+fn the_first_try_is_a_simultaneous_open_where_early_syns_are_dropped() {
     for stray in [Stray::Silence, Stray::Welcome] {
         let took = connects([Stray::Silence, stray], 20 * MS, 1).unwrap();
         assert!(took < 200 * MS, "{took:?}");
@@ -244,7 +245,7 @@ fn silence_is_a_simultaneous_open_at_the_first_try() {
 }
 
 #[test]
-fn a_reset_is_answered_with_another_try() {
+fn after_a_reset_another_connection_is_tried() {
     for seed in 0..50 {
         for strays in [
             [Stray::Reset; 2],
@@ -257,14 +258,14 @@ fn a_reset_is_answered_with_another_try() {
 }
 
 #[test]
-fn where_a_reset_closes_the_hole_the_syns_have_to_pass_each_other() {
+fn where_a_reset_closes_the_hole_most_attempts_still_connect() {
     let reached =
         (0..100).filter(|&seed| connects([Stray::ResetCloses; 2], 20 * MS, seed).is_some());
     assert!(reached.count() >= 95);
 }
 
 #[test]
-fn who_has_no_keys_is_dropped_and_who_says_nothing_is_too() {
+fn connections_without_the_keys_or_without_a_word_are_closed() {
     let now = Instant::now();
     let [keys, _] = keys();
     let config = |keys| Config {
@@ -277,7 +278,7 @@ fn who_has_no_keys_is_dropped_and_who_says_nothing_is_too() {
     };
     let mut agent = Agent::new(config(keys.clone()), now);
     let remote: SocketAddr = "198.51.100.9:99".parse().unwrap();
-    // Our own words, sent back to us.
+    // Our own probe, sent back to us.
     let mirror = stun::Builder::request(stun::Method::Probe, [1; 12])
         .attempt(keys.attempt)
         .use_candidate()
@@ -288,7 +289,7 @@ fn who_has_no_keys_is_dropped_and_who_says_nothing_is_too() {
         &mirror,
     ] {
         let link = agent.handle_accepted(now, remote).unwrap();
-        assert_eq!(agent.poll_command(), None, "a stranger is told nothing");
+        assert_eq!(agent.poll_command(), None, "nothing is sent to a stranger");
         agent.handle_bytes(now, link, bytes);
         assert_eq!(agent.poll_command(), Some(Command::Close { link }));
         assert_eq!((agent.poll_command(), agent.poll_event()), (None, None));

@@ -1,4 +1,4 @@
-//! Two homes, a core and a rendezvous, in memory, with the real brains.
+//! Two homes, a core and a rendezvous in the simulator, with the real protocols.
 #![allow(dead_code)] // Each test uses its part of it.
 
 mod rendezvous;
@@ -30,7 +30,7 @@ pub fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// One peer and what it has told.
+/// A peer, and what it has told.
 pub struct Peer {
     pub endpoint: Endpoint,
     pub events: Vec<(Instant, Event)>,
@@ -65,9 +65,9 @@ pub struct World {
     pub network: Network,
     pub server: Rendezvous,
     pub peers: Vec<Peer>,
-    /// Of alice and bob.
+    /// The homes of alice and bob.
     pub homes: Vec<Place>,
-    /// After all peers: hosts that only use up ports.
+    /// Hosts that only use up ports; they come after all peers.
     pub noise: Vec<Noise>,
 }
 
@@ -195,15 +195,15 @@ impl World {
         let local = at(setup.address);
         let host = self.network.add_host(place, &[local.ip()]);
         self.network.bind(host, local);
+        let client = client::Config {
+            server: at(SERVER),
+            name: setup.name.into(),
+            identity: identity(setup.name),
+            sequence: 1000,
+            relay: false,
+            seed: [seed; 32],
+        };
         let config = Config {
-            client: client::Config {
-                server: at(SERVER),
-                name: setup.name.into(),
-                identity: identity(setup.name),
-                sequence: 1000,
-                relay: false,
-                seed: [seed; 32],
-            },
             hosts: Vec::from_iter(setup.lan.then_some(local)),
             lan: setup.lan,
             peer: setup.peer.map(str::to_owned),
@@ -212,9 +212,7 @@ impl World {
             opener_ttl: setup.opener_ttl,
             relay: setup.relay,
             turn: setup.turn,
-            measuring: false,
-            attempt: Duration::from_secs(10),
-            tcp: None,
+            ..Config::new(client)
         };
         let now = self.network.now();
         let mut endpoint = Endpoint::new(config, now);
@@ -227,7 +225,7 @@ impl World {
         });
     }
 
-    /// A host in that place that makes a new mapping in every pause.
+    /// A host in that place that makes a new mapping after each pause.
     pub fn noise(&mut self, place: Place, address: &str, pause: Duration) {
         let local = at(address);
         let host = self.network.add_host(place, &[local.ip()]);
@@ -240,12 +238,12 @@ impl World {
         });
     }
 
-    /// Until every peer has ended its attempt, or the time is over.
+    /// Runs until every peer has ended its attempt, or the time is over.
     pub fn run(&mut self, limit: Duration) {
         self.go(limit, |peers| peers.iter().all(Peer::has_ended));
     }
 
-    /// So much time.
+    /// Runs for this time.
     pub fn pass(&mut self, time: Duration) {
         self.go(time, |_| false);
     }
@@ -253,14 +251,14 @@ impl World {
     fn go(&mut self, limit: Duration, done: fn(&[Peer]) -> bool) {
         let deadline = self.network.now() + limit;
         loop {
-            let mut brains: Vec<&mut dyn Protocol> = vec![&mut self.server];
+            let mut protocols: Vec<&mut dyn Protocol> = vec![&mut self.server];
             for peer in &mut self.peers {
-                brains.push(peer);
+                protocols.push(peer);
             }
             for noise in &mut self.noise {
-                brains.push(noise);
+                protocols.push(noise);
             }
-            let more = self.network.step(&mut brains, deadline);
+            let more = self.network.step(&mut protocols, deadline);
             let now = self.network.now();
             for peer in &mut self.peers {
                 while let Some(event) = peer.endpoint.poll_event() {
@@ -284,7 +282,7 @@ impl Peer {
         self.paths().first().copied()
     }
 
-    /// One after the other.
+    /// Its paths, in the order in which they were told.
     pub fn paths(&self) -> Vec<Path> {
         let paths = self.events.iter().filter_map(|(_, event)| match event {
             Event::Connected { path, .. } => Some(*path),
@@ -300,7 +298,7 @@ impl Peer {
         })
     }
 
-    /// From the introduction to the path.
+    /// The time from the introduction to the path.
     pub fn took(&self) -> Option<Duration> {
         let time = |wanted: fn(&Event) -> bool| {
             self.events
@@ -318,12 +316,12 @@ pub fn two_homes(seed: u64, a: Profile, b: Profile) -> World {
     two_measured_homes(seed, a, b, None)
 }
 
-/// The same, and both know their NATs and may spend so much.
+/// The same; if there are limits, both know their NATs and may spend these.
 pub fn two_measured_homes(seed: u64, a: Profile, b: Profile, limits: Option<Limits>) -> World {
     two_relayed_homes(seed, (a, Wish::Never), (b, Wish::Never), limits)
 }
 
-/// The same, and each may want a relay.
+/// The same; each may want a relay.
 pub fn two_relayed_homes(
     seed: u64,
     (a, of_a): (Profile, Wish),

@@ -1,0 +1,172 @@
+//! The requests of a client: each brings the server's cookie; those that change
+//! something are signed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use stun::{Builder, Message, Method, Transaction, code};
+
+use super::pending::Wish;
+use super::types::{Config, Invitation};
+use session::credentials::{Credentials, Granted};
+use session::identity::Identity;
+use session::seal::{Names, Offer, Opened};
+
+/// A registration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Register {
+    pub(super) lifetime: Duration,
+    /// Credentials for the relay are asked for, too.
+    pub(super) credentials: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Requests {
+    name: String,
+    identity: Identity,
+    sequence: u64,
+    rng: ChaCha20Rng,
+    cookie: Option<Vec<u8>>,
+    /// The cookies of the last two registrations: notifications show one of them.
+    shown: VecDeque<Vec<u8>>,
+}
+
+impl Requests {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            name: config.name.clone(),
+            identity: config.identity.clone(),
+            sequence: config.sequence,
+            rng: ChaCha20Rng::from_seed(config.seed),
+            cookie: None,
+            shown: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn has_cookie(&self) -> bool {
+        self.cookie.is_some()
+    }
+
+    /// Takes a new cookie out of an error response; true if there is one.
+    pub(super) fn new_cookie(&mut self, message: &Message<'_>) -> bool {
+        let asked = matches!(
+            message.error(),
+            Some(code::UNAUTHENTICATED | code::STALE_NONCE)
+        );
+        match message.nonce() {
+            Some(nonce) if asked && self.cookie.as_deref() != Some(nonce) => {
+                self.cookie = Some(nonce.to_vec());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a notification comes from our server: it shows a cookie that a
+    /// registration of ours has shown.
+    pub(super) fn is_from_our_server(&self, message: &Message<'_>) -> bool {
+        let shown = |nonce: &[u8]| self.shown.iter().any(|cookie| cookie == nonce);
+        message.nonce().is_some_and(shown)
+    }
+
+    /// The first request brings no cookie and hence needs no signature.
+    pub(super) fn register(&mut self, what: Register) -> (Transaction, Builder) {
+        let (transaction, mut request) = self.request(Method::Register);
+        if let Some(cookie) = &self.cookie {
+            if self.shown.front() != Some(cookie) {
+                self.shown.push_front(cookie.clone());
+                self.shown.truncate(2);
+            }
+            self.sequence += 1;
+            if what.credentials {
+                request = request.relay(&[]);
+            }
+            request = request
+                .name(&self.name)
+                .public_key(&self.identity.public())
+                .sequence(self.sequence)
+                .lifetime(what.lifetime.as_secs() as u32)
+                .sign(|part| self.identity.sign(part));
+        }
+        (transaction, request)
+    }
+
+    /// The request that a wish leads to, and for an introduction what was sealed;
+    /// `None` if the payload cannot be sealed to the key.
+    pub(super) fn of(
+        &mut self,
+        wish: &Wish,
+        peer: &str,
+    ) -> Option<(Transaction, Builder, Option<Offer>)> {
+        let Wish::Introduction { key, payload } = wish else {
+            let (transaction, request) = self.request(Method::Lookup);
+            return Some((transaction, request.peer_name(peer), None));
+        };
+        let (transaction, request) = self.request(Method::Connect);
+        let seed = self.seed();
+        let names = Names {
+            caller: &self.name,
+            target: peer,
+        };
+        let (offer, seal) = Offer::new(&self.identity, key, names, payload, seed).ok()?;
+        self.sequence += 1;
+        let request = request
+            .name(&self.name)
+            .peer_name(peer)
+            .sequence(self.sequence)
+            .seal(&seal)
+            .sign(|part| self.identity.sign(part));
+        Some((transaction, request, Some(offer)))
+    }
+
+    /// The credentials in an answer to a registration that asked for them.
+    pub(super) fn credentials(&self, message: &Message<'_>) -> Option<(Credentials, Duration)> {
+        let granted = Granted::open(&self.name, &self.identity, message.relay()?).ok()?;
+        Some((granted.credentials, granted.lifetime))
+    }
+
+    /// The invitation in a notification. The error is that the seal cannot be
+    /// opened, or that another name is meant; `None` is no invitation.
+    pub(super) fn invitation(
+        &mut self,
+        message: &Message<'_>,
+    ) -> Option<Result<Invitation, Forbidden>> {
+        let (caller, target, key) = (message.name()?, message.peer_name()?, message.public_key()?);
+        let (address, offer) = (message.peer_address()?, message.seal()?);
+        let seed = self.seed();
+        let names = Names { caller, target };
+        let opened = Opened::new(&self.identity, &key, names, offer, seed);
+        Some(match opened {
+            Ok(opened) if target == self.name => Ok(Invitation {
+                caller: caller.to_owned(),
+                key,
+                address,
+                transaction: message.transaction(),
+                opened,
+            }),
+            _ => Err(Forbidden),
+        })
+    }
+
+    fn request(&mut self, method: Method) -> (Transaction, Builder) {
+        let mut transaction = [0; 12];
+        self.rng.fill_bytes(&mut transaction);
+        let mut request = Builder::request(method, transaction);
+        if let Some(cookie) = &self.cookie {
+            request = request.nonce(cookie);
+        }
+        (transaction, request)
+    }
+
+    fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
+    }
+}
+
+/// An invitation that is not for us.
+#[derive(Debug)]
+pub(super) struct Forbidden;
