@@ -57,6 +57,17 @@ def links():
                 yield f"{page.relative_to(root)}: {link} has no such heading"
 
 
+def mentions():
+    """Pages that code, help texts and the other pages name by their path."""
+    kinds = ("rs", "sh", "py", "nft", "toml", "md")
+    folders = ("crates", "tools", "lab", "docs")
+    files = [*root.glob("*.md"), *(file for folder in folders for kind in kinds for file in root.glob(f"{folder}/**/*.{kind}"))]
+    for file in sorted(files):
+        for page in re.findall(r"\bdocs/[\w/-]+\.\w+", file.read_text(errors="replace")):
+            if not (root / page).exists():
+                yield f"{file.relative_to(root)}: there is no {page}"
+
+
 english, chinese = split("README.md"), split("README.zh-CN.md")
 check("the READMEs have the same commands and output", differences(*(list(commands(page[0])) for page in (english, chinese))))
 for what, pattern in (("sections", r"^(#+) "), ("links", r"\]\(((?!README)[^)]+)\)")):
@@ -64,3 +75,4 @@ for what, pattern in (("sections", r"^(#+) "), ("links", r"\]\(((?!README)[^)]+)
 code = [set(re.findall(r"`([^`\n]+)`", page[1])) for page in (english, chinese)]
 check("the READMEs name the same options, files and types", [f"only in one: {word}" for word in sorted(code[0] ^ code[1])])
 check("every link of every page leads somewhere", list(links()))
+check("every page that is named exists", list(mentions()))
