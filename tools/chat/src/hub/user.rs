@@ -40,7 +40,7 @@ pub struct User {
     /// Names to complete at the prompt.
     names: Names,
     chosen: Chosen,
-    /// A line that nobody can have yet.
+    /// A line that cannot be said yet.
     held: Option<String>,
     at_end: AtEnd,
     /// Nothing more comes from stdin.
