@@ -1,11 +1,11 @@
 //! Punching by TCP: both sides connect to each other from the port on which
 //! they also listen (simultaneous open: RFC 5382 §4, RFC 9293 §3.5).
 //!
-//! Tell the [`Agent`] what becomes of connections with [`Agent::handle_open`],
+//! Report to the [`Agent`] what becomes of connections with [`Agent::handle_open`],
 //! [`Agent::handle_accepted`], [`Agent::handle_failed`], [`Agent::handle_bytes`] and
-//! [`Agent::handle_closed`], call [`Agent::handle_timeout`] when
-//! [`Agent::poll_timeout`] returns a time that has come, carry out what [`Agent::poll_command`] yields,
-//! and act on [`Agent::poll_event`].
+//! [`Agent::handle_closed`], call [`Agent::handle_timeout`] at the time that
+//! [`Agent::poll_timeout`] returns, carry out what [`Agent::poll_command`] yields, and
+//! act on [`Agent::poll_event`].
 //!
 //! A SYN that comes to a NAT before one has left there is dropped, and then the
 //! system sends it again; or it is answered with a reset, and then the agent
