@@ -64,7 +64,7 @@ impl Endpoint {
         let (burst, bursts_end) = self.burst(now + hold, &plan, &introduction);
         // One early packet, and a bare Linux masquerade sends that flow and all
         // later ones from another port (it looks for a mapping of the same source
-        // first, and finds the one that was moved).
+        // first, and finds the one with the new port).
         let early = plan.part(role).openers && !theirs.bears_early_packets();
         let hold = match bursts_end.filter(|_| early) {
             Some(end) => end.saturating_duration_since(now) + LAST_WAIT,
@@ -72,7 +72,7 @@ impl Endpoint {
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());
         let mut hosts = theirs.probeable_hosts();
-        // A gateway's outer address must be the one that the rendezvous sees: the
+        // A gateway's outside address must be the one that the rendezvous sees: the
         // peer could name any other.
         hosts.extend(theirs.opened.filter(|opened| opened.ip() == address.ip()));
         let only_relay = self.relaying.wish == Wish::Only;
@@ -97,7 +97,7 @@ impl Endpoint {
             hold,
             burst,
             bursts_end,
-            deadline: now + self.patience,
+            deadline: now + self.timeout,
             seed: self.seed(),
         };
         self.events.push_back(introduction.event(plan));

@@ -1,5 +1,5 @@
-//! Which responses of the server the state machine is to see. It knows nothing of
-//! some ways to fail, waits for ever in others, and tells no error code.
+//! Which answers of the server the state machine is to see. It knows nothing of
+//! some ways to fail, waits for ever in others, and reports no error code.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use stun::{Class, Message, Method, Transaction, code};
 /// Requests that are remembered, at most.
 const MOST: usize = 128;
 
-/// A request that was sent and not answered yet, as a response must be to one.
+/// A request that was sent and not answered yet, as a answer must be to one.
 #[derive(Debug, PartialEq)]
 struct Request {
     transaction: Transaction,
@@ -18,9 +18,9 @@ struct Request {
     authenticated: bool,
 }
 
-/// What is to be done with a response.
+/// What is to be done with a answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Response {
+pub(super) enum Judgement {
     Pass,
     Ignore,
     /// The allocation is lost, or is not to be had: with this error code.
@@ -28,16 +28,16 @@ pub(super) enum Response {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Responses {
+pub(super) struct Answers {
     requests: VecDeque<Request>,
-    /// The server has told its nonce.
+    /// The server has sent its nonce.
     challenged: bool,
-    /// Of the last response, until the event that it leads to is told.
+    /// Of the last answer, until the event that it leads to is reported.
     pub(super) mapped: Option<SocketAddr>,
     pub(super) lifetime: Duration,
 }
 
-impl Responses {
+impl Answers {
     pub(super) fn note_sent(&mut self, bytes: &[u8]) {
         let Ok(message) = Message::parse(bytes) else {
             return;
@@ -54,31 +54,31 @@ impl Responses {
         }
     }
 
-    pub(super) fn judge(&mut self, message: &Message<'_>) -> Response {
+    pub(super) fn judge(&mut self, message: &Message<'_>) -> Judgement {
         if !matches!(message.class(), Class::Success | Class::Error) {
-            return Response::Pass;
+            return Judgement::Pass;
         }
         let mut requests = self.requests.iter();
         let request = requests.find(|request| request.transaction == message.transaction());
         let Some(&Request { authenticated, .. }) = request else {
-            return Response::Ignore;
+            return Judgement::Ignore;
         };
         self.mapped = message.mapped();
         self.lifetime = Duration::from_secs(message.lifetime().unwrap_or(0).into());
         match (message.method(), message.error()) {
-            (_, None | Some(code::STALE_NONCE)) => Response::Pass,
+            (_, None | Some(code::STALE_NONCE)) => Judgement::Pass,
             (_, Some(code)) if code == code::UNAUTHENTICATED && !authenticated => {
                 // The first request may have been sent twice. The nonce of the second
-                // response would start everything over, and the server would find us
+                // answer would start everything over, and the server would find us
                 // there already.
                 match std::mem::replace(&mut self.challenged, true) {
-                    true => Response::Ignore,
-                    false => Response::Pass,
+                    true => Judgement::Ignore,
+                    false => Judgement::Pass,
                 }
             }
             (_, Some(code @ (code::UNAUTHENTICATED | code::ALLOCATION_MISMATCH)))
-            | (Method::Allocate, Some(code)) => Response::Lost(code),
-            _ => Response::Pass,
+            | (Method::Allocate, Some(code)) => Judgement::Lost(code),
+            _ => Judgement::Pass,
         }
     }
 }
