@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use rendezvous_proto::relay::server as relay;
+use rendezvous_proto::relay;
 use rendezvous_proto::server::{Event, Stats};
 use serde_json::json;
 
@@ -44,13 +44,13 @@ impl Log {
                 format!("{name} left"),
                 json!({"event": "unregistered", "name": name}),
             ),
-            Event::Introduced { caller, target } => (
-                format!("introduced {caller} to {target}"),
-                json!({"event": "introduced", "caller": caller, "target": target}),
+            Event::Introduced { caller, callee } => (
+                format!("introduced {caller} to {callee}"),
+                json!({"event": "introduced", "caller": caller, "target": callee}),
             ),
-            Event::Silent { caller, target } => (
-                format!("{target} did not acknowledge {caller}"),
-                json!({"event": "silent", "caller": caller, "target": target}),
+            Event::Silent { caller, callee } => (
+                format!("{callee} did not acknowledge {caller}"),
+                json!({"event": "silent", "caller": caller, "target": callee}),
             ),
         };
         self.line(&text, &value);

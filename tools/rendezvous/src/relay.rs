@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use rendezvous_proto::relay::server::{Config, Limits, Relay, SHORTEST};
-use rendezvous_proto::relay::{Cidr, Policy};
+use rendezvous_proto::relay::{Config, IpNet, Limits, Policy, Relay, SHORTEST, parse_range};
 use session::credentials::Secret;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
@@ -37,8 +36,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "relay")]
     relay_secret: Option<PathBuf>,
     /// Private addresses that may be peers all the same
-    #[arg(long, value_name = "CIDR", requires = "relay")]
-    relay_allow: Vec<Cidr>,
+    #[arg(long, value_name = "CIDR", requires = "relay", value_parser = parse_range)]
+    relay_allow: Vec<IpNet>,
     /// Relayed addresses at once; each is an open file
     #[arg(long, value_name = "N", requires = "relay", default_value_t = Limits::default().total as u32, value_parser = clap::value_parser!(u32).range(1..=65536))]
     relay_total: u32,

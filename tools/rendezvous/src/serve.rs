@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use net::udp::{Queue, Received, Udp};
-use rendezvous_proto::relay::server::Command;
-use rendezvous_proto::server::Server;
+use rendezvous_proto::relay::Command;
+use rendezvous_proto::server::{Sender, Server};
 use sansio::{Protocol, Transmit};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -157,9 +157,8 @@ impl Shared {
         else {
             return server.handle_input(now, received.input(index, buffer));
         };
-        server.handle_datagram(now, index, from, &buffer[..length]);
-        let known = server.remembers(index, from);
-        if let Some(at) = at.filter(|_| known) {
+        let sender = server.handle_datagram(now, index, from, &buffer[..length]);
+        if let Some(at) = at.filter(|_| sender == Sender::Proved) {
             self.heard().note(from, at);
         }
         self.flush(&mut server, at.map(|at| (from, at)));
