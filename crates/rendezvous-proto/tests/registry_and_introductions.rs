@@ -1,58 +1,62 @@
-//! The rendezvous against those who mean it no good.
+//! Registry and introductions, and clients that attack them.
 
-mod asking;
-mod someone;
-mod strangers;
+mod arbitrary;
+mod client;
+mod registrant;
 
 use std::time::Instant;
 
-use asking::{ALICE, BOB, ask, at, drain, error_of, whole_server};
+use arbitrary::any_message;
+use client::{ALICE, BOB, ask, at, drain, error_of, whole_server};
 use proptest::prelude::*;
-use rendezvous_proto::server::RATE;
+use registrant::Registrant;
+use rendezvous_proto::server::{RATE, Sender};
 use sansio::Protocol;
 use session::identity::Identity;
-use someone::Someone;
-use strangers::any_message;
 use stun::{Attribute, Builder, Class, Message, Method, code};
 
 #[test]
-fn no_cookie_no_state() {
+fn a_client_without_a_cookie_leaves_no_state() {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
     assert_eq!(server.registered(now), 0);
     // The same bytes from another address: the cookie is not of that one.
     let request = alice.signed(Method::Register, |request| request);
     let answer = ask(&mut server, now, BOB, &request);
     assert_eq!(error_of(&answer), Some(code::STALE_NONCE));
     assert_eq!(server.registered(now), 0);
-    assert!(!server.remembers(0, at(BOB)));
-    let answer = ask(&mut server, now, ALICE, &request);
-    assert_eq!(error_of(&answer), None);
+    let sender = server.handle_datagram(now, 0, at(BOB), &request);
+    assert_eq!(sender, Sender::Unproved);
+    drain(&mut server);
+    let sender = server.handle_datagram(now, 0, at(ALICE), &request);
+    assert_eq!(sender, Sender::Proved);
+    assert_eq!(error_of(&drain(&mut server)[0]), None);
     assert_eq!(server.registered(now), 1);
-    assert!(server.remembers(0, at(ALICE)));
-    // What else comes from her address may be anybody's.
-    server.handle_datagram(now, 0, at(ALICE), b"no message");
-    assert!(!server.remembers(0, at(ALICE)));
+    // Any host may forge her address on another datagram.
+    let sender = server.handle_datagram(now, 0, at(ALICE), b"no message");
+    assert_eq!(sender, Sender::Unproved);
+    let sender = server.handle_datagram(now, 0, at(ALICE), &alice.register_request(0));
+    assert_eq!(sender, Sender::Unproved, "she has left");
 }
 
 #[test]
-fn a_name_is_bound_to_its_key_and_requests_are_not_replayed() {
+fn a_name_is_bound_to_its_key_and_requests_cannot_be_replayed() {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
     let request = alice.signed(Method::Register, |request| request);
     assert_eq!(error_of(&ask(&mut server, now, ALICE, &request)), None);
-    // Its answer may have been lost: the same once more changes nothing.
+    // A retransmission changes nothing.
     assert_eq!(error_of(&ask(&mut server, now, ALICE, &request)), None);
     alice.register(&mut server, now);
     let replayed = ask(&mut server, now, ALICE, &request);
     assert_eq!(error_of(&replayed), Some(code::FORBIDDEN));
 
-    let mut thief = Someone::new(&mut server, now, "alice", BOB);
+    let mut thief = Registrant::new(&mut server, now, "alice", BOB);
     thief.key = Identity::from_secret(&[66; 32]);
     assert_eq!(thief.register(&mut server, now), Some(code::NAME_TAKEN));
-    // Nor can it log her off, nor speak for her with her public key.
+    // It can neither end her registration nor sign for her key.
     let request = thief.signed(Method::Register, |request| request.lifetime(0));
     assert_eq!(
         error_of(&ask(&mut server, now, BOB, &request)),
@@ -74,10 +78,10 @@ fn a_name_is_bound_to_its_key_and_requests_are_not_replayed() {
 }
 
 #[test]
-fn only_the_registered_are_introduced_and_only_to_the_registered() {
+fn only_registered_names_are_introduced_and_only_to_registered_names() {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
     let connect = |request: Builder| request.peer_name("bob").seal(&[1; 100]);
     let request = alice.signed(Method::Connect, connect);
     let answer = ask(&mut server, now, ALICE, &request);
@@ -87,7 +91,7 @@ fn only_the_registered_are_introduced_and_only_to_the_registered() {
     let answer = ask(&mut server, now, ALICE, &request);
     assert_eq!(error_of(&answer), Some(code::NOT_REGISTERED));
 
-    let mut bob = Someone::new(&mut server, now, "bob", BOB);
+    let mut bob = Registrant::new(&mut server, now, "bob", BOB);
     bob.register(&mut server, now);
     let request = alice.signed(Method::Connect, connect);
     let notification = ask(&mut server, now, ALICE, &request);
@@ -95,24 +99,24 @@ fn only_the_registered_are_introduced_and_only_to_the_registered() {
     let message = Message::parse(&notification.payload).unwrap();
     assert!(message.is(Class::Request, Method::Notify));
     assert_eq!(message.nonce(), Some(&bob.cookie[..]));
-    // Asked again before the answer: no second introduction.
+    // A retransmission before the answer begins no second introduction.
     server.handle_datagram(now, 0, at(ALICE), &request);
     assert!(drain(&mut server).is_empty());
-    // Only bob can answer for bob.
+    // Only bob can answer the notification.
     let acknowledgement = Builder::success(&message).seal(&[2; 80]).finish();
     server.handle_datagram(now, 0, at("198.51.100.9:40000"), &acknowledgement);
     assert!(drain(&mut server).is_empty());
     let answer = ask(&mut server, now, BOB, &acknowledgement);
     assert_eq!(answer.to, at(ALICE));
     assert_eq!(server.stats().introduced, 1);
-    // A lost answer is repeated, and a second acknowledgement changes nothing.
+    // A lost answer is repeated; a second acknowledgement changes nothing.
     server.handle_datagram(now, 0, at(BOB), &acknowledgement);
     assert!(drain(&mut server).is_empty());
     assert_eq!(ask(&mut server, now, ALICE, &request), answer);
 }
 
 #[test]
-fn everything_that_comes_is_counted_once() {
+fn each_datagram_is_counted_once() {
     let now = Instant::now();
     let message = |class, method| Builder::new(class, method, [5; 12]);
     let seal = message(Class::Success, Method::Notify).seal(&[2; 80]);
@@ -197,7 +201,7 @@ fn everything_that_comes_is_counted_once() {
 }
 
 #[test]
-fn a_flood_from_one_neighbourhood_does_not_drown_another() {
+fn a_flood_from_one_network_does_not_limit_another() {
     let now = Instant::now();
     let mut server = whole_server(now);
     let request = stun::binding_request([3; 12], None);
@@ -235,17 +239,17 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever a stranger sends: no panic, no state, no packet to anybody
-    /// else's address, and no answer longer than the request, but for the
-    /// minimal answers of plain STUN.
+    /// Whatever a client without a cookie sends: no panic, no state, no packet to
+    /// another address, and no answer longer than the request, except the minimal
+    /// answers of plain STUN.
     #[test]
-    fn strangers_get_little(requests in proptest::collection::vec(any_request(), 1..6)) {
+    fn a_client_without_a_cookie_gets_a_short_answer_and_leaves_no_state(requests in proptest::collection::vec(any_request(), 1..6)) {
         let now = Instant::now();
         let mut server = whole_server(now);
         for request in requests {
             let binding = Message::parse(&request).is_ok_and(|m| m.method() == Method::Binding);
-            server.handle_datagram(now, 0, at(ALICE), &request);
-            prop_assert!(!server.remembers(0, at(ALICE)));
+            let sender = server.handle_datagram(now, 0, at(ALICE), &request);
+            prop_assert_eq!(sender, Sender::Unproved);
             for answer in drain(&mut server) {
                 prop_assert_eq!(answer.to.ip(), at(ALICE).ip());
                 prop_assert!(binding || answer.payload.len() <= request.len());
@@ -257,7 +261,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_counted(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn what_is_not_stun_is_counted_as_garbage(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assume!(Message::parse(&bytes).is_err());
         let now = Instant::now();
         let mut server = whole_server(now);

@@ -1,10 +1,10 @@
-//! What anybody might send.
+//! Messages that a client might send.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use stun::{Attribute, Builder, Class, Method};
 
-/// A message of any kind, with some of these attributes and values.
+/// A message of any method and class, with some of these attributes and values.
 pub fn any_message(
     attributes: Vec<Attribute>,
     value: impl Strategy<Value = Vec<u8>>,

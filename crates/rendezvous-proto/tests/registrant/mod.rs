@@ -1,4 +1,4 @@
-//! Somebody with a key and a name, who registers with the rendezvous.
+//! A client with a key and a name.
 
 use std::time::Instant;
 
@@ -6,9 +6,9 @@ use rendezvous_proto::server::Server;
 use session::identity::Identity;
 use stun::{Builder, Message, Method, code};
 
-use crate::asking::{ask, error_of};
+use crate::client::{ask, error_of};
 
-pub struct Someone {
+pub struct Registrant {
     pub name: &'static str,
     pub from: &'static str,
     pub key: Identity,
@@ -16,7 +16,7 @@ pub struct Someone {
     pub cookie: Vec<u8>,
 }
 
-impl Someone {
+impl Registrant {
     pub fn new(server: &mut Server, now: Instant, name: &'static str, from: &'static str) -> Self {
         let hello = Builder::request(Method::Register, [1; 12])
             .pad_to(300)
@@ -24,7 +24,7 @@ impl Someone {
         let answer = ask(server, now, from, &hello);
         let answer = Message::parse(&answer.payload).unwrap();
         assert_eq!(answer.error(), Some(code::UNAUTHENTICATED));
-        Someone {
+        Registrant {
             name,
             from,
             key: Identity::from_secret(&[name.len() as u8; 32]),
@@ -46,8 +46,12 @@ impl Someone {
             .finish()
     }
 
+    pub fn register_request(&mut self, lifetime: u32) -> Vec<u8> {
+        self.signed(Method::Register, |request| request.lifetime(lifetime))
+    }
+
     pub fn register(&mut self, server: &mut Server, now: Instant) -> Option<u16> {
-        let request = self.signed(Method::Register, |request| request.lifetime(90));
+        let request = self.register_request(90);
         error_of(&ask(server, now, self.from, &request))
     }
 }

@@ -1,4 +1,4 @@
-//! A rendezvous, and how it is asked.
+//! A rendezvous, and a client that sends it requests.
 #![allow(dead_code)] // each test file needs another part of it
 
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ pub fn drain(server: &mut Server) -> Vec<Transmit> {
     std::iter::from_fn(|| server.poll_transmit()).collect()
 }
 
-/// One request, one answer.
+/// A request, and the one answer to it.
 pub fn ask(server: &mut Server, now: Instant, from: &str, request: &[u8]) -> Transmit {
     server.handle_datagram(now, 0, at(from), request);
     let mut answers = drain(server);

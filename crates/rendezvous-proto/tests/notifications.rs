@@ -1,28 +1,28 @@
-//! How the rendezvous tells a target of a caller: where, how often, how long.
+//! How the rendezvous notifies a callee: where, how often, for how long.
 
-mod asking;
-mod someone;
+mod client;
+mod registrant;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use asking::{ALICE, BOB, ask, at, drain, error_of, whole_server};
+use client::{ALICE, BOB, ask, at, drain, error_of, whole_server};
+use registrant::Registrant;
 use rendezvous_proto::server::Server;
 use sansio::{Protocol, Transmit};
 use session::identity::Identity;
-use someone::Someone;
 use stun::{Builder, Class, Message, Method, code};
 
 const ELSEWHERE: &str = "203.0.113.33:50000";
 
-impl Someone {
-    /// The same person behind another address, with a cookie of that one.
+impl Registrant {
+    /// The same client at another address, with a cookie of that address.
     fn moves(&mut self, server: &mut Server, now: Instant, to: &'static str) {
-        let there = Someone::new(server, now, self.name, to);
+        let there = Registrant::new(server, now, self.name, to);
         (self.from, self.cookie) = (there.from, there.cookie);
     }
 
-    /// How many packets a registration brings about.
+    /// Registers, and returns the number of packets that the server sends.
     fn registers(&mut self, server: &mut Server, now: Instant) -> usize {
         let request = self.signed(Method::Register, |request| request.lifetime(90));
         server.handle_datagram(now, 0, at(self.from), &request);
@@ -30,11 +30,11 @@ impl Someone {
     }
 }
 
-/// alice asks for bob, who has a new address before he has heard of it.
-fn asked_for_and_moved(server: &mut Server, now: Instant) -> (Someone, Someone, Transmit) {
-    let mut alice = Someone::new(server, now, "alice", ALICE);
+/// alice asks for bob. The notification is lost: bob has a new address.
+fn call_and_move(server: &mut Server, now: Instant) -> (Registrant, Registrant, Transmit) {
+    let mut alice = Registrant::new(server, now, "alice", ALICE);
     alice.register(server, now);
-    let mut bob = Someone::new(server, now, "bob", BOB);
+    let mut bob = Registrant::new(server, now, "bob", BOB);
     bob.register(server, now);
     let request = alice.signed(Method::Connect, |r| r.peer_name("bob").seal(&[1; 100]));
     let lost = ask(server, now, ALICE, &request);
@@ -44,10 +44,10 @@ fn asked_for_and_moved(server: &mut Server, now: Instant) -> (Someone, Someone, 
 }
 
 #[test]
-fn a_target_with_a_new_address_is_notified_there() {
+fn a_callee_with_a_new_address_is_notified_there() {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let (_, mut bob, lost) = asked_for_and_moved(&mut server, now);
+    let (_, mut bob, lost) = call_and_move(&mut server, now);
     let now = now + Duration::from_millis(500);
     server.handle_timeout(now);
     drain(&mut server);
@@ -60,12 +60,16 @@ fn a_target_with_a_new_address_is_notified_there() {
     assert!(again.is(Class::Request, Method::Notify));
     assert_eq!(again.nonce(), Some(&bob.cookie[..]), "of the new address");
     let lost = Message::parse(&lost.payload).unwrap();
-    assert_eq!(again.transaction(), lost.transaction(), "told only once");
+    assert_eq!(
+        again.transaction(),
+        lost.transaction(),
+        "the same introduction"
+    );
     assert_eq!(
         (again.name(), again.seal(), again.peer_address()),
         (lost.name(), lost.seal(), lost.peer_address())
     );
-    // From now on bob's answer has to come from there, too.
+    // From now on bob's answer has to come from there.
     let acknowledgement = Builder::success(&again).seal(&[2; 80]).finish();
     server.handle_datagram(now, 0, at(BOB), &acknowledgement);
     assert!(drain(&mut server).is_empty());
@@ -76,10 +80,10 @@ fn a_target_with_a_new_address_is_notified_there() {
 }
 
 #[test]
-fn a_notification_follows_its_target_once_and_no_longer_than_the_caller_waits() {
+fn a_notification_follows_its_callee_once_and_no_longer_than_the_caller_waits() {
     let start = Instant::now();
     let mut server = whole_server(start);
-    let (_, mut bob, _) = asked_for_and_moved(&mut server, start);
+    let (_, mut bob, _) = call_and_move(&mut server, start);
     let now = start + Duration::from_millis(2000);
     assert_eq!(bob.registers(&mut server, now), 2);
     assert_eq!(bob.registers(&mut server, now), 1, "a refresh");
@@ -105,14 +109,14 @@ fn a_notification_follows_its_target_once_and_no_longer_than_the_caller_waits() 
 }
 
 #[test]
-fn notifications_follow_nobody_else_and_none_who_leaves() {
+fn a_notification_does_not_follow_another_key_another_address_or_a_callee_that_leaves() {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let (_, mut bob, _) = asked_for_and_moved(&mut server, now);
-    let mut thief = Someone::new(&mut server, now, "bob", ELSEWHERE);
+    let (_, mut bob, _) = call_and_move(&mut server, now);
+    let mut thief = Registrant::new(&mut server, now, "bob", ELSEWHERE);
     thief.key = Identity::from_secret(&[66; 32]);
     assert_eq!(thief.register(&mut server, now), Some(code::NAME_TAKEN));
-    // bob's signature with the cookie of an address that he is not at.
+    // bob's signature, with a cookie of another address.
     let cookie = std::mem::replace(&mut bob.cookie, vec![7; 16]);
     assert_eq!(bob.register(&mut server, now), Some(code::STALE_NONCE));
     bob.cookie = cookie;
@@ -124,14 +128,14 @@ fn notifications_follow_nobody_else_and_none_who_leaves() {
     assert_eq!(to, [at(BOB)]);
 }
 
-/// alice has asked for bob, and one of them does something else before he has
-/// heard of it: whom bob's registration elsewhere still tells him of.
-fn told_elsewhere(
-    before: impl FnOnce(&mut Server, Instant, &mut Someone, &mut Someone),
+/// alice has asked for bob, whose notification is lost. Then `before` happens,
+/// and bob registers elsewhere: the callers of whom he is notified there.
+fn notified_elsewhere(
+    before: impl FnOnce(&mut Server, Instant, &mut Registrant, &mut Registrant),
 ) -> (Vec<Option<String>>, Server) {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let (mut alice, mut bob, _) = asked_for_and_moved(&mut server, now);
+    let (mut alice, mut bob, _) = call_and_move(&mut server, now);
     before(&mut server, now, &mut alice, &mut bob);
     let request = bob.signed(Method::Register, |r| r.lifetime(90));
     server.handle_datagram(now, 0, at(ELSEWHERE), &request);
@@ -145,23 +149,23 @@ fn told_elsewhere(
 }
 
 #[test]
-fn nobody_is_told_of_a_caller_who_has_left() {
-    let (told, _) = told_elsewhere(|_, _, _, _| {});
+fn a_caller_that_has_left_is_not_announced() {
+    let (told, _) = notified_elsewhere(|_, _, _, _| {});
     assert_eq!(told, [Some("alice".into())], "control");
-    let (told, mut server) = told_elsewhere(|server, now, alice, _| {
+    let (told, mut server) = notified_elsewhere(|server, now, alice, _| {
         let leave = alice.signed(Method::Register, |r| r.lifetime(0));
         assert_eq!(error_of(&ask(server, now, ALICE, &leave)), None);
     });
     assert_eq!(told, []);
-    // Nor where he was, nor is she told that he is silent.
+    // bob is not notified at his old address, and alice is not told that he is silent.
     server.handle_timeout(Instant::now() + Duration::from_secs(60));
     assert!(drain(&mut server).is_empty());
     assert_eq!(server.poll_timeout(), None);
 }
 
 #[test]
-fn nobody_is_told_of_a_caller_who_is_elsewhere_now() {
-    let (told, _) = told_elsewhere(|server, now, alice, _| {
+fn a_caller_that_has_moved_is_not_announced() {
+    let (told, _) = notified_elsewhere(|server, now, alice, _| {
         alice.moves(server, now, "203.0.113.17:50000");
         assert_eq!(alice.registers(server, now), 1);
     });
@@ -169,9 +173,9 @@ fn nobody_is_told_of_a_caller_who_is_elsewhere_now() {
 }
 
 #[test]
-fn who_leaves_takes_nobody_elses_call_along() {
-    let (told, _) = told_elsewhere(|server, now, _, _| {
-        let mut carol = Someone::new(server, now, "carol", "198.51.100.9:40000");
+fn a_client_that_leaves_ends_no_other_introduction() {
+    let (told, _) = notified_elsewhere(|server, now, _, _| {
+        let mut carol = Registrant::new(server, now, "carol", "198.51.100.9:40000");
         assert_eq!(carol.register(server, now), None);
         let leave = carol.signed(Method::Register, |r| r.lifetime(0));
         assert_eq!(error_of(&ask(server, now, carol.from, &leave)), None);
@@ -180,12 +184,12 @@ fn who_leaves_takes_nobody_elses_call_along() {
 }
 
 #[test]
-fn a_silent_target_is_asked_again_and_then_given_up() {
+fn a_silent_callee_is_notified_nine_times_and_then_given_up() {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let mut alice = Someone::new(&mut server, now, "alice", ALICE);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
     alice.register(&mut server, now);
-    let mut bob = Someone::new(&mut server, now, "bob", BOB);
+    let mut bob = Registrant::new(&mut server, now, "bob", BOB);
     bob.register(&mut server, now);
     let request = alice.signed(Method::Connect, |r| r.peer_name("bob").seal(&[1; 100]));
     server.handle_datagram(now, 0, at(ALICE), &request);
