@@ -14,10 +14,10 @@
 # alice's side owns 203.0.113.16/28: with public addresses of their own (open, firewall, basic)
 # alice has .18 and alice2 .19. bob's side owns 203.0.113.32/28, and bob has .34.
 # With a carrier (cgnat) isp-alice is in between: wan 203.0.113.17, lan 100.64.1.1, and nat-alice's
-# wan is 100.64.1.2; isp-bob likewise with .33 and 100.64.2.x. core is a router: TTLs die there.
+# wan is 100.64.1.2; isp-bob likewise with .33 and 100.64.2.x. core is a router and decrements TTLs.
 #
-# Everything stands in private mount, pid and network namespaces (and a user namespace unless root),
-# so the names are plain, labs do not meet, and nothing is left when the script dies.
+# Everything is in private mount, pid and network namespaces (and a user namespace unless root). So each
+# lab can use the same names, labs do not reach each other, and nothing is left when the script ends.
 
 set -o pipefail
 shopt -s extglob
@@ -31,7 +31,8 @@ cd "$here" || exit 2
 die() { echo "netns.sh: $*" >&2; exit 2; }
 usage() { die "$* (--help says more)"; }
 
-# say FORMAT WORD…: printf, whose failure is ours and is told once; a reader who has left needs no telling
+# say FORMAT WORD…: printf; where stdout cannot be written, the script ends with one error, or with none where
+# the reader has closed the pipe
 say() {
 	# shellcheck disable=SC2059
 	printf "$@" 2>/dev/null || torn
@@ -44,9 +45,9 @@ torn() {
 	die "cannot write to stdout: ${why##*: }"
 }
 
-# lib NAME: a part of this script
+# lib NAME: load a part of this script
 lib() {
-	[[ -r $lab/lib/$1.sh ]] || die "cannot read $lab/lib/$1.sh: netns.sh runs from the folder that it came in; make a link to it, no copy"
+	[[ -r $lab/lib/$1.sh ]] || die "cannot read $lab/lib/$1.sh: netns.sh needs the files beside it; make a link to it instead of a copy"
 	# shellcheck source=/dev/null
 	source "$lab/lib/$1.sh" || exit 2
 }
@@ -59,19 +60,20 @@ help() {
 	read -rd '' text <<'HELP'
 A NAT laboratory in network namespaces.
 
-  lab/netns.sh A B               alice behind NAT type A, bob behind B: measure both NATs,
-                                 introduce the two, punch, show the packets, say what happened
-  lab/netns.sh A B -- CMD…       the same network and rendezvous for a command of yours; inside,
-                                 "ip netns exec NODE …" reaches the nodes; exits as CMD does
-  lab/netns.sh up A B            a lab that stays
-  lab/netns.sh exec NODE -- CMD… run a command in a node of it
-  lab/netns.sh shell NODE        a shell in a node of it
-  lab/netns.sh nat NODE          what that router's NAT holds now (--watch: and from now on)
-  lab/netns.sh status            the labs that stay
+  lab/netns.sh A B               put alice behind NAT type A and bob behind B, measure both NATs,
+                                 introduce alice and bob, punch, show the packets and the outcome
+  lab/netns.sh A B -- CMD…       run CMD in the same network, with the same rendezvous; in CMD,
+                                 "ip netns exec NODE …" runs a program in a node
+  lab/netns.sh up A B            start a lab that stays until it is ended
+  lab/netns.sh exec NODE -- CMD… run a command in a node of that lab
+  lab/netns.sh shell NODE        open a shell in a node of it
+  lab/netns.sh nat NODE          show what a router's NAT holds (--watch: and every change)
+  lab/netns.sh status            list the labs that stay
   lab/netns.sh down              end one (--all: all of yours)
-  lab/netns.sh matrix [TYPE…]    every ordered pair: expected, got, how, how long
-  lab/netns.sh list              the NAT types
-  lab/netns.sh doctor            what this machine can do
+  lab/netns.sh matrix [TYPE…]    punch between every ordered pair of types, and compare each
+                                 outcome with what the oracle expects
+  lab/netns.sh list              list the NAT types
+  lab/netns.sh doctor            check what this machine supports
 
 Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
 Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
@@ -84,28 +86,29 @@ Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hai
   --markdown FILE, --junit FILE, --html FILE
                   the matrix as a Markdown table, as JUnit XML, as one HTML page
   --profile FILE  stands for a type: the NAT that this report of natprobe (--json) describes
-  --name NAME     which lab that stays (default: default)
-  --loss PERCENT  core drops this part of the packets that it forwards: once for each packet
-                  between alice, bob and server, in either direction; a LAN loses nothing
-  --delay MS      each packet that leaves core has waited so long, so a round trip takes twice
-                  that; needs netem in the kernel
+  --name NAME     the name of a lab that stays (default: default)
+  --loss PERCENT  core drops this part of the packets that it forwards, in either direction; a
+                  packet between alice, bob and server passes core once, one within a LAN never
+  --delay MS      core delays each packet by MS milliseconds, so a round trip takes twice that;
+                  needs netem in the kernel
   --prefix CIDR   the public addresses, a /24 (default: 203.0.113.0/24)
-  --same-lan      bob's LAN has alice's prefix, and bob has alice2's address
+  --same-lan      give bob's LAN the prefix of alice's, and bob the address of alice2
   --no-verify     do not measure the NATs first
   --install       install the Debian packages that are missing
 
-A command finds PINHOLE_S1 and PINHOLE_S2 (the server's addresses), PINHOLE_PORT,
-PINHOLE_SERVER (S1:PORT), PINHOLE_BIN (the tools, also first in PATH), PINHOLE_HOME (a folder in
-RAM) and, with exec and shell, PINHOLE_NAME (the node). PINHOLE_BIN from outside is honoured.
+CMD finds in its environment PINHOLE_S1 and PINHOLE_S2 (the server's addresses), PINHOLE_PORT,
+PINHOLE_SERVER (S1:PORT), PINHOLE_BIN (the folder of the tools, also first in PATH), PINHOLE_HOME
+(a folder in RAM) and, with exec and shell, PINHOLE_NAME (the node). If you set PINHOLE_BIN, the
+tools in that folder are used and nothing is built.
 
-Exit: 0 as asked and as expected; 1 a NAT is not what was asked, or an outcome is not what
-was expected; 2 usage or environment; with CMD, what CMD exits with.
+Exit codes: 0 as asked and as expected; 1 a NAT is not what was asked, or an outcome is not what
+was expected; 2 could not tell (usage, environment); with CMD, the exit code of CMD.
 HELP
 	say '%s\n' "$text"
 }
 
-# parse WORD…: into the variables above, $words (a report for --profile is one, as @FILE), $command
-# and $typed, the options; $options are what a cell of the matrix takes over
+# parse WORD…: set the variables above; $words (--profile FILE is the word @FILE), $command; $typed, the names of
+# the options that were given; $options, those that the second run of this script gets as well
 words=() command=() typed=() options=()
 parse() {
 	while (($#)); do
@@ -114,7 +117,7 @@ parse() {
 		--) shift; command=("$@"); (($#)) || usage "no command after --"; return ;;
 		-h | --help | help) help; exit 0 ;;
 		--json) json=1; [[ ${words[0]-} != matrix ]] || { format --json "${2-}"; shift; } ;;
-		--json=*) [[ ${words[0]-} == matrix ]] || usage "--json takes a file name with matrix alone"; json=1; format --json "${1#*=}" ;;
+		--json=*) [[ ${words[0]-} == matrix ]] || usage "--json takes a file name only with matrix"; json=1; format --json "${1#*=}" ;;
 		--markdown | --junit | --html) format "$1" "${2-}"; shift ;;
 		--markdown=* | --junit=* | --html=*) format "${1%%=*}" "${1#*=}" ;;
 		--install) install=1 ;;
@@ -122,9 +125,9 @@ parse() {
 		--watch) watch=1 ;;
 		--same-lan) same_lan=1 options+=("$1") ;;
 		--all) all=1 ;;
-		--loss | --delay | --prefix | --name) (($# > 1)) || usage "$1 wants a value"; value "$1" "$2"; shift ;;
+		--loss | --delay | --prefix | --name) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
 		--loss=* | --delay=* | --prefix=* | --name=*) value "${1%%=*}" "${1#*=}" ;;
-		--profile) (($# > 1)) || usage '--profile wants a report of natprobe'; words+=("@$2"); shift ;;
+		--profile) (($# > 1)) || usage '--profile needs a natprobe report'; words+=("@$2"); shift ;;
 		--profile=*) words+=("@${1#*=}") ;;
 		-*) usage "there is no option $1" ;;
 		*) words+=("$1") ;;
@@ -135,7 +138,7 @@ parse() {
 
 # format OPTION FILE: how and where a matrix is shown
 format() {
-	[[ $2 && $2 != --* ]] || usage "$1 wants a file name with matrix"
+	[[ $2 && $2 != --* ]] || usage "$1 needs a file name with matrix"
 	formats+=("$1" "$2") files+=("$2")
 }
 
@@ -153,9 +156,9 @@ value() {
 		[[ $2 =~ ^($octet\.$octet\.$octet)\.0/24$ ]] || usage "--prefix is a /24 such as 198.51.100.0/24, not \"$2\""
 		prefix=${BASH_REMATCH[1]}
 		[[ $prefix != @(192.168.[12]|100.64.[12]|127.*|0.*) && ${prefix%%.*} -lt 224 ]] ||
-			usage "--prefix $2 is taken: the lab uses 192.168.1-2.0/24 and 100.64.1-2.0/24 itself, 0, 127 and 224 up are no unicast" ;;
+			usage "--prefix $2 is taken: the lab uses 192.168.1-2.0/24 and 100.64.1-2.0/24 itself, and 0, 127, 224 and above are not unicast" ;;
 	--name)
-		[[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$ ]] || usage "--name is made of letters, digits, _ . and -, not \"$2\""
+		[[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$ ]] || usage "--name is up to 41 letters, digits, _ . and -, and begins with a letter or digit, not \"$2\""
 		name=$2 ;;
 	esac
 }
@@ -170,20 +173,20 @@ rebuild() {
 	done
 }
 
-# build_network: for the two types that were asked
+# build_network: for the two types in $words
 build_network() {
 	network "${words[@]}"
 	raise
 	[[ ! $loss ]] || lossy "$loss"
 }
 
-# "${private[@]}" CMD…: run it as the first process of namespaces that die with us. A child of ours, for
-# unshare holds back the signals that end us, and setpriv turns our end into its own.
+# "${private[@]}" CMD…: run it as the first process of new namespaces, which end when this script ends. unshare
+# itself ignores the signals that end this script, hence setpriv: it has the kernel kill unshare then.
 apart=(--mount --pid --net --fork --kill-child --mount-proc)
 ((EUID == 0)) || apart+=(--user --map-root-user)
 private=(setpriv --pdeathsig KILL unshare "${apart[@]}")
 
-# inside: the second run of this script, in the namespaces that the first has made
+# inside: the second run of this script, in the namespaces that the first run has made
 inside() {
 	local stage=$PINHOLE_STAGE
 	unset PINHOLE_STAGE
@@ -241,21 +244,21 @@ run() {
 	esac
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"
 	case $verb in
-	'') (($# == 0)) || usage 'a NAT type has a name'; help >&2; exit 2 ;;
-	list) wants 1 $# 'list takes nothing'; [[ ! $json ]] || ready; list ;;
-	doctor) wants 1 $# 'doctor takes nothing'; doctor ;;
-	status) wants 1 $# 'status takes nothing'; [[ ! $json ]] || ready; status ;;
-	down) wants 1 $# 'down takes --name or --all'; down ;;
+	'') (($# == 0)) || usage 'the NAT type is an empty word'; help >&2; exit 2 ;;
+	list) wants 1 $# 'list takes no arguments'; [[ ! $json ]] || ready; list ;;
+	doctor) wants 1 $# 'doctor takes no arguments'; doctor ;;
+	status) wants 1 $# 'status takes no arguments'; [[ ! $json ]] || ready; status ;;
+	down) wants 1 $# 'down takes no arguments but --name or --all'; down ;;
 	matrix) ready; lib verify; lib matrix; matrix "${@:2}" ;;
-	up) wants 3 $# 'up wants two NAT types'; read_type "$2"; read_type "$3"; ready; up "$2" "$3" ;;
+	up) wants 3 $# 'up needs two NAT types'; read_type "$2"; read_type "$3"; ready; up "$2" "$3" ;;
 	exec)
-		wants 2 $# 'exec wants a node, then -- and a command'
-		((${#command[@]})) || usage 'exec wants a command after --'
+		wants 2 $# 'exec needs a node, then -- and a command'
+		((${#command[@]})) || usage 'exec needs a command after --'
 		at "$2" "${command[@]}" ;;
-	shell) wants 2 $# 'shell wants a node'; at "$2" "${SHELL:-bash}" ;;
-	nat) wants 2 $# 'nat wants a router'; routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
+	shell) wants 2 $# 'shell needs a node'; at "$2" "${SHELL:-bash}" ;;
+	nat) wants 2 $# 'nat needs a router'; routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
 	*)
-		wants 2 $# "two NAT types are wanted, alice's and bob's"
+		wants 2 $# "two NAT types are needed, alice's and bob's"
 		read_type "$1"
 		read_type "$2"
 		ready
@@ -265,13 +268,14 @@ run() {
 	esac
 }
 
+# wants N HAS ERROR
 wants() { (($1 == $2)) || usage "$3"; }
 
-# takes OPTION…: those that mean something to $taker
+# takes OPTION…: refuse all other options, since $taker ignores them
 takes() {
 	local option
 	for option in "${typed[@]}"; do
-		[[ " $* " == *" $option "* ]] || usage "$option means nothing to $taker, which takes $*"
+		[[ " $* " == *" $option "* ]] || usage "$option does not apply to $taker, which takes $*"
 	done
 }
 

@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# Labs that stay: a process holds the namespaces, a file says which process.
+# Labs that stay: a process (the holder) keeps the namespaces alive, and a file has its process id.
 
-# where: the folder of this user's labs, nobody else's; it is there while there are any
+# where: set $labs, the folder of this user's labs, which exists while there are any
 where() {
 	elsewhere=
 	if ((EUID == 0)); then
 		labs=/run/pinhole
 	else
 		labs=${XDG_RUNTIME_DIR:-/tmp}/pinhole-$EUID
-		[[ ! -d /run/pinhole ]] || elsewhere='; labs of root are seen with sudo'
+		[[ ! -d /run/pinhole ]] || elsewhere='; use sudo to see the labs of root'
 	fi
-	[[ ! -e $labs && ! -L $labs ]] || [[ -O $labs && ! -L $labs ]] || die "$labs belongs to somebody else"
+	[[ ! -e $labs && ! -L $labs ]] || [[ -O $labs && ! -L $labs ]] || die "$labs belongs to another user, or is a symbolic link"
 }
 
-# alone: let nobody else change which labs there are; who dies lets go. The folder may be another
-# one, or gone, by the time that it is ours.
+# alone: lock the folder of labs, so that no other netns.sh adds or removes one; the lock ends with this process.
+# Another process may have removed the folder, or made a new one, before the lock is ours: hence the loop.
 alone() {
 	lock=
 	until [[ $lock && $labs -ef /dev/fd/$lock ]]; do
@@ -25,22 +25,22 @@ alone() {
 	done
 }
 
-# found NAME: whether that lab is up; its file, read, and the first process inside
+# found NAME: whether that lab is up; sets what its file says, and $first, the first process inside
 found() {
 	local now
 	[[ -s $labs/$1 ]] || return 1
-	# both files may go before they are read: then it has ended
+	# both files may be removed before they are read: then the lab has ended
 	read -r holder born a b prefix bin 2>/dev/null <"$labs/$1" || return 1
 	if now=$(started "$holder") && [[ $now == "$born" ]]; then
 		first=
-		read -r first _ 2>/dev/null <"/proc/$holder/task/$holder/children" # no newline there, so read says no
+		read -r first _ 2>/dev/null <"/proc/$holder/task/$holder/children" # there is no newline, so read fails
 		[[ ! $first ]] || return 0
 	fi
-	[[ ! $lock ]] || rm -f "$labs/$1" # its holder was killed
+	[[ ! $lock ]] || rm -f "$labs/$1" # its holder has been killed
 	return 1
 }
 
-# started PID: when, in the kernel's count, so that a number used again is not taken for the same
+# started PID: when that process started, in clock ticks since boot: a process id that is used again has another
 started() {
 	local stat
 	read -r stat 2>/dev/null <"/proc/$1/stat" || return
@@ -62,7 +62,7 @@ up() {
 		[[ $word == ready ]] || echo "$word" >&2
 	done
 	echo "$holder $(started "$holder") $1 $2 $prefix $bin" >"$labs/$name"
-	found "$name" || die "the lab did not stay"
+	found "$name" || die "the lab ended at once"
 	echo stay >&"${held[1]}"
 	exec {lock}<&-
 	if [[ $json ]]; then
@@ -73,7 +73,8 @@ up() {
 	[[ ! $verify ]] || entered PINHOLE_STAGE=verify "$self" "$1" "$2" ${json:+--json} --prefix "$prefix.0/24"
 }
 
-# hold: inside; stays until it is killed, once whoever has started it has written down that it is there
+# hold: inside the namespaces; builds the network and keeps it until it is killed. It ends if the first run of this
+# script ends before it has written the lab's file.
 hold() {
 	build_network </dev/null
 	echo ready && read -r || exit
@@ -83,8 +84,8 @@ hold() {
 	while :; do read -r; done
 }
 
-# entered CMD…: run it in the lab that was found, in this folder; CMD may begin with VAR=value. Our
-# stderr is closed meanwhile, because bash has words of its own for a command that is killed.
+# entered CMD…: run it in the lab that was found, in this folder; CMD may begin with VAR=value. The stderr of this
+# script is closed meanwhile, because bash prints a message of its own when a command is killed.
 entered() {
 	local user=() err code
 	exec {err}>&2 2>/dev/null
@@ -97,7 +98,7 @@ entered() {
 	return $code
 }
 
-# at NODE CMD…: in a node of the lab called $name; with $routers only where there is a NAT
+# at NODE CMD…: run it in a node of the lab called $name; with $routers, only in a node that has a NAT
 at() {
 	local node=$1 code said
 	where
@@ -107,20 +108,20 @@ at() {
 		usage "there is no node \"$node\"; there are $(nodes .)"
 	fi
 	[[ ! ${routers-} || $node == @(nat|isp)-* ]] || usage "\"$node\" has no NAT; the routers that have one are $(nodes -)"
-	entered PINHOLE_NAME="$node" ip netns exec "$node" sh -c 'exec "$@"' sh "${@:2}" # a shell says 127 of what is not there, ip 1
+	entered PINHOLE_NAME="$node" ip netns exec "$node" sh -c 'exec "$@"' sh "${@:2}" # for a command that does not exist, a shell exits with 127 and ip with 1
 	code=$?
 	((code != 137)) || ! ended || die "the lab \"$name\" has ended"
 	return $code
 }
 
-# nodes PATTERN: of the lab that was found, on one line
+# nodes PATTERN: the nodes of the lab that was found, on one line
 nodes() {
 	local names
 	names=$(entered ip netns list | sed 's/ .*//' | grep -- "$1" | sort)
 	echo "${names//$'\n'/ }"
 }
 
-# ended: whether the lab that was found is gone, or about to be: its first process goes last
+# ended: whether the lab that was found has ended or ends within 0.4 s: its first process ends last
 ended() {
 	local try
 	for try in {1..20}; do
@@ -153,7 +154,7 @@ status() {
 	return 0
 }
 
-# down: the first process's end is the end of everything inside, and its holder buries it
+# down: when the first process inside ends, the kernel ends everything inside; the holder ends with it
 down() {
 	local names=("$name") file
 	where

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What must be there before a lab can be: Debian packages and the tools, built.
+# What a lab needs: Debian packages, and the tools, built.
 
 tools=(rendezvous natprobe punch nattrace labreport)
 
-# ready: everything that a lab needs, installed or built where that is possible
+# ready: install and build what a lab needs, or say what is missing
 ready() {
 	local tool stale=
 	if [[ $PINHOLE_BIN ]]; then
@@ -24,7 +24,7 @@ ready() {
 	[[ ! $stale ]] || build "$stale"
 }
 
-# packages BUILDING: the Debian packages behind the commands that are missing
+# packages BUILDING: install the Debian packages of the commands that are missing; those for building if BUILDING is not empty
 packages() {
 	local missing=()
 	has ip || missing+=(iproute2)
@@ -40,21 +40,21 @@ packages() {
 	fi
 	install "${missing[@]}"
 	[[ ${words[*]} != *upnp=on* ]] || for_nftables ||
-		die "upnp=on wants a miniupnpd that speaks to nftables: install miniupnpd-nftables in place of the one that is here"
+		die "upnp=on needs a miniupnpd that is built for nftables: install miniupnpd-nftables in place of the one that is installed"
 }
 
 has() { command -v "$1" >/dev/null; }
 
-# for_nftables: whether the miniupnpd that is here writes its rules as the lab has them
+# for_nftables: whether miniupnpd is installed, and built for nftables as the lab needs it
 for_nftables() { has miniupnpd && [[ $(miniupnpd --version 2>&1) == *nftables* ]]; }
 
-# install PACKAGE…: as root, or with --install by sudo; else say what to type
+# install PACKAGE…: as root, or by sudo with --install; else say which command installs them
 install() {
 	(($#)) || return 0
 	local command=(apt-get install -y --no-install-recommends "$@") sudo=()
-	has apt-get || die "missing: $* (these are Debian's names; there is no apt-get here)"
+	has apt-get || die "missing packages: $* (Debian's names; there is no apt-get on this machine)"
 	if ((EUID)); then
-		[[ $install ]] && has sudo || die "missing packages; type: sudo ${command[*]}"
+		[[ $install ]] && has sudo || die "packages are missing; install them with --install, or type: sudo ${command[*]}"
 		sudo=(sudo)
 	fi
 	echo "netns.sh: installing $*" >&2
@@ -63,7 +63,8 @@ install() {
 		die "could not install $*"
 }
 
-# owner: who builds, into $as and $home: the user behind sudo, so that target/ stays theirs. Else $why not.
+# owner: set $as and $home for the user who builds: the one who called sudo, so that target/ belongs to them. If that
+# user cannot build, fail and set $why.
 owner() {
 	local user=${SUDO_USER:-} have want
 	as=(env "PATH=$PATH:$HOME/.cargo/bin") home=$HOME
@@ -79,21 +80,21 @@ owner() {
 	printf '%s\n' "$want" "$have" | sort -VC
 }
 
-# build WHY
+# build WHY: build the tools; WHY is the file that is newer than they are, or "missing"
 build() {
 	local home as why quiet=(--quiet)
 	owner || die "the tools are not built, and $why (or set PINHOLE_BIN)"
 	if [[ -x $bin/rendezvous && ! -w $bin ]]; then
-		echo "netns.sh: $1 is newer than the tools, and $bin is not yours to write: using them as they are" >&2
+		echo "netns.sh: $1 is newer than the tools, and you may not write to $bin: using the tools as they are" >&2
 		return
 	fi
-	echo 'netns.sh: building the tools; the first time takes some minutes' >&2
-	[[ ! -t 2 ]] || quiet=() # cargo shows how far it is
-	(cd "${lab%/*}" && "${as[@]}" cargo build --release "${quiet[@]}" "${tools[@]/#/--package=}" >&2) || die "the tools do not build"
+	echo 'netns.sh: building the tools; the first time, this takes some minutes' >&2
+	[[ ! -t 2 ]] || quiet=() # cargo shows its progress
+	(cd "${lab%/*}" && "${as[@]}" cargo build --release "${quiet[@]}" "${tools[@]/#/--package=}" >&2) || die "building the tools failed"
 	"${as[@]}" touch "$bin/.for-the-lab"
 }
 
-# doctor: what this kernel and machine can do, and what a lack of it costs
+# doctor: what this kernel and machine support, and what does not work without it
 doctor() {
 	local lacks=0 namespaces=true as home why records=
 	bin=${PINHOLE_BIN:-${lab%/*}/target/release}
@@ -104,7 +105,7 @@ doctor() {
 		"${private[@]}" nft -f - <<<'table ip t { map m { type inet_service : ipv4_addr . inet_service; flags dynamic, timeout; timeout 1s; }; chain c { type nat hook prerouting priority -100; meta l4proto udp dnat ip to udp dport map @m; }; }'
 	can vital 'veth and bridge' 'no lab; load veth and bridge' \
 		"${private[@]}" sh -c 'ip link add v0 type veth peer name v1 && ip link add b0 type bridge'
-	can wish 'conntrack timers of a namespace' 'no timeout=…: conntrack remembers longer than the NAT' \
+	can wish 'conntrack timers of a namespace' 'no timeout=…: conntrack keeps mappings longer than the NAT' \
 		"${private[@]}" sh -c 'nft add table t && nft "add chain t c { type nat hook prerouting priority -100; }" && echo 9 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout'
 	can wish 'copies of dropped packets (NFLOG)' 'no reason for a drop; load nfnetlink_log' \
 		"${private[@]}" nft -f - <<<'table ip t { chain c { log prefix "A " group 1; }; }'
@@ -112,24 +113,24 @@ doctor() {
 		"${private[@]}" nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
 	can wish 'netem' 'no --delay; load sch_netem' \
 		"${private[@]}" sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
-	can wish 'miniupnpd, for nftables' 'no upnp=on; it is installed when that is asked (Debian: miniupnpd-nftables)' \
+	can wish 'miniupnpd, for nftables' 'no upnp=on; a lab with upnp=on installs it (Debian: miniupnpd-nftables)' \
 		for_nftables
 	owner
 	can wish 'cargo' "the tools cannot be built: $why (or set PINHOLE_BIN)" owner
 	can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
 		pkg-config --exists libnftnl libmnl
 	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"
-	can wish 'conntrack table for 8 labs at once' 'sprays of several labs may fill it: sysctl net.netfilter.nf_conntrack_max' \
+	can wish 'conntrack table for 8 labs at once' 'sprays in several labs may fill it; raise it: sysctl net.netfilter.nf_conntrack_max=65536' \
 		sh -c '[ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" -ge 65536 ]'
 	[[ ! $json ]] || "$bin/labreport" json <<<"${records%$'\n'}"
 	return $((lacks ? 2 : 0))
 }
 
-# can vital|wish WHAT COST CMD…; without private namespaces nothing can be said of what happens in them
+# can vital|wish WHAT COST CMD…: whether CMD succeeds; what runs in private namespaces is not tested without them
 can() {
 	local weight=$1 what=$2 cost=$3 yes=true
 	if [[ $4 == setpriv && ! $namespaces ]]; then
-		yes=null cost='not tested: it takes private namespaces'
+		yes=null cost='not tested: needs private namespaces'
 	elif ! "${@:4}" >/dev/null 2>&1; then
 		yes=false
 		[[ $weight == wish ]] || lacks=1

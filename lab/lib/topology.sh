@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The network of netns.sh's drawing: collected as text, then made with as few processes as possible.
+# The network in the drawing of netns.sh: its commands are collected as text, then run in as few processes as possible.
 
 declare -gA setup=()  # node → commands for ip -batch in that node
-declare -gA ends=()   # node → questions for ip -batch about each end of a link there
-declare -gA ruleset=() # router → its rules, behind the parameters that they ask for
-declare -gA mappers=() # routers that map ports for who asks
-declare -gA lifetime=() # router → how long its conntrack remembers UDP
+declare -gA ends=()   # node → queries for ip -batch, one for each end of a link there
+declare -gA ruleset=() # router → the parameters of its rules, then the rules
+declare -gA mappers=() # routers on which hosts can map ports
+declare -gA lifetime=() # router → how many seconds its conntrack keeps UDP entries
 created=
 log=/run/rendezvous.log
 
@@ -17,7 +17,7 @@ node() {
 	done
 }
 
-# link NODE INTERFACE NODE INTERFACE; no address of its own comes up, so IPv6 costs no time
+# link NODE INTERFACE NODE INTERFACE; without link-local IPv6 addresses, whose duplicate detection takes time
 link() {
 	created+="link add $2 netns $1 type veth peer name $4 netns $3"$'\n'
 	setup[$1]+="link set $2 addrgenmode none up"$'\n'
@@ -26,10 +26,10 @@ link() {
 	ends[$3]+="link show dev $4"$'\n'
 }
 
-# on NODE, WORDS for ip
+# on NODE COMMAND: a command for ip in that node
 on() { setup[$1]+="$2"$'\n'; }
 
-# router NODE INSIDE PUBLIC [PARAMETER…]: of the type that was read last
+# router NODE INSIDE PUBLIC [PARAMETER…]: a router of the type that was read last
 router() {
 	local node=$1 parameter
 	read_rules
@@ -44,14 +44,15 @@ define public = $3
 	ruleset[$node]+=$rules
 	lifetime[$node]=
 	[[ ${head[timeout]} != *s ]] || lifetime[$node]=${head[timeout]%s}
-	# A map that has one port for all says the same to the next packet, so conntrack may soon forget it; it may
-	# not where a packet that was let in by another port is answered from that by conntrack alone.
+	# With one mapping for all destinations, the NAT's own map translates the next packet in the same way, so
+	# conntrack may forget the flow after a second. It may not with upnp=on: there, conntrack alone knows that an
+	# answer has to leave from the port that miniupnpd has mapped.
 	[[ $rules != *'map m_in'* || ${head[mapping]} != endpoint-independent || ${head[upnp]} == on ]] || lifetime[$node]=1
 	[[ ${head[upnp]} != on ]] || mappers[$node]=1
 }
 
-# side WHO TYPE FIRST N: the hosts of alice or bob behind their router (and its carrier),
-# which has the public addresses from FIRST on, and 192.168.N.0/24 inside.
+# side WHO TYPE FIRST N: the hosts of alice or bob behind their router (and its carrier), which has
+# the public addresses from FIRST on, and 192.168.N.0/24 inside
 side() {
 	local who=$1 first=$3 lan=192.168.$4 nat=nat-$1 wan=$prefix.$(($3 + 1))
 	local outer=$nat carried=100.64.$4 public=$wan host interface=lan i=2
@@ -105,10 +106,10 @@ ${setup[$nat]}"
 		on "$host" "route add default via $gateway"
 		((i++))
 	done
-	((${#hosts[@]} == 1)) || ends[$nat]+=$'link show dev lan\n' # last, its ports are its carrier
+	((${#hosts[@]} == 1)) || ends[$nat]+=$'link show dev lan\n' # last: it has a carrier when one of its ports has
 }
 
-# network A B: all of it, as text
+# network A B: collect the commands of the whole network
 network() {
 	node core server
 	side alice "$1" 16 1
@@ -121,14 +122,14 @@ network() {
 	on core "route add $s2 dev server"
 }
 
-# raise: make what has been collected, each node in a process of its own, and the rendezvous
+# raise: run what has been collected, each node in a process of its own, and start the rendezvous
 raise() {
 	local node jobs=()
-	local routers=(core nat-alice nat-bob) # first, because they take longest
+	local routers=(core nat-alice nat-bob) # started first, because they take longest
 	[[ ! ${setup[isp-alice]} ]] || routers+=(isp-alice)
 	[[ ! ${setup[isp-bob]} ]] || routers+=(isp-bob)
 	mount -t tmpfs -o mode=755 pinhole /run 2>/dev/null ||
-		die "no right to mount inside a namespace of our own; \"$0 doctor\" says why"
+		die "may not mount in a private namespace; \"$0 doctor\" says why"
 	ip -batch - <<<"$created" || die "cannot make the namespaces and their links"
 	for node in "${routers[@]}"; do
 		forward "$node" &
@@ -149,33 +150,32 @@ raise() {
 	[[ ! $delay ]] || slow
 }
 
-# joined PID…: wait for each of them to have done its part
+# joined PID…: wait for each of these processes; each must succeed
 joined() {
 	local job
 	for job; do wait "$job" || die "the network did not come up"; done
 }
 
-# carried: wait until each link does. An interface that is up drops what it is given until the kernel has seen to its
-# carrier, in a work queue that waits for a lock of all namespaces: for half a second while others make and end labs.
-# What is dropped first is an ARP request, and the next one leaves after a second. To be asked for one interface alone
-# makes a newer kernel see to it at once.
+# carried: wait until each link has a carrier. An interface that is up drops packets until the kernel has handled its
+# carrier event, in a work queue that waits for a lock of all namespaces: up to half a second while other labs start and
+# end. The first packet dropped would be an ARP request, which is sent again only after a second. A newer kernel handles
+# the event at once when it is asked for one interface alone.
 carried() {
 	local node links asked=${ends[*]} end=$((SECONDS + 10))
 	asked=${asked//[!$'\n']/}
 	while :; do
 		mapfile -t links < <(for node in "${!ends[@]}"; do ip -n "$node" -o -batch - <<<"${ends[$node]}" & done; wait)
 		((${#links[@]} < ${#asked})) || dark "${links[*]}" || break
-		((SECONDS < end)) || die "not all of ${#asked} links' ends come up: ${links[*]}"
+		((SECONDS < end)) || die "not all ${#asked} ends of links came up: ${links[*]}"
 		sleep 0.01
 	done
 }
 
-# dark LINKS: one of them carries nothing; in plain patterns, as bash takes 50 ms for one with alternatives
+# dark LINKS: whether one of them has no carrier; with simple patterns, because one with alternatives takes bash 50 ms
 dark() { [[ $1 == *' qdisc noop '* || $1 == *' state DOWN '* || $1 == *' state LOWERLAYERDOWN '* ]]; }
 
-# forward ROUTER: its addresses, its rules, and how long its conntrack remembers UDP (the file
-# exists only once a rule has asked for conntrack). What stays on the LAN is no business of the NAT:
-# with br_netfilter its rules would see that, too.
+# forward ROUTER: set its addresses, its rules, and how long its conntrack keeps UDP entries (that file exists only once
+# a rule uses conntrack). Packets within the LAN must not pass the NAT's rules, which they would with br_netfilter.
 forward() {
 	nsenter --net="/run/netns/$1" sh -c '
 		cd /proc/sys/net
@@ -190,7 +190,7 @@ forward() {
 	' sh "${setup[$1]}" "${ruleset[$1]}" "${lifetime[$1]}"
 }
 
-# serve: the rendezvous on both public addresses; it says on one line, through $ready, that it is up
+# serve: start the rendezvous on both public addresses; it writes one line to $ready when it is up
 serve() {
 	exec {ready}< <(
 		ip -n server -batch - <<<"${setup[server]}" &&
@@ -199,7 +199,7 @@ serve() {
 	)
 }
 
-# lossy PERCENT: core drops this part of what it forwards
+# lossy PERCENT: make core drop this part of the packets that it forwards
 lossy() {
 	local hundredths some=
 	printf -v hundredths %.0f "${1}e2"
@@ -212,11 +212,11 @@ lossy() {
 }" || die "cannot load the rules for --loss"
 }
 
-# slow: what leaves core has waited
+# slow: make core delay each packet that it sends
 slow() {
 	local interface
 	for interface in alice bob server; do
 		ip netns exec core tc qdisc add dev "$interface" root netem delay "${delay}ms" limit 100000 2>/dev/null ||
-			die "--delay needs netem, which this kernel has not (CONFIG_NET_SCH_NETEM; on Debian: modprobe sch_netem)"
+			die "--delay needs netem, which this kernel does not have (CONFIG_NET_SCH_NETEM; on Debian: modprobe sch_netem)"
 	done
 }

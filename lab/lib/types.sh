@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# NAT types: each is a file in nat/ whose head says, in RFC 4787's words, what its rules do.
+# NAT types: each is a file in nat/. Its head describes its rules in the terms of RFC 4787.
 
 types=(open firewall basic full-cone restricted port-restricted symmetric symmetric-sequential
 	symmetric-block address-dependent masquerade cgnat udp-blocked)
@@ -8,7 +8,7 @@ declare -gA heads # type with its overrides → the same as fields for labreport
 declare -gA head # what the type says of itself, overrides applied: ${head[mapping]} …
 rules=          # its rules, with everything that they include
 
-# read_type "NAME[,KEY=VALUE…]": read its head, or say why it makes no sense.
+# read_type "NAME[,KEY=VALUE…]": set $head, or end with an error that says what is wrong with the type
 read_type() {
 	local LC_ALL=C spec=$1 name=${1%%,*} line lines override
 	[[ $name == +([a-z-]) && " ${types[*]} " == *" $name "* ]] || usage "there is no NAT type \"$name\"; there are ${types[*]}"
@@ -37,7 +37,7 @@ read_type() {
 # head_of TYPE: see to it that its head has been read
 head_of() { [[ ${heads[$1]-} ]] || read_type "$1"; }
 
-# classify: the name that RFC 3489 has for the two axes
+# classify: set the class, the name that RFC 3489 gives to the two axes
 classify() {
 	case ${head[mapping]}:${head[filtering]} in
 	endpoint-independent:endpoint-independent) head[class]=full-cone ;;
@@ -47,7 +47,7 @@ classify() {
 	esac
 }
 
-# read_rules: of the type that $head is about
+# read_rules: set $rules for the type in $head
 read_rules() {
 	local LC_ALL=C piece
 	read -rd '' rules <"$lab/nat/${head[name]}.nft"
@@ -70,7 +70,7 @@ read_rules() {
 	[[ ${head[addresses]} != 2 ]] || rules=${rules//'snat to $public'/'snat to numgen inc mod 4 map { 0-1 : $first, 2-3 : $second }'}
 }
 
-# included: the rules with what they include in place of the words
+# included: replace each include in $rules by the file that it names
 included() {
 	local piece
 	while [[ $rules =~ 'include "'([^\"]+)'"' ]]; do
@@ -79,7 +79,7 @@ included() {
 	done
 }
 
-# override SPEC KEY VALUE: another piece in place of the type's own, or another lifetime.
+# override SPEC KEY VALUE: apply one override to $head, or end with an error
 override() {
 	local spec=$1 key=$2 value=$3
 	case $key=$value in
@@ -92,20 +92,20 @@ override() {
 	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
 		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
 	size=*) [[ $value =~ ^[1-9][0-9]{2,5}$ ]] || usage "$spec: size is 100 to 999999 entries, not \"$value\""
-		[[ "${lines[*]}" == *'include "mapping/'* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no tables of its own" ;;
+		[[ "${lines[*]}" == *'include "mapping/'* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no mapping table whose size could be set" ;;
 	mapping=endpoint-independent | mapping=address-dependent | mapping=address-and-port-dependent | \
 		filtering=endpoint-independent | filtering=address-dependent | filtering=address-and-port-dependent)
-		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that could be another" ;;
+		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that can be overridden" ;;
 	mapping=* | filtering=*)
 		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
 	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, upnp, tcp, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
-	[[ -z ${head[said $key]} ]] || usage "$spec: $key is said twice"
+	[[ -z ${head[said $key]} ]] || usage "$spec: $key is given twice"
 	head[said $key]=yes head[$key]=$value
 }
 
-# list: one line for each type, from its head; more on a terminal that is too narrow for it
+# list: one line for each type, from its head; several lines for each on a narrow terminal
 list() {
 	local name out columns=0 shape=wide
 	if [[ $json ]]; then

@@ -1,31 +1,31 @@
 # shellcheck shell=bash
-# miniupnpd in a router: UPnP-IGD, NAT-PMP and PCP for its LAN. It dies with the lab, as all in it.
+# miniupnpd in a router: UPnP-IGD, NAT-PMP and PCP for its LAN. It ends with the lab, as everything in it does.
 
-# mapping ROUTER…: each has its miniupnpd, up and listening
+# mapping ROUTER…: start miniupnpd in each, and wait until it listens
 mapping() {
 	local node pid end=$((SECONDS + 15))
 	local -A pids=()
 	for node; do
 		configured "$node" >"/run/upnp-$node.conf"
-		# -d also keeps it in the foreground, and what it says shows what it was asked
+		# -d keeps it in the foreground, and makes it log each request
 		nsenter --net="/run/netns/$node" miniupnpd -d -f "/run/upnp-$node.conf" -P "/run/upnp-$node.pid" \
 			</dev/null >"/run/upnp-$node.log" 2>&1 &
 		pids[$node]=$!
 	done
 	for node; do
 		pid=${pids[$node]}
-		# 5351 in hex, which it opens last
+		# 14E7 is port 5351, which it opens last
 		until grep -q ':14E7 ' "/proc/$pid/net/udp" 2>/dev/null; do
 			kill -0 "$pid" 2>/dev/null && ((SECONDS < end)) || die "upnp=on: miniupnpd did not come up in $node: $(<"/run/upnp-$node.log")"
 			sleep 0.005
 		done
 		grep -q 'Port forwarding is now enabled' "/run/upnp-$node.log" ||
-			die "upnp=on: miniupnpd in $node will map nothing: $(<"/run/upnp-$node.log")"
+			die "upnp=on: miniupnpd in $node refuses to map ports: $(<"/run/upnp-$node.log")"
 	done
 }
 
-# configured ROUTER: its configuration. That the public addresses are the documentation's keeps miniupnpd
-# from mapping, unless a STUN server sees it there with nothing between: the rendezvous is one.
+# configured ROUTER: its configuration. The lab's public addresses are reserved for documentation (RFC 5737), and
+# miniupnpd maps nothing behind a reserved address unless a STUN server sees it there, untranslated: the rendezvous does.
 configured() {
 	cat <<-CONF
 		ext_ifname=wan

@@ -47,7 +47,7 @@ measure() {
 	done | "$bin/labreport" nat ${json:+--json}
 }
 
-# What a lab may spend that nobody else shares: more packets, and faster.
+# A lab shares its network with nobody, so punch may send more packets, and faster, than its safe defaults allow.
 spend=(--budget 4000 --max-pps 4000)
 
 # meet OPTION…: bob waits, alice calls once bob says that he is registered; what they say goes to

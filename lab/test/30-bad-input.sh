@@ -14,7 +14,7 @@ refused 'an unknown override' 'no override "speed"' full-cone,speed=9 open
 refused 'an empty override' 'no override ""' full-cone, open
 refused 'an override without a value' 'ports is' full-cone,ports open
 refused 'an unknown port policy' 'ports is preserve' full-cone,ports=odd open
-refused 'a policy twice' 'said twice' full-cone,ports=random,ports=block open
+refused 'a policy twice' 'given twice' full-cone,ports=random,ports=block open
 refused 'hairpin=maybe' 'hairpin is on or off' full-cone,hairpin=maybe open
 refused 'a pool of three' 'addresses is 1 or 2' full-cone,addresses=3 open
 refused 'a pool without a NAT' 'there is no NAT' open,addresses=2 open
@@ -42,9 +42,9 @@ refused 'tcp without a NAT' 'the host itself answers' open,tcp=rst open
 refused 'tcp with basic NAT' 'the host itself answers' basic,tcp=silence open
 refused 'tcp with masquerade' 'the kernel as it is, which resets' masquerade,tcp=silence open
 refused 'tcp without UDP' 'nobody is introduced' udp-blocked,tcp=rst open
-refused 'tcp twice' 'said twice' full-cone,tcp=rst,tcp=rst open
+refused 'tcp twice' 'given twice' full-cone,tcp=rst,tcp=rst open
 refused 'an unknown option' 'no option --fast' open open --fast
-refused 'an option without its value' '--loss wants a value' open open --loss
+refused 'an option without its value' '--loss needs a value' open open --loss
 refused 'a loss of 101' 'percentage' open open --loss 101
 refused 'a loss of 100.5' 'percentage' open open --loss 100.5
 refused 'a negative loss' 'percentage' open open --loss -1
@@ -56,14 +56,14 @@ refused "the LANs' own prefix" 'is taken' open open --prefix 192.168.1.0/24
 refused 'a name with a slash' '--name is' up open open --name ../x
 refused 'no command after --' 'no command' open open --
 refused 'a node of no lab' 'no lab' exec alice --name never-was -- true
-refused 'exec without a command' 'exec wants a command' exec alice
+refused 'exec without a command' 'exec needs a command' exec alice
 refused 'a type in the matrix' 'no NAT type "donut"' matrix donut
 refused 'a matrix for a file that cannot be' 'cannot write /nonexistent/x; the matrix has not been started' matrix open --json /nonexistent/x
-refused '--watch where nothing is watched' '--watch means nothing' open open --watch
-refused '--all where one lab is meant' '--all means nothing' open open --all
-refused '--name of a lab that does not stay' '--name means nothing to a lab that does not stay' open open --name x
-refused '--loss of a lab that stands' '--loss means nothing to exec' exec alice --loss 1 -- true
-refused '--prefix of a list' '--prefix means nothing to list' list --prefix 198.18.7.0/24
+refused '--watch where nothing is watched' '--watch does not apply' open open --watch
+refused '--all where one lab is meant' '--all does not apply' open open --all
+refused '--name of a lab that does not stay' '--name does not apply to a lab that does not stay' open open --name x
+refused '--loss of a lab that stands' '--loss does not apply to exec' exec alice --loss 1 -- true
+refused '--prefix of a list' '--prefix does not apply to list' list --prefix 198.18.7.0/24
 refused 'a command for a verb that runs none' 'status takes no command' status -- true
 PINHOLE_BIN=/nowhere refused 'a PINHOLE_BIN without tools' 'no rendezvous' open open --no-verify -- true
 some=$(mktemp -d) && trap 'rm -rf "$some"' EXIT

@@ -108,7 +108,7 @@ check 'ends' user down
 check 'and leaves nothing behind' rmdir "$tmp/run"
 if ((EUID == 0)); then
 	exits 0 "a lab of root's" up open open --name of-root-$$ --no-verify
-	check 'status tells another user how to see it' grep -q 'labs of root are seen with sudo' <<<"$(user status 2>&1)"
+	check 'status tells another user how to see it' grep -q 'use sudo to see the labs of root' <<<"$(user status 2>&1)"
 	said=$(user exec alice --name of-root-$$ -- true 2>&1)
 	check 'and so does exec' grep -q "no lab \"of-root-$$\".*sudo" <<<"$said"
 	exits 0 'which ends, too' down --name of-root-$$

@@ -46,5 +46,5 @@ refused 'a report with an axis untested is refused' 'filtering untested' --profi
 echo '{}' >"$tmp/none.json"
 refused 'what is no report is refused' 'not a natprobe report' --profile "$tmp/none.json" open
 refused 'a missing report is refused' 'cannot read' --profile "$tmp/gone.json" open
-refused 'masquerade has no other mapping' 'has no mapping' masquerade,mapping=address-dependent open
+refused 'masquerade has no other mapping' 'has no mapping that can be overridden' masquerade,mapping=address-dependent open
 refused 'a filtering that is none is refused' 'filtering is' full-cone,filtering=open open
