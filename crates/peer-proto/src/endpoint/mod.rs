@@ -44,7 +44,7 @@ use self::attempts::Attempts;
 use self::calls::{Call, Calls};
 use self::gathering::Gathering;
 use self::invitations::Invitations;
-use self::ourselves::Ourselves;
+use self::ourselves::{Nat, Ourselves};
 use self::outbox::Outbox;
 use self::relaying::Relaying;
 use crate::cause::Cause;
@@ -86,10 +86,14 @@ impl Endpoint {
         client.seed = client_seed;
         client.relay = config.relay != Wish::Never && config.turn.is_none();
         let key = client.identity.public();
+        let nat = match config.measuring {
+            true => Nat::BeingMeasured,
+            false => Nat::Unknown,
+        };
         let mut endpoint = Endpoint {
             calls: Calls::default(),
             invitations: Invitations::new(key, config.peer.clone(), config.known),
-            ourselves: Ourselves::new(config.hosts, config.tcp, config.measuring),
+            ourselves: Ourselves::new(config.hosts, config.tcp, nat),
             gathering: Gathering::new(client.server, gathering),
             relaying: Relaying::new(config.relay, config.turn),
             attempts: Attempts::new(config.most_attempts, attempts),

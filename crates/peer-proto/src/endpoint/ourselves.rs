@@ -7,7 +7,7 @@ use nat::plan::{Ports, Side};
 
 /// What is known of our NAT.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Nat {
+pub(super) enum Nat {
     /// It is being measured: no peer is called or answered yet.
     BeingMeasured,
     /// It was not measured, or could not be.
@@ -25,13 +25,10 @@ pub(super) struct Ourselves {
 }
 
 impl Ourselves {
-    pub(super) fn new(hosts: Vec<SocketAddr>, tcp: Option<Tcp>, measuring: bool) -> Self {
+    pub(super) fn new(hosts: Vec<SocketAddr>, tcp: Option<Tcp>, nat: Nat) -> Self {
         Self {
             hosts,
-            nat: match measuring {
-                true => Nat::BeingMeasured,
-                false => Nat::Unknown,
-            },
+            nat,
             opened: None,
             tcp,
         }

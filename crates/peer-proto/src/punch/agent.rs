@@ -8,6 +8,7 @@ use stun::{Builder, Class, IcmpReason, Message, Method, Transaction};
 use super::burst::Burst;
 use super::checklist::Checklist;
 use super::outbox::Outbox;
+use super::pair::Purpose;
 use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES, Steps,
 };
@@ -35,17 +36,6 @@ enum State {
         until: Instant,
     },
     Ended,
-}
-
-/// What a probe is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    /// It opens our NAT, and dies before it reaches the peer's.
-    Opener { ttl: u8 },
-    /// It asks whether this pair is a path.
-    Check,
-    /// It chooses this pair.
-    Nomination,
 }
 
 /// One side of one attempt.
@@ -252,11 +242,11 @@ impl Agent {
         let burst = self.burst.as_ref();
         let guess = burst.and_then(|burst| burst.answered(transaction, to));
         let probe = self.pairs[pair].sent(transaction);
-        let (at, nominates) = match (probe, guess) {
-            (Some(probe), _) => (probe.at, probe.nominates),
+        let (at, purpose) = match (probe, guess) {
+            (Some(probe), _) => (probe.at, probe.purpose),
             (None, Some(guess)) => {
                 self.pairs[pair].guess.get_or_insert(guess.number);
-                (guess.at, false)
+                (guess.at, Purpose::Check)
             }
             (None, None) => {
                 tracing::trace!(from = ?to, "dropped: an answer to nothing that was sent there");
@@ -272,7 +262,9 @@ impl Agent {
         match self.state {
             State::Punching => self.nominate(now),
             // An answer to an earlier probe does not acknowledge the nomination.
-            State::Nominating { pair: chosen, .. } if chosen == pair && nominates => {
+            State::Nominating { pair: chosen, .. }
+                if chosen == pair && purpose == Purpose::Nomination =>
+            {
                 let steps = Steps::new(&CONFIRMATIONS, now);
                 self.state = State::Confirming { pair, steps };
                 self.connected(pair);
@@ -366,17 +358,16 @@ impl Agent {
     fn probe(&mut self, now: Instant, pair: usize, purpose: Purpose) {
         let pair = &mut self.pairs[pair];
         tracing::trace!(to = ?pair.target, ?purpose, "probing");
-        let nominates = purpose == Purpose::Nomination;
         let ttl = match purpose {
             Purpose::Opener { ttl } => Some(ttl),
             Purpose::Check | Purpose::Nomination => None,
         };
-        let fill = |probe: Builder| match nominates {
-            true => probe.use_candidate(),
-            false => probe,
+        let fill = |probe: Builder| match purpose {
+            Purpose::Nomination => probe.use_candidate(),
+            Purpose::Opener { .. } | Purpose::Check => probe,
         };
         let transaction = self.outbox.request(pair.target, ttl, fill);
-        pair.note_sent(now, transaction, nominates);
+        pair.note_sent(now, transaction, purpose);
         self.probes += 1;
     }
 

@@ -49,12 +49,23 @@ fn socket<S: Serializer>(via: &Via, serializer: S) -> Result<S::Ok, S::Error> {
     socket.serialize(serializer)
 }
 
+/// What a probe is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It opens our NAT, and dies before it reaches the peer's.
+    Opener { ttl: u8 },
+    /// It asks whether this pair is a path.
+    Check,
+    /// It chooses this pair.
+    Nomination,
+}
+
 /// A probe of ours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) transaction: Transaction,
     pub(super) at: Instant,
-    pub(super) nominates: bool,
+    pub(super) purpose: Purpose,
 }
 
 #[derive(Debug)]
@@ -116,11 +127,11 @@ impl Pair {
         self.proved.is_none() && self.sent.len() < MOST_PROBES && paced
     }
 
-    pub(super) fn note_sent(&mut self, now: Instant, transaction: Transaction, nominates: bool) {
+    pub(super) fn note_sent(&mut self, now: Instant, transaction: Transaction, purpose: Purpose) {
         self.sent.push(Sent {
             transaction,
             at: now,
-            nominates,
+            purpose,
         });
         self.last = Some(now);
     }
