@@ -47,7 +47,7 @@ fn run(world: &mut World, peers: &mut [&mut Peer], time: Duration) {
         let mut transmits = world.work();
         for peer in peers.iter_mut() {
             while let Some(bytes) = peer.client.poll_transmit() {
-                transmits.extend(world.say(peer.from, &bytes));
+                transmits.extend(world.send(peer.from, &bytes));
             }
             peer.events
                 .extend(std::iter::from_fn(|| peer.client.poll_event()));
@@ -119,7 +119,7 @@ fn two_clients_talk_through_their_relayed_addresses() {
     assert_eq!(from_alice.len(), turn::INDICATION_OVERHEAD + 8);
     assert_eq!(from_bob.len(), turn::CHANNEL_OVERHEAD + 2);
     for (who, bytes) in [(ALICE, from_alice), (BOB, from_bob)] {
-        for transmit in world.say(who, &bytes) {
+        for transmit in world.send(who, &bytes) {
             let peer = if transmit.to == at(ALICE) {
                 &mut alice
             } else {
@@ -157,7 +157,7 @@ fn a_relayed_address_is_of_the_servers_address_family() {
     let relayed = alice.client.relayed().unwrap();
     assert_eq!(relayed.ip(), server.ip());
     let bytes = alice.client.send_to(world.now, peer, b"hello").unwrap();
-    world.say(alice.from, &bytes);
+    world.send(alice.from, &bytes);
     assert_eq!(world.to_peers, [(relayed.port(), peer, b"hello".to_vec())]);
 }
 
@@ -177,10 +177,10 @@ fn an_allocation_is_refreshed_for_hours_and_given_back_at_once() {
         .send_to(world.now, at("198.51.100.7:9"), b"still")
         .unwrap();
     assert_eq!(payload.len(), 4 + 5);
-    world.say(ALICE, &payload);
+    world.send(ALICE, &payload);
     let sent = (relayed.port(), at("198.51.100.7:9"), b"still".to_vec());
     assert_eq!(world.to_peers, [sent]);
-    world.hear(relayed, "198.51.100.7:9", b"yes");
+    world.peer_sends(relayed, "198.51.100.7:9", b"yes");
     run(&mut world, &mut [&mut alice], soon());
     assert_eq!(alice.heard, [(at("198.51.100.7:9"), b"yes".to_vec())]);
 
@@ -235,7 +235,7 @@ fn an_idle_client_sends_only_keepalives() {
         while let Some(bytes) = alice.client.poll_transmit() {
             let message = stun::Message::parse(&bytes).unwrap();
             assert!(message.is(Class::Indication, Method::Binding));
-            assert!(world.say(ALICE, &bytes).is_empty());
+            assert!(world.send(ALICE, &bytes).is_empty());
             keepalives += 1;
         }
     }

@@ -67,7 +67,7 @@ impl Discovery {
         let refused = |unknown: &[u16]| (from, request.refusal(unknown));
         let (to, answer) = match self.changed(socket, request.change()) {
             Some(changed) if request.unknown().is_empty() => {
-                let source = self.told(changed);
+                let source = self.address(changed);
                 let answer = request.answer(client, source, self.other_address(socket));
                 output.stats.bindings += 1;
                 let socket = changed;
@@ -81,12 +81,12 @@ impl Discovery {
         output.send(to, answer);
     }
 
-    /// Remembers an ICMP error that says that a Binding answer was refused or
-    /// found no way. RFC 792 lets an error quote 8 bytes of the datagram's UDP
+    /// Remembers an ICMP error about a Binding answer that was refused or found
+    /// no route. RFC 792 lets an error quote 8 bytes of the datagram's UDP
     /// header and none of its payload; RFC 1812 §4.3.2.3 wants it to quote more.
     pub(crate) fn icmp_error(&mut self, now: Instant, error: IcmpError<'_>) {
         let unreachable = match error.reason() {
-            // These are about the packet, not about who may send to the client.
+            // These are about the packet, not about its source and destination.
             None | Some(IcmpReason::TimeExceeded | IcmpReason::TooBig) => false,
             // Not time exceeded in reassembly, which is also Other.
             Some(IcmpReason::Other) => error.icmp.kind == if error.to.is_ipv4() { 3 } else { 1 },
@@ -103,7 +103,7 @@ impl Discovery {
 
     /// The address that differs from that of `socket` in IP address and port.
     pub(crate) fn other_address(&self, socket: SocketId) -> Option<SocketAddr> {
-        self.told(socket ^ 3)
+        self.address(socket ^ 3)
     }
 
     /// The success answer to a Binding request, to be sent from `socket`.
@@ -112,7 +112,7 @@ impl Discovery {
         let mut answer = Builder::success(&request.message)
             .xor_mapped(client)
             .mapped(client);
-        if let Some(origin) = self.told(socket) {
+        if let Some(origin) = self.address(socket) {
             answer = answer.response_origin(origin);
         }
         if let Some(other) = self.other_address(request.from.socket) {
@@ -122,8 +122,8 @@ impl Discovery {
     }
 
     /// Adds the ICMP error that earlier answers have met, if the request asks
-    /// for it in BOUNCED. Only the address that they were sent to is told, so an
-    /// answer to another RESPONSE-PORT holds nothing of it. It adds no more bytes
+    /// for it in BOUNCED. It is reported to no address but the one that they were sent to:
+    /// an answer to another RESPONSE-PORT holds nothing of it. It adds no more bytes
     /// than BOUNCED takes in the request.
     fn add_icmp_error(&mut self, request: &Request<'_>, answer: Builder) -> Builder {
         let message = &request.message;
@@ -144,8 +144,8 @@ impl Discovery {
         (changed < self.addresses.len()).then_some(changed)
     }
 
-    /// The address of a socket, if it has one that clients can be told.
-    fn told(&self, socket: SocketId) -> Option<SocketAddr> {
+    /// The address of a socket, unless it is unspecified.
+    fn address(&self, socket: SocketId) -> Option<SocketAddr> {
         let address = self.addresses.get(socket).copied();
         address.filter(|address| !address.ip().is_unspecified())
     }

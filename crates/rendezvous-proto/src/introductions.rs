@@ -166,7 +166,8 @@ impl Introductions {
         true
     }
 
-    /// A name is given back: its introductions concern nobody any more.
+    /// A client has ended its registration, and so the introductions that it has
+    /// asked for.
     pub(crate) fn caller_left(&mut self, caller: &str) {
         self.table.forget_caller(caller);
     }

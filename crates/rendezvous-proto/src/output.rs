@@ -57,7 +57,7 @@ impl Output {
         }
     }
 
-    /// Clients of plain STUN do not pad, and RFC 8489 §6.3.1 wants them told:
+    /// Clients of plain STUN do not pad, and RFC 8489 §6.3.1 wants an answer:
     /// like its success answer, this answer to a Binding may be longer than the
     /// request.
     pub(crate) fn refuse_unknown(&mut self, request: &Request<'_>, unknown: &[u16]) {

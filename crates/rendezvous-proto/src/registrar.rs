@@ -1,4 +1,4 @@
-//! Names: who may register one, and who may ask for its key.
+//! Which client may register a name, and which may look up its key.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

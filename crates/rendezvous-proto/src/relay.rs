@@ -5,8 +5,8 @@
 //! [`Server::with_relay`](crate::server::Server::with_relay), which hands it the
 //! messages of TURN that its own sockets receive. The driver, in addition,
 //!
-//! 1. does what [`Relay::poll_command`] says, until it says nothing, after each
-//!    call on the server; after [`Command::Open`] it calls [`Relay::opened`];
+//! 1. does what [`Relay::poll_command`] yields, until it yields nothing, after
+//!    each call on the server; after [`Command::Open`] it calls [`Relay::opened`];
 //! 2. hands over what relayed sockets receive with [`Relay::handle_relayed`].
 //!
 //! It does not do TCP, reserved ports, two address families in one allocation,
@@ -101,9 +101,9 @@ impl Relay {
 
     /// A client has sent something that is not for the relay, if only to keep a
     /// mapping: it still wants the allocation that it may have.
-    pub(crate) fn heard(&mut self, now: Instant, client: FiveTuple) {
+    pub(crate) fn client_is_active(&mut self, now: Instant, client: FiveTuple) {
         if let Held::Open(_, allocation) = self.allocations.held(client) {
-            allocation.heard = now;
+            allocation.active = now;
         }
     }
 

@@ -142,7 +142,7 @@ impl Server {
             // (RFC 8489 §3).
             self.output.dropped(from.client, Drop::Ignored);
             if let Some(relay) = &mut self.relay {
-                relay.heard(*now, *from);
+                relay.client_is_active(*now, *from);
             }
             return Sender::Unproved;
         }

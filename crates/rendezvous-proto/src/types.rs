@@ -16,7 +16,7 @@ pub const RATE: u32 = 2000;
 pub struct Config {
     /// The sockets' addresses: `[ip₁:p₁, ip₁:p₂]`, and `[…, ip₂:p₁, ip₂:p₂]`
     /// where there is a second address. Unspecified addresses are allowed;
-    /// clients are not told about them.
+    /// they are left out of answers.
     pub addresses: Vec<SocketAddr>,
     /// 32 random bytes, from which the cookies' key and the seed of transaction
     /// ids are derived.
@@ -94,7 +94,7 @@ pub enum Sender {
     /// remembers which of them the client sent to: its NAT may let in nothing
     /// from another.
     Proved,
-    /// Anybody may have forged the source address. A driver remembers nothing.
+    /// Any host may have forged the source address. A driver remembers nothing.
     Unproved,
 }
 

@@ -140,23 +140,23 @@ fn notified_elsewhere(
     let request = bob.signed(Method::Register, |r| r.lifetime(90));
     server.handle_datagram(now, 0, at(ELSEWHERE), &request);
     let sent = drain(&mut server);
-    let told = sent.iter().filter_map(|transmit| {
+    let callers = sent.iter().filter_map(|transmit| {
         let message = Message::parse(&transmit.payload).unwrap();
         let notification = message.is(Class::Request, Method::Notify);
         notification.then(|| message.name().map(str::to_owned))
     });
-    (told.collect(), server)
+    (callers.collect(), server)
 }
 
 #[test]
 fn a_caller_that_has_left_is_not_announced() {
-    let (told, _) = notified_elsewhere(|_, _, _, _| {});
-    assert_eq!(told, [Some("alice".into())], "control");
-    let (told, mut server) = notified_elsewhere(|server, now, alice, _| {
+    let (callers, _) = notified_elsewhere(|_, _, _, _| {});
+    assert_eq!(callers, [Some("alice".into())], "control");
+    let (callers, mut server) = notified_elsewhere(|server, now, alice, _| {
         let leave = alice.signed(Method::Register, |r| r.lifetime(0));
         assert_eq!(error_of(&ask(server, now, ALICE, &leave)), None);
     });
-    assert_eq!(told, []);
+    assert_eq!(callers, []);
     // bob is not notified at his old address, and alice is not told that he is silent.
     server.handle_timeout(Instant::now() + Duration::from_secs(60));
     assert!(drain(&mut server).is_empty());
@@ -165,22 +165,22 @@ fn a_caller_that_has_left_is_not_announced() {
 
 #[test]
 fn a_caller_that_has_moved_is_not_announced() {
-    let (told, _) = notified_elsewhere(|server, now, alice, _| {
+    let (callers, _) = notified_elsewhere(|server, now, alice, _| {
         alice.moves(server, now, "203.0.113.17:50000");
         assert_eq!(alice.registers(server, now), 1);
     });
-    assert_eq!(told, []);
+    assert_eq!(callers, []);
 }
 
 #[test]
 fn a_client_that_leaves_ends_no_other_introduction() {
-    let (told, _) = notified_elsewhere(|server, now, _, _| {
+    let (callers, _) = notified_elsewhere(|server, now, _, _| {
         let mut carol = Registrant::new(server, now, "carol", "198.51.100.9:40000");
         assert_eq!(carol.register(server, now), None);
         let leave = carol.signed(Method::Register, |r| r.lifetime(0));
         assert_eq!(error_of(&ask(server, now, carol.from, &leave)), None);
     });
-    assert_eq!(told, [Some("alice".into())]);
+    assert_eq!(callers, [Some("alice".into())]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_silent_callee_is_notified_nine_times_and_then_given_up() {
     let request = alice.signed(Method::Connect, |r| r.peer_name("bob").seal(&[1; 100]));
     server.handle_datagram(now, 0, at(ALICE), &request);
     let mut to_bob = drain(&mut server).len();
-    let mut told = None;
+    let mut answer = None;
     for step in 1..=400 {
         let now = now + Duration::from_millis(step * 10);
         server.handle_timeout(now);
@@ -202,11 +202,11 @@ fn a_silent_callee_is_notified_nine_times_and_then_given_up() {
             if transmit.to == at(BOB) {
                 to_bob += 1;
             } else {
-                told = Some((step * 10, error_of(&transmit)));
+                answer = Some((step * 10, error_of(&transmit)));
             }
         }
     }
-    assert_eq!((to_bob, told), (9, Some((3000, Some(code::PEER_SILENT)))));
+    assert_eq!((to_bob, answer), (9, Some((3000, Some(code::PEER_SILENT)))));
     // Everything about it is forgotten in the end.
     server.handle_timeout(now + Duration::from_secs(60));
     assert_eq!(server.poll_timeout(), None);

@@ -129,7 +129,7 @@ fn an_abandoned_allocation_makes_room_for_another_of_its_name() {
     assert_eq!(third.allocate(&mut world), Err(code::QUOTA_REACHED));
     // The second client sends a keepalive, the first does not.
     let keepalive = Builder::indication(Method::Binding, [1; 12]).finish();
-    assert!(world.say(clients[1], &keepalive).is_empty());
+    assert!(world.send(clients[1], &keepalive).is_empty());
     world.pass(Duration::from_secs(30));
     assert!(third.allocate(&mut world).is_ok());
     assert_eq!((world.relay().allocations(), world.open.len()), (2, 2));
@@ -244,10 +244,10 @@ fn a_flood_of_requests_is_limited_by_network() {
     let mut world = World::new(limits(), &[]);
     let request = Builder::request(Method::Allocate, [1; 12]).udp().finish();
     let answers: usize = (0..2 * RATE)
-        .map(|_| world.say(ALICE, &request).len())
+        .map(|_| world.send(ALICE, &request).len())
         .sum();
     assert_eq!(answers, RATE as usize);
-    assert_eq!(world.say(CAROL, &request).len(), 1);
+    assert_eq!(world.send(CAROL, &request).len(), 1);
 }
 
 #[test]
@@ -334,7 +334,7 @@ proptest! {
     fn a_client_without_credentials_gets_a_short_answer_and_leaves_no_state(requests in proptest::collection::vec(any_turn(), 1..6)) {
         let mut world = World::new(limits(), &[]);
         for request in requests {
-            for answer in world.say(ALICE, &request) {
+            for answer in world.send(ALICE, &request) {
                 prop_assert_eq!(answer.to.ip(), at(ALICE).ip());
                 prop_assert!(answer.payload.len() <= 96);
             }
@@ -350,7 +350,7 @@ proptest! {
         let mut alice = TurnClient::new(&mut world, "alice", ALICE);
         alice.allocate(&mut world).unwrap();
         for request in requests {
-            world.say(ALICE, &request);
+            world.send(ALICE, &request);
             let Ok(message) = Message::parse(&request) else { continue };
             let signed = alice.request(message.method(), |mut signed| {
                 for attribute in [Attribute::XorPeerAddress, Attribute::ChannelNumber, Attribute::Lifetime] {
@@ -360,7 +360,7 @@ proptest! {
                 }
                 signed
             });
-            world.say(ALICE, &signed);
+            world.send(ALICE, &signed);
         }
         for (_, to, _) in &world.to_peers {
             prop_assert!(!to.ip().is_loopback());

@@ -59,7 +59,7 @@ fn no_payload_passes_without_a_permission() {
     alice.send(&mut world, BOB, b"no allocation");
     let relayed = alice.allocate(&mut world).unwrap();
     alice.send(&mut world, BOB, b"no permission");
-    world.hear(relayed, BOB, b"no permission");
+    world.peer_sends(relayed, BOB, b"no permission");
     assert!(world.work().is_empty() && world.to_peers.is_empty());
     assert_eq!(world.relay().stats().unpermitted, 3);
 
@@ -70,24 +70,24 @@ fn no_payload_passes_without_a_permission() {
         [(relayed.port(), at(BOB), b"hello".to_vec())]
     );
     // A permission is for all ports of its address (RFC 8656 §9), and for no other.
-    world.hear(relayed, "203.0.113.33:7", b"hello");
-    world.hear(relayed, CAROL, b"hello");
-    let heard = world.work();
-    assert_eq!(heard.len(), 1);
-    assert_eq!(heard[0].to, at(ALICE));
-    let heard = Message::parse(&heard[0].payload).unwrap();
-    assert!(heard.is(Class::Indication, Method::Data));
-    assert_eq!(heard.peers(), [Some(at("203.0.113.33:7"))]);
-    assert_eq!(heard.get(Attribute::Data), Some(&b"hello"[..]));
+    world.peer_sends(relayed, "203.0.113.33:7", b"hello");
+    world.peer_sends(relayed, CAROL, b"hello");
+    let received = world.work();
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].to, at(ALICE));
+    let received = Message::parse(&received[0].payload).unwrap();
+    assert!(received.is(Class::Indication, Method::Data));
+    assert_eq!(received.peers(), [Some(at("203.0.113.33:7"))]);
+    assert_eq!(received.get(Attribute::Data), Some(&b"hello"[..]));
     // Another client does not have this permission, and it expires after five
     // minutes.
     let bytes = Builder::indication(Method::Send, [9; 12])
         .peer(at(BOB))
         .data(b"x");
-    world.say(ALICE2, &bytes.finish());
+    world.send(ALICE2, &bytes.finish());
     world.pass(Duration::from_secs(300));
     alice.send(&mut world, BOB, b"late");
-    world.hear(relayed, BOB, b"late");
+    world.peer_sends(relayed, BOB, b"late");
     assert!(world.work().is_empty());
     assert_eq!(world.to_peers.len(), 1);
 }
@@ -106,16 +106,16 @@ fn a_channel_has_one_peer_and_a_peer_one_channel() {
     assert_eq!(bind(&mut world, 0x4001, CAROL), Some(code::BAD_REQUEST));
     assert_eq!(bind(&mut world, 0x4002, BOB), Some(code::BAD_REQUEST));
     assert_eq!(bind(&mut world, 0x3fff, CAROL), Some(code::BAD_REQUEST));
-    world.say(ALICE, &turn::to_channel(0x4001, b"yes").unwrap());
-    world.say(ALICE, &turn::to_channel(0x4002, b"no").unwrap());
-    world.say(ALICE2, &turn::to_channel(0x4001, b"no").unwrap());
+    world.send(ALICE, &turn::to_channel(0x4001, b"yes").unwrap());
+    world.send(ALICE, &turn::to_channel(0x4002, b"no").unwrap());
+    world.send(ALICE2, &turn::to_channel(0x4001, b"no").unwrap());
     assert_eq!(world.to_peers, [(relayed.port(), at(BOB), b"yes".to_vec())]);
-    world.hear(relayed, BOB, b"back");
-    let heard = world.work().remove(0).payload;
-    assert_eq!(turn::channel_data(&heard), Some((0x4001, &b"back"[..])));
+    world.peer_sends(relayed, BOB, b"back");
+    let received = world.work().remove(0).payload;
+    assert_eq!(turn::channel_data(&received), Some((0x4001, &b"back"[..])));
     // Its permission expires before it does.
     world.pass(Duration::from_secs(300));
-    world.say(ALICE, &turn::to_channel(0x4001, b"no").unwrap());
+    world.send(ALICE, &turn::to_channel(0x4001, b"no").unwrap());
     assert_eq!(world.to_peers.len(), 1);
 }
 
@@ -157,7 +157,7 @@ fn each_allocation_has_a_rate_of_its_own() {
         alice.send(&mut world, BOB, &[0; 1000]);
     }
     for _ in 0..8 {
-        world.hear(relayed, BOB, &[0; 1000]);
+        world.peer_sends(relayed, BOB, &[0; 1000]);
     }
     // Both directions together.
     assert_eq!((world.to_peers.len(), world.work().len()), (8, 2));

@@ -96,15 +96,15 @@ fn a_change_request_of_rfc_3489_is_answered_from_the_socket_that_it_asks_for() {
 #[test]
 fn with_rfc_3489_a_change_of_address_and_a_response_address_are_refused() {
     let now = Instant::now();
-    let mut lonely = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
+    let mut server = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
     for (change, kind) in [(0, [1, 1]), (2, [1, 1]), (4, [1, 0x11])] {
-        let answer = ask(&mut lonely, now, ALICE, &classic(change));
+        let answer = ask(&mut server, now, ALICE, &classic(change));
         assert_eq!((answer.to, &answer.payload[..2]), (at(ALICE), &kind[..]));
     }
     let mut reflect = vec![0, 1, 0, 12];
     reflect.extend(*b"no cookie inside");
     reflect.extend([0, 2, 0, 8, 0, 1, 0, 9, 192, 0, 2, 9]);
-    let answer = ask(&mut lonely, now, ALICE, &reflect);
+    let answer = ask(&mut server, now, ALICE, &reflect);
     assert_eq!(
         (answer.to, &answer.payload[..2]),
         (at(ALICE), &[1, 0x11][..])

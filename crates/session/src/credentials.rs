@@ -1,7 +1,7 @@
 //! Credentials for the relay that expire: the "TURN REST" scheme, which coturn
 //! calls `use-auth-secret`. The user name holds the time of expiry and the
-//! client's name; the password is a keyed hash of the user name. Whoever has the
-//! [`Secret`] can issue credentials, and can check them without any state.
+//! client's name; the password is a keyed hash of the user name. A program that has
+//! the [`Secret`] can issue credentials, and can check them without any state.
 //!
 //! The rendezvous issues them to registered names only, sealed to the name's
 //! key: an eavesdropper cannot use up another client's quota.

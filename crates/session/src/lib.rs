@@ -21,7 +21,7 @@
 //! # fn main() -> Result<(), SealError> {
 //! let alice = Identity::from_secret(&[1; 32]); // 32 random bytes each,
 //! let bob = Identity::from_secret(&[2; 32]); // kept on disk by the tools
-//! let names = Names { caller: "alice", target: "bob" };
+//! let names = Names { caller: "alice", callee: "bob" };
 //!
 //! // Each seed is 32 random bytes, used once.
 //! let (mut offer, message) =

@@ -64,30 +64,30 @@ pub struct Names<'a> {
     /// The caller's.
     pub caller: &'a str,
     /// The callee's.
-    pub target: &'a str,
+    pub callee: &'a str,
 }
 
 impl Names<'_> {
     fn prologue(&self) -> Vec<u8> {
         // No name contains a zero byte.
-        format!("pinhole/1\0{}\0{}", self.caller, self.target).into_bytes()
+        format!("pinhole/1\0{}\0{}", self.caller, self.callee).into_bytes()
     }
 }
 
 impl Offer {
-    /// Seals `payload` to the callee's key, `target`. `seed` is 32 random bytes,
+    /// Seals `payload` to the callee's key. `seed` is 32 random bytes,
     /// used once.
     ///
     /// # Errors
-    /// `BadKey` when `target` is not a public key.
+    /// `BadKey` when `callee` is not a public key.
     pub fn new(
         identity: &Identity,
-        target: &PublicKey,
+        callee: &PublicKey,
         names: Names<'_>,
         payload: &[u8],
         seed: [u8; 32],
     ) -> Result<(Offer, Vec<u8>), SealError> {
-        let remote = montgomery(target).ok_or(SealError::BadKey)?;
+        let remote = montgomery(callee).ok_or(SealError::BadKey)?;
         let (secret, prologue) = (identity.scalar(), names.prologue());
         let mut state = builder(PATTERN, seed)
             .local_private_key(&secret)
@@ -224,13 +224,13 @@ fn keys(state: &mut HandshakeState, caller: bool) -> Keys {
     attempt.copy_from_slice(&state.get_handshake_hash()[..8]);
     // snow warns that the two keys must not be used beside its own transport
     // state. They are not: here they authenticate STUN messages and nothing else.
-    let (from_caller, from_target) = state.dangerously_get_raw_split();
+    let (from_caller, from_callee) = state.dangerously_get_raw_split();
     let from_caller = stun::integrity_key(&from_caller);
-    let from_target = stun::integrity_key(&from_target);
+    let from_callee = stun::integrity_key(&from_callee);
     let (outgoing, incoming) = if caller {
-        (from_caller, from_target)
+        (from_caller, from_callee)
     } else {
-        (from_target, from_caller)
+        (from_callee, from_caller)
     };
     Keys {
         attempt,
@@ -275,7 +275,7 @@ mod tests {
 
     const NAMES: Names<'_> = Names {
         caller: "alice",
-        target: "bob",
+        callee: "bob",
     };
 
     fn alice() -> Identity {

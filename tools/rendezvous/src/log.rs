@@ -49,7 +49,7 @@ impl Log {
                 json!({"event": "introduced", "caller": caller, "target": callee}),
             ),
             Event::Silent { caller, callee } => (
-                format!("no answer from {callee}, whom {caller} asked for"),
+                format!("no answer from {callee}, which {caller} has asked for"),
                 json!({"event": "silent", "caller": caller, "target": callee}),
             ),
         };

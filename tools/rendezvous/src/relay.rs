@@ -67,7 +67,7 @@ impl RelayOptions {
     /// The relay, if one is asked for; `bound` is `--ip`.
     ///
     /// # Errors
-    /// When clients cannot be told the address, or the file holds no secret.
+    /// When the address is of no use to clients, or the file holds no secret.
     pub fn relay(&self, bound: IpAddr) -> anyhow::Result<Option<Relay>> {
         if !self.relay {
             return Ok(None);

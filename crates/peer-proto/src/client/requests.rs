@@ -108,7 +108,7 @@ impl Requests {
         let seed = self.seed();
         let names = Names {
             caller: &self.name,
-            target: peer,
+            callee: peer,
         };
         let (offer, seal) = Offer::new(&self.identity, key, names, payload, seed).ok()?;
         self.sequence += 1;
@@ -136,7 +136,10 @@ impl Requests {
         let (caller, target, key) = (message.name()?, message.peer_name()?, message.public_key()?);
         let (address, offer) = (message.peer_address()?, message.seal()?);
         let seed = self.seed();
-        let names = Names { caller, target };
+        let names = Names {
+            caller,
+            callee: target,
+        };
         let opened = Opened::new(&self.identity, &key, names, offer, seed);
         Some(match opened {
             Ok(opened) if target == self.name => Ok(Invitation {

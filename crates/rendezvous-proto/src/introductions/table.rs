@@ -22,7 +22,7 @@ const NOTIFY_AT: [Duration; 9] = [
     Duration::from_millis(2600),
 ];
 
-/// When the caller is told that the callee is silent.
+/// When the caller gets the error answer that the callee is silent.
 const GIVE_UP: Duration = Duration::from_millis(3000);
 
 /// How long an answer is kept for a caller whose copy was lost.
@@ -72,7 +72,7 @@ pub(super) enum Known<'a> {
 #[derive(Debug)]
 pub(super) enum Due {
     Notify(Notification),
-    /// The callee is silent: tell the caller of this introduction.
+    /// The callee is silent: the caller gets an error answer.
     GiveUp(Transaction),
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Allocation {
     pub(super) transaction: Transaction,
     pub(super) expires: Instant,
     /// When its client has sent something last.
-    pub(super) heard: Instant,
+    pub(super) active: Instant,
     /// Bytes of payload relayed, in both directions together.
     pub(super) bytes: u64,
     rate: u32,
@@ -59,7 +59,7 @@ impl Allocation {
             username,
             transaction,
             expires,
-            heard: now,
+            active: now,
             bytes: 0,
             rate,
             bucket: TokenBucket::full(now),

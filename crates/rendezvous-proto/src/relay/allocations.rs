@@ -111,7 +111,7 @@ impl Allocations {
                 if held.username != username {
                     return Err(code::WRONG_CREDENTIALS);
                 }
-                held.heard = now;
+                held.active = now;
                 Ok((port, held))
             }
             _ => Err(code::ALLOCATION_MISMATCH),
@@ -136,7 +136,7 @@ impl Allocations {
         };
         let peer = peer.filter(|peer| allocation.permits(now, peer.ip()));
         let peer = peer.ok_or(Drop::Unpermitted)?;
-        allocation.heard = now;
+        allocation.active = now;
         allocation.take(now, bytes)?;
         Ok((port, peer))
     }
@@ -212,8 +212,8 @@ impl Allocations {
             .open
             .iter()
             .filter(|(_, held)| name_of(&held.username) == name_of(username));
-        let (port, held) = of_name.min_by_key(|(_, held)| held.heard)?;
-        (held.heard + ABANDONED <= now).then_some(*port)
+        let (port, held) = of_name.min_by_key(|(_, held)| held.active)?;
+        (held.active + ABANDONED <= now).then_some(*port)
     }
 
     /// Takes a request in, and assigns a port to it.

@@ -95,7 +95,7 @@ impl World {
     }
 
     /// A peer sends to a relayed address.
-    pub fn hear(&mut self, relayed: SocketAddr, from: &str, payload: &[u8]) {
+    pub fn peer_sends(&mut self, relayed: SocketAddr, from: &str, payload: &[u8]) {
         let now = self.now;
         self.relay()
             .handle_relayed(now, relayed.port(), at(from), payload);
@@ -121,7 +121,7 @@ impl World {
     }
 
     /// A client's datagram to the server, and everything that the server sends.
-    pub fn say(&mut self, from: &str, bytes: &[u8]) -> Vec<Transmit> {
+    pub fn send(&mut self, from: &str, bytes: &[u8]) -> Vec<Transmit> {
         self.server.handle_datagram(self.now, 0, at(from), bytes);
         self.work()
     }
@@ -133,7 +133,7 @@ impl World {
 
     /// A client's request, and the one answer to it.
     pub fn ask(&mut self, from: &str, request: &[u8]) -> Vec<u8> {
-        let mut answers = self.say(from, request);
+        let mut answers = self.send(from, request);
         assert_eq!(answers.len(), 1, "{answers:?}");
         assert_eq!(answers[0].to, at(from));
         answers.remove(0).payload
@@ -213,6 +213,6 @@ impl TurnClient {
             .peer(at(peer))
             .data(payload)
             .finish();
-        assert!(world.say(self.from, &bytes).is_empty());
+        assert!(world.send(self.from, &bytes).is_empty());
     }
 }
