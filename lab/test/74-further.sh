@@ -50,11 +50,11 @@ against() {
 	said=$("$netns" "$1" "$2" --no-verify -- bash -c '
 		ip netns exec bob natprobe --json >/run/bob.json
 		ip netns exec alice natprobe --against /run/bob.json' 2>&1)
-	if [[ $said == *"A punch to the other host $3"* ]]; then ok "natprobe behind $1 foretells of $2: $3"; else bad "natprobe behind $1 against $2: ${said//$'\n'/; }"; fi
+	if [[ $said == *"A punch to the other host $3"* ]]; then ok "natprobe behind $1 expects of $2: $3"; else bad "natprobe behind $1 against $2: ${said//$'\n'/; }"; fi
 }
 against restricted symmetric 'connects directly'
 against port-restricted symmetric 'connects directly by guessing ports (spray'
-against symmetric symmetric 'takes a relay'
+against symmetric symmetric 'needs a relay'
 
 further full-cone --path 'path.hops=["192.168.1.1", "203.0.113.254"]' path.complete=true path.public_at_hop=1 path.filter_at_hop=null path.nats_in_series=false
 further port-restricted --path path.public_at_hop=1 path.filter_at_hop=1 path.nats_in_series=false

@@ -24,7 +24,7 @@ found() {
 	local said who
 	for who in alice bob; do
 		said=$("$netns" "$1,upnp=on" "$2,upnp=on" --no-verify -- ip netns exec $who sh -c 'natprobe --s1 $PINHOLE_S1 --s2 $PINHOLE_S2 --port-mapping' 2>&1)
-		if [[ $said =~ 'port mapping'\ +'UPnP-IGD, NAT-PMP, PCP'\ +203.0.113.(17|33)', the outer address is theirs' ]]; then
+		if [[ $said =~ 'port mapping'\ +'UPnP-IGD, NAT-PMP, PCP'\ +203.0.113.(17|33)', the address that the server saw' ]]; then
 			ok "natprobe finds miniupnpd in $who's router, $1 × $2"
 		else
 			bad "natprobe behind $1 × $2 in $who: ${said//$'\n'/; }"

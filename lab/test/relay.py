@@ -96,7 +96,7 @@ def ours():
     check("a registered name gets a relayed address of the rendezvous", a[0] == b[0] == S1, (a, b))
     seen = alice.says(r"^allocated \S+ (\S+):\d+ 600$")
     check("and its own, as the rendezvous sees it", seen and seen[1] == A, alice.said)
-    check("the rendezvous' log has it", until(lambda: f"relays for alice at {A}:" in log()), log())
+    check("the rendezvous' log has it", until(lambda: f"relay: alice at {A}:" in log()), log())
     alice.tell(f"bind {b[0]}:{b[1]}")
     bob.tell(f"permit {a[0]}")
     check("the relay's own addresses may be permitted", bob.says(f"^permitted {S1}$"), bob.said)
@@ -120,7 +120,7 @@ def ours():
 
     alice.tell("close")
     check("who leaves is told so", alice.says("^failed closed$"), alice.said)
-    gone = f"no longer relays for alice through {a[0]}:{a[1]}, after "
+    gone = f"relay: alice no longer has {a[0]}:{a[1]}, after "
     check("and the address is given back", until(lambda: gone in log()), log())
     check("its socket is closed", f":{a[1]} " not in subprocess.check_output(
         ["ip", "netns", "exec", "server", "ss", "-Hlnu"], text=True))
@@ -162,7 +162,7 @@ def refusals():
         (["--relay"], "--relay-ip"),
         (["--relay-ports", "1-2"], "--relay"),
         (["--ip", S1, "--relay", "--relay-ports", "9-8"], "lower one first"),
-        (["--ip", S1, "--relay", "--relay-secret", "/dev/null"], "16 at least"),
+        (["--ip", S1, "--relay", "--relay-secret", "/dev/null"], "at least 16"),
         (["--ip", S1, "--relay", "--relay-allow", "10.0.0.0/33"], "range of addresses"),
     ):
         ended = subprocess.run([f"{BIN}/rendezvous", *options], capture_output=True, text=True, timeout=10)

@@ -90,7 +90,7 @@ impl fmt::Display for Explained<'_> {
                 f,
                 "{address} answered with a reset, and none of {tries} connections was \
                  established: the peer's router resets a SYN that arrives before the peer's own \
-                 SYN has left, and a reset may close the hole in the other NAT; try again, or \
+                 SYN has left, and a reset may remove the mapping in the other NAT; try again, or \
                  punch by UDP (without --tcp)"
             ),
             Cause::TransportMismatch { peer, tcp: Who::We } => write!(
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_remapping_nat_is_said_to_be_yours_or_the_peers() {
+    fn a_sentence_about_remapping_names_whose_nat_it_is() {
         let remap = |who| Cause::SymmetricRemap {
             peer: "bob".into(),
             who,

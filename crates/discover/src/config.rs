@@ -1,36 +1,36 @@
-//! What to ask, and how patiently.
+//! Which server to ask, how often, and for how long.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What to ask, and how patiently.
+/// Which server to ask, how often, and for how long.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The server's first address.
     pub s1: SocketAddr,
-    /// Its other address, or another server's; without it, what the first
-    /// answer says (RFC 5780 §7.4).
+    /// Its other address, or another server's. Without it, OTHER-ADDRESS of the first answer
+    /// (RFC 5780 §7.4).
     pub s2: Option<SocketAddr>,
-    /// Sends per test, at least 2; up to five times as many where loss is seen.
+    /// Sends per test, at least 2; up to five times as many where packets are lost.
     pub tries: u32,
-    /// From one send of a test to the next.
+    /// The time between two sends of a test.
     pub spacing: Duration,
-    /// Look at ten more mappings even where ports are kept: a pool of
-    /// addresses may show only then.
+    /// Whether to create ten more mappings even where ports are preserved: a pool of public
+    /// addresses may not show otherwise.
     pub survey: bool,
-    /// How long to wait after the last send. Without it, three measured round
-    /// trips and at least [`MIN_WAIT`]; [`BLIND_WAIT`] where none was measured.
+    /// How long to wait after the last send. `None`: three measured round trips and at least
+    /// [`MIN_WAIT`]; [`BLIND_WAIT`] if no answer came.
     pub wait: Option<Duration>,
 }
 
-/// The shortest wait for late answers, unless the caller asks for another.
+/// The shortest wait for late answers, unless [`Config::wait`] gives another.
 pub const MIN_WAIT: Duration = Duration::from_millis(150);
 
-/// How long to wait where nothing at all is heard.
+/// How long to wait if no answer comes at all.
 pub const BLIND_WAIT: Duration = Duration::from_millis(1500);
 
 impl Config {
-    /// Five sends 20 ms apart.
+    /// Five sends per test, 20 ms apart.
     pub fn new(s1: SocketAddr, s2: Option<SocketAddr>) -> Self {
         Self {
             s1,

@@ -1,69 +1,67 @@
-//! What becomes of our mapping if the other side's packet comes first.
+//! Whether the NAT remaps after early packets: a packet of the peer arrives before ours has left.
 //!
-//! A bare Linux masquerade takes such a packet for one to the router itself,
-//! whose entry then owns the addresses and ports that our own packet needs:
-//! that one leaves from another port, and the peer waits in vain.
+//! A bare Linux masquerade takes such a packet for one to the router itself. The entry of that flow
+//! then occupies the addresses and ports that our own packet needs, so that it leaves from another
+//! port, which the peer does not expect.
 
 use std::time::{Duration, Instant};
 
-use super::report::Asks;
-use super::trial::Trial;
-use super::{Discover, EARLY, MARGIN};
+use super::server::Server;
+use super::test::{Test, TestKind};
+use super::test_set::TestSet;
+use super::{EARLY, MARGIN};
 use nat::{Behaviour, Dependence::EndpointIndependent};
 
-/// So many early packets, since it takes one that is not lost; all of them
-/// before the filtering tests have sent their last.
+/// Early packets: one that is not lost is enough. All leave before the last send of the filtering
+/// tests.
 pub(super) const SENDS: u32 = 10;
 pub(super) const SPACING: Duration = Duration::from_millis(8);
 
-impl Discover {
-    /// When to send to where the early packets came from: half a round trip
-    /// after the last of them has arrived. `None`: not to be waited for.
-    pub(super) fn early_at(&self) -> Option<Instant> {
-        let started = self.trials.iter().any(|t| t.asks == Asks::AfterEarly);
-        // Where they come in, nothing of ours is early.
-        if started || self.lets_anyone_in() {
-            return None;
-        }
-        self.other
-            .filter(|other| other.ip() != self.config.s1.ip())?;
-        let early = self.trials.iter().find(|t| t.asks == Asks::EarlyInbound)?;
-        let round_trip = self.trials.iter().filter_map(Trial::round_trip).max()?;
-        match early.due() {
-            Some(due) => Some(due),
-            None => Some(early.last_sent()? + round_trip + (round_trip / 2).max(MARGIN)),
-        }
+/// When to send to the source of the early packets: half a round trip after the last of them must
+/// have arrived. `None`: there is nothing to wait for.
+pub(super) fn send_at(tests: &TestSet, server: &Server) -> Option<Instant> {
+    let started = tests.of_kind(TestKind::AfterEarly).next().is_some();
+    // Where they are let in, none is early.
+    if started || tests.let_in(TestKind::OtherAddress) {
+        return None;
     }
-
-    /// All early packets have come by now: send where they came from.
-    pub(super) fn let_early_in(&mut self, now: Instant) {
-        let sent = self.trials.iter().find(|t| t.asks == Asks::EarlyInbound);
-        let is_over = sent.is_some_and(|t| t.due().is_none());
-        if let Some(other) = self.other
-            && is_over
-            && self.early_at().is_some_and(|at| at <= now)
-        {
-            self.add(now, EARLY, other, Asks::AfterEarly);
-        }
+    server.elsewhere()?;
+    let early = tests.find(EARLY, TestKind::EarlyInbound)?;
+    let round_trip = tests.longest_round_trip()?;
+    match early.due() {
+        Some(due) => Some(due),
+        None => Some(early.last_sent()? + round_trip + (round_trip / 2).max(MARGIN)),
     }
 }
 
-/// Did it? Only a NAT that maps endpoint-independently otherwise can tell.
-pub(super) fn judge(trials: &[Trial], loss: f64, behaviour: &Behaviour) -> Option<bool> {
-    let asked = |asks| trials.iter().find(|t| t.socket == EARLY && t.asks == asks);
+/// Sends to the source of the early packets, if all of them must have arrived.
+pub(super) fn send(now: Instant, tests: &mut TestSet, server: &Server) {
+    let early = tests.find(EARLY, TestKind::EarlyInbound);
+    let is_over = early.is_some_and(|t| t.due().is_none());
+    if let Some(other) = server.other
+        && is_over
+        && send_at(tests, server).is_some_and(|at| at <= now)
+    {
+        tests.add(now, EARLY, other, TestKind::AfterEarly);
+    }
+}
+
+/// The verdict. It takes a NAT whose mapping is otherwise endpoint-independent.
+pub(super) fn judge(tests: &TestSet, behaviour: &Behaviour) -> Option<bool> {
     if behaviour.mapping != Some(EndpointIndependent) {
         return None;
     }
     if behaviour.filtering == Some(EndpointIndependent) {
         return Some(false);
     }
-    let before = asked(Asks::Allocation)?.mapped()?;
-    let after = asked(Asks::AfterEarly)?.mapped()?;
-    let early = asked(Asks::EarlyInbound)?;
+    let mapped = |kind| tests.find(EARLY, kind).and_then(Test::mapped);
+    let before = mapped(TestKind::Allocation)?;
+    let after = mapped(TestKind::AfterEarly)?;
+    let early = tests.find(EARLY, TestKind::EarlyInbound)?;
     match before == after {
         false => Some(true),
-        // Had all early packets been lost, or let in because the port has a
-        // past, it would look the same.
-        true => early.silence_is_telling(loss).then_some(false),
+        // It would look the same if all early packets had been lost, or let in by a permit that the
+        // port had before.
+        true => early.silence_counts(tests.loss()).then_some(false),
     }
 }

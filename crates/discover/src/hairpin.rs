@@ -1,8 +1,7 @@
-//! Does the NAT's outer address lead back in? (RFC 4787 §6)
+//! Hairpinning (RFC 4787 §6).
 //!
-//! Two sockets learn their outer addresses and send to each other's: both, so
-//! that a filter lets the other in. Some firewalls take that for an attack, so
-//! it is measured only when asked for, and last.
+//! Two sockets learn their reflexive addresses and send to each other's: both, so that a filter lets
+//! the other in. Some firewalls take that for an attack, so it is measured on request only, and last.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,29 +16,28 @@ use super::MIN_WAIT;
 use super::transaction::transaction;
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
 
-/// What was found.
+/// Whether hairpinning works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HairpinReport {
-    /// Did a packet come back in?
+    /// Whether a packet came back in.
     pub works: bool,
-    /// What the receiver saw as its source (RFC 4787 REQ-9 asks for the
-    /// external one).
+    /// The source that the receiver saw (RFC 4787 REQ-9 requires the outside endpoint).
     pub source: Option<Source>,
-    /// Packets sent to the outer addresses.
+    /// Packets sent to the reflexive addresses.
     pub sent: u32,
-    /// And of those, received.
+    /// How many of them were received.
     pub received: u32,
 }
 
-/// Which address a hairpinned packet comes from.
+/// The source of a hairpinned packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// The sender's outer address and port.
+    /// The sender's outside endpoint.
     External,
-    /// The sender's own.
+    /// The sender's inside endpoint.
     Internal,
-    /// Some other.
+    /// Another endpoint.
     Other,
 }
 
@@ -49,7 +47,7 @@ pub struct Hairpin {
     server: SocketAddr,
     ends: [End; 2],
     rng: ChaCha20Rng,
-    /// `None`: the outer addresses are being asked for.
+    /// When both reflexive addresses were known.
     since: Option<Instant>,
     next: Option<Instant>,
     rounds: u32,
@@ -69,7 +67,7 @@ const ROUNDS: u32 = 5;
 const SPACING: Duration = Duration::from_millis(20);
 
 impl Hairpin {
-    /// Starts at once.
+    /// Begins the measurement.
     pub fn new(now: Instant, server: SocketAddr, seed: [u8; 32]) -> Self {
         let mut hairpin = Self {
             server,
@@ -91,7 +89,7 @@ impl Hairpin {
         hairpin
     }
 
-    /// What was found; `None` while it lasts, and if the server did not answer.
+    /// The result; `None` before it is there, and if the server did not answer.
     pub fn report(&self) -> Option<HairpinReport> {
         (self.next.is_none() && self.since.is_some()).then_some(self.report)
     }
@@ -118,7 +116,7 @@ impl Hairpin {
         }
     }
 
-    /// A packet of one end has come in at the other.
+    /// A packet of the other socket has come in.
     fn came_back(&mut self, socket: SocketId, from: SocketAddr) {
         let sender = &self.ends[1 - socket];
         let source = if sender.mapped == Some(from) {

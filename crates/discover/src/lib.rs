@@ -1,25 +1,53 @@
-//! Which NAT stands between this host and a STUN server (RFC 5780), in one
-//! round trip plus, where something stays silent, one wait.
+//! The prober: which NAT stands between this host and a STUN server (RFC 5780), in one round trip
+//! and, where something stays silent, one wait.
 //!
-//! All tests run at once, each with several sends. The *mapping* socket asks
-//! the server at two addresses and two ports for the source that it sees. The
-//! *filtering* sockets, which never speak to anything but the server's first
-//! address, ask it to answer from elsewhere; on the mapping socket such a
-//! packet would be solicited, or would spoil the mappings still to be measured.
+//! All tests run at once, each with several sends. The *mapping* socket asks the server at two
+//! addresses and two ports for the reflexive address. The *filtering* sockets send to the server's
+//! first address only, and ask for answers from elsewhere. The *early* socket receives packets from
+//! the server's other address before it sends there. Where ports are not preserved, ten more sockets
+//! show the port assignment. In the end the server is asked for ICMP errors about its answers.
 //!
-//! In the same wait, the *early* socket lets the server's other address send to
-//! it first and only then sends there, if ports are not kept, ten more
-//! sockets show how they are chosen, and the server is asked what came back of
-//! its packets that were not let in.
+//! A silence counts if the server has proved that it can send from there, and if loss, as measured
+//! on the other tests, does not explain it. Until then more is sent.
 //!
-//! A verdict from silence needs a server that has proved to be able to speak
-//! from there, and so many silent sends that loss, as seen on the other tests,
-//! does not explain them; until then more are sent.
+//! # Call order
 //!
-//! Call order: [`Discover::new`], then [`poll_transmit`](Discover::poll_transmit)
-//! until it is empty and [`poll_timeout`](Discover::poll_timeout) after every
-//! `handle_*`, until [`report`](Discover::report) has something.
-//! Hairpinning and lifetimes are not looked at.
+//! [`Discover::new`]; then [`poll_transmit`](Protocol::poll_transmit) until it is empty, and
+//! [`poll_timeout`](Protocol::poll_timeout), after every `handle_*`; until
+//! [`report`](Discover::report) is not `None`. Open each socket (numbered from 0, at most
+//! [`SOCKETS`]) before the first datagram on it, and report its address by
+//! [`handle_opened`](Protocol::handle_opened).
+//!
+//! ```
+//! use std::net::SocketAddr;
+//! use std::time::Instant;
+//!
+//! use discover::{Config, Discover, Verdict};
+//! use sansio::{Input, Protocol};
+//!
+//! let now = Instant::now();
+//! let server = "203.0.113.1:3478".parse()?;
+//! let (local, public) = ("192.168.1.2".parse()?, "198.51.100.1".parse()?);
+//! let on = |ip, socket| SocketAddr::new(ip, 40000 + socket as u16);
+//! let mut prober = Discover::new(now, Config::new(server, None), on(local, 0), [7; 32]);
+//! while let Some(transmit) = prober.poll_transmit() {
+//!     // A driver opens the socket, unless it is open, and sends. Here a server answers at once.
+//!     let socket = transmit.socket;
+//!     prober.handle_opened(socket, on(local, socket));
+//!     let request = stun::Message::parse(&transmit.payload)?;
+//!     let answer = stun::Builder::success(&request).xor_mapped(on(public, socket));
+//!     prober.handle_input(now, Input::datagram(socket, server, &answer.finish()));
+//! }
+//! let report = prober.report().unwrap();
+//! assert_eq!(report.verdict, Verdict::Measured);
+//! assert_eq!(report.behaviour.nat, Some(true));
+//! assert_eq!(report.behaviour.mapping, None, "the server has one address");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Hairpin`], [`Lifetime`] and [`Path`] are measurements of their own, driven in the same way:
+//! they take more time, or packets that a firewall may take for an attack. The crate opens no
+//! socket and asks no gateway; [`PortMapping`] only holds what the driver found there.
 #![cfg_attr(
     not(test),
     deny(
@@ -29,243 +57,197 @@
     )
 )]
 
-mod allocation;
-mod births;
+mod axes;
 mod config;
 mod early;
 mod hairpin;
 mod lifetime;
+mod mappings;
 mod path;
 mod port_mapping;
+mod port_model;
 mod report;
 mod rfc4787;
+mod server;
+mod test;
+mod test_set;
 mod transaction;
-mod trial;
 mod unsolicited;
 mod verdict;
 
 #[cfg(test)]
-mod further_tests;
-#[cfg(test)]
-mod tests;
+mod unit_tests;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
 use stun::{Class, Icmp, IcmpReason, Message, Method};
 
 use sansio::{Datagram, IcmpError, Input, Protocol, SocketId, Transmit};
 
-pub use allocation::{Allocation, Sample, Spray};
 pub use config::{BLIND_WAIT, Config, MIN_WAIT};
 pub use hairpin::{Hairpin, HairpinReport, Source};
 pub use lifetime::{Lifetime, LifetimeReport};
 pub use path::{Path, PathReport};
 pub use port_mapping::{NatPmp, Pcp, PortMapping, UpnpIgd};
+pub use port_model::{PortModel, Sample, Spray};
 pub use report::{
-    Asks, Cause, CauseCode, Confidence, Determinism, Evidence, Note, NoteCode, Report, Verdict,
+    Cause, CauseCode, Confidence, Determinism, Evidence, Note, NoteCode, Report, TestKind, Verdict,
 };
 pub use rfc4787::{Compliance, Requirement, sheet};
-use trial::{Answer, Trial};
+use server::Server;
+use test::Test;
+use test_set::TestSet;
 pub use unsolicited::Unsolicited;
 
 /// The mapping socket.
 const MAPPING: SocketId = 0;
-/// Ask for an answer from the other address and port. Two sockets, because one
-/// may have got a port that another program has just spoken to the server from.
+/// The filtering sockets that ask for an answer from the other address and port. Two, because one
+/// may have a port from which another program has just sent to the server.
 const FILTERING_ADDRESS: [SocketId; 2] = [1, 2];
-/// Ask for an answer from the other port, two as well.
+/// The filtering sockets that ask for an answer from the other port. Two as well.
 const FILTERING_PORT: [SocketId; 2] = [3, 4];
-/// Lets the other address send first, and then sends there.
+/// The early socket.
 const EARLY: SocketId = 5;
-/// Show how the NAT chooses ports, where it does not just keep ours.
+/// The sockets that show the port assignment, where ports are not preserved.
 const ALLOCATION: Range<SocketId> = 6..16;
 
-/// How many sockets it may want, numbered from 0. The hands open each before
-/// the first datagram on it is sent: fresh, on a port of the system's choice.
+/// The most sockets that [`Discover`] uses, numbered from 0. The driver opens each before the first
+/// datagram on it is sent: a new socket, on a port that the system chooses.
 pub const SOCKETS: usize = ALLOCATION.end;
 
-/// What an answer that should be there by now may be late, beside half a round trip.
+/// How much later than half a round trip a packet may be that is only known to be on its way.
 const MARGIN: Duration = Duration::from_millis(4);
 
-/// Enough to tell filtering from the loss of every second round trip.
+/// The most batches of sends: enough to tell filtering from the loss of every second round trip.
 const BATCHES: u32 = 5;
 
-/// One measurement.
+/// One measurement of a NAT.
 #[derive(Debug)]
 pub struct Discover {
     config: Config,
     started: Instant,
-    /// By socket; an unspecified address until it is opened.
+    server: Server,
+    /// By socket; port 0 until the socket is open.
     locals: Vec<SocketAddr>,
-    rng: ChaCha20Rng,
-    trials: Vec<Trial>,
+    tests: TestSet,
     batches: u32,
-    /// OTHER-ADDRESS of the first answer: it is relative to the address that
-    /// was asked, so a later one may name the address we started from.
-    other: Option<SocketAddr>,
-    /// Round trip to the server's host, by other means than UDP.
+    /// Round trip to the server's host, by another protocol than UDP.
     host_is_up: Option<Duration>,
-    rejected_by: Option<(IpAddr, Icmp)>,
+    /// The ICMP error that refused a request, and its sender.
+    refused_by: Option<(IpAddr, Icmp)>,
     outbox: VecDeque<Transmit>,
     report: Option<Report>,
 }
 
 impl Discover {
-    /// Starts at once. `local` is the first socket's own address, with the IP
-    /// address that the system uses towards the server, not the wildcard.
+    /// Begins the measurement. `local` is the first socket's own address: with the IP address that
+    /// the system uses towards the server, not the unspecified one.
     pub fn new(now: Instant, config: Config, local: SocketAddr, seed: [u8; 32]) -> Self {
-        let [s1, s2] = [Some(config.s1), config.s2];
-        let mut discover = Self {
-            started: now,
-            locals: vec![local],
-            rng: ChaCha20Rng::from_seed(seed),
-            trials: Vec::new(),
-            batches: 1,
-            other: None,
-            host_is_up: None,
-            rejected_by: None,
-            outbox: VecDeque::new(),
-            report: None,
-            config,
-        };
-        for to in [s1, s2].into_iter().flatten() {
-            discover.add(now, MAPPING, to, Asks::Mapping);
+        let (s1, s2) = (config.s1, config.s2);
+        let mut tests = TestSet::new(config.tries, config.spacing, seed);
+        for to in [Some(s1), s2].into_iter().flatten() {
+            tests.add(now, MAPPING, to, TestKind::Mapping);
         }
-        let s1 = discover.config.s1;
         for socket in FILTERING_ADDRESS {
-            discover.add(now, socket, s1, Asks::OtherAddress);
+            tests.add(now, socket, s1, TestKind::OtherAddress);
         }
         for socket in FILTERING_PORT {
-            discover.add(now, socket, s1, Asks::OtherPort);
+            tests.add(now, socket, s1, TestKind::OtherPort);
         }
-        discover.add(now, EARLY, s1, Asks::Allocation);
-        discover.add(now, EARLY, s1, Asks::EarlyInbound);
+        tests.add(now, EARLY, s1, TestKind::Allocation);
+        tests.add(now, EARLY, s1, TestKind::EarlyInbound);
+        let other = None;
+        let mut discover = Self {
+            config,
+            started: now,
+            server: Server { s1, s2, other },
+            locals: vec![local],
+            tests,
+            batches: 1,
+            host_is_up: None,
+            refused_by: None,
+            outbox: VecDeque::new(),
+            report: None,
+        };
         discover.handle_timeout(now);
         discover
     }
 
-    /// The server's host has answered something else than UDP (a TCP segment,
-    /// even a reset) after `round_trip`: if UDP stays silent, it is blocked.
+    /// The server's host has answered by another protocol than UDP (with a TCP segment, be it a
+    /// reset) after `round_trip`. If no UDP comes back, UDP is blocked.
     pub fn handle_reachable(&mut self, round_trip: Duration) {
+        tracing::debug!(?round_trip, "the server's host is up");
         self.host_is_up = Some(round_trip);
     }
 
-    /// Has anything answered yet? Until then the hands do well to find out
-    /// whether the server's host is up: see [`handle_reachable`](Self::handle_reachable).
+    /// Whether any request was answered. Until then the driver should find out whether the server's
+    /// host is up: see [`handle_reachable`](Self::handle_reachable).
     pub fn is_answered(&self) -> bool {
-        self.trials.iter().any(Trial::is_answered)
+        self.tests.iter().any(Test::is_answered)
     }
 
-    /// What was found, once it is.
+    /// The result, when there is one.
     pub fn report(&self) -> Option<&Report> {
         self.report.as_ref()
     }
 
-    /// What is not an answer to a request of ours is ignored.
+    /// A datagram that does not answer one of our requests is ignored.
     fn answered(&mut self, now: Instant, datagram: Datagram<'_>) {
-        let Datagram {
-            socket,
-            from,
-            payload,
-            ..
-        } = datagram;
-        let Ok(message) = Message::parse(payload) else {
+        let (socket, from) = (datagram.socket, datagram.from);
+        let message = Message::parse(datagram.payload).ok().filter(|message| {
+            message.method() == Method::Binding
+                && matches!(message.class(), Class::Success | Class::Error)
+        });
+        let answer = message.and_then(|it| self.tests.accept(now, socket, from, &it));
+        let Some(answer) = answer else {
+            tracing::trace!(socket, %from, "ignored: not an answer to a request of ours");
             return;
         };
-        if message.method() != Method::Binding
-            || !matches!(message.class(), Class::Success | Class::Error)
-        {
-            return;
+        for to in self.server.learn(answer) {
+            self.tests.add(now, MAPPING, to, TestKind::Mapping);
         }
-        let answered = self.trials.iter_mut().find_map(|trial| {
-            (trial.socket == socket)
-                .then(|| trial.accept(now, from, &message))
-                .flatten()
-        });
-        let Some(answer) = answered else { return };
-        self.learn(now, &answer);
         self.sample_ports(now);
         self.send_due(now);
         self.conclude(now);
     }
 
-    /// Port unreachable or prohibited: from the server itself it means that
-    /// nothing listens there or that its firewall refuses, from another that a
-    /// box on the way refuses.
+    /// Port unreachable or prohibited. From the server itself it means that no process listens there
+    /// or that its firewall refuses; from another address, that a router on the way refuses.
     fn refused(&mut self, now: Instant, error: IcmpError<'_>) {
         let refusal = error.reason().is_some_and(IcmpReason::is_refusal);
-        if refusal && error.to == self.config.s1 {
-            self.rejected_by = Some((error.offender, error.icmp));
+        if refusal && error.to == self.server.s1 {
+            tracing::debug!(by = %error.offender, reason = ?error.reason(), "refused");
+            self.refused_by = Some((error.offender, error.icmp));
             self.conclude(now);
         }
     }
 
-    fn add(&mut self, now: Instant, socket: SocketId, to: SocketAddr, asks: Asks) {
-        let (tries, spacing) = match asks {
-            Asks::EarlyInbound => (early::SENDS, early::SPACING),
-            _ => (self.config.tries.max(2), self.config.spacing),
-        };
-        let same = |t: &Trial| (t.socket, t.to, t.asks) == (socket, to, asks);
-        if !self.trials.iter().any(same) {
-            let mut trial = Trial::new(socket, to, asks);
-            trial.schedule(now, tries, spacing);
-            self.trials.push(trial);
-        }
-    }
-
-    /// The first answer tells the other address and port; then ask there, too.
-    fn learn(&mut self, now: Instant, answer: &Answer) {
-        let s1 = self.config.s1;
-        if self.other.is_some() || answer.asked != s1 {
-            return;
-        }
-        // Our sockets are of one family, and port 0 is nowhere.
-        let usable = |other: &SocketAddr| other.is_ipv4() == s1.is_ipv4() && other.port() != 0;
-        let Some(other) = answer.other.filter(usable) else {
-            return;
-        };
-        self.other = Some(other);
-        if self.config.s2.is_none() && other.ip() != s1.ip() {
-            let same_port = SocketAddr::new(other.ip(), s1.port());
-            self.add(now, MAPPING, same_port, Asks::Mapping);
-        }
-        if other.port() != s1.port() {
-            let other_port = SocketAddr::new(s1.ip(), other.port());
-            self.add(now, MAPPING, other_port, Asks::Mapping);
-        }
-    }
-
-    /// Where ports are not kept, how they are chosen takes more mappings to see.
+    /// Where ports are not preserved, it takes more mappings to see the port assignment.
     fn sample_ports(&mut self, now: Instant) {
-        let s1 = self.config.s1;
-        let local = |t: &Trial| self.locals[t.socket].port();
-        let moved = |t: &Trial| t.mapped().is_some_and(|mapped| mapped.port() != local(t));
-        let usual = |t: &&Trial| t.asks.is_plain() && t.asks != Asks::AfterEarly;
-        if self.config.survey || self.trials.iter().filter(usual).any(moved) {
+        let local = |t: &Test| self.locals[t.socket].port();
+        let changed = |t: &Test| t.mapped().is_some_and(|mapped| mapped.port() != local(t));
+        let usual = |t: &&Test| t.kind.is_plain() && t.kind != TestKind::AfterEarly;
+        if self.config.survey || self.tests.iter().filter(usual).any(changed) {
             for socket in ALLOCATION {
-                self.add(now, socket, s1, Asks::Allocation);
+                self.tests
+                    .add(now, socket, self.server.s1, TestKind::Allocation);
             }
-            // Two of them ask wherever the mapping socket does, as witnesses.
-            let places = self.trials.iter().filter(|t| t.asks == Asks::Mapping);
-            let places: Vec<SocketAddr> = places.map(|t| t.to).collect();
-            for to in places {
+            // Two of them ask wherever the mapping socket does, as its witnesses.
+            let asked = self.tests.of_kind(TestKind::Mapping).map(|t| t.to);
+            for to in asked.collect::<Vec<_>>() {
                 for socket in ALLOCATION.take(2) {
-                    self.add(now, socket, to, Asks::Allocation);
+                    self.tests.add(now, socket, to, TestKind::Allocation);
                 }
             }
         }
     }
 
     fn send_due(&mut self, now: Instant) {
-        for trial in &mut self.trials {
-            while let Some(request) = trial.next_request(now, &mut self.rng) {
-                self.outbox.push_back(request);
-            }
+        while let Some(request) = self.tests.next_request(now) {
+            self.outbox.push_back(request);
         }
     }
 
@@ -273,81 +255,75 @@ impl Discover {
         if self.report.is_some() {
             return;
         }
-        let heard = self.is_answered();
-        let settled = match heard {
-            true => self.trials.iter().all(|t| self.is_settled(t)) && self.early_at().is_none(),
-            // Somebody has answered for the server: no answer of its own will come.
-            false => self.rejected_by.is_some(),
+        let early = early::send_at(&self.tests, &self.server).is_some();
+        let answered = self.is_answered();
+        let settled = match answered {
+            true => self.tests.iter().all(|t| self.is_settled(t)) && !early,
+            // A host or router has refused for the server: no answer will come.
+            false => self.refused_by.is_some(),
         };
-        let sending = self.tests().any(|t| t.due().is_some());
-        let sending = sending || self.early_at().is_some();
+        let sending = self.waited_for().any(|t| t.due().is_some()) || early;
         if !settled && (sending || now < self.deadline()) {
             return;
         }
-        if !settled && heard && self.batches < BATCHES && self.send_more(now) {
+        if !settled && answered && self.batches < BATCHES && self.send_more(now) {
             self.batches += 1;
+            tracing::debug!(
+                batch = self.batches,
+                "silence does not count yet: more is sent"
+            );
             return;
         }
-        self.report = Some(verdict::judge(self, now));
+        let report = verdict::judge(self, now);
+        tracing::debug!(verdict = ?report.verdict, behaviour = ?report.behaviour, "concluded");
+        self.report = Some(report);
         self.outbox.clear();
     }
 
-    /// The trials that there is a wait for: the question what came back is
-    /// asked while others are waited for, or in vain.
-    fn tests(&self) -> impl Iterator<Item = &Trial> {
-        self.trials.iter().filter(|t| t.asks != Asks::Unsolicited)
+    /// The tests whose answers are waited for. The server is asked for ICMP errors meanwhile.
+    fn waited_for(&self) -> impl Iterator<Item = &Test> {
+        let tests = self.tests.iter();
+        tests.filter(|t| t.kind != TestKind::Unsolicited)
     }
 
-    /// Nothing more is to be learnt from this trial by waiting.
-    fn is_settled(&self, trial: &Trial) -> bool {
-        trial.is_answered()
-            || match trial.asks {
-                Asks::Mapping | Asks::Allocation | Asks::AfterEarly => false,
-                Asks::EarlyInbound | Asks::Unsolicited => true,
-                // Without another address or port the server cannot do it.
-                Asks::OtherAddress => self.s1_answered() && self.other.is_none(),
-                Asks::OtherPort => {
-                    (self.s1_answered() && self.other.is_none()) || self.lets_anyone_in()
-                }
+    /// Whether waiting longer for this test can show nothing more.
+    fn is_settled(&self, test: &Test) -> bool {
+        // Without another address or port, the server cannot answer from there.
+        let one_address = || self.s1_answered() && self.server.other.is_none();
+        test.is_answered()
+            || match test.kind {
+                TestKind::Mapping | TestKind::Allocation | TestKind::AfterEarly => false,
+                TestKind::EarlyInbound | TestKind::Unsolicited => true,
+                TestKind::OtherAddress => one_address(),
+                TestKind::OtherPort => one_address() || self.tests.let_in(TestKind::OtherAddress),
             }
-    }
-
-    /// Both witnesses have heard from an address that they have not sent to.
-    fn lets_anyone_in(&self) -> bool {
-        trial::let_in(&self.trials, Asks::OtherAddress)
     }
 
     fn s1_answered(&self) -> bool {
-        let s1 = self.config.s1;
-        self.trials
-            .iter()
-            .any(|t| t.to == s1 && t.asks == Asks::Mapping && t.is_answered())
+        let mut mapping = self.tests.of_kind(TestKind::Mapping);
+        mapping.any(|t| t.to == self.server.s1 && t.is_answered())
     }
 
-    /// Another batch for the silent trials whose silence is not yet telling,
-    /// and for those that get answers: they measure the loss meanwhile.
+    /// Sends another batch of the silent tests whose silence does not count yet, and of those that
+    /// are answered, which measure the loss meanwhile.
     fn send_more(&mut self, now: Instant) -> bool {
-        let loss = trial::loss(&self.trials);
-        let (tries, spacing) = (self.config.tries.max(2), self.config.spacing);
-        let is_open = |t: &&Trial| !self.is_settled(t) && !t.silence_is_telling(loss);
-        let open = self.trials.iter().filter(is_open).count();
-        if open > 0 {
-            let again = |t: &&mut Trial| !t.asks.is_enough_once() || !t.is_answered();
-            // Nothing is early any more once it has been sent to.
-            let again = |t: &&mut Trial| {
-                again(t) && !matches!(t.asks, Asks::EarlyInbound | Asks::Unsolicited)
-            };
-            for trial in self.trials.iter_mut().filter(again) {
-                trial.schedule(now, tries, spacing);
-            }
+        let loss = self.tests.loss();
+        let open = |t: &Test| !self.is_settled(t) && !t.silence_counts(loss);
+        let any_open = self.tests.iter().any(open);
+        if any_open {
+            self.tests.repeat(now, |t| match t.kind {
+                // A packet is not early after the socket has sent there.
+                TestKind::EarlyInbound | TestKind::Unsolicited => false,
+                kind => !kind.needs_one_answer() || !t.is_answered(),
+            });
         }
-        open > 0
+        any_open
     }
 
     fn deadline(&self) -> Instant {
-        let last = self.tests().filter_map(Trial::last_sent).max();
+        let last = self.waited_for().filter_map(Test::last_sent).max();
         let last = last.unwrap_or(self.started);
-        let measured = trial::usual_round_trip(&self.trials);
+        let measured = self.tests.usual_round_trip();
         match (self.config.wait, measured.or(self.host_is_up)) {
             (Some(wait), _) => last + wait,
             (None, Some(round_trip)) => last + MIN_WAIT.max(3 * round_trip),
@@ -373,8 +349,8 @@ impl Protocol for Discover {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.let_early_in(now);
-        self.ask_bounced(now);
+        early::send(now, &mut self.tests, &self.server);
+        unsolicited::ask(now, &mut self.tests, &self.server);
         self.send_due(now);
         self.conclude(now);
     }
@@ -387,11 +363,11 @@ impl Protocol for Discover {
         if self.report.is_some() {
             return None;
         }
-        let sends = self.tests().filter_map(Trial::due);
-        let next = sends.chain(self.early_at()).min();
+        let sends = self.waited_for().filter_map(Test::due);
+        let next = sends.chain(early::send_at(&self.tests, &self.server)).min();
         let next = next.unwrap_or_else(|| self.deadline());
-        let questions = self.trials.iter().filter_map(Trial::due);
-        let question = questions.chain(self.bounced_at()).min();
-        Some(question.map_or(next, |at| next.min(at)))
+        let asks = self.tests.iter().filter_map(Test::due);
+        let asks = asks.chain(unsolicited::ask_at(&self.tests));
+        asks.chain([next]).min()
     }
 }

@@ -1,12 +1,10 @@
-//! How long does a mapping live without traffic, and which direction refreshes
-//! it? (RFC 4787 §4.3, RFC 5780 §4.6)
+//! The lifetime of an idle mapping, and which direction refreshes it (RFC 4787 §4.3, RFC 5780 §4.6).
 //!
-//! All idle times are tried in one pass: each has a socket of its own, which
-//! speaks once and is then silent for so long. Whether its mapping still lives
-//! is asked by *another* socket, with RESPONSE-PORT: the server answers to the
-//! silent one's outer port. Had the silent socket asked itself, it would have
-//! made a new mapping. One more socket is kept busy from outside in this way,
-//! and one from inside, by indications that nobody answers.
+//! All idle times are tested in one pass. Each has a socket of its own, which sends once and is then
+//! idle for that time. Whether its mapping is still alive is asked from *another* socket, with
+//! RESPONSE-PORT: the server answers to the outside port of the idle one. A request from the idle
+//! socket itself would create a new mapping. One more socket is kept busy from outside in this way,
+//! and one from inside, by indications, which are not answered.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,28 +19,28 @@ use super::MIN_WAIT;
 use super::transaction::transaction;
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
 
-/// What was found.
+/// The lifetime that was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LifetimeReport {
-    /// The longest silence that a mapping survived, in seconds.
+    /// The longest idle time that a mapping survived, in seconds.
     pub alive_s: Option<u64>,
-    /// The shortest that ended one, in seconds; `None`: none that was tried.
+    /// The shortest idle time that ended a mapping, in seconds. `None`: none of those tested.
     pub dead_s: Option<u64>,
-    /// Do packets from inside keep a mapping alive? `None`: not tested.
+    /// Whether outbound packets refresh a mapping. `None`: not tested.
     pub refreshed_by_outbound: Option<bool>,
-    /// And packets from outside?
+    /// Whether inbound packets refresh a mapping. `None`: not tested.
     pub refreshed_by_inbound: Option<bool>,
-    /// Does the server answer to another port? If not, nothing was tested.
+    /// Whether the server supports RESPONSE-PORT. If not, nothing was tested.
     pub response_port: bool,
 }
 
-/// Asks for the others.
+/// Sends the requests about the other sockets.
 const ASKER: SocketId = 0;
-/// Hears from outside all the time.
+/// Receives from outside all the time.
 const INBOUND: SocketId = 1;
 /// Sends all the time.
 const OUTBOUND: SocketId = 2;
-/// From here on: silent, one for each idle time.
+/// From here on: idle, one socket for each idle time.
 const FIRST_IDLE: SocketId = 3;
 
 const TRIES: u32 = 5;
@@ -58,8 +56,7 @@ pub struct Lifetime {
     rng: ChaCha20Rng,
     round_trip: Duration,
     /// When the outbound socket sends again.
-    knock: Instant,
-    /// The control's, and the end's, questions are over then.
+    next_outbound: Instant,
     stage: Stage,
     report: LifetimeReport,
     outbox: VecDeque<Transmit>,
@@ -68,17 +65,17 @@ pub struct Lifetime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Waiting,
-    /// The last questions, to the two that were kept busy.
+    /// The last requests, about the two sockets that were kept busy.
     Closing,
     Done,
 }
 
-/// One mapping.
+/// One socket's mapping.
 #[derive(Debug, Default)]
 struct End {
     requests: Vec<(Transaction, Instant)>,
     mapped: Option<SocketAddr>,
-    /// Questions about it, by the asker.
+    /// Requests about it, from the asker.
     asks: Vec<Transaction>,
     next_ask: Option<Instant>,
     left: u32,
@@ -87,7 +84,7 @@ struct End {
 }
 
 impl Lifetime {
-    /// Starts at once; idle times up to `longest`.
+    /// Begins the measurement, with idle times up to `longest`.
     pub fn new(now: Instant, server: SocketAddr, longest: Duration, seed: [u8; 32]) -> Self {
         let idle_times = idle_times(longest);
         let mut ends = Vec::new();
@@ -99,30 +96,30 @@ impl Lifetime {
             ends,
             rng: ChaCha20Rng::from_seed(seed),
             round_trip: Duration::ZERO,
-            knock: now,
+            next_outbound: now,
             stage: Stage::Waiting,
             report: LifetimeReport::default(),
             outbox: VecDeque::new(),
         };
         for socket in 0..lifetime.ends.len() {
-            lifetime.introduce(now, socket);
+            lifetime.create(now, socket);
         }
         lifetime
     }
 
-    /// What was found, once it is.
+    /// The result, when there is one.
     pub fn report(&self) -> Option<LifetimeReport> {
         (self.stage == Stage::Done).then_some(self.report)
     }
 
-    /// A socket's own Binding request: it makes the mapping and shows it.
-    fn introduce(&mut self, now: Instant, socket: SocketId) {
+    /// Sends a socket's own Binding request, which creates the mapping and shows it.
+    fn create(&mut self, now: Instant, socket: SocketId) {
         let transaction = transaction(&mut self.rng);
         self.ends[socket].requests.push((transaction, now));
         self.push(socket, stun::binding_request(transaction, None));
     }
 
-    /// The asker's question: answer to the port of `about`.
+    /// Asks the server to answer to the outside port of `about`.
     fn ask(&mut self, about: SocketId) {
         let Some(mapped) = self.ends[about].mapped else {
             return;
@@ -143,27 +140,26 @@ impl Lifetime {
         });
     }
 
-    /// Starts a series of questions about a mapping.
+    /// Begins a series of requests about a mapping.
     fn examine(&mut self, now: Instant, about: SocketId) {
         let end = &mut self.ends[about];
         (end.next_ask, end.left, end.heard, end.verdict) = (Some(now), TRIES, None, None);
         end.asks.clear();
     }
 
-    /// When an idle socket's time is up: counted from its last word.
+    /// When an idle socket's time is over, counted from its last request.
     fn due(&self, socket: SocketId) -> Option<Instant> {
         let idle = *self.idle_times.get(socket.checked_sub(FIRST_IDLE)?)?;
-        let (_, spoke) = *self.ends[socket].requests.last()?;
-        Some(spoke + idle)
+        let (_, sent) = *self.ends[socket].requests.last()?;
+        Some(sent + idle)
     }
 
     fn wait(&self) -> Duration {
         MIN_WAIT.max(3 * self.round_trip)
     }
 
-    /// Sends what is due in every series of questions, and ends those that
-    /// have had their time.
-    fn question(&mut self, now: Instant) {
+    /// Sends what is due in every series of requests, and ends those whose time is over.
+    fn send_asks(&mut self, now: Instant) {
         let wait = self.wait();
         for socket in INBOUND..self.ends.len() {
             while let Some(at) = self.ends[socket].next_ask.filter(|&at| at <= now) {
@@ -180,7 +176,7 @@ impl Lifetime {
         }
     }
 
-    fn repeat_introductions(&mut self, now: Instant) {
+    fn repeat_requests(&mut self, now: Instant) {
         for socket in 0..self.ends.len() {
             let end = &self.ends[socket];
             let due = end
@@ -188,7 +184,7 @@ impl Lifetime {
                 .last()
                 .is_some_and(|&(_, at)| at + SPACING <= now);
             if end.mapped.is_none() && due && end.requests.len() < 3 * TRIES as usize {
-                self.introduce(now, socket);
+                self.create(now, socket);
             }
         }
     }
@@ -207,12 +203,12 @@ impl Lifetime {
                 _ => {}
             }
         }
-        if self.stage == Stage::Waiting && now >= self.knock {
+        if self.stage == Stage::Waiting && now >= self.next_outbound {
             let transaction = transaction(&mut self.rng);
-            let word = Builder::indication(Method::Binding, transaction).finish();
-            self.push(OUTBOUND, word);
-            // Seldom, but never rarer than any lifetime still in question.
-            self.knock = now + Duration::from_millis(400).max((now - self.started) / 4);
+            let indication = Builder::indication(Method::Binding, transaction).finish();
+            self.push(OUTBOUND, indication);
+            // Rarely, but more often than any lifetime that is still possible.
+            self.next_outbound = now + Duration::from_millis(400).max((now - self.started) / 4);
         }
         for socket in FIRST_IDLE..self.ends.len() {
             let end = &self.ends[socket];
@@ -223,14 +219,14 @@ impl Lifetime {
                 self.examine(now, INBOUND);
             }
         }
-        self.question(now);
+        self.send_asks(now);
         self.conclude(now);
         if now >= self.deadline() {
             self.stage = Stage::Done;
         }
     }
 
-    /// Should a socket never have got its mapping, it would be waited for in vain.
+    /// When to give up: a socket without a mapping would be waited for in vain.
     fn deadline(&self) -> Instant {
         let longest = self.idle_times.last().copied().unwrap_or_default();
         self.started + longest + 2 * super::BLIND_WAIT + 4 * self.wait()
@@ -244,14 +240,14 @@ impl Lifetime {
         let dead = |i: usize| i < count && verdict(i) == Some(false);
         let seconds = |i: usize| self.idle_times[i].as_secs();
         match self.stage {
-            // Two dead in a row, unless there is only one left to try.
+            // Two dead in a row, unless there is only one left.
             Stage::Waiting if dead(first) && (dead(first + 1) || first + 1 == count) => {
                 (self.report.alive_s, self.report.dead_s) =
                     (alive.map(seconds), Some(seconds(first)));
                 self.stage = Stage::Closing;
                 self.examine(now, INBOUND);
                 self.examine(now, OUTBOUND);
-                self.question(now);
+                self.send_asks(now);
             }
             Stage::Waiting if alive == Some(count - 1) => {
                 self.report.alive_s = alive.map(seconds);
@@ -300,7 +296,7 @@ impl Protocol for Lifetime {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.repeat_introductions(now);
+        self.repeat_requests(now);
         self.proceed(now);
     }
 
@@ -323,21 +319,20 @@ impl Protocol for Lifetime {
             .iter()
             .filter(|end| end.mapped.is_none() && end.requests.len() < 3 * TRIES as usize);
         let repeats = repeats.filter_map(|end| Some(end.requests.last()?.1 + SPACING));
-        let knock = waiting.then_some(self.knock);
+        let next_outbound = waiting.then_some(self.next_outbound);
         let blind = self.ends[INBOUND].mapped.is_none();
         let blind = blind.then_some(self.started + super::BLIND_WAIT);
         asks.chain(idle.filter_map(|s| self.due(s)))
             .chain(repeats)
-            .chain(knock)
+            .chain(next_outbound)
             .chain(blind)
             .chain([self.deadline()])
             .min()
     }
 }
 
-/// By the second up to ten, then ever coarser, so that a step is at most half
-/// of what is before it. 119 s stands for the 120 s that RFC 4787 REQ-5 asks
-/// for: a NAT that keeps to them to the second meets it.
+/// The idle times: every second up to 10 s, then with larger steps, each at most half of the time
+/// before it. 119 s stands for the 120 s of RFC 4787 REQ-5, which a NAT with exactly 120 s meets.
 fn idle_times(longest: Duration) -> Vec<Duration> {
     let longest = longest.as_secs().max(1);
     let step = |at: u64| match at {

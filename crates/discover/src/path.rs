@@ -1,21 +1,22 @@
-//! Where on the way is the NAT? Told by packets whose TTL runs out.
+//! Where on the way the NAT is, by packets whose TTL expires.
 //!
-//! 1. Towards the server, one TTL after the other: each router that drops one
-//!    says so by ICMP, and so tells its address.
-//! 2. The same towards our own outer address: it lives on the first router
-//!    that does *not* drop the packet for its TTL.
-//! 3. A filter lets the server's other address in once something has been sent
-//!    there. What was sent with a TTL of h has opened the filters of the
-//!    routers before hop h: the smallest h after which an answer from there
-//!    comes in is one more than the hop of the farthest filter.
+//! 1. Towards the server, with every TTL: each router where a packet expires answers ICMP time
+//!    exceeded, which shows its address.
+//! 2. The same towards our own reflexive address: the first router where the packet does *not*
+//!    expire has that address.
+//! 3. A filter lets the server's other address in after a packet was sent there. A packet with a TTL
+//!    of h opens the filters of the routers before hop h. So the smallest h after which an answer
+//!    from there comes in is one more than the hop of the farthest filter.
 //!
-//! Every TTL has a socket of its own, since an ICMP error need not quote more
-//! of a packet than its ports (RFC 792).
+//! Every TTL has a socket of its own, since an ICMP error need not quote more of a packet than its
+//! ports (RFC 792).
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
+use nat::private_network;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::Serialize;
@@ -25,20 +26,19 @@ use super::MIN_WAIT;
 use super::transaction::transaction;
 use sansio::{Datagram, IcmpError, Input, Protocol, Transmit};
 
-/// What was found.
+/// The routers on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PathReport {
-    /// The routers on the way, from ours on; `None` where one is silent.
+    /// Their addresses, from the gateway on; `None` where a router does not answer.
     pub hops: Vec<Option<IpAddr>>,
-    /// Does the server's answer mark the end of `hops`?
+    /// Whether `hops` ends at the server: it answered a packet whose TTL was one greater.
     pub complete: bool,
-    /// The hop, from 1 on, on which our outer address lives: there it is
-    /// translated for the last time. `None`: not to be seen.
+    /// The hop, from 1 on, that has our reflexive address: the last translation. `None`: not found.
     pub public_at_hop: Option<u8>,
-    /// The hop of the farthest filter that keeps strangers out.
+    /// The hop of the farthest filter. `None`: not found, or there is none.
     pub filter_at_hop: Option<u8>,
-    /// Is there more than one NAT? `None`: not to be seen; a private network
-    /// in front of the last NAT may be routed or translated.
+    /// Whether there is more than one NAT. `None`: not certain, since a private network in front of
+    /// the last NAT may be routed or translated.
     pub nats_in_series: Option<bool>,
 }
 
@@ -46,9 +46,10 @@ pub struct PathReport {
 #[derive(Debug)]
 pub struct Path {
     server: SocketAddr,
-    /// The server's other address and port, where a filter can be tested.
+    /// The server's other address and port, if a filter can be tested there.
     other: Option<SocketAddr>,
-    outer: Option<SocketAddr>,
+    /// Our reflexive address.
+    outside: Option<SocketAddr>,
     rounds: u32,
     next: Option<Instant>,
     rng: ChaCha20Rng,
@@ -65,32 +66,31 @@ struct Sweep {
     answered: [bool; HOPS],
 }
 
-/// Most NATs are near.
+/// The greatest TTL: most NATs are nearer.
 const HOPS: usize = 16;
-/// The last socket of the filter's sweep asks without having sent there first,
-/// in place of the largest TTL.
+/// The control: the last socket of the filter's sweep asks without an opener.
 const CONTROL: usize = HOPS - 1;
 const ROUNDS: u32 = 4;
 const SPACING: Duration = Duration::from_millis(30);
 
 const TO_SERVER: usize = 0;
-const TO_OUTER: usize = 1;
+const TO_OUTSIDE: usize = 1;
 const FILTER: usize = 2;
 
 impl Path {
-    /// Starts at once. `outer` is an outer address of ours, if there is a NAT;
-    /// `other` the server's other address, if mappings are endpoint-independent.
+    /// Begins the measurement. `outside` is our reflexive address, if there is a NAT; `other` the
+    /// server's other address, if the mapping is endpoint-independent.
     pub fn new(
         now: Instant,
         server: SocketAddr,
         other: Option<SocketAddr>,
-        outer: Option<SocketAddr>,
+        outside: Option<SocketAddr>,
         seed: [u8; 32],
     ) -> Self {
         let mut path = Self {
             server,
             other,
-            outer,
+            outside,
             rounds: 0,
             next: Some(now),
             rng: ChaCha20Rng::from_seed(seed),
@@ -103,19 +103,19 @@ impl Path {
         path
     }
 
-    /// What was found, once it is.
+    /// The result, when there is one.
     pub fn report(&self) -> Option<PathReport> {
         if self.next.is_some() {
             return None;
         }
-        let [to_server, to_outer, _] = &self.seen;
+        let [to_server, to_outside, _] = &self.seen;
         let end = to_server.answered.iter().position(|&answered| answered);
         let last = to_server.expired_at.iter().rposition(Option::is_some);
         let count = end.unwrap_or(last.map_or(0, |last| last + 1));
         let hops = to_server.expired_at[..count].to_vec();
         let public = self
-            .outer
-            .and_then(|_| last_nat(&hops, &to_outer.expired_at));
+            .outside
+            .and_then(|_| last_nat(&hops, &to_outside.expired_at));
         let before = public.map(|public| &hops[..=public]);
         let nats_in_series = before.and_then(|before| match before {
             [_] => Some(false),
@@ -132,12 +132,12 @@ impl Path {
 
     fn farthest_filter(&self) -> Option<u8> {
         let heard = &self.seen[FILTER].answered;
-        // Whom it lets in without being asked, it does not keep out.
+        // An answer without an opener shows that nothing is filtered.
         if self.other.is_none() || heard[CONTROL] {
             return None;
         }
         let opened = heard[..CONTROL].iter().position(|&heard| heard)?;
-        // TTL 1 does not leave the first router: then the filter is our own host's.
+        // TTL 1 does not pass the first router: then the filter is our own host's.
         u8::try_from(opened).ok().filter(|&hop| hop > 0)
     }
 
@@ -146,13 +146,13 @@ impl Path {
             let ttl = index as u8 + 1;
             let plain = self.request(None);
             self.push(TO_SERVER, index, self.server, Some(ttl), plain);
-            if let Some(outer) = self.outer {
+            if let Some(outside) = self.outside {
                 let plain = self.request(None);
-                self.push(TO_OUTER, index, outer, Some(ttl), plain);
+                self.push(TO_OUTSIDE, index, outside, Some(ttl), plain);
             }
             let Some(other) = self.other else { continue };
             if index != CONTROL {
-                // An indication: it shall not be answered itself.
+                // An indication, because it must not be answered itself.
                 let opener = Builder::indication(Method::Binding, transaction(&mut self.rng));
                 let opener = opener.finish();
                 self.push(FILTER, index, other, Some(ttl), opener);
@@ -186,21 +186,21 @@ impl Path {
     }
 }
 
-/// The hop, from 0 on, where the outer address lives.
+/// The index of the hop that has the reflexive address.
 fn last_nat(hops: &[Option<IpAddr>], expired_at: &[Option<IpAddr>]) -> Option<usize> {
-    // The hop after the last that drops a packet to there for its TTL.
+    // The hop after the last one where a packet to that address expired.
     let on_the_way = expired_at.iter().rposition(Option::is_some);
     let found = on_the_way.map_or(0, |last| last + 1);
-    // One that hairpins drops it as well, on its way back in. But behind the
-    // last router with a private address there is nothing left to translate.
+    // With hairpinning, it expires there as well, on its way back in. But after the last router with
+    // a private address nothing is translated.
     let inside = |hop: &Option<IpAddr>| hop.is_some_and(|hop| private(hop).is_some());
     let found = found.min(hops.iter().rposition(inside)?);
-    // It must be known to speak up, or its silence says nothing.
+    // Its silence counts only if it is known to send ICMP errors.
     hops[found].map(|_| found)
 }
 
-/// Two different kinds of private networks, one after the other: nobody routes
-/// a carrier's shared addresses (RFC 6598) into a home.
+/// Whether two different private networks follow each other: a carrier does not route its shared
+/// addresses (RFC 6598) into a home.
 fn changes_network(hops: &[Option<IpAddr>]) -> bool {
     let kinds: Vec<_> = hops.iter().flatten().map(|&hop| private(hop)).collect();
     kinds
@@ -208,17 +208,11 @@ fn changes_network(hops: &[Option<IpAddr>]) -> bool {
         .any(|pair| pair[0] != pair[1] && pair.iter().all(Option::is_some))
 }
 
-/// Which of the private ranges (RFC 1918, RFC 6598), if any.
-fn private(address: IpAddr) -> Option<u8> {
+/// The private IPv4 network (RFC 1918, RFC 6598) that the address belongs to, if any.
+fn private(address: IpAddr) -> Option<IpNet> {
     match address {
-        IpAddr::V4(v4) => match v4.octets() {
-            [10, ..] => Some(10),
-            [172, 16..32, ..] => Some(172),
-            [192, 168, ..] => Some(192),
-            [100, 64..128, ..] => Some(100),
-            _ => None,
-        },
-        IpAddr::V6(_) => None,
+        IpAddr::V4(v4) if !v4.is_link_local() => private_network(address),
+        _ => None,
     }
 }
 
@@ -233,12 +227,12 @@ impl Path {
         let Ok(message) = Message::parse(payload) else {
             return;
         };
-        let wanted = match socket / HOPS {
+        let expected = match socket / HOPS {
             TO_SERVER => from == self.server,
             FILTER => Some(from) == self.other,
             _ => false,
         };
-        if wanted && message.is(Class::Success, Method::Binding) {
+        if expected && message.is(Class::Success, Method::Binding) {
             self.seen[socket / HOPS].answered[socket % HOPS] = true;
             self.round_trip = self.round_trip.max(now - self.sent);
         }
@@ -246,12 +240,12 @@ impl Path {
 
     fn expired(&mut self, error: IcmpError<'_>) {
         let sweep = error.socket / HOPS;
-        let meant = match sweep {
+        let expected = match sweep {
             TO_SERVER => error.to == self.server,
-            TO_OUTER => Some(error.to) == self.outer,
+            TO_OUTSIDE => Some(error.to) == self.outside,
             _ => false,
         };
-        if meant && error.reason() == Some(IcmpReason::TimeExceeded) {
+        if expected && error.reason() == Some(IcmpReason::TimeExceeded) {
             self.seen[sweep].expired_at[error.socket % HOPS] = Some(error.offender);
         }
     }
@@ -305,8 +299,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// A way over these routers; the outer address is on hop `outer`, and the
-    /// routers on `filters` let in only what has been sent to.
+    /// Measures a path over these routers: hop `outer` has the reflexive address, and the routers of
+    /// `filters` let in only remotes that were sent to.
     fn walk(hops: &[&str], outer: usize, filters: &[usize]) -> PathReport {
         walk_with(hops, outer, filters, false)
     }
@@ -357,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn one_nat_in_front_of_the_core() {
+    fn one_nat_is_found_at_the_first_hop() {
         let found = walk(&["192.168.1.1", "203.0.113.254"], 1, &[1]);
         assert!(found.complete);
         assert_eq!(found.hops.len(), 2);
@@ -376,14 +370,14 @@ mod tests {
     }
 
     #[test]
-    fn a_carrier_behind_a_home_router() {
+    fn a_carrier_grade_nat_behind_a_home_router_is_found_in_series() {
         let found = walk(&["192.168.1.1", "100.64.1.1", "203.0.113.254"], 2, &[1, 2]);
         assert_eq!(
             (found.public_at_hop, found.filter_at_hop),
             (Some(2), Some(2))
         );
         assert_eq!(found.nats_in_series, Some(true));
-        // A company's own routers look alike up to the last one.
+        // Routers of one private network may route or translate.
         let routed = walk(&["10.1.0.1", "10.2.0.1", "203.0.113.254"], 2, &[2]);
         assert_eq!(
             (routed.public_at_hop, routed.nats_in_series),
@@ -392,10 +386,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_silent_proves_nothing() {
+    fn a_router_that_sends_no_icmp_proves_nothing() {
         let found = walk(&["silent", "203.0.113.254"], 1, &[1]);
         assert_eq!((found.hops[0], found.public_at_hop), (None, None));
-        assert_eq!(found.filter_at_hop, Some(1), "which does not need ICMP");
+        assert_eq!(found.filter_at_hop, Some(1), "found without ICMP");
         let firewall = walk(&["203.0.113.30", "203.0.113.254"], 0, &[1]);
         assert_eq!(
             (firewall.public_at_hop, firewall.filter_at_hop),

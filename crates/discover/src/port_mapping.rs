@@ -1,15 +1,13 @@
-//! What the gateway says of itself, by the protocols that map ports.
+//! What the gateway answers by the port mapping protocols.
 
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-/// Which of the protocols that map ports the gateway speaks. It was asked, and
-/// nothing was mapped.
+/// The port mapping protocols that the gateway answers. It was only asked: no port was mapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PortMapping {
-    /// The default gateway, which NAT-PMP and PCP ask. `None`: none is known,
-    /// and they were not tested.
+    /// The default gateway, which NAT-PMP and PCP ask. `None`: there is none, and they were not tested.
     pub gateway: Option<IpAddr>,
     /// Its NAT-PMP (RFC 6886), if it answers.
     pub nat_pmp: Option<NatPmp>,
@@ -17,15 +15,15 @@ pub struct PortMapping {
     pub pcp: Option<Pcp>,
     /// A UPnP Internet Gateway Device on the network, if one answers.
     pub upnp_igd: Option<UpnpIgd>,
-    /// Is each outer address that they claim one that the server saw? If not,
-    /// there is another NAT behind the gateway's. `None`: nothing to compare.
+    /// Whether every public address that the gateway reports is one that the server saw. If not, there
+    /// is another NAT beyond the gateway. `None`: nothing to compare.
     pub agrees: Option<bool>,
 }
 
 /// An answer by NAT-PMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct NatPmp {
-    /// Its outer address, if it has and tells one.
+    /// Its public address, if it reports one.
     pub external: Option<IpAddr>,
     /// Seconds since its table of mappings was last empty.
     pub epoch: u32,
@@ -33,7 +31,7 @@ pub struct NatPmp {
     pub result: u16,
 }
 
-/// An answer by PCP, which tells an outer address only to who maps.
+/// An answer by PCP, which reports no public address unless a port is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Pcp {
     /// Seconds since its table of mappings was last empty.
@@ -45,24 +43,24 @@ pub struct Pcp {
 /// An answer by UPnP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UpnpIgd {
-    /// Its outer address, if it has and tells one.
+    /// Its public address, if it reports one.
     pub external: Option<IpAddr>,
     /// Where its description is.
     pub location: String,
 }
 
 impl PortMapping {
-    /// The outer addresses that are claimed.
+    /// The public addresses that the gateway reports.
     pub fn external(&self) -> impl Iterator<Item = IpAddr> {
         let nat_pmp = self.nat_pmp.and_then(|found| found.external);
         let upnp_igd = self.upnp_igd.as_ref().and_then(|found| found.external);
         nat_pmp.into_iter().chain(upnp_igd)
     }
 
-    /// Compares what is claimed with the addresses that the server saw.
+    /// Compares the reported addresses with those that the server saw.
     pub fn compare(&mut self, seen: &[IpAddr]) {
-        let told = !seen.is_empty() && self.external().next().is_some();
-        self.agrees = told.then(|| self.external().all(|ip| seen.contains(&ip)));
+        let comparable = !seen.is_empty() && self.external().next().is_some();
+        self.agrees = comparable.then(|| self.external().all(|ip| seen.contains(&ip)));
     }
 }
 
@@ -91,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn every_claim_must_have_been_seen() {
+    fn every_reported_address_must_have_been_seen() {
         let (here, carrier) = (Some("203.0.113.17"), Some("100.64.1.2"));
         assert_eq!(agrees(here, here, &SEEN), Some(true));
         assert_eq!(agrees(None, here, &SEEN), Some(true));
@@ -100,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_claim_or_a_sight_nothing_is_compared() {
+    fn without_a_reported_or_a_seen_address_nothing_is_compared() {
         assert_eq!(agrees(None, None, &SEEN), None);
         assert_eq!(agrees(Some("203.0.113.17"), None, &[]), None);
     }

@@ -1,63 +1,63 @@
-//! What a measurement found.
+//! The report of a measurement.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use super::allocation::Allocation;
 use super::hairpin::HairpinReport;
 use super::lifetime::LifetimeReport;
 use super::path::PathReport;
 use super::port_mapping::PortMapping;
-pub use super::trial::Asks;
+use super::port_model::PortModel;
+pub use super::test::TestKind;
 use super::unsolicited::Unsolicited;
 use nat::Behaviour;
 use nat::plan::{Limits, Ports, Side};
 
-/// What was found, in the shape of natprobe's JSON.
+/// The report. It serializes as natprobe's JSON (docs/json.md).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Did it come to a result?
+    /// Whether the measurement came to a result.
     pub verdict: Verdict,
-    /// `class`, `nat`, `mapping` and `filtering`; what is `None` was not
-    /// tested, and the notes say why.
+    /// `class`, `nat`, `mapping` and `filtering`. What is `None` was not tested; a note has the
+    /// reason.
     #[serde(flatten)]
     pub behaviour: Behaviour,
-    /// How sure the two axes are.
+    /// How certain the two axes are.
     pub confidence: Confidence,
-    /// The addresses that the server saw, in the order of the tests.
+    /// The reflexive addresses of the mapping socket, in the order of the tests.
     pub mapped: Vec<SocketAddr>,
     /// The mapping socket's own address.
     pub local: SocketAddr,
-    /// Does the outer port equal the inner one? `None`: not tested.
+    /// Whether the outside port equals the inside port. `None`: not tested.
     pub port_preservation: Option<bool>,
-    /// How the NAT chooses its outer ports. `None`: no NAT, or not tested.
-    pub allocation: Option<Allocation>,
-    /// The NAT's outer addresses, as far as they were seen; more than one is a pool.
+    /// The port assignment. `None`: no NAT, or not tested.
+    pub allocation: Option<PortModel>,
+    /// The NAT's public addresses that were seen. More than one is a pool.
     pub public_addresses: Vec<IpAddr>,
-    /// Does a packet that comes before our own has gone out make the NAT give
-    /// ours another port? Openers with a low TTL cure it. `None`: not tested.
+    /// Whether the NAT remaps after early packets: the first packet of the flow comes from outside,
+    /// and ours then leaves from another port. `None`: not tested.
     pub remaps_after_early_inbound: Option<bool>,
-    /// What does a packet get from where its mapping has not sent to? `None`:
-    /// not tested, or the server cannot tell.
+    /// What the sender of an unsolicited packet receives. `None`: not tested, or the server cannot
+    /// tell.
     pub unsolicited: Option<Unsolicited>,
-    /// Is it the same every time? `None`: it was measured once.
+    /// Whether repeated measurements agree. `None`: it was measured once.
     pub determinism: Option<Determinism>,
-    /// Does the outer address lead back in? `None`: not tested, which is how
-    /// [`Discover`](super::Discover) leaves it; [`Hairpin`](super::Hairpin) tests it.
+    /// Hairpinning. `None`: not tested. [`Hairpin`](super::Hairpin) tests it,
+    /// [`Discover`](super::Discover) does not.
     pub hairpin: Option<HairpinReport>,
-    /// How long a mapping lives; [`Lifetime`](super::Lifetime) tests it.
+    /// The lifetime of a mapping; [`Lifetime`](super::Lifetime) tests it.
     pub lifetime: Option<LifetimeReport>,
-    /// The routers on the way; [`Path`](super::Path) looks for them.
+    /// The routers on the way; [`Path`](super::Path) finds them.
     pub path: Option<PathReport>,
-    /// What the gateway says of itself. `None`: it was not asked.
+    /// What the gateway answers. `None`: it was not asked.
     pub port_mapping: Option<PortMapping>,
-    /// Round trip to the server, in milliseconds. `None`: it has not answered
-    /// from where it was asked.
+    /// Round trip to the server, in milliseconds. `None`: it did not answer from the address that was
+    /// asked.
     pub rtt_ms: Option<f64>,
     /// How long the measurement took, in milliseconds.
     pub elapsed_ms: f64,
-    /// The server as asked, and its other address as it tells it.
+    /// The server's address that was asked first.
     pub server: SocketAddr,
     /// OTHER-ADDRESS of the first answer (RFC 5780 §7.4).
     pub other_address: Option<SocketAddr>,
@@ -69,20 +69,20 @@ pub struct Report {
     pub cause: Option<Cause>,
 }
 
-/// Did the measurement come to a result?
+/// Whether the measurement came to a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The server answered; what the report has is measured.
+    /// The server answered.
     Measured,
-    /// The server's host is up, and no UDP comes back.
+    /// The server's host is up, but no UDP comes back.
     UdpBlocked,
-    /// It is not known whether it is the network or the server.
+    /// It is not known whether the network or the server fails.
     CouldNotTell,
 }
 
-/// The chance that a verdict is right, as far as loss can fool it: what was
-/// heard is certain, what was not may have been lost. `None`: not tested.
+/// The chance, from 0 to 1, that lost packets do not explain the verdict. A verdict from an answer is
+/// certain; a verdict from silence is not. `None`: not tested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Confidence {
     /// That of `mapping`.
@@ -91,18 +91,18 @@ pub struct Confidence {
     pub filtering: Option<f64>,
 }
 
-/// What repeated measurements agree on.
+/// Whether repeated measurements agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Determinism {
-    /// How often it was measured.
+    /// How many measurements there were.
     pub runs: u32,
-    /// The fields of the report that were not the same every time.
+    /// The fields of the report that differ.
     pub differing: Vec<&'static str>,
 }
 
 impl Report {
-    /// The fields in which two measurements of one NAT should agree and do not.
-    /// What one of them could not test is no difference.
+    /// The fields in which two measurements of one NAT should agree but differ. A field that one of
+    /// them did not test does not count.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
             a.is_some() && b.is_some() && a != b
@@ -136,11 +136,11 @@ impl Report {
     }
 }
 
-/// The counts behind a verdict.
+/// What one test sent and received.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evidence {
-    /// What was asked.
-    pub test: Asks,
+    /// What was asked for.
+    pub test: TestKind,
     /// Where the requests went.
     pub to: SocketAddr,
     /// Requests sent.
@@ -149,7 +149,7 @@ pub struct Evidence {
     pub received: usize,
     /// Where the first answer came from.
     pub from: Option<SocketAddr>,
-    /// Which source it says the server saw.
+    /// The reflexive address that it reports.
     pub mapped: Option<SocketAddr>,
 }
 
@@ -166,26 +166,26 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum NoteCode {
-    /// The server tells no OTHER-ADDRESS, or its own: nothing to compare with.
+    /// The server reports no OTHER-ADDRESS, or the address that was asked.
     OneAddress,
-    /// It answers a CHANGE-REQUEST from where it was asked.
+    /// It answers a CHANGE-REQUEST from the address that was asked.
     IgnoresChangeRequest,
-    /// It refuses a request with an error.
+    /// It answers a request with an error.
     Refuses,
-    /// It answers from another address than it was asked at, or asked for.
+    /// It answers from another address than the one that was asked, or asked for.
     WrongSource,
-    /// RESPONSE-ORIGIN is not where the answer came from (RFC 5780 §7.3): the
-    /// server is translated itself, or wrong about its addresses.
+    /// RESPONSE-ORIGIN is not the source of the answer (RFC 5780 §7.3): the server is behind a NAT
+    /// itself, or wrong about its addresses.
     OriginDiffers,
     /// The server does not answer, while the second one does.
     ServerSilent,
     /// Its other address or port does not answer, or the second server.
     OtherAddressSilent,
-    /// The mapping depends on the address at least; more cannot be told.
+    /// The mapping depends on the address at least; whether on the port was not tested.
     AtLeast,
-    /// Silence that loss may explain.
+    /// Loss may explain a silence.
     TooMuchLoss,
-    /// One destination saw more than one mapping of one socket.
+    /// One destination saw one socket from more than one reflexive address.
     Unstable,
 }
 
@@ -198,23 +198,22 @@ pub struct Cause {
     pub text: String,
 }
 
-/// What a [`Cause`] is.
+/// The reason of a [`Cause`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CauseCode {
-    /// No UDP comes back from a host that is up, or a box on the way refuses it.
+    /// No UDP comes back from a host that is up, or a router on the way refuses it.
     UdpBlocked,
-    /// The server's host refuses: nothing listens there, or its firewall does.
+    /// The server's host refuses UDP: no process listens there, or its firewall refuses.
     ServerNotRunning,
-    /// Nothing came back at all, by whatever protocol.
+    /// No answer came, by any protocol.
     Silent,
-    /// The server answers with errors alone.
+    /// The server answers, but with errors only.
     ServerRefuses,
 }
 
 impl Report {
-    /// The NAT that was measured, as a plan needs it, and what its owner is
-    /// willing to spend.
+    /// The measured NAT and these limits, as [`nat::plan::between`] needs them.
     pub fn side(&self, limits: Limits) -> Side {
         let ports = self.allocation.as_ref().map(|found| {
             let count = found.samples.len() as u32;

@@ -1,7 +1,8 @@
-//! A report read as RFC 4787 reads: its UDP requirements, one by one.
+//! A report compared with the requirements of RFC 4787.
 //!
-//! "Not tested" is not "met": what a single host cannot see, or was not asked
-//! to look for, stays open.
+//! What one host cannot see, or what was not measured, is "not tested".
+
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -9,61 +10,64 @@ use super::hairpin::Source;
 use super::report::{NoteCode, Report};
 use nat::Dependence::{AddressAndPortDependent, EndpointIndependent};
 
-/// One requirement, and what the report says of it.
+/// One requirement, and what the report shows of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Requirement {
     /// REQ-1 to REQ-14.
     pub number: u8,
-    /// MUST and the like, and of what, in our words.
+    /// The requirement, in our words.
     pub wants: &'static str,
-    /// Is it so?
+    /// Whether it is met.
     pub verdict: Compliance,
-    /// What shows it, or what it would take to see.
+    /// What shows it, or what it takes to test it.
     pub evidence: String,
 }
 
-/// Is a requirement met?
+/// Whether a requirement is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compliance {
-    /// Yes, as far as was looked.
+    /// Yes, as far as was measured.
     Met,
     /// No.
     NotMet,
-    /// It was not looked at, or cannot be seen from here.
+    /// It was not measured, or cannot be measured from this host.
     NotTested,
 }
 
 use Compliance::{Met, NotMet, NotTested};
 
-/// All fourteen; none where there is no NAT to require anything of.
+/// All fourteen requirements; none where there is no NAT.
 pub fn sheet(report: &Report) -> Vec<Requirement> {
     if report.behaviour.nat != Some(true) {
         return Vec::new();
     }
     let unseen = |why: &str| (NotTested, why.to_owned());
-    let needs_other = "takes a second host, or a look into the NAT";
+    let needs_other = "takes a second host, or access to the NAT";
     let rows = [
         ("MUST map endpoint-independently", mapping(report)),
         (
-            "is RECOMMENDED to pair a host with one address of its pool",
+            "is RECOMMENDED to use one public address for one host",
             pooling(report),
         ),
         (
-            "MUST NOT give one outer port to two inner ones",
+            "MUST NOT use one outside port for two inside endpoints",
             overloading(report),
         ),
         (
-            "is RECOMMENDED to keep even ports even and odd ports odd",
+            "is RECOMMENDED to map even ports to even ports and odd to odd",
             parity(report),
         ),
-        ("MUST keep an idle mapping for two minutes", timer(report)),
         (
-            "MUST refresh a mapping by packets from inside",
+            "MUST keep an idle mapping for at least 2 minutes",
+            timer(report),
+        ),
+        (
+            "MUST refresh a mapping by outbound packets",
             refresh(report),
         ),
         (
-            "MUST cope with an outer network that is numbered like the inner",
+            "MUST work where both sides use the same private addresses",
             unseen(needs_other),
         ),
         (
@@ -71,7 +75,7 @@ pub fn sheet(report: &Report) -> Vec<Requirement> {
             filtering(report),
         ),
         (
-            "MUST hairpin, with the external source address and port",
+            "MUST support hairpinning, with the outside source address and port",
             hairpin(report),
         ),
         (
@@ -81,14 +85,14 @@ pub fn sheet(report: &Report) -> Vec<Requirement> {
         ("MUST behave deterministically", determinism(report)),
         (
             "MUST NOT end a mapping because of ICMP",
-            unseen("no ICMP was provoked"),
+            unseen("no ICMP error was provoked"),
         ),
         (
-            "MUST say fragmentation-needed of a packet that must not be split",
+            "MUST answer ICMP fragmentation needed to a large packet with DF",
             unseen("no large packets were sent"),
         ),
         (
-            "MUST take fragments, out of order, too",
+            "MUST support fragments, in any order",
             unseen("no fragments were sent"),
         ),
     ];
@@ -127,20 +131,20 @@ fn samples(report: &Report) -> &[super::Sample] {
 
 fn pooling(report: &Report) -> Finding {
     match report.public_addresses.as_slice() {
-        [] => (NotTested, "no outer address was seen".to_owned()),
+        [] => (NotTested, "no public address was seen".to_owned()),
         [one] if samples(report).len() < ENOUGH => (
             NotTested,
-            format!("only few mappings were seen, all on {one}"),
+            format!("too few mappings were seen, all on {one}"),
         ),
         [one] => (
             Met,
             format!("{} mappings, all on {one}", samples(report).len()),
         ),
-        many => (NotMet, format!("this one host was seen from {many:?}")),
+        many => (NotMet, format!("this host was seen from {}", join(many))),
     }
 }
 
-/// A pool of two addresses hides from so many mappings once in a hundred times.
+/// A pool of two addresses shows only one of them in this many mappings once in a hundred times.
 const ENOUGH: usize = 8;
 
 fn overloading(report: &Report) -> Finding {
@@ -148,15 +152,23 @@ fn overloading(report: &Report) -> Finding {
     let shared = samples.iter().find(|a| {
         samples
             .iter()
-            .any(|b| a.outer == b.outer && a.inner != b.inner)
+            .any(|b| a.outside == b.outside && a.inside != b.inside)
     });
     match shared {
         Some(shared) => (
             NotMet,
-            format!("two sockets were seen from port {}", shared.outer),
+            format!("two sockets were seen from port {}", shared.outside),
         ),
-        None => (NotTested, "takes two hosts with the same port".to_owned()),
+        None => (
+            NotTested,
+            "takes two hosts that use the same port".to_owned(),
+        ),
     }
+}
+
+fn join(addresses: &[IpAddr]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    addresses.join(", ")
 }
 
 fn parity(report: &Report) -> Finding {
@@ -169,14 +181,14 @@ fn parity(report: &Report) -> Finding {
     }
 }
 
-/// The two minutes of REQ-5 were reached, up to the second that is the grain.
+/// The two minutes of REQ-5, in seconds, less the one second of measuring.
 const TWO_MINUTES: u64 = 119;
 
 fn timer(report: &Report) -> Finding {
     let Some(found) = report.lifetime.filter(|found| found.response_port) else {
         return (
             NotTested,
-            "--lifetime tests it, in a bit more than two minutes".to_owned(),
+            "--lifetime tests it, in a little more than 2 minutes".to_owned(),
         );
     };
     match (found.alive_s, found.dead_s) {
@@ -185,7 +197,7 @@ fn timer(report: &Report) -> Finding {
         (alive, _) => (
             NotTested,
             format!(
-                "alive after {} s, and then no longer looked at",
+                "alive after {} s; longer times were not tested",
                 alive.unwrap_or(0)
             ),
         ),
@@ -197,11 +209,17 @@ fn refresh(report: &Report) -> Finding {
         .lifetime
         .and_then(|found| found.refreshed_by_outbound)
     {
-        Some(true) => (Met, "a mapping in use outlived an idle one".to_owned()),
-        Some(false) => (NotMet, "a mapping in use died like an idle one".to_owned()),
+        Some(true) => (
+            Met,
+            "a mapping with outbound packets lived longer than an idle one".to_owned(),
+        ),
+        Some(false) => (
+            NotMet,
+            "a mapping with outbound packets ended like an idle one".to_owned(),
+        ),
         None => (
             NotTested,
-            "--lifetime tests it, if it sees a mapping end".to_owned(),
+            "--lifetime tests it, if a mapping ends meanwhile".to_owned(),
         ),
     }
 }
@@ -223,20 +241,20 @@ fn hairpin(report: &Report) -> Finding {
     let Some(found) = report.hairpin else {
         return (
             NotTested,
-            "--hairpin tests it, behind a stable mapping".to_owned(),
+            "--hairpin tests it, if the mapping is endpoint-independent".to_owned(),
         );
     };
     let evidence = match found.source {
         None => format!("none of {} packets came back", found.sent),
-        Some(Source::External) => "it comes back from the external address".to_owned(),
-        Some(_) => "it comes back, but not from the external address".to_owned(),
+        Some(Source::External) => "packets come back from the outside endpoint".to_owned(),
+        Some(_) => "packets come back, but not from the outside endpoint".to_owned(),
     };
     (met(found.source == Some(Source::External)), evidence)
 }
 
 fn determinism(report: &Report) -> Finding {
     if report.remaps_after_early_inbound == Some(true) {
-        let evidence = "a packet that comes first makes ours leave from another port";
+        let evidence = "the NAT remaps after early packets";
         return (NotMet, evidence.to_owned());
     }
     if report
@@ -246,16 +264,13 @@ fn determinism(report: &Report) -> Finding {
     {
         return (
             NotMet,
-            "one destination saw two mappings of one socket".to_owned(),
+            "one destination saw one socket from two reflexive addresses".to_owned(),
         );
     }
     match &report.determinism {
         Some(found) if !found.differing.is_empty() => {
             let changed = found.differing.join(", ");
-            (
-                NotMet,
-                format!("in {} runs this changed: {changed}", found.runs),
-            )
+            (NotMet, format!("changed in {} runs: {changed}", found.runs))
         }
         Some(found) => (NotTested, format!("nothing changed in {} runs", found.runs)),
         None => (

@@ -1,18 +1,17 @@
-//! What a NAT does, in the words of RFC 4787; the classical names are computed.
+//! What a NAT does, in the terms of RFC 4787. The classical names are computed from it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a NAT's decision about a flow depends on, besides the inner endpoint.
+/// What a NAT's decision about a packet depends on, besides the inside endpoint.
 ///
-/// One scale serves both axes: which mapping an outgoing packet gets
-/// (RFC 4787 §4.1) and which incoming packets a mapping lets in (§5).
-/// The order is by strictness: what is greater looks at more.
+/// Both axes use it: which mapping an outgoing packet gets (RFC 4787 §4.1) and which incoming
+/// packets a mapping lets in (§5). A greater value looks at more of the remote endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dependence {
-    /// On nothing else: one mapping for all destinations, or anyone gets in.
+    /// On nothing else: one mapping for all destinations, or every packet passes.
     EndpointIndependent,
     /// On the remote address.
     AddressDependent,
@@ -21,7 +20,7 @@ pub enum Dependence {
 }
 
 impl Dependence {
-    /// All three, from the loosest to the strictest.
+    /// All three, from the least to the greatest.
     pub const ALL: [Self; 3] = [
         Self::EndpointIndependent,
         Self::AddressDependent,
@@ -39,24 +38,24 @@ impl fmt::Display for Dependence {
     }
 }
 
-/// The classical name (RFC 3489 §5, and the two cases without translation):
-/// a label for people, always computed from the axes by [`Behaviour::class`].
+/// The classical name (RFC 3489 §5, and the two cases without translation): a label for people,
+/// computed from the axes by [`Behaviour::class`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// Neither translated nor filtered.
+    /// No translation and no filter.
     Open,
-    /// Filtered, but not translated.
+    /// A filter without translation.
     Firewall,
-    /// One mapping, anyone may use it.
+    /// One mapping for all destinations, and no filter.
     FullCone,
-    /// One mapping, for the addresses it has sent to.
+    /// One mapping for all destinations; it lets in addresses that it has sent to.
     Restricted,
-    /// One mapping, for the addresses and ports it has sent to.
+    /// One mapping for all destinations; it lets in endpoints that it has sent to.
     PortRestricted,
-    /// Another mapping for another destination, whatever the filtering.
+    /// The mapping depends on the destination, whatever the filtering.
     Symmetric,
-    /// The host is up, but no UDP comes back.
+    /// The server's host is up, but no UDP comes back.
     UdpBlocked,
 }
 
@@ -74,28 +73,28 @@ impl fmt::Display for Class {
     }
 }
 
-/// What stands between a host and the internet, as far as it is known.
+/// The NAT or firewall between a host and the internet, as far as it is known.
 ///
-/// In serde's formats it is the part of natprobe's report that decides who can
-/// reach whom: `class`, `nat`, `mapping` and `filtering`. Reading ignores all
-/// other fields, and of `class` it only heeds `udp-blocked`: the axes win.
+/// It serializes as the part of natprobe's report that decides whether two hosts can connect:
+/// `class`, `nat`, `mapping` and `filtering`. Deserializing ignores all other fields, and of `class`
+/// it uses `udp-blocked` only: otherwise the axes decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Summary", into = "Summary")]
 pub struct Behaviour {
-    /// Are addresses or ports translated? `None`: not tested.
+    /// Whether addresses or ports are translated. `None`: not tested.
     pub nat: Option<bool>,
     /// Which destinations share a mapping (RFC 4787 §4.1). `None`: not tested.
     /// Without translation it is endpoint-independent.
     pub mapping: Option<Dependence>,
-    /// Who gets in through a mapping (RFC 4787 §5). `None`: not tested.
+    /// Which remotes a mapping lets in (RFC 4787 §5). `None`: not tested.
     pub filtering: Option<Dependence>,
-    /// No UDP comes back at all; the axes are then meaningless.
+    /// No UDP comes back at all. The axes then have no meaning.
     pub udp_blocked: bool,
 }
 
 impl Behaviour {
-    /// No translation, and unsolicited packets dropped as `filtering` says;
-    /// endpoint-independent filtering means that there is nothing at all.
+    /// No translation, and a firewall with this filtering. Endpoint-independent filtering means
+    /// that there is no firewall.
     pub const fn untranslated(filtering: Dependence) -> Self {
         Self {
             nat: Some(false),
@@ -115,7 +114,7 @@ impl Behaviour {
         }
     }
 
-    /// Nothing comes back.
+    /// No UDP comes back.
     pub const fn blocked() -> Self {
         Self {
             nat: None,
@@ -134,7 +133,7 @@ impl Behaviour {
         match (self.nat?, self.mapping, self.filtering) {
             (false, _, Some(EndpointIndependent)) => Some(Class::Open),
             (false, _, Some(_)) => Some(Class::Firewall),
-            // RFC 3489 calls it symmetric whatever is let in.
+            // Symmetric by RFC 3489, whatever the filtering is.
             (true, Some(AddressDependent | AddressAndPortDependent), _) => Some(Class::Symmetric),
             (true, Some(EndpointIndependent), Some(filtering)) => Some(match filtering {
                 EndpointIndependent => Class::FullCone,
@@ -146,7 +145,7 @@ impl Behaviour {
     }
 }
 
-/// [`Behaviour`] as it stands in a report.
+/// [`Behaviour`] as a report has it.
 #[derive(Serialize, Deserialize)]
 struct Summary {
     #[serde(default)]
@@ -186,7 +185,7 @@ mod tests {
     use super::{Behaviour, Class, Dependence::*};
 
     #[test]
-    fn names_are_points_in_the_grid() {
+    fn each_pair_of_axes_has_its_classical_name() {
         for (filtering, translated, untranslated) in [
             (EndpointIndependent, Class::FullCone, Class::Open),
             (AddressDependent, Class::Restricted, Class::Firewall),
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_axis_is_not_a_verdict() {
+    fn without_an_axis_that_decides_there_is_no_name() {
         let mut cone = Behaviour::translated(EndpointIndependent, EndpointIndependent);
         cone.filtering = None;
         assert_eq!(cone.class(), None);

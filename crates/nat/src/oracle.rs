@@ -1,12 +1,12 @@
-//! Who can reach whom: the outcome that two NATs allow, before anyone tries.
+//! The oracle: whether plain punching connects two hosts, from the behaviour of their NATs alone.
 //!
-//! [`expected`] judges plain punching: both sides learn the address that a
-//! server sees of the other, both send openers that die beyond their own NAT,
-//! then probes, and both answer the *observed source* of what they receive.
-//! It assumes that a NAT keeps one public address for one inner host, and that
-//! who was let in through a mapping is answered through the same mapping, as
-//! every connection-tracking NAT does.
-//! Spraying, port prediction and relays reach further; they are not plain.
+//! Plain punching: both peers learn the reflexive address that a server sees of the other, both send
+//! openers that expire before the peer's NAT, then probes, and both answer to the source address
+//! *from which* a probe came.
+//!
+//! [`expected`] assumes that a NAT keeps one public address for one inside host, and that an answer
+//! leaves through the mapping through which the request came in, as with every NAT that tracks
+//! connections. Guessed ports, port mappings and relays connect more pairs; they are not plain.
 
 use std::fmt;
 
@@ -17,44 +17,44 @@ use crate::{
     Dependence::{self, *},
 };
 
-/// A prediction, with its reason.
+/// The expected outcome, with its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
-    /// What plain punching will end in.
+    /// The outcome of plain punching.
     pub outcome: Outcome,
-    /// Why so.
+    /// The reason.
     pub why: Why,
 }
 
-/// What plain punching will end in.
+/// The outcome of plain punching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Packets pass both ways.
     Direct,
-    /// They do not.
+    /// No packet passes.
     Failed,
-    /// An axis that decides it was not measured.
+    /// An axis that decides was not measured.
     Unknown,
 }
 
-/// The reason for an [`Outcome`]; [`Display`](fmt::Display) says it in a sentence.
+/// The reason for an [`Outcome`]. [`Display`](fmt::Display) gives it as a clause for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Why {
-    /// Direct: one side lets anyone in.
+    /// Direct: one side does not filter.
     OpenFilter,
-    /// Direct: both sides send from where they are expected.
+    /// Direct: both mappings are stable.
     StableMappings,
-    /// Direct: the stable side lets in an unexpected port of an expected address.
+    /// Direct: one mapping is stable, and the filter of its NAT does not look at ports.
     AddressFilter,
-    /// Failed: a side has no UDP.
+    /// Failed: one side has no UDP.
     UdpBlocked,
-    /// Failed: both sides send from ports that nobody could announce.
+    /// Failed: neither mapping is stable, and both sides filter.
     SymSym,
-    /// Failed: one side sends from an unannounced port, the other insists on it.
+    /// Failed: one mapping is not stable, and the filter of the other NAT looks at ports.
     SymmetricRemap,
-    /// Unknown: an axis that decides it was not measured.
+    /// Unknown: an axis that decides was not measured.
     NotMeasured,
 }
 
@@ -62,34 +62,39 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::OpenFilter => {
-                "one side lets anyone in, hears the other from wherever it sends, and answers there"
+                "one NAT lets in packets from any address and port, so its host receives the \
+                 peer's packets and answers to where they came from"
             }
             Self::StableMappings => {
-                "both map endpoint-independently, so each lets in exactly the address it has sent to"
+                "both NATs use one outside port for all destinations, so each peer sends from the \
+                 port that the other NAT lets in"
             }
             Self::AddressFilter => {
-                "the side with a stable mapping filters by address, so the other may come from any port"
+                "one NAT uses one outside port for all destinations and filters by address only, \
+                 so it lets in the peer from any port"
             }
-            Self::UdpBlocked => "UDP does not get through on one side",
+            Self::UdpBlocked => "one side has no UDP",
             Self::SymSym => {
-                "both give every destination another port, so neither is where the other sends to"
+                "both NATs use another outside port for every destination, so neither peer knows \
+                 the port to send to"
             }
             Self::SymmetricRemap => {
-                "one side uses another port for its peer than it showed to the server, and the peer's NAT filters by port"
+                "one NAT uses another outside port towards the peer than towards the server, and \
+                 the peer's NAT lets in only the port that the server saw"
             }
-            Self::NotMeasured => "a NAT's mapping or filtering was not measured",
+            Self::NotMeasured => "the mapping or filtering of a NAT was not measured",
         })
     }
 }
 
-/// Does plain punching connect a host behind `a` with one behind `b`?
+/// Whether plain punching connects a host behind `a` with a host behind `b`.
 /// The order of the two does not matter.
 pub fn expected(a: &Behaviour, b: &Behaviour) -> Expected {
     if a.udp_blocked || b.udp_blocked {
         return Why::UdpBlocked.into();
     }
-    // An axis that was not measured may be anything. Where every possibility
-    // ends alike, it does not matter.
+    // An axis that was not measured may have any value. It does not matter where the outcome is
+    // the same for each.
     let mut possible = completions(a)
         .flat_map(|a| completions(b).map(move |b| decide(a, b)))
         .map(Expected::from);
@@ -121,31 +126,31 @@ struct Side {
 fn decide(a: Side, b: Side) -> Why {
     let stable = |side: Side| side.mapping == EndpointIndependent;
     match (a, b) {
-        // Whatever comes to the announced mapping of the open side gets in, so
-        // it hears the other side at once. Its answer leaves through that same
-        // mapping, which is where the other side has just sent to.
+        // Every packet to the reflexive address of the open side passes, so it receives the other
+        // side's probes. Its answer leaves through the same mapping, to which the other side has
+        // just sent.
         (open, _) | (_, open) if open.filtering == EndpointIndependent => Why::OpenFilter,
 
-        // Each side's probe to the announced address makes its own filter let
-        // in that address, and the other side does send from it.
+        // Each side's probe to the peer's reflexive address makes its own NAT let in that address
+        // and port, from which the peer does send.
         (a, b) if stable(a) && stable(b) => Why::StableMappings,
 
-        // Each sends to a port that the other does not use for it, and comes
-        // from one that the other has never heard of.
+        // Each side sends to a port that the peer does not use for it, from a port that the peer
+        // has not sent to.
         (a, b) if !stable(a) && !stable(b) => Why::SymSym,
 
-        // One side moves. What it sends comes from a new port, but from the
-        // known address: the stable side's filter passes that, and its answer
-        // to the observed source goes where the moving side has just sent from.
-        (still, _) | (_, still) if stable(still) && still.filtering == AddressDependent => {
+        // One side sends from a new port, but from the known address. The filter of the stable side
+        // lets that in, and its answer goes to the source that it saw, which is the new port.
+        (one, _) | (_, one) if stable(one) && one.filtering == AddressDependent => {
             Why::AddressFilter
         }
 
-        // One side moves, and the stable side lets in the announced port only.
+        // One side sends from a new port, and the stable side lets in only the known one.
         _ => Why::SymmetricRemap,
     }
 }
 
+/// Every pair of axes that the side may have.
 fn completions(side: &Behaviour) -> impl Iterator<Item = Side> + Clone {
     let known = |axis: Option<Dependence>| {
         let (low, high) = axis.map_or((EndpointIndependent, AddressAndPortDependent), |d| (d, d));
@@ -194,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn order_does_not_matter() {
+    fn the_order_of_the_sides_does_not_matter() {
         for a in all_axes() {
             for b in all_axes() {
                 assert_eq!(expected(&a, &b), expected(&b, &a), "{a:?} {b:?}");
@@ -203,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn blocked_is_blocked_whoever_the_peer_is() {
+    fn a_side_without_udp_connects_with_no_peer() {
         let open = Behaviour::untranslated(EndpointIndependent);
         let e = expected(&open, &Behaviour::blocked());
         assert_eq!((e.outcome, e.why), (Outcome::Failed, Why::UdpBlocked));
     }
 
     #[test]
-    fn an_unmeasured_axis_counts_only_where_it_decides() {
+    fn an_axis_that_was_not_measured_matters_only_where_it_decides() {
         let mut unknown = nat(AddressAndPortDependent, AddressAndPortDependent);
         unknown.filtering = None;
         let full_cone = nat(EndpointIndependent, EndpointIndependent);

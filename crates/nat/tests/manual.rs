@@ -97,16 +97,16 @@ fn the_costs_on_the_page_are_the_plans() {
             _ => Limits::POLITE,
         };
         let plan = plan(ours, peers, limits);
-        let share = |share: nat::plan::Share| {
-            let (each, rounds) = (share.each, share.rounds);
+        let share = |share: nat::plan::Part| {
+            let (each, rounds) = (share.ports_per_socket, share.rounds);
             format!("{} × {each} × {rounds}", share.sockets.max(1))
         };
-        let seconds = plan.caller.seconds(&limits) + plan.target.seconds(&limits);
+        let seconds = plan.caller.seconds(&limits) + plan.callee.seconds(&limits);
         let expected = [
             row[0].to_owned(),
             plan.strategy.name().to_owned(),
             share(plan.caller),
-            share(plan.target),
+            share(plan.callee),
             percent(plan.odds),
             format!("{seconds:.1} s"),
         ];

@@ -23,15 +23,15 @@ pub struct Candidates {
     pub mapped: Vec<SocketAddr>,
     /// The speaker's NAT, and what the speaker is willing to spend.
     pub side: Option<Side>,
-    /// The outer port of a mapping that was just made, where the NAT counts its
-    /// ports.
+    /// The outside port of a mapping that was just made, where the NAT assigns
+    /// ports sequentially.
     pub base: Option<u16>,
     /// How many ports after `base` may be those towards the listener: all or some
     /// of them.
     pub ahead: Option<u16>,
     /// The speaker's relayed address.
     pub relayed: Option<SocketAddr>,
-    /// An outer address that the speaker's gateway has opened to everybody.
+    /// The outside endpoint of a port mapping at the speaker's gateway.
     pub opened: Option<SocketAddr>,
     /// Where the speaker is reached by TCP, if it punches by TCP.
     pub tcp: Option<Tcp>,

@@ -121,7 +121,7 @@ impl Cause {
         plan: &Plan,
         observed: &Observed,
     ) -> Cause {
-        if plan.caller.each > 0 {
+        if plan.caller.ports_per_socket > 0 {
             return Cause::BudgetExhausted {
                 strategy: plan.strategy,
                 per_ten_thousand: (plan.odds * 10_000.0).round() as u32,

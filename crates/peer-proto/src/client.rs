@@ -3,7 +3,7 @@
 //! one.
 //!
 //! Feed it what the server sends with [`Client::handle_input`], call
-//! [`Client::handle_timeout`] when [`Client::poll_timeout`] says so, send what
+//! [`Client::handle_timeout`] at the time that [`Client::poll_timeout`] returns, send what
 //! [`Client::poll_transmit`] yields to the server, and act on
 //! [`Client::poll_event`].
 
@@ -163,7 +163,7 @@ impl Client {
         }
     }
 
-    /// To be called when [`Self::poll_timeout`] says so.
+    /// To be called at the time that [`Self::poll_timeout`] returns.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.registration.refresh_at.is_some_and(|at| at <= now) {
             self.refresh(now);
@@ -318,7 +318,7 @@ impl Client {
         if let Some(error) = message.error() {
             self.pending.ask_again(peer, now + ASK_AGAIN);
             // Two pending requests may have brought the same stale cookie. The
-            // second response then brings no news.
+            // second answer then brings no news.
             if !matches!(error, code::UNAUTHENTICATED | code::STALE_NONCE) {
                 self.unavailable(peer.to_owned(), error);
             }

@@ -1,5 +1,5 @@
 //! A peer, sans-IO: it registers at a rendezvous, is introduced to other peers, and
-//! makes a hole through the NATs in between, by UDP or by TCP.
+//! punches through the NATs in between, by UDP or by TCP.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -18,7 +18,7 @@
 //!
 //! 1. [`Endpoint::new`](endpoint::Endpoint::new) begins to register. If the
 //!    configuration says that our NAT is being measured, call
-//!    [`describe`](endpoint::Endpoint::describe) with the result: until then nobody is
+//!    [`describe`](endpoint::Endpoint::describe) with the result: until then no peer is
 //!    called or answered.
 //! 2. [`call`](endpoint::Endpoint::call) a peer, or wait for peers that call.
 //! 3. After each call of a `handle_…` method, send all that `poll_transmit` yields, **in
@@ -54,18 +54,18 @@
 //!     start,
 //! );
 //!
-//! let mut peer = |name: &str, outer: [u8; 4], inner: [u8; 4], calls: Option<&str>| {
+//! let mut peer = |name: &str, outside: [u8; 4], inside: [u8; 4], calls: Option<&str>| {
 //!     let nat = Profile::named("port-restricted").unwrap();
-//!     let lan = network.add_router(Network::CORE, IpAddr::from(outer), nat);
-//!     let host = network.add_host(lan, &[IpAddr::from(inner)]);
-//!     network.bind(host, SocketAddr::from((inner, 40000)));
+//!     let lan = network.add_router(Network::CORE, IpAddr::from(outside), nat);
+//!     let host = network.add_host(lan, &[IpAddr::from(inside)]);
+//!     network.bind(host, SocketAddr::from((inside, 40000)));
 //!     let client = client::Config {
 //!         server: at,
 //!         name: name.into(),
-//!         identity: Identity::from_secret(&[inner[2]; 32]),
+//!         identity: Identity::from_secret(&[inside[2]; 32]),
 //!         sequence: 1,
 //!         relay: false,
-//!         seed: [inner[2]; 32],
+//!         seed: [inside[2]; 32],
 //!     };
 //!     let config = Config {
 //!         peer: calls.map(str::to_owned),

@@ -1,4 +1,4 @@
-//! Making the hole by UDP: one attempt between two peers that know each other's
+//! Punching by UDP: one attempt between two peers that know each other's
 //! addresses and share keys.
 //!
 //! Each side first sends an opener with a low TTL, which opens its own NAT and dies

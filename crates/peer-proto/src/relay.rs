@@ -2,7 +2,7 @@
 //! kept alive until [`Client::close`].
 //!
 //! Feed it what the TURN server sends with [`Client::handle_input`], call
-//! [`Client::handle_timeout`] when [`Client::poll_timeout`] says so, send what
+//! [`Client::handle_timeout`] at the time that [`Client::poll_timeout`] returns, send what
 //! [`Client::poll_transmit`] yields to the server, always from the same socket, and
 //! act on [`Client::poll_event`]. The socket may be shared with others: what is not
 //! TURN is left alone.
@@ -16,8 +16,8 @@
 //! one thing in this crate that is random by itself. Redirections (300) are not
 //! followed, and TURN over TCP is not supported.
 
+mod answers;
 mod client;
-mod responses;
 mod types;
 
 pub use client::{Client, KEEPALIVE, MOST_PEERS};

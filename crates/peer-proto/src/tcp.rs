@@ -1,16 +1,16 @@
-//! Making the hole by TCP: both sides connect to each other from the port on which
+//! Punching by TCP: both sides connect to each other from the port on which
 //! they also listen (simultaneous open: RFC 5382 §4, RFC 9293 §3.5).
 //!
-//! Tell the [`Agent`] what becomes of connections with [`Agent::handle_open`],
+//! Report to the [`Agent`] what becomes of connections with [`Agent::handle_open`],
 //! [`Agent::handle_accepted`], [`Agent::handle_failed`], [`Agent::handle_bytes`] and
-//! [`Agent::handle_closed`], call [`Agent::handle_timeout`] when
-//! [`Agent::poll_timeout`] says so, carry out what [`Agent::poll_command`] yields,
-//! and act on [`Agent::poll_event`].
+//! [`Agent::handle_closed`], call [`Agent::handle_timeout`] at the time that
+//! [`Agent::poll_timeout`] returns, carry out what [`Agent::poll_command`] yields, and
+//! act on [`Agent::poll_event`].
 //!
 //! A SYN that comes to a NAT before one has left there is dropped, and then the
 //! system sends it again; or it is answered with a reset, and then the agent
 //! connects again after 100 to 200 ms. That time is random, so that after some tries
-//! the two SYNs pass each other on the way, even where a reset closes the hole at
+//! the two SYNs pass each other on the way, even where a reset removes the mapping at
 //! once. A connection counts once a probe of ours was answered over it, under the
 //! keys of the attempt. The caller nominates one connection, and the others are
 //! closed.
@@ -82,7 +82,7 @@ pub struct Path {
     pub remote: SocketAddr,
     /// Whether the peer is on a private network of our own.
     pub lan: bool,
-    /// Round trip of the probe that proved it; `None` at a target that was
+    /// Round trip of the probe that proved it; `None` at a callee that was
     /// nominated before its own probe was answered.
     pub rtt: Option<Duration>,
 }

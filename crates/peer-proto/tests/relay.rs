@@ -300,7 +300,7 @@ fn refused_peers_and_a_lost_allocation_are_told() {
 }
 
 #[test]
-fn a_repeated_first_response_is_ignored() {
+fn a_repeated_first_answer_is_ignored() {
     let mut world = World::new(limits(), &[]);
     let mut alice = Peer::new(&mut world, "alice", ALICE);
     let first = alice.client.poll_transmit().unwrap();
@@ -339,7 +339,7 @@ fn packets_for_other_users_of_the_socket_are_left_alone() {
     // One is not from the server; one is from a peer that is not permitted.
     assert_eq!(heard(&mut alice, BOB, &data), Input::NotOurs);
     assert_eq!(heard(&mut alice, SERVER, &data), Input::Consumed);
-    // An error response to another request is ignored.
+    // An error answer to another request is ignored.
     let error = Builder::new(Class::Error, Method::Refresh, [8; 12]).error_code(437);
     assert_eq!(heard(&mut alice, SERVER, &error.finish()), Input::Consumed);
     assert!(alice.client.relayed().is_some());

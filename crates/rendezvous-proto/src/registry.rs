@@ -1,92 +1,92 @@
-//! Names, the keys that own them, and where their owners are.
+//! The table of names, the keys that own them, and the owners' addresses.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cookie;
-use sansio::SocketId;
 use session::identity::PublicKey;
 
-/// A name stays its key's for this long after its registration has ended, so
-/// that nobody takes it over while its owner restarts.
-pub const HOLD: Duration = Duration::from_secs(24 * 3600);
+use crate::cookie;
+use crate::types::FiveTuple;
 
-/// Somebody who can be introduced.
+/// A name stays bound to its key for this long after its registration has ended:
+/// no other client takes it over while its owner restarts.
+pub(crate) const HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// A name's entry.
 #[derive(Clone, Debug)]
-pub struct Registration {
-    /// The name's owner.
-    pub key: PublicKey,
-    /// Where the server sees it.
-    pub address: SocketAddr,
-    /// The server's socket that it speaks to, hence the one whose packets
-    /// its NAT lets in.
-    pub socket: SocketId,
-    /// The cookie that it registered with: a notification that shows it is ours.
-    pub cookie: [u8; cookie::LENGTH],
+pub(crate) struct Registration {
+    /// The owner's key.
+    pub(crate) key: PublicKey,
+    /// The owner's reflexive address, and the socket of the server's whose
+    /// packets its NAT lets in.
+    pub(crate) at: FiveTuple,
+    /// The cookie that it registered with: it shows that a notification comes
+    /// from this server.
+    pub(crate) cookie: [u8; cookie::LENGTH],
     expires: Instant,
-    /// The last registration's number, and the last introduction's. They are
-    /// kept apart, since the two kinds may overtake each other on the way.
+    /// The sequence number of the last registration.
     sequence: u64,
-    asked: u64,
+    /// That of the last Connect. It has a count of its own, since requests of the
+    /// two kinds may overtake each other on the way.
+    connect_sequence: u64,
 }
 
 /// Why a registration was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Another key owns the name.
     Taken,
-    /// The sequence number does not grow: an old request, sent again.
+    /// The sequence number does not grow: an old request was sent again.
     Replayed,
-    /// There is no room, and nothing that may be forgotten.
+    /// The table is full of registrations that live.
     Full,
 }
 
 /// The table of names.
 #[derive(Debug)]
-pub struct Registry {
+pub(crate) struct Registry {
     names: HashMap<Arc<str>, Registration>,
-    /// One entry for each name: who has ended first is found at once, however
-    /// many there are, since anybody may ask for room as often as it likes.
+    /// When each registration ends, one element for each name. The first to end
+    /// is found at once: any client may ask for room as often as it likes.
     ends: BTreeSet<(Instant, Arc<str>)>,
     most: usize,
-    /// Names looked at to make room.
+    /// Names examined to make room.
     #[cfg(test)]
-    looked: usize,
+    examined: usize,
 }
 
 impl Registry {
     /// A table of at most `most` names.
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Registry {
             names: HashMap::new(),
             ends: BTreeSet::new(),
             most,
             #[cfg(test)]
-            looked: 0,
+            examined: 0,
         }
     }
 
     /// Registers, or refreshes. The caller has checked cookie and signature.
     ///
     /// # Errors
-    /// See [`Refusal`]; the table is as it was.
-    pub fn register(
+    /// See [`Refusal`]; the table has not changed.
+    pub(crate) fn register(
         &mut self,
         now: Instant,
         name: &str,
         sequence: u64,
         lifetime: Duration,
-        registration: Place,
+        place: Place,
     ) -> Result<(), Refusal> {
         match self.names.get(name) {
             Some(held) if now < held.expires + HOLD => {
-                if held.key != registration.key {
+                if held.key != place.key {
                     return Err(Refusal::Taken);
                 }
-                if sequence == held.sequence && registration.address == held.address {
-                    return Ok(()); // Its answer was lost: once more, and nothing changes.
+                if sequence == held.sequence && place.at.client == held.at.client {
+                    return Ok(()); // A retransmission: its answer was lost.
                 }
                 if sequence <= held.sequence {
                     return Err(Refusal::Replayed);
@@ -95,7 +95,7 @@ impl Registry {
             _ => self.make_room(now)?,
         }
         let before = self.names.remove_entry(name);
-        let asked = before.as_ref().map_or(0, |(_, held)| held.asked);
+        let connect_sequence = before.as_ref().map_or(0, |(_, held)| held.connect_sequence);
         let name: Arc<str> = match before {
             Some((name, held)) => {
                 self.ends.remove(&(held.expires, Arc::clone(&name)));
@@ -103,57 +103,52 @@ impl Registry {
             }
             None => name.into(),
         };
-        let Place {
-            key,
-            address,
-            socket,
-            cookie,
-        } = registration;
+        let Place { key, at, cookie } = place;
         let registration = Registration {
             key,
-            address,
-            socket,
+            at,
             cookie,
             expires: now + lifetime,
             sequence,
-            asked,
+            connect_sequence,
         };
         self.ends.insert((registration.expires, Arc::clone(&name)));
         self.names.insert(name, registration);
         Ok(())
     }
 
-    /// Whether this request for an introduction is newer than all before it;
-    /// if so it is remembered.
-    pub fn advance(&mut self, name: &str, sequence: u64) -> bool {
+    /// Whether a Connect with this sequence number is newer than all before it;
+    /// if so, the number is kept.
+    pub(crate) fn advance(&mut self, name: &str, sequence: u64) -> bool {
         let Some(held) = self.names.get_mut(name) else {
             return false;
         };
-        let newer = sequence > held.asked;
-        held.asked = held.asked.max(sequence);
+        let newer = sequence > held.connect_sequence;
+        held.connect_sequence = held.connect_sequence.max(sequence);
         newer
     }
 
-    /// Who is registered under that name now.
-    pub fn find(&self, now: Instant, name: &str) -> Option<&Registration> {
+    /// The registration of a name, if it lives.
+    pub(crate) fn find(&self, now: Instant, name: &str) -> Option<&Registration> {
         self.names.get(name).filter(|held| now < held.expires)
     }
 
-    /// How many names are registered now.
-    pub fn alive(&self, now: Instant) -> usize {
+    /// The number of registrations that live.
+    pub(crate) fn alive(&self, now: Instant) -> usize {
         self.names
             .values()
             .filter(|held| now < held.expires)
             .count()
     }
 
-    /// When it is full, the name that has ended first is forgotten, whether it
-    /// is held or not; a living registration never.
+    /// When the table is full, the name whose registration ended first is
+    /// forgotten, whether it is still bound to its key or not. A registration
+    /// that lives is never forgotten.
     fn make_room(&mut self, now: Instant) -> Result<(), Refusal> {
         while self.names.len() >= self.most {
             #[cfg(test)]
             {
-                self.looked += 1;
+                self.examined += 1;
             }
             let ended = self.ends.first().filter(|(expires, _)| *expires <= now);
             let (_, name) = ended.cloned().ok_or(Refusal::Full)?;
@@ -164,17 +159,12 @@ impl Registry {
     }
 }
 
-/// Where an owner is, as its request showed.
+/// What a registration binds its name to.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// Its key.
-    pub key: PublicKey,
-    /// Its address.
-    pub address: SocketAddr,
-    /// The socket that it spoke to.
-    pub socket: SocketId,
-    /// The cookie that it brought.
-    pub cookie: [u8; cookie::LENGTH],
+pub(crate) struct Place {
+    pub(crate) key: PublicKey,
+    pub(crate) at: FiveTuple,
+    pub(crate) cookie: [u8; cookie::LENGTH],
 }
 
 #[cfg(test)]
@@ -186,14 +176,16 @@ mod tests {
     fn place(key: u8) -> Place {
         Place {
             key: [key; 32],
-            address: "203.0.113.17:40000".parse().unwrap(),
-            socket: 0,
+            at: FiveTuple {
+                socket: 0,
+                client: "203.0.113.17:40000".parse().unwrap(),
+            },
             cookie: [0; cookie::LENGTH],
         }
     }
 
     #[test]
-    fn a_name_is_its_keys_until_the_hold_is_over() {
+    fn a_name_stays_bound_to_its_key_until_the_hold_is_over() {
         let mut registry = Registry::new(10);
         let start = Instant::now();
         let mut register = |at, name: &str, sequence, key| {
@@ -215,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_name_is_not_found() {
+    fn a_registration_that_has_expired_is_not_found() {
         let mut registry = Registry::new(10);
         let start = Instant::now();
         registry
@@ -226,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn full_of_the_living_refuses_full_of_the_held_forgets() {
+    fn a_full_table_forgets_a_name_that_has_ended_and_none_that_lives() {
         let mut registry = Registry::new(2);
         let start = Instant::now();
         for (name, key) in [("a", 1), ("b", 2)] {
@@ -240,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_of_the_name_that_ended_first_and_of_no_other() {
+    fn the_name_that_ended_first_is_forgotten_and_no_other() {
         let mut registry = Registry::new(2);
         let start = Instant::now();
         let second = Duration::from_secs(1);
@@ -260,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_is_not_searched_for_each_who_asks() {
+    fn making_room_does_not_search_the_table() {
         const MOST: usize = 1000;
         let mut registry = Registry::new(MOST);
         let start = Instant::now();
@@ -274,12 +266,12 @@ mod tests {
             let new = registry.register(start, &format!("new-{n}"), 1, LIFETIME, place(2));
             assert_eq!(new, Err(Refusal::Full));
         }
-        // Nor where there is room for one and no more, time after time.
+        // Nor when one name after the other ends.
         for n in 0..MOST as u32 {
             let (at, name) = (start + LIFETIME + step * n, format!("new-{n}"));
             assert_eq!(registry.register(at, &name, 1, LIFETIME, place(2)), Ok(()));
         }
-        assert!(registry.looked <= 3 * MOST, "{}", registry.looked);
+        assert!(registry.examined <= 3 * MOST, "{}", registry.examined);
         assert_eq!((registry.names.len(), registry.ends.len()), (MOST, MOST));
     }
 }

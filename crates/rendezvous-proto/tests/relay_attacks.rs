@@ -1,50 +1,50 @@
-//! The relay against those who mean it no good.
+//! Clients that attack the relay.
 
+mod arbitrary;
 mod relaying;
-mod strangers;
 
 use std::time::Duration;
 
+use arbitrary::any_message;
 use proptest::prelude::*;
-use relaying::{ALICE, BOB, Speaker, UNIX, World, at, limits};
-use rendezvous_proto::relay::server::{Limits, SHORTEST};
-use rendezvous_proto::server::RATE;
+use relaying::{ALICE, BOB, TurnClient, UNIX, World, at, limits};
+use rendezvous_proto::relay::{Limits, SHORTEST};
+use rendezvous_proto::server::{RATE, Sender};
 use sansio::Protocol;
 use session::credentials::{Credentials, Granted, Secret};
 use session::identity::Identity;
 use session::seal::SealError;
-use strangers::any_message;
 use stun::{Attribute, Builder, Message, Method, code, turn};
 
 const CAROL: &str = "198.51.100.7:9";
 const ALICE2: &str = "203.0.113.17:40002";
 
 #[test]
-fn nothing_is_kept_of_those_who_show_no_nonce_of_theirs() {
+fn a_client_without_a_nonce_of_its_own_leaves_no_state() {
     let mut world = World::new(limits(), &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     let request = alice.request(Method::Allocate, Builder::udp);
     // The same bytes from another address: the nonce is not of that one.
     assert_eq!(world.ask_error(BOB, &request), Some(code::STALE_NONCE));
     assert_eq!((world.relay().allocations(), world.open.len()), (0, 0));
-    assert!(!world.server.remembers(0, at(BOB)));
+    assert_eq!(world.sender(BOB, b"any"), Sender::Unproved);
     assert_eq!(world.ask_error(ALICE, &request), None);
-    assert!(world.server.remembers(0, at(ALICE)));
-    // Old ones are replaced, not believed.
+    assert_eq!(world.sender(ALICE, b"any"), Sender::Proved);
+    // Nonces expire.
     world.pass(Duration::from_secs(300));
     let refresh = alice.request(Method::Refresh, |r| r);
     assert_eq!(world.ask_error(ALICE, &refresh), Some(code::STALE_NONCE));
 }
 
 #[test]
-fn only_credentials_of_our_making_allocate_and_only_while_they_last() {
+fn only_credentials_of_this_secret_allocate_and_only_until_they_expire() {
     let mut world = World::new(limits(), &[]);
     let good = world.credentials("alice");
     let bobs = world.credentials("bob");
     let refused = |world: &mut World, username: &str, password: &str| {
         let (username, password) = (username.into(), password.into());
         let credentials = Credentials { username, password };
-        Speaker::with(world, credentials, ALICE).allocate(world)
+        TurnClient::with(world, credentials, ALICE).allocate(world)
     };
     let no = Err(code::UNAUTHENTICATED);
     assert_eq!(refused(&mut world, &good.username, "guess"), no);
@@ -58,7 +58,7 @@ fn only_credentials_of_our_making_allocate_and_only_while_they_last() {
     assert_eq!(refused(&mut world, &others.username, &others.password), no);
     assert_eq!(world.relay().allocations(), 0);
     assert!(refused(&mut world, &good.username, &good.password).is_ok());
-    // Without integrity a right name is nothing.
+    // A user name without integrity is not enough.
     let bare = Builder::request(Method::Refresh, [3; 12]).username(&good.username);
     assert_eq!(
         world.ask_error(ALICE, &bare.finish()),
@@ -67,7 +67,7 @@ fn only_credentials_of_our_making_allocate_and_only_while_they_last() {
 }
 
 #[test]
-fn quotas_hold_for_a_name_an_address_and_all() {
+fn quotas_hold_for_a_name_for_an_address_and_in_all() {
     let small = Limits {
         total: 4,
         per_name: 2,
@@ -75,7 +75,7 @@ fn quotas_hold_for_a_name_an_address_and_all() {
         ..limits()
     };
     let mut world = World::new(small, &[]);
-    let seats = [
+    let clients = [
         "203.0.113.17:1",
         "203.0.113.17:2",
         "203.0.113.17:3",
@@ -84,21 +84,21 @@ fn quotas_hold_for_a_name_an_address_and_all() {
         "203.0.113.19:1",
     ];
     let names = ["a", "a", "b", "c", "a", "d"];
-    let mut said = Vec::new();
-    let mut first = Speaker::new(&mut world, names[0], seats[0]);
-    said.push(first.allocate(&mut world).err());
-    for (name, seat) in names.into_iter().zip(seats).skip(1) {
-        said.push(
-            Speaker::new(&mut world, name, seat)
+    let mut errors = Vec::new();
+    let mut first = TurnClient::new(&mut world, names[0], clients[0]);
+    errors.push(first.allocate(&mut world).err());
+    for (name, client) in names.into_iter().zip(clients).skip(1) {
+        errors.push(
+            TurnClient::new(&mut world, name, client)
                 .allocate(&mut world)
                 .err(),
         );
     }
     let quota = Some(code::QUOTA_REACHED);
-    assert_eq!(said, [None, None, None, quota, quota, None]);
-    let mut more = Speaker::new(&mut world, "e", BOB);
+    assert_eq!(errors, [None, None, None, quota, quota, None]);
+    let mut more = TurnClient::new(&mut world, "e", BOB);
     assert_eq!(more.allocate(&mut world), Err(code::INSUFFICIENT_CAPACITY));
-    // What is given back, or expires, makes room.
+    // An allocation that is given back, or expires, makes room.
     assert_eq!(
         first.ask(&mut world, Method::Refresh, |r| r.lifetime(0)),
         None
@@ -108,7 +108,7 @@ fn quotas_hold_for_a_name_an_address_and_all() {
     world.work();
     assert_eq!((world.relay().allocations(), world.open.len()), (0, 0));
     assert!(
-        Speaker::new(&mut world, "a", ALICE2)
+        TurnClient::new(&mut world, "a", ALICE2)
             .allocate(&mut world)
             .is_ok()
     );
@@ -116,38 +116,38 @@ fn quotas_hold_for_a_name_an_address_and_all() {
 }
 
 #[test]
-fn what_a_name_has_abandoned_makes_room_for_what_it_wants() {
+fn an_abandoned_allocation_makes_room_for_another_of_its_name() {
     let mut world = World::new(limits(), &[]);
-    let seats = ["203.0.113.17:1", "203.0.113.17:2"];
-    for seat in seats {
-        Speaker::new(&mut world, "alice", seat)
+    let clients = ["203.0.113.17:1", "203.0.113.17:2"];
+    for client in clients {
+        TurnClient::new(&mut world, "alice", client)
             .allocate(&mut world)
             .unwrap();
     }
-    let mut third = Speaker::new(&mut world, "alice", ALICE);
+    let mut third = TurnClient::new(&mut world, "alice", ALICE);
     world.pass(Duration::from_secs(30));
     assert_eq!(third.allocate(&mut world), Err(code::QUOTA_REACHED));
-    // The second says a word, as our client does; the first does not.
-    let word = Builder::indication(Method::Binding, [1; 12]).finish();
-    assert!(world.say(seats[1], &word).is_empty());
+    // The second client sends a keepalive, the first does not.
+    let keepalive = Builder::indication(Method::Binding, [1; 12]).finish();
+    assert!(world.say(clients[1], &keepalive).is_empty());
     world.pass(Duration::from_secs(30));
     assert!(third.allocate(&mut world).is_ok());
     assert_eq!((world.relay().allocations(), world.open.len()), (2, 2));
-    let mut still = |seat| {
-        let mut of_seat = Speaker::new(&mut world, "alice", seat);
-        of_seat.ask(&mut world, Method::CreatePermission, |r| r.peer(at(BOB)))
+    let mut still = |client| {
+        let mut turn_client = TurnClient::new(&mut world, "alice", client);
+        turn_client.ask(&mut world, Method::CreatePermission, |r| r.peer(at(BOB)))
     };
-    assert_eq!(still(seats[0]), Some(code::ALLOCATION_MISMATCH));
-    assert_eq!(still(seats[1]), Some(code::WRONG_CREDENTIALS));
-    // Another name's silence makes no room for anybody.
-    for seat in ["203.0.113.18:1", "203.0.113.18:2"] {
-        Speaker::new(&mut world, "bob", seat)
+    assert_eq!(still(clients[0]), Some(code::ALLOCATION_MISMATCH));
+    assert_eq!(still(clients[1]), Some(code::WRONG_CREDENTIALS));
+    // Abandoned allocations make no room for other names.
+    for client in ["203.0.113.18:1", "203.0.113.18:2"] {
+        TurnClient::new(&mut world, "bob", client)
             .allocate(&mut world)
             .unwrap();
     }
     world.pass(Duration::from_secs(120));
     assert!(
-        Speaker::new(&mut world, "carol", BOB)
+        TurnClient::new(&mut world, "carol", BOB)
             .allocate(&mut world)
             .is_ok()
     );
@@ -155,22 +155,22 @@ fn what_a_name_has_abandoned_makes_room_for_what_it_wants() {
 }
 
 #[test]
-fn an_allocation_is_its_owners() {
+fn an_allocation_obeys_no_other_user_and_no_other_address() {
     let mut world = World::new(limits(), &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     alice.allocate(&mut world).unwrap();
-    // Somebody at the same address, as behind one NAT port, later.
-    let mut eve = Speaker::new(&mut world, "eve", ALICE);
-    let said = eve.ask(&mut world, Method::Refresh, |r| r.lifetime(0));
-    assert_eq!(said, Some(code::WRONG_CREDENTIALS));
+    // Another user at the same address, to which a NAT may later map another host.
+    let mut eve = TurnClient::new(&mut world, "eve", ALICE);
+    let answer = eve.ask(&mut world, Method::Refresh, |r| r.lifetime(0));
+    assert_eq!(answer, Some(code::WRONG_CREDENTIALS));
     assert_eq!(eve.permit(&mut world, CAROL), Some(code::WRONG_CREDENTIALS));
     assert_eq!(eve.allocate(&mut world), Err(code::ALLOCATION_MISMATCH));
-    // The owner from elsewhere has none there.
-    let mut elsewhere = Speaker::new(&mut world, "alice", ALICE2);
-    let said = elsewhere.ask(&mut world, Method::Refresh, |r| r.lifetime(0));
-    assert_eq!(said, Some(code::ALLOCATION_MISMATCH));
+    // The owner at another address has no allocation there.
+    let mut elsewhere = TurnClient::new(&mut world, "alice", ALICE2);
+    let answer = elsewhere.ask(&mut world, Method::Refresh, |r| r.lifetime(0));
+    assert_eq!(answer, Some(code::ALLOCATION_MISMATCH));
     assert_eq!(world.relay().allocations(), 1);
-    // And nothing unsigned ends it.
+    // A request without integrity does not end it.
     let bare = Builder::request(Method::Refresh, [3; 12])
         .lifetime(0)
         .finish();
@@ -179,9 +179,9 @@ fn an_allocation_is_its_owners() {
 }
 
 #[test]
-fn a_lost_answer_is_repeated_and_makes_no_second_allocation() {
+fn a_retransmission_gets_the_same_answer_and_no_second_allocation() {
     let mut world = World::new(limits(), &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     let request = alice.request(Method::Allocate, Builder::udp);
     let answer = world.ask(ALICE, &request);
     assert_eq!(world.ask(ALICE, &request), answer);
@@ -191,13 +191,13 @@ fn a_lost_answer_is_repeated_and_makes_no_second_allocation() {
 }
 
 #[test]
-fn ports_that_others_have_are_passed_over() {
+fn a_port_that_cannot_be_opened_is_passed_over() {
     let mut world = World::new(limits(), &[]);
     world.taken = (50001..=50009).collect();
     // One port of ten is free, and eight are tried at random.
     let mut seen = Vec::new();
     for _ in 0..40 {
-        let mut alice = Speaker::new(&mut world, "alice", ALICE);
+        let mut alice = TurnClient::new(&mut world, "alice", ALICE);
         match alice.allocate(&mut world) {
             Ok(relayed) => {
                 seen.push(relayed.port());
@@ -212,9 +212,9 @@ fn ports_that_others_have_are_passed_over() {
 }
 
 #[test]
-fn what_it_cannot_do_it_says() {
+fn what_the_relay_does_not_do_is_refused() {
     let mut world = World::new(limits(), &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     let mut ask =
         |world: &mut World, fill: fn(Builder) -> Builder| alice.ask(world, Method::Allocate, fill);
     assert_eq!(ask(&mut world, |r| r), Some(code::BAD_REQUEST));
@@ -230,17 +230,17 @@ fn what_it_cannot_do_it_says() {
     let padded = |r: Builder| r.udp().pad_to(200);
     assert_eq!(ask(&mut world, padded), Some(code::UNKNOWN_ATTRIBUTE));
     assert_eq!(world.relay().allocations(), 0);
-    for seat in [ALICE, ALICE2] {
-        let mut even = Speaker::new(&mut world, "alice", seat);
+    for client in [ALICE, ALICE2] {
+        let mut even = TurnClient::new(&mut world, "alice", client);
         let request = even.request(Method::Allocate, |r| r.udp().raw(Attribute::EvenPort, &[0]));
-        let answer = world.ask(seat, &request);
+        let answer = world.ask(client, &request);
         let relayed = Message::parse(&answer).unwrap().relayed().unwrap();
         assert_eq!(relayed.port() % 2, 0);
     }
 }
 
 #[test]
-fn a_flood_of_requests_is_limited_by_prefix() {
+fn a_flood_of_requests_is_limited_by_network() {
     let mut world = World::new(limits(), &[]);
     let request = Builder::request(Method::Allocate, [1; 12]).udp().finish();
     let answers: usize = (0..2 * RATE)
@@ -251,7 +251,7 @@ fn a_flood_of_requests_is_limited_by_prefix() {
 }
 
 #[test]
-fn credentials_are_for_the_registered_and_only_they_can_read_them() {
+fn only_registered_names_get_credentials_and_only_their_owners_can_read_them() {
     let mut world = World::new(limits(), &[]);
     let key = Identity::from_secret(&[7; 32]);
     let hello = Builder::request(Method::Register, [1; 12])
@@ -290,7 +290,7 @@ fn credentials_are_for_the_registered_and_only_they_can_read_them() {
     );
     let granted = Granted::open("alice", &key, &granted).unwrap();
     assert_eq!(granted.credentials, world.credentials("alice"));
-    let mut alice = Speaker::with(&mut world, granted.credentials, ALICE);
+    let mut alice = TurnClient::with(&mut world, granted.credentials, ALICE);
     assert!(alice.allocate(&mut world).is_ok());
 }
 
@@ -327,10 +327,11 @@ fn any_turn() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever strangers send: no panic, no state, no packet to anybody else,
-    /// and no answer that is worth the trouble of forging a source address.
+    /// Whatever a client without credentials sends: no panic, no state, no packet
+    /// to another address, and no answer that is long enough for an amplification
+    /// attack.
     #[test]
-    fn strangers_get_little(requests in proptest::collection::vec(any_turn(), 1..6)) {
+    fn a_client_without_credentials_gets_a_short_answer_and_leaves_no_state(requests in proptest::collection::vec(any_turn(), 1..6)) {
         let mut world = World::new(limits(), &[]);
         for request in requests {
             for answer in world.say(ALICE, &request) {
@@ -342,11 +343,11 @@ proptest! {
         prop_assert_eq!(world.server.poll_timeout(), None);
     }
 
-    /// The same from somebody who is somebody, with a good signature.
+    /// The same from a user, with the right integrity.
     #[test]
-    fn a_user_cannot_break_it(requests in proptest::collection::vec(any_turn(), 1..12)) {
+    fn a_user_cannot_make_it_panic_or_send_into_its_own_host(requests in proptest::collection::vec(any_turn(), 1..12)) {
         let mut world = World::new(limits(), &[]);
-        let mut alice = Speaker::new(&mut world, "alice", ALICE);
+        let mut alice = TurnClient::new(&mut world, "alice", ALICE);
         alice.allocate(&mut world).unwrap();
         for request in requests {
             world.say(ALICE, &request);

@@ -1,20 +1,20 @@
-//! To whom the relay sends, from whom it hears, and how much.
+//! Which peers the relay sends to and receives from, and how much.
 
 mod relaying;
 
 use std::time::Duration;
 
-use relaying::{ALICE, BOB, SERVER, Speaker, World, at, limits};
-use rendezvous_proto::relay::server::Limits;
+use relaying::{ALICE, BOB, SERVER, TurnClient, World, at, limits};
+use rendezvous_proto::relay::Limits;
 use stun::{Attribute, Builder, Class, Message, Method, code, turn};
 
 const CAROL: &str = "198.51.100.7:9";
 const ALICE2: &str = "203.0.113.17:40002";
 
 #[test]
-fn it_does_not_reach_into_its_own_network() {
+fn the_relay_does_not_send_into_its_own_network() {
     let mut world = World::new(limits(), &["10.1.0.0/16"]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     alice.allocate(&mut world).unwrap();
     for denied in [
         "10.2.0.1:53",
@@ -32,18 +32,18 @@ fn it_does_not_reach_into_its_own_network() {
             "{denied}"
         );
         let bind = |r: Builder| r.channel(0x4000).peer(at(denied));
-        let said = alice.ask(&mut world, Method::ChannelBind, bind);
-        assert_eq!(said, Some(code::FORBIDDEN), "{denied}");
+        let answer = alice.ask(&mut world, Method::ChannelBind, bind);
+        assert_eq!(answer, Some(code::FORBIDDEN), "{denied}");
         alice.send(&mut world, denied, b"x");
     }
-    // One that is denied denies them all.
+    // One address that is denied denies the whole request.
     let both = |r: Builder| r.peer(at(BOB)).peer(at("10.2.0.1:53"));
-    let said = alice.ask(&mut world, Method::CreatePermission, both);
-    assert_eq!(said, Some(code::FORBIDDEN));
+    let answer = alice.ask(&mut world, Method::CreatePermission, both);
+    assert_eq!(answer, Some(code::FORBIDDEN));
     alice.send(&mut world, BOB, b"x");
     assert!(world.to_peers.is_empty());
     assert_eq!(alice.permit(&mut world, "10.1.0.1:53"), None);
-    // Its own address is where other allocations are, and nothing else.
+    // At its own address are the relayed addresses, and nothing else.
     assert_eq!(alice.permit(&mut world, SERVER), None);
     alice.send(&mut world, SERVER, b"x");
     alice.send(&mut world, "203.0.113.1:50009", b"x");
@@ -53,9 +53,9 @@ fn it_does_not_reach_into_its_own_network() {
 }
 
 #[test]
-fn nobody_is_heard_or_reached_without_permission() {
+fn no_payload_passes_without_a_permission() {
     let mut world = World::new(limits(), &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     alice.send(&mut world, BOB, b"no allocation");
     let relayed = alice.allocate(&mut world).unwrap();
     alice.send(&mut world, BOB, b"no permission");
@@ -69,7 +69,7 @@ fn nobody_is_heard_or_reached_without_permission() {
         world.to_peers,
         [(relayed.port(), at(BOB), b"hello".to_vec())]
     );
-    // From another port of that address, too (RFC 8656 §9); not from others.
+    // A permission is for all ports of its address (RFC 8656 §9), and for no other.
     world.hear(relayed, "203.0.113.33:7", b"hello");
     world.hear(relayed, CAROL, b"hello");
     let heard = world.work();
@@ -79,8 +79,8 @@ fn nobody_is_heard_or_reached_without_permission() {
     assert!(heard.is(Class::Indication, Method::Data));
     assert_eq!(heard.peers(), [Some(at("203.0.113.33:7"))]);
     assert_eq!(heard.get(Attribute::Data), Some(&b"hello"[..]));
-    // Somebody else at another address does not have her permissions, and it
-    // ends after five minutes.
+    // Another client does not have this permission, and it expires after five
+    // minutes.
     let bytes = Builder::indication(Method::Send, [9; 12])
         .peer(at(BOB))
         .data(b"x");
@@ -93,9 +93,9 @@ fn nobody_is_heard_or_reached_without_permission() {
 }
 
 #[test]
-fn a_channel_is_of_one_peer_and_a_peer_has_one_channel() {
+fn a_channel_has_one_peer_and_a_peer_one_channel() {
     let mut world = World::new(limits(), &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     let relayed = alice.allocate(&mut world).unwrap();
     let mut bind = |world: &mut World, number, peer: &str| {
         let fill = |r: Builder| r.channel(number).peer(at(peer));
@@ -113,25 +113,25 @@ fn a_channel_is_of_one_peer_and_a_peer_has_one_channel() {
     world.hear(relayed, BOB, b"back");
     let heard = world.work().remove(0).payload;
     assert_eq!(turn::channel_data(&heard), Some((0x4001, &b"back"[..])));
-    // Its permission ends before it does.
+    // Its permission expires before it does.
     world.pass(Duration::from_secs(300));
     world.say(ALICE, &turn::to_channel(0x4001, b"no").unwrap());
     assert_eq!(world.to_peers.len(), 1);
 }
 
 #[test]
-fn tables_of_one_allocation_are_bounded() {
+fn permissions_and_channels_of_an_allocation_are_bounded() {
     let mut world = World::new(limits(), &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     alice.allocate(&mut world).unwrap();
     let mut bounded = vec![None; 32];
     bounded.extend([Some(code::INSUFFICIENT_CAPACITY); 8]);
-    let said: Vec<_> = (0..40)
+    let answer: Vec<_> = (0..40)
         .map(|n| alice.permit(&mut world, &format!("198.51.100.{n}:1")))
         .collect();
-    assert_eq!(said, bounded);
+    assert_eq!(answer, bounded);
     assert_eq!(alice.permit(&mut world, "198.51.100.0:2"), None);
-    let said: Vec<_> = (0..40)
+    let answer: Vec<_> = (0..40)
         .map(|n| {
             let fill = |r: Builder| {
                 r.channel(0x4000 + n)
@@ -140,17 +140,17 @@ fn tables_of_one_allocation_are_bounded() {
             alice.ask(&mut world, Method::ChannelBind, fill)
         })
         .collect();
-    assert_eq!(said, bounded);
+    assert_eq!(answer, bounded);
 }
 
 #[test]
-fn one_allocation_carries_so_much_and_does_not_starve_another() {
+fn each_allocation_has_a_rate_of_its_own() {
     let slow = Limits {
         rate: 10_000,
         ..limits()
     };
     let mut world = World::new(slow, &[]);
-    let mut alice = Speaker::new(&mut world, "alice", ALICE);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
     let relayed = alice.allocate(&mut world).unwrap();
     alice.permit(&mut world, BOB);
     for _ in 0..8 {
@@ -159,10 +159,10 @@ fn one_allocation_carries_so_much_and_does_not_starve_another() {
     for _ in 0..8 {
         world.hear(relayed, BOB, &[0; 1000]);
     }
-    // Both ways together.
+    // Both directions together.
     assert_eq!((world.to_peers.len(), world.work().len()), (8, 2));
     assert_eq!(world.relay().stats().over_rate, 6);
-    let mut bob = Speaker::new(&mut world, "bob", BOB);
+    let mut bob = TurnClient::new(&mut world, "bob", BOB);
     bob.allocate(&mut world).unwrap();
     bob.permit(&mut world, CAROL);
     bob.send(&mut world, CAROL, &[0; 1000]);

@@ -1,19 +1,19 @@
-//! The rendezvous as a STUN server: what it tells of mappings, of ICMP errors
-//! about its answers, and by TCP.
+//! The rendezvous as a STUN server: behaviour discovery, ICMP errors about its
+//! answers, and Binding by TCP.
 
-mod asking;
+mod client;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use asking::{ALICE, BOB, ask, at, drain, error_of, server, whole_server};
+use client::{ALICE, BOB, ask, at, drain, error_of, server, whole_server};
 use proptest::prelude::*;
 use rendezvous_proto::server::{RATE, Server};
 use sansio::{IcmpError, Input, Protocol};
 use stun::{Attribute, Builder, Change, Class, Icmp, Message, Method, code};
 
 #[test]
-fn behaviour_discovery_answers_from_where_it_was_asked_to() {
+fn a_change_request_is_answered_from_the_socket_that_it_asks_for() {
     let now = Instant::now();
     let mut server = whole_server(now);
     for (ip, port, via) in [
@@ -36,7 +36,7 @@ fn behaviour_discovery_answers_from_where_it_was_asked_to() {
 }
 
 #[test]
-fn with_one_address_the_server_says_what_it_cannot() {
+fn with_one_address_a_change_of_address_is_refused() {
     let now = Instant::now();
     let mut server = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
     let change = |ip, port| stun::binding_request([3; 12], Some(Change { ip, port }));
@@ -49,7 +49,7 @@ fn with_one_address_the_server_says_what_it_cannot() {
 }
 
 #[test]
-fn who_wants_what_is_unknown_is_told_so_and_it_is_no_better_amplifier_than_binding() {
+fn the_refusal_of_unknown_attributes_is_no_longer_than_a_binding_answer() {
     let now = Instant::now();
     let mut server = whole_server(now);
     let plain = stun::binding_request([3; 12], None);
@@ -67,7 +67,7 @@ fn who_wants_what_is_unknown_is_told_so_and_it_is_no_better_amplifier_than_bindi
     assert_eq!(server.stats().refused, 19);
 }
 
-/// A Binding request as RFC 3489 has it, with a CHANGE-REQUEST.
+/// A Binding request of RFC 3489 with a CHANGE-REQUEST.
 fn classic(change: u8) -> Vec<u8> {
     let mut request = vec![0, 1, 0, 8];
     request.extend(*b"no cookie inside");
@@ -76,15 +76,15 @@ fn classic(change: u8) -> Vec<u8> {
 }
 
 #[test]
-fn the_old_dialect_is_answered_from_where_it_asks() {
+fn a_change_request_of_rfc_3489_is_answered_from_the_socket_that_it_asks_for() {
     let now = Instant::now();
     let mut server = whole_server(now);
     for (change, socket) in [(0, 0), (2, 1), (4, 2), (6, 3)] {
         let answer = ask(&mut server, now, ALICE, &classic(change));
         assert_eq!((answer.socket, answer.to), (socket, at(ALICE)));
         assert_eq!(answer.payload[..2], [1, 1]);
-        // SOURCE-ADDRESS is where it is sent from, CHANGED-ADDRESS where the
-        // request did not go, whatever was asked for.
+        // SOURCE-ADDRESS is that of the answer; CHANGED-ADDRESS differs in both
+        // parts from the address that received the request.
         let (source, changed) = (&answer.payload[32..44], &answer.payload[44..56]);
         assert_eq!(source[11], 1 + u8::from(change & 4 != 0));
         assert_eq!(changed[..2], [0, 5]);
@@ -94,7 +94,7 @@ fn the_old_dialect_is_answered_from_where_it_asks() {
 }
 
 #[test]
-fn one_address_refuses_in_the_old_dialect_too_and_never_reflects() {
+fn with_rfc_3489_a_change_of_address_and_a_response_address_are_refused() {
     let now = Instant::now();
     let mut lonely = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
     for (change, kind) in [(0, [1, 1]), (2, [1, 1]), (4, [1, 0x11])] {
@@ -113,8 +113,6 @@ fn one_address_refuses_in_the_old_dialect_too_and_never_reflects() {
 
 const PORT_UNREACHABLE: Icmp = Icmp { kind: 3, code: 3 };
 
-/// What the server says to `from` of the answers with these transactions:
-/// `None` that it does not know.
 fn icmp_error(server: &mut Server, now: Instant, to: SocketAddr, icmp: Icmp, quoted: &[u8]) {
     let error = IcmpError {
         socket: 0,
@@ -126,12 +124,15 @@ fn icmp_error(server: &mut Server, now: Instant, to: SocketAddr, icmp: Icmp, quo
     server.handle_input(now, Input::Icmp(error));
 }
 
-fn bounced(
-    server: &mut Server,
-    now: Instant,
-    from: &str,
-    about: &[[u8; 12]],
-) -> Option<Option<Icmp>> {
+/// What the server reports to a client about some answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Report {
+    Error(Icmp),
+    NoError,
+    Unknown,
+}
+
+fn report(server: &mut Server, now: Instant, from: &str, about: &[[u8; 12]]) -> Report {
     let request = Builder::request(Method::Binding, [1; 12]).bounced(about);
     let request = request.finish();
     let plain = stun::binding_request([1; 12], None);
@@ -139,20 +140,24 @@ fn bounced(
     let less = ask(server, now, from, &plain).payload;
     assert!(more.len() - less.len() <= request.len() - plain.len());
     let answer = Message::parse(&more).unwrap();
-    answer.bounced().map(|_| answer.icmp())
+    match (answer.bounced(), answer.icmp()) {
+        (Some(_), Some(icmp)) => Report::Error(icmp),
+        (Some(_), None) => Report::NoError,
+        (None, _) => Report::Unknown,
+    }
 }
 
-/// An answer of the server's, as an ICMP error quotes it.
+/// A Binding answer, as an ICMP error quotes it.
 fn answer_with(transaction: [u8; 12]) -> Vec<u8> {
     let message = Builder::new(Class::Success, Method::Binding, transaction);
     message.xor_mapped(at(ALICE)).finish()
 }
 
 #[test]
-fn an_icmp_error_is_told_to_whom_it_concerns_and_to_nobody_else() {
+fn an_icmp_error_is_reported_to_the_client_of_that_answer_and_to_no_other() {
     let now = Instant::now();
     let mut server = whole_server(now);
-    let told = |server: &mut Server, from, id| bounced(server, now, from, &[[9; 12], id]);
+    let reported = |server: &mut Server, from, id| report(server, now, from, &[[9; 12], id]);
     icmp_error(
         &mut server,
         now,
@@ -161,14 +166,18 @@ fn an_icmp_error_is_told_to_whom_it_concerns_and_to_nobody_else() {
         &answer_with([5; 12]),
     );
     assert_eq!(
-        told(&mut server, ALICE, [5; 12]),
-        Some(Some(PORT_UNREACHABLE))
+        reported(&mut server, ALICE, [5; 12]),
+        Report::Error(PORT_UNREACHABLE)
     );
-    assert_eq!(told(&mut server, ALICE, [6; 12]), Some(None), "of another");
-    for stranger in [BOB, "203.0.113.17:40001"] {
-        assert_eq!(told(&mut server, stranger, [5; 12]), Some(None));
+    assert_eq!(
+        reported(&mut server, ALICE, [6; 12]),
+        Report::NoError,
+        "another answer"
+    );
+    for other in [BOB, "203.0.113.17:40001"] {
+        assert_eq!(reported(&mut server, other, [5; 12]), Report::NoError);
     }
-    // Who does not ask is told nothing, nor who wants it sent elsewhere.
+    // Nothing is reported that is not asked for, or to another RESPONSE-PORT.
     let elsewhere = Builder::request(Method::Binding, [1; 12])
         .bounced(&[[5; 12]])
         .raw(Attribute::ResponsePort, &[0x12, 0x34]);
@@ -186,11 +195,11 @@ fn an_icmp_error_is_told_to_whom_it_concerns_and_to_nobody_else() {
 }
 
 #[test]
-fn a_forged_icmp_error_does_not_hide_the_true_one() {
+fn a_forged_icmp_error_does_not_hide_the_real_one() {
     let now = Instant::now();
     let mut server = whole_server(now);
     let forged = Icmp { kind: 3, code: 13 };
-    let told = |server: &mut Server| bounced(server, now, ALICE, &[[5; 12]]);
+    let reported = |server: &mut Server| report(server, now, ALICE, &[[5; 12]]);
     // Not about an answer, of another kind, or of another transaction.
     for (icmp, quoted) in [
         (forged, stun::binding_request([5; 12], None)),
@@ -199,11 +208,11 @@ fn a_forged_icmp_error_does_not_hide_the_true_one() {
         (Icmp { kind: 11, code: 0 }, answer_with([5; 12])),
     ] {
         icmp_error(&mut server, now, at(ALICE), icmp, &quoted);
-        assert_eq!(told(&mut server), Some(None), "{icmp:?}");
+        assert_eq!(reported(&mut server), Report::NoError, "{icmp:?}");
     }
-    // A router that quotes next to nothing is believed until one says more.
+    // An error that quotes no transaction counts until one that does.
     icmp_error(&mut server, now, at(ALICE), forged, &[]);
-    assert_eq!(told(&mut server), Some(Some(forged)));
+    assert_eq!(reported(&mut server), Report::Error(forged));
     icmp_error(
         &mut server,
         now,
@@ -218,13 +227,16 @@ fn a_forged_icmp_error_does_not_hide_the_true_one() {
         forged,
         &answer_with([5; 12])[..7],
     );
-    assert_eq!(told(&mut server), Some(Some(PORT_UNREACHABLE)));
+    assert_eq!(reported(&mut server), Report::Error(PORT_UNREACHABLE));
     let later = now + Duration::from_secs(10);
-    assert_eq!(bounced(&mut server, later, ALICE, &[[5; 12]]), Some(None));
+    assert_eq!(
+        report(&mut server, later, ALICE, &[[5; 12]]),
+        Report::NoError
+    );
 }
 
 #[test]
-fn a_flood_of_icmp_errors_makes_the_server_silent_but_not_wrong() {
+fn after_a_flood_of_icmp_errors_the_server_reports_nothing_but_nothing_wrong() {
     let now = Instant::now();
     let mut server = whole_server(now);
     let flood = |server: &mut Server, addresses: u32| {
@@ -241,18 +253,22 @@ fn a_flood_of_icmp_errors_makes_the_server_silent_but_not_wrong() {
         &answer_with([5; 12]),
     );
     flood(&mut server, 4095);
-    let alice = |server: &mut Server, now| bounced(server, now, ALICE, &[[5; 12]]);
-    assert_eq!(alice(&mut server, now), Some(Some(PORT_UNREACHABLE)));
+    let alice = |server: &mut Server, now| report(server, now, ALICE, &[[5; 12]]);
+    assert_eq!(alice(&mut server, now), Report::Error(PORT_UNREACHABLE));
     flood(&mut server, 4096);
-    assert_eq!(alice(&mut server, now), None, "it had to forget hers");
+    assert_eq!(
+        alice(&mut server, now),
+        Report::Unknown,
+        "it was forgotten early"
+    );
     let later = now + Duration::from_secs(10);
-    assert_eq!(alice(&mut server, later), Some(None));
+    assert_eq!(alice(&mut server, later), Report::NoError);
 }
 
 proptest! {
-    /// Whatever an ICMP error quotes, nothing is sent and nobody is known.
+    /// Whatever an ICMP error quotes, the server sends nothing and registers nothing.
     #[test]
-    fn icmp_makes_the_server_send_nothing(kind: u8, code: u8, quoted in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn an_icmp_error_makes_the_server_send_nothing(kind: u8, code: u8, quoted in proptest::collection::vec(any::<u8>(), 0..60)) {
         let now = Instant::now();
         let mut server = whole_server(now);
         icmp_error(&mut server, now, at(ALICE), Icmp { kind, code }, &quoted);
@@ -262,7 +278,7 @@ proptest! {
 }
 
 #[test]
-fn over_tcp_it_tells_the_mapping_and_nothing_else() {
+fn by_tcp_a_binding_is_answered_and_nothing_else() {
     let now = Instant::now();
     let mut server = whole_server(now);
     let from = at(ALICE);
@@ -286,7 +302,7 @@ fn over_tcp_it_tells_the_mapping_and_nothing_else() {
     for bytes in [&lookup.finish()[..], b"no message"] {
         assert_eq!(server.handle_stream(now, 0, from, bytes), None);
     }
-    assert!(drain(&mut server).is_empty(), "nothing of it goes by UDP");
+    assert!(drain(&mut server).is_empty(), "nothing is sent by UDP");
     let answered = (0..2 * RATE).filter(|_| server.handle_stream(now, 0, from, &request).is_some());
     assert!(answered.count() < RATE as usize);
     let room = (0..100).filter(|_| server.stream_opened(from)).count();

@@ -79,7 +79,7 @@ const fn usage(word: &'static str, takes: &'static str, does: &'static str) -> U
 
 /// What /help shows.
 pub fn help() -> String {
-    let line = |usage: Usage| format!("{} {:<8} {}", usage.word, usage.takes, usage.does);
+    let line = |usage: Usage| format!("{:<8} {:<4}  {}", usage.word, usage.takes, usage.does);
     COMMANDS.map(line).join("\n")
 }
 

@@ -40,7 +40,7 @@ pub enum Close {
     Replaced = 1,
     /// The other side does not keep to the protocol.
     Violation = 2,
-    /// Nobody whom we were introduced to has that key.
+    /// We were not introduced to the owner of that key.
     Unwelcome = 3,
 }
 
@@ -273,7 +273,7 @@ impl Link {
     /// closes. It takes no longer than `most`.
     ///
     /// QUIC sends only once that a connection is closed: if that packet is lost,
-    /// the peer waits for a path that nobody makes. The last frame is sent again.
+    /// the peer waits for a path in vain. A frame that is lost is sent again.
     pub async fn finish(mut self, most: Duration) {
         let farewell = async {
             if let Some(frames) = self.frames.take() {

@@ -41,7 +41,7 @@ pub enum Event {
     },
 }
 
-/// A socket that hands QUIC to quinn and everything else to a channel.
+/// A socket that passes QUIC to quinn and everything else to a channel.
 pub struct SharedSocket {
     udp: Udp,
     state: UdpSocketState,

@@ -1,4 +1,4 @@
-//! What may be typed.
+//! The command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-/// Which NAT am I behind?
+/// Measure which NAT is between this host and the internet
 ///
-/// Measures, in a third of a second at most where the server is near, how the
-/// NAT on the way maps and filters (RFC 4787), by asking a STUN server with two
-/// addresses (RFC 5780). Pinhole's `rendezvous` is one; coturn and stuntman are
-/// others, mostly on port 3478.
+/// Asks a STUN server with two addresses (RFC 5780) how the NAT maps and filters (RFC 4787). With a
+/// server nearby it takes a third of a second. Pinhole's `rendezvous` is such a server, on port
+/// 8848; coturn and stuntman are others, mostly on port 3478.
 #[derive(Debug, Parser)]
 #[command(name = "natprobe", version, after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct Options {
     /// The server's first address [port: 8848] [env: PINHOLE_S1, PINHOLE_SERVER]
     #[arg(long, value_name = "HOST[:PORT]")]
     s1: Option<String>,
 
-    /// Its other address [default: what the server tells] [env: PINHOLE_S2]
+    /// The server's other address, or a second server [default: what the server reports]
+    /// [env: PINHOLE_S2]
     #[arg(long, value_name = "HOST[:PORT]")]
     s2: Option<String>,
 
@@ -27,69 +27,69 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Also: does the NAT's own outer address lead back in?
+    /// Also test hairpinning: whether hosts inside reach each other through the outside endpoint
     #[arg(long)]
     hairpin: bool,
 
-    /// Also: how long does a mapping live, and what refreshes it? Tries silences
-    /// of up to so many seconds, all in one pass, until two in a row end it
+    /// Also measure the lifetime of an idle mapping, and what refreshes it. Tests idle times of up
+    /// to SECONDS at once, and ends when two in a row have ended a mapping
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "130",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     lifetime: Option<u64>,
 
-    /// Also: which routers are on the way, and on which is the NAT? (Linux)
+    /// Also find the routers on the way, and which of them translate and filter (Linux)
     #[arg(long)]
     path: bool,
 
-    /// Also: does the gateway speak UPnP-IGD, NAT-PMP or PCP, and which outer
-    /// address does it claim? It is asked, nothing is mapped (the gateway for the
-    /// latter two is found on Linux)
+    /// Also ask the gateway for UPnP-IGD, NAT-PMP and PCP, and for its public address. No port is
+    /// mapped. (NAT-PMP and PCP: Linux)
     #[arg(long)]
     port_mapping: bool,
 
-    /// Then go through the UDP requirements of RFC 4787; implies --hairpin, and
-    /// --lifetime adds two of them
+    /// Also compare the NAT with the requirements of RFC 4787. Implies --hairpin; two requirements
+    /// need --lifetime
     #[arg(long)]
     rfc4787: bool,
 
-    /// Measure so many times, and tell what was not the same every time
+    /// Measure N times, and report which results differ
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
 
-    /// Go on measuring, every so many seconds, and report again when something
-    /// has changed
+    /// Measure again every SECONDS, and report again when a result changes
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     watch: Option<u64>,
 
-    /// Then say what a punch between here and the host of that report comes to
+    /// Also report whether a punch between this host and the host of that report is expected to
+    /// connect
     #[arg(long, value_name = "REPORT.json")]
     against: Option<PathBuf>,
 
-    /// Wait for so long after the last packet [default: three round trips, at least 150]
+    /// Wait MS milliseconds after the last packet [default: three round trips, at least 150]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: Option<u64>,
 
-    /// Packets per test, at first; more follow until silence cannot be loss
+    /// Packets per test at first. Up to five times as many are sent where packets are lost
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=50))]
     tries: u32,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  natprobe --s1 203.0.113.1 --s2 203.0.113.2
-  natprobe --s1 stun.example.org:3478 --json >here.json
+  natprobe --s1 203.0.113.1 --s2 203.0.113.2            a server's two addresses
+  natprobe --s1 stun.example.org:3478 --json >here.json a report for other programs
   natprobe --s1 stun.example.org:3478 --against there.json
+  natprobe --s1 rendezvous.example.org --lifetime --rfc4787
   PINHOLE_SERVER=rendezvous.example.org natprobe
 
 Exit status:
   0  measured
   1  UDP is blocked
-  2  could not tell, or a usage error";
+  2  no result, or a usage error";
 
-/// What to do, all defaults filled in.
+/// The options, with defaults and environment filled in.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Settings {
     pub(crate) s1: String,
     pub(crate) s2: Option<String>,
     pub(crate) json: bool,
@@ -105,11 +105,14 @@ pub(crate) struct Job {
     pub(crate) against: Option<PathBuf>,
 }
 
-impl Args {
-    /// Fills in the environment's part. `env` is asked for variables by name.
-    pub(crate) fn into_job(self, env: impl Fn(&str) -> Option<String>) -> Result<Job, clap::Error> {
+impl Options {
+    /// Takes what is not given on the command line from the environment, by `env`.
+    pub(crate) fn into_settings(
+        self,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Settings, clap::Error> {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
-        // PINHOLE_S2 belongs to PINHOLE_S1: not to a server typed by hand.
+        // PINHOLE_S2 belongs to PINHOLE_S1, not to a server on the command line.
         let (s1, s2) = match (self.s1, env("PINHOLE_S1")) {
             (Some(s1), _) => (Some(s1), self.s2),
             (None, Some(s1)) => (Some(s1), self.s2.or_else(|| env("PINHOLE_S2"))),
@@ -117,12 +120,12 @@ impl Args {
         };
         let s1 = s1.ok_or_else(|| {
             use clap::CommandFactory;
-            Args::command().error(
+            Options::command().error(
                 ErrorKind::MissingRequiredArgument,
                 "no server: give --s1, or set PINHOLE_S1 or PINHOLE_SERVER",
             )
         })?;
-        Ok(Job {
+        Ok(Settings {
             s1,
             s2,
             json: self.json,
@@ -144,35 +147,35 @@ impl Args {
 mod tests {
     use super::*;
 
-    fn job(typed: &[&str], env: &[(&str, &str)]) -> Result<Job, clap::Error> {
+    fn settings(typed: &[&str], env: &[(&str, &str)]) -> Result<Settings, clap::Error> {
         let find = |name: &str| {
             let found = env.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        Args::try_parse_from([&["natprobe"], typed].concat())?.into_job(find)
+        Options::try_parse_from([&["natprobe"], typed].concat())?.into_settings(find)
     }
 
     #[test]
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory;
-        Args::command().debug_assert();
+        Options::command().debug_assert();
     }
 
     #[test]
-    fn the_environment_fills_in_and_never_mixes() {
+    fn a_server_on_the_command_line_is_not_mixed_with_one_of_the_environment() {
         let lab = [("PINHOLE_S1", "a"), ("PINHOLE_S2", "b")];
-        let both = job(&[], &lab).unwrap();
+        let both = settings(&[], &lab).unwrap();
         assert_eq!((both.s1.as_str(), both.s2.as_deref()), ("a", Some("b")));
-        let typed = job(&["--s1", "c"], &lab).unwrap();
+        let typed = settings(&["--s1", "c"], &lab).unwrap();
         assert_eq!((typed.s1.as_str(), typed.s2), ("c", None));
-        let server = job(&[], &[("PINHOLE_SERVER", "d")]).unwrap();
+        let server = settings(&[], &[("PINHOLE_SERVER", "d")]).unwrap();
         assert_eq!(server.s1, "d");
-        let missing = job(&[], &[]).unwrap_err();
+        let missing = settings(&[], &[]).unwrap_err();
         assert_eq!(missing.exit_code(), 2);
     }
 
     #[test]
-    fn one_try_is_refused() {
-        assert_eq!(job(&["--tries", "1"], &[]).unwrap_err().exit_code(), 2);
+    fn less_than_two_tries_are_refused() {
+        assert_eq!(settings(&["--tries", "1"], &[]).unwrap_err().exit_code(), 2);
     }
 }

@@ -1,9 +1,9 @@
-//! Which NAT am I behind? Measured against a STUN server (RFC 5780).
+//! natprobe measures the NAT between this host and a STUN server (RFC 5780).
 
 mod args;
+mod rows;
 mod run;
 mod text;
-mod words;
 
 fn main() -> std::process::ExitCode {
     cli::log::init();

@@ -1,4 +1,4 @@
-//! From what was typed to what is printed.
+//! From the command line to the output.
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -15,19 +15,19 @@ use nat::plan::{Limits, between};
 use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
 
-use crate::args::{Args, Job};
+use crate::args::{Options, Settings};
 use crate::text;
 
 const DEFAULT_PORT: u16 = 8848;
 
-/// 0 measured, 1 UDP is blocked, 2 could not tell.
+/// Exit status 0: measured; 1: UDP is blocked; 2: no result.
 pub(crate) fn main() -> ExitCode {
     let env = |name: &str| std::env::var(name).ok();
-    let job = match Args::parse().into_job(env) {
-        Ok(job) => job,
+    let settings = match Options::parse().into_settings(env) {
+        Ok(settings) => settings,
         Err(error) => error.exit(),
     };
-    match work(&job) {
+    match work(&settings) {
         Ok(Verdict::Measured) => ExitCode::SUCCESS,
         Ok(Verdict::UdpBlocked) => ExitCode::from(1),
         Ok(Verdict::CouldNotTell) => ExitCode::from(2),
@@ -39,94 +39,94 @@ pub(crate) fn main() -> ExitCode {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn work(job: &Job) -> anyhow::Result<Verdict> {
-    let config = configure(job).await?;
-    let mut report = probe(job, &config).await?;
-    let mut read = print(job, &report, &[])?;
-    while let Some(pause) = job.watch.filter(|_| read) {
+async fn work(settings: &Settings) -> anyhow::Result<Verdict> {
+    let config = configure(settings).await?;
+    let mut report = probe(settings, &config).await?;
+    let mut read = print(settings, &report, &[])?;
+    while let Some(pause) = settings.watch.filter(|_| read) {
         tokio::time::sleep(pause).await;
-        let next = probe(job, &config).await?;
+        let next = probe(settings, &config).await?;
         let changed = report.differences(&next);
         if !changed.is_empty() {
-            read = print(job, &next, &changed)?;
+            read = print(settings, &next, &changed)?;
             report = next;
         }
     }
     Ok(report.verdict)
 }
 
-/// Whom to ask, and how.
-async fn configure(job: &Job) -> anyhow::Result<Config> {
+/// What to measure with: servers and numbers.
+async fn configure(settings: &Settings) -> anyhow::Result<Config> {
     let resolve = async |server: &str| {
         let address = net::host::resolve(server, DEFAULT_PORT).await;
-        address.with_context(|| format!("looking up {server}"))
+        address.with_context(|| format!("cannot look up {server}"))
     };
-    let s1 = resolve(&job.s1).await?;
-    let s2 = match &job.s2 {
+    let s1 = resolve(&settings.s1).await?;
+    let s2 = match &settings.s2 {
         Some(s2) => Some(resolve(s2).await?),
         None => None,
     };
     if let Some(s2) = s2 {
         anyhow::ensure!(
             s1.is_ipv4() == s2.is_ipv4(),
-            "{s1} and {s2} are of two families"
+            "--s1 {s1} and --s2 {s2} must both be IPv4 or both be IPv6"
         );
         anyhow::ensure!(
             s1.ip() != s2.ip(),
-            "--s1 and --s2 are both {}: there is nothing to compare",
+            "--s1 and --s2 are both {}: give two different addresses, or --s1 only",
             s1.ip()
         );
     }
     let mut config = Config::new(s1, s2);
-    config.tries = job.tries;
-    config.wait = job.timeout;
-    config.survey = job.rfc4787;
+    config.tries = settings.tries;
+    config.wait = settings.timeout;
+    config.survey = settings.rfc4787;
     Ok(config)
 }
 
-/// As often as asked, and what was asked for beyond that.
-async fn probe(job: &Job, config: &Config) -> anyhow::Result<Report> {
+/// Measures as often as the settings say, and then what they ask for in addition.
+async fn probe(settings: &Settings, config: &Config) -> anyhow::Result<Report> {
     let mut report = discover(config.clone()).await?;
     let mut differing = Vec::new();
-    for _ in 1..job.runs {
+    for _ in 1..settings.runs {
         let again = discover(config.clone()).await?;
         report.elapsed_ms += again.elapsed_ms;
         differing.extend(report.differences(&again));
     }
     differing.sort_unstable();
     differing.dedup();
-    let runs = job.runs;
+    let runs = settings.runs;
     report.determinism = (runs > 1).then_some(Determinism { runs, differing });
-    further(job, config.s1, &mut report).await?;
+    further(settings, config.s1, &mut report).await?;
     Ok(report)
 }
 
-/// What was asked for beyond the axes; what cannot disturb the others first.
-async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Result<()> {
+/// The measurements that are made on request only. The last is the one that may disturb others.
+async fn further(settings: &Settings, s1: SocketAddr, report: &mut Report) -> anyhow::Result<()> {
     let start = Instant::now();
     let behaviour = report.behaviour;
     let translates = behaviour.nat == Some(true);
-    // A NAT that maps anew for every destination does so for itself, too, and
-    // lets the other address in by another mapping than the one that asked.
+    // If every destination has another mapping, so has the NAT's own address, and the server's other
+    // address is let in through another mapping than the one that asked.
     let stable = behaviour.mapping == Some(Dependence::EndpointIndependent);
-    if job.port_mapping {
+    if settings.port_mapping {
         let seen: Vec<_> = report.mapped.iter().map(SocketAddr::ip).collect();
         report.port_mapping = port_mapping(s1).await?;
         if let Some(found) = &mut report.port_mapping {
             found.compare(&seen);
         }
     }
-    if let (true, Some(longest)) = (translates, job.lifetime) {
+    if let (true, Some(longest)) = (translates, settings.lifetime) {
         let lifetime = Lifetime::new(Instant::now(), s1, longest, seed()?);
         report.lifetime = measure(s1, lifetime).await?.report();
     }
-    if job.path && report.verdict == Verdict::Measured {
-        let outer = report.mapped.first().copied().filter(|_| translates);
+    if settings.path && report.verdict == Verdict::Measured {
+        let outside = report.mapped.first().copied().filter(|_| translates);
         let other = report.other_address.filter(|_| stable);
-        let path = Path::new(Instant::now(), s1, other, outer, seed()?);
+        let path = Path::new(Instant::now(), s1, other, outside, seed()?);
         report.path = measure(s1, path).await?.report();
     }
-    if job.hairpin && translates && stable {
+    if settings.hairpin && translates && stable {
         let hairpin = Hairpin::new(Instant::now(), s1, seed()?);
         report.hairpin = measure(s1, hairpin).await?.report();
     }
@@ -134,7 +134,7 @@ async fn further(job: &Job, s1: SocketAddr, report: &mut Report) -> anyhow::Resu
     Ok(())
 }
 
-/// The JSON object: the report, and what was asked for besides.
+/// The JSON object: the report, and what was asked for in addition.
 #[derive(serde::Serialize)]
 struct Page<'a> {
     #[serde(flatten)]
@@ -147,9 +147,9 @@ struct Page<'a> {
     changed: &'a [&'a str],
 }
 
-/// Is somebody still reading?
-fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
-    let against = match &job.against {
+/// Prints the report; `false` if standard output is closed.
+fn print(settings: &Settings, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
+    let against = match &settings.against {
         Some(other) => {
             let ours = report.side(Limits::POLITE);
             let theirs = StoredReport::read(other)?.side;
@@ -158,8 +158,8 @@ fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
         }
         None => None,
     };
-    let sheet = job.rfc4787.then(|| sheet(report));
-    let text = match job.json {
+    let sheet = settings.rfc4787.then(|| sheet(report));
+    let text = match settings.json {
         true => {
             let page = Page {
                 report,
@@ -179,8 +179,10 @@ fn print(job: &Job, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
         }
     };
     match writeln!(std::io::stdout(), "{text}") {
-        // Whoever read has read enough.
+        // Its reader needs no more.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        result => result.map(|()| true).context("writing to standard output"),
+        result => result
+            .map(|()| true)
+            .context("cannot write to standard output"),
     }
 }

@@ -1,17 +1,17 @@
-//! A report for people: a table, remarks, and what it means.
+//! A report for people: a table, notes, and what it means.
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 
-use discover::{Asks, Compliance, Report, Requirement, Source, Verdict};
+use discover::{CauseCode, Compliance, Report, Requirement, Verdict};
 use nat::oracle::Why;
 use nat::plan::{Plan, Strategy, percent};
 use nat::{Class, Dependence};
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use crate::words;
+use crate::rows::{self, Cells, tested, yes};
 
-/// The whole page.
+/// The whole text.
 pub(crate) fn render(report: &Report, against: Option<&(Plan, Why)>) -> String {
     let mut page = match report.verdict {
         Verdict::Measured => table(report),
@@ -24,15 +24,17 @@ pub(crate) fn render(report: &Report, against: Option<&(Plan, Why)>) -> String {
     if let Some((plan, why)) = against {
         let outcome = match plan.strategy {
             Strategy::Plain => "connects directly".to_owned(),
-            Strategy::PortMapping => "connects directly, by a mapped port".to_owned(),
-            Strategy::Relay => "takes a relay".to_owned(),
+            Strategy::PortMapping => {
+                "connects directly, through a port mapping of the gateway".to_owned()
+            }
+            Strategy::Relay => "needs a relay".to_owned(),
             Strategy::None => "does not connect".to_owned(),
-            Strategy::Unknown => "may or may not connect".to_owned(),
+            Strategy::Unknown => "may connect directly".to_owned(),
             guess => format!(
                 "connects directly by guessing ports ({}, {}, up to {} packets)",
                 guess.name(),
                 percent(plan.odds),
-                plan.caller.packets() + plan.target.packets(),
+                plan.caller.packets() + plan.callee.packets(),
             ),
         };
         let _ = write!(page, "\nA punch to the other host {outcome}: {why}.");
@@ -56,7 +58,7 @@ pub(crate) fn sheet(sheet: &[Requirement]) -> String {
         ]);
     }
     if sheet.is_empty() {
-        return "RFC 4787 has nothing to say where there is no NAT.\n\n".to_owned();
+        return "RFC 4787 does not apply: there is no NAT.\n\n".to_owned();
     }
     lines(&table.build().with(Style::blank()).to_string()) + "\n"
 }
@@ -74,140 +76,93 @@ pub(crate) fn against_json((plan, why): &(Plan, Why)) -> serde_json::Value {
 fn table(report: &Report) -> String {
     let behaviour = &report.behaviour;
     let mut table = Builder::new();
-    let mut row = |what: &str, found: String, evidence: String| {
-        table.push_record([what.to_owned(), found, evidence]);
+    let mut row = |name: &str, (value, remark): Cells| {
+        table.push_record([name.to_owned(), value, remark]);
     };
     let took = format!("in {:.0} ms", report.elapsed_ms.ceil());
-    row("class", tested(behaviour.class()), took);
-    row(
-        "NAT",
-        tested(behaviour.nat.map(yes)),
-        format!("from {}", report.local),
-    );
-    row("mapping", tested(behaviour.mapping), seen_from(report));
-    row("filtering", tested(behaviour.filtering), let_in(report));
-    row("a stranger gets", tested(report.unsolicited), String::new());
+    row("class", (tested(behaviour.class()), took));
+    let local = format!("from {}", report.local);
+    row("NAT", (tested(behaviour.nat.map(yes)), local));
+    row("mapping", rows::mapping(report));
+    row("filtering", rows::filtering(report));
+    row("unsolicited packets", rows::unsolicited(report.unsolicited));
     if behaviour.nat == Some(true) {
-        let (policy, more) = words::ports(report);
-        row("ports", policy, more);
-        row("public addresses", words::addresses(report), String::new());
+        row("ports", rows::ports(report));
+        let addresses = rows::public_addresses(report);
+        row("public addresses", (addresses, String::new()));
         let remaps = report.remaps_after_early_inbound;
-        let more = remaps.filter(|&yes| yes).map(|_| words::EARLY.to_owned());
-        let word = remaps.map(|remaps| if remaps { "remapped" } else { "harmless" });
-        row("early packets", tested(word), more.unwrap_or_default());
+        row("early packets", rows::early_packets(remaps));
     }
     if let Some(found) = &report.determinism {
-        let word = match found.differing.as_slice() {
-            [] => "the same".to_owned(),
-            differing => format!("not the same: {}", differing.join(", ")),
+        let value = match found.differing.as_slice() {
+            [] => "the same results".to_owned(),
+            differing => format!("different: {}", differing.join(", ")),
         };
-        row("over time", word, format!("in {} runs", found.runs));
+        row("repeated", (value, format!("in {} runs", found.runs)));
     }
     if let Some(found) = report.hairpin {
-        let counts = format!("{} of {} came back", found.received, found.sent);
-        let source = match found.source {
-            Some(Source::External) => ", from the outer address",
-            Some(Source::Internal) => ", from the inner address",
-            Some(Source::Other) => ", from a third address",
-            None => "",
-        };
-        row("hairpin", yes(found.works).to_owned(), counts + source);
+        row("hairpinning", rows::hairpin(found));
     }
     if let Some(found) = report.lifetime {
-        let (found, more) = words::lives(found);
-        row("lifetime", found, more);
+        row("lifetime", rows::lifetime(found));
     }
     if let Some(found) = &report.path {
-        let (found, more) = words::way(found);
-        row("path", found, more);
+        row("path", rows::path(found));
     }
     if let Some(found) = &report.port_mapping {
-        let (found, more) = words::mapper(found);
-        row("port mapping", found, more);
+        row("port mapping", rows::port_mapping(found));
     }
-    let round_trip = report.rtt_ms.map(|ms| format!("{ms:.1} ms away"));
-    row(
-        "server",
-        report.server.to_string(),
-        round_trip.unwrap_or_default(),
-    );
+    let round_trip = report.rtt_ms.map(|ms| format!("round trip {ms:.1} ms"));
+    let server = report.server.to_string();
+    row("server", (server, round_trip.unwrap_or_default()));
     lines(&table.build().with(Style::blank()).to_string())
 }
 
-/// It pads the last column, too, which only shows when it is copied.
+/// The table without the blanks at the end of each line.
 fn lines(table: &str) -> String {
     let lines = table.lines().map(|line| format!("{}\n", line.trim()));
     lines.collect()
 }
 
-fn tested(found: Option<impl Display>) -> String {
-    found.map_or_else(|| "not tested".to_owned(), |found| found.to_string())
-}
-
-fn yes(yes: bool) -> &'static str {
-    match yes {
-        true => "yes",
-        false => "no",
-    }
-}
-
-/// "seen as 198.51.100.1:40000 from 3 places"
-fn seen_from(report: &Report) -> String {
-    let tests = report.evidence.iter();
-    let places = tests
-        .filter(|e| e.test == Asks::Mapping && e.mapped.is_some())
-        .count();
-    let mapped: Vec<_> = report.mapped.iter().map(ToString::to_string).collect();
-    let plural = if places == 1 { "" } else { "s" };
-    format!("seen as {} from {places} place{plural}", mapped.join(", "))
-}
-
-/// "from the other address: 0 of 5; from the other port: 5 of 5"
-fn let_in(report: &Report) -> String {
-    if report.behaviour.filtering.is_none() {
-        return String::new();
-    }
-    let count = |test, what: &str| {
-        let same = report.evidence.iter().filter(|e| e.test == test);
-        let (received, sent) = same.fold((0, 0), |(r, s), e| (r + e.received, s + e.sent));
-        format!("{what} {received} of {sent}")
-    };
-    let [address, port] = [
-        count(Asks::OtherAddress, "other address"),
-        count(Asks::OtherPort, "other port"),
-    ];
-    format!("let in: {address}, {port}")
-}
-
+/// What the report means, in one sentence.
 fn sentence(report: &Report) -> String {
     if let Some(cause) = &report.cause {
         let verdict = match report.verdict {
             Verdict::UdpBlocked => "UDP is blocked",
-            _ => "Could not tell",
+            _ => "No result",
         };
-        return format!("{verdict}: {}.", cause.text);
+        let hint = match cause.code {
+            CauseCode::ServerNotRunning | CauseCode::Silent => {
+                " Is the rendezvous running, and is its UDP port open? Try --s1 HOST:3478 for \
+                 another STUN server."
+            }
+            CauseCode::UdpBlocked | CauseCode::ServerRefuses => "",
+        };
+        return format!("{verdict}: {}.{hint}", cause.text);
     }
     let behaviour = &report.behaviour;
     let meaning = match behaviour.class() {
-        Some(Class::Open) => "No NAT and no firewall: anybody can reach you.",
+        Some(Class::Open) => "No NAT and no firewall: every host can reach this one.",
         Some(Class::Firewall) => {
-            "No NAT, but a firewall that lets in only those that you have sent to: \
-             punching works as behind a cone."
+            "No NAT, but a firewall that lets in only remotes that this host has sent to: \
+             punching works as behind a NAT with endpoint-independent mapping."
         }
         Some(Class::FullCone) => {
-            "A NAT with one mapping for all, open to anybody: every peer with UDP can reach you."
+            "A NAT with one mapping for all destinations and no filter: every peer with UDP can \
+             reach this host."
         }
         Some(Class::Restricted) => {
-            "A NAT with one mapping for all, open to the addresses that you have sent to: \
-             punching works with nearly every peer."
+            "A NAT with one mapping for all destinations, which lets in addresses that this host \
+             has sent to: punching works with nearly every peer."
         }
         Some(Class::PortRestricted) => {
-            "A NAT with one mapping for all, open to the addresses and ports that you have \
-             sent to: punching works unless the peer is behind a symmetric NAT."
+            "A NAT with one mapping for all destinations, which lets in addresses and ports that \
+             this host has sent to: punching works unless the peer is behind a symmetric NAT."
         }
         Some(Class::Symmetric) => match behaviour.filtering {
             Some(Dependence::EndpointIndependent) => {
-                "A NAT with another mapping for every destination, but open to anybody."
+                "A NAT with another mapping for every destination, but no filter: every peer with \
+                 UDP can reach this host."
             }
             _ => {
                 "A NAT with another mapping for every destination: punching works with peers \
@@ -215,8 +170,8 @@ fn sentence(report: &Report) -> String {
             }
         },
         Some(Class::UdpBlocked) | None => match behaviour.nat {
-            Some(true) => "There is a NAT; what it does could not be tested in full.",
-            _ => "There is no NAT; whether there is a firewall was not tested.",
+            Some(true) => "There is a NAT, but not all of its behaviour could be tested.",
+            _ => "There is no NAT. Whether there is a firewall was not tested.",
         },
     };
     meaning.to_owned()
@@ -224,7 +179,7 @@ fn sentence(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use discover::{Cause, CauseCode, Confidence, Evidence, Report, Unsolicited};
+    use discover::{Cause, Confidence, Evidence, Report, TestKind, Unsolicited};
     use nat::Behaviour;
 
     use super::*;
@@ -259,7 +214,10 @@ mod tests {
             elapsed_ms: 230.4,
             server,
             other_address: None,
-            evidence: vec![evidence(Asks::Mapping, 5), evidence(Asks::OtherAddress, 0)],
+            evidence: vec![
+                evidence(TestKind::Mapping, 5),
+                evidence(TestKind::OtherAddress, 0),
+            ],
             notes: vec![],
             cause: None,
             mapped,
@@ -267,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_the_axes_and_the_evidence() {
+    fn the_text_has_the_axes_and_the_evidence() {
         use Dependence::*;
         let restricted = Behaviour::translated(EndpointIndependent, AddressDependent);
         let page = render(&report(restricted), None);
@@ -275,8 +233,8 @@ mod tests {
             "restricted",
             "endpoint-independent",
             "address-dependent",
-            "seen as 198.51.100.1:40000 from 1 place",
-            "other address 0 of 5",
+            "seen as 198.51.100.1:40000 by 1 server address",
+            "from the other address 0 of 5 answers",
             "punching works",
             "low TTL",
             "ICMP port unreachable",
@@ -286,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn not_tested_is_not_no() {
+    fn an_axis_that_was_not_tested_is_said_to_be_so() {
         let mut unknown = Behaviour::translated(
             Dependence::EndpointIndependent,
             Dependence::EndpointIndependent,

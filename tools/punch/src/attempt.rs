@@ -259,7 +259,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             } => {
                 let how = match role {
                     Role::Caller => "introduced to",
-                    Role::Target => "called by",
+                    Role::Callee => "called by",
                 };
                 cli::stderr::line(format_args!("punch: {how} {peer}, seen at {address}"));
                 if let Some(announced) = announced(&plan, role, &self.limits) {

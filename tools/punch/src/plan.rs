@@ -41,12 +41,12 @@ pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<Ex
 
 /// What the plan will send, and its odds; `None` where it sends a few probes only.
 pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
-    let (ours, theirs) = (plan.share(role), plan.share(other(role)));
+    let (ours, theirs) = (plan.part(role), plan.part(other(role)));
     Some(match plan.strategy {
         Strategy::Relay => {
             "relay: a guess of the port would take too many packets for its odds".into()
         }
-        _ if ours.each == 0 => return None,
+        _ if ours.ports_per_socket == 0 => return None,
         strategy => format!(
             "{}: {} odds within {:.1} s; we send up to {} packets and make {} entries in our NAT, \
              the peer {} packets and {} entries",
@@ -63,9 +63,9 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
 
 /// The plan as JSON (docs/reference/json.md).
 pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
-    let (ours, theirs) = (plan.share(role), plan.share(other(role)));
-    let guesses = ours.each > 0;
-    let count = |share: nat::plan::Share| guesses.then(|| share.packets());
+    let (ours, theirs) = (plan.part(role), plan.part(other(role)));
+    let guesses = ours.ports_per_socket > 0;
+    let count = |share: nat::plan::Part| guesses.then(|| share.packets());
     json!({
         "strategy": plan.strategy,
         "odds": guesses.then_some((plan.odds * 10_000.0).round() / 10_000.0),
@@ -81,7 +81,7 @@ pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
 
 fn other(role: Role) -> Role {
     match role {
-        Role::Caller => Role::Target,
-        Role::Target => Role::Caller,
+        Role::Caller => Role::Callee,
+        Role::Callee => Role::Caller,
     }
 }

@@ -125,7 +125,7 @@ impl Report {
             _ if self.tcp => "tcp",
             _ if path.relayed => "relay",
             _ if path.lan => "lan",
-            Some((_, plan)) if plan.caller.each > 0 => plan.strategy.name(),
+            Some((_, plan)) if plan.caller.ports_per_socket > 0 => plan.strategy.name(),
             Some((_, plan)) if plan.strategy == Strategy::PortMapping => plan.strategy.name(),
             _ => "plain",
         }

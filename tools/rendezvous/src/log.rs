@@ -1,13 +1,13 @@
-//! What an operator reads: text, or JSON lines.
+//! The operator's log: text, or JSON lines (docs/reference/json.md).
 
 use std::io::Write;
 use std::net::SocketAddr;
 
-use rendezvous_proto::relay::server as relay;
+use rendezvous_proto::relay;
 use rendezvous_proto::server::{Event, Stats};
 use serde_json::json;
 
-/// Where the log goes and how it looks.
+/// Writes the log to stderr.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     json: bool,
@@ -18,7 +18,7 @@ impl Log {
         Log { json }
     }
 
-    /// The one line on stdout: scripts wait for it.
+    /// The one line on stdout: scripts wait for it before they start clients.
     pub fn listening(&self, addresses: &[SocketAddr]) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
         if self.json {
@@ -41,29 +41,31 @@ impl Log {
                 json!({"event": "registered", "name": name, "address": address, "key": key}),
             ),
             Event::Unregistered { name } => (
-                format!("{name} left"),
+                format!("{name} has ended its registration"),
                 json!({"event": "unregistered", "name": name}),
             ),
-            Event::Introduced { caller, target } => (
-                format!("introduced {caller} to {target}"),
-                json!({"event": "introduced", "caller": caller, "target": target}),
+            Event::Introduced { caller, callee } => (
+                format!("introduced {caller} to {callee}"),
+                json!({"event": "introduced", "caller": caller, "target": callee}),
             ),
-            Event::Silent { caller, target } => (
-                format!("{target} did not acknowledge {caller}"),
-                json!({"event": "silent", "caller": caller, "target": target}),
+            Event::Silent { caller, callee } => (
+                format!("no answer from {callee}, whom {caller} asked for"),
+                json!({"event": "silent", "caller": caller, "target": callee}),
             ),
         };
         self.line(&text, &value);
     }
 
+    /// Something failed that does not end the process.
     pub fn trouble(&self, what: &str) {
         self.line(what, &json!({"event": "trouble", "what": what}));
     }
 
     pub fn ended(&self, stats: &Stats) {
         let text = format!(
-            "ended: {} bindings, {} registrations, {} connects, {} introduced, {} refused; \
-             dropped: {} garbage, {} ignored, {} over the rate, {} too short",
+            "ended: {} Binding requests answered, {} registrations and refreshes, \
+             {} introductions asked for, {} made, {} requests refused; dropped: {} garbage, \
+             {} that ask for nothing, {} over the rate, {} too short for their answer",
             stats.bindings,
             stats.registrations,
             stats.connects,
@@ -84,7 +86,7 @@ impl Log {
                 client,
                 relayed,
             } => (
-                format!("relays for {name} at {client} through {relayed}"),
+                format!("relay: {name} at {client} has got {relayed}"),
                 json!({"event": "relay_opened", "name": name, "client": client, "relayed": relayed}),
             ),
             relay::Event::Closed {
@@ -92,7 +94,7 @@ impl Log {
                 relayed,
                 bytes,
             } => (
-                format!("no longer relays for {name} through {relayed}, after {bytes} bytes"),
+                format!("relay: {name} no longer has {relayed}, after {bytes} bytes"),
                 json!({"event": "relay_closed", "name": name, "relayed": relayed, "bytes": bytes}),
             ),
         };
@@ -101,8 +103,8 @@ impl Log {
 
     pub fn relay_ended(&self, stats: &relay::Stats) {
         let text = format!(
-            "relay: {} allocations, {} packets, {} bytes, {} refused; \
-             dropped: {} over the rate, {} without permission",
+            "relay: {} allocations, {} packets and {} bytes relayed, {} requests refused; \
+             dropped: {} packets over the rate, {} without permission",
             stats.allocations,
             stats.packets,
             stats.bytes,

@@ -1,7 +1,7 @@
-//! `rendezvous`: a STUN server with RFC 5780 behaviour discovery, and the
-//! introducer of peers.
+//! `rendezvous`: a STUN server with NAT behaviour discovery (RFC 5780), a
+//! registry that introduces peers to each other, and a relay (TURN).
 
-mod heard;
+mod local_addresses;
 mod log;
 mod relay;
 mod serve;
@@ -14,49 +14,54 @@ use anyhow::Context;
 use clap::Parser;
 use rendezvous_proto::server::{Config, MOST_NAMES, RATE, Server};
 
-/// STUN with behaviour discovery (RFC 8489, RFC 5780), and the introducer that
-/// brings two peers together. Names and addresses are kept in memory.
+/// STUN server with NAT behaviour discovery (RFC 8489, RFC 5780), by UDP and TCP,
+/// which also introduces peers to each other. Names are kept in memory.
 #[derive(Parser)]
 #[command(
     version,
     after_help = "Examples:
-  rendezvous                                     one address: clients learn their mapping
-  rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2   two: and their filtering
-  rendezvous --ip 203.0.113.1 --relay            and TURN for those whom nothing else joins
+  rendezvous
+      Listen on all addresses. Clients learn how their NAT maps, not how it filters.
+  rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2
+      Listen on two addresses. Clients learn how their NAT filters, too.
+  rendezvous --ip 203.0.113.1 --relay
+      Relay packets as well, for peers that cannot be connected directly.
 
-Prints one line to stdout when it listens; what happens goes to stderr.
+When it listens it prints one line to stdout. Its log goes to stderr.
+RUST_LOG=rendezvous_proto=trace adds what it decides about each datagram.
 Exit codes: 0 ended by a signal, 2 could not start."
 )]
-struct Args {
-    /// Address to listen on
+struct Options {
+    /// IP address to listen on
     #[arg(long, default_value = "0.0.0.0")]
     ip: IpAddr,
-    /// Port to listen on
+    /// Port to listen on, UDP and TCP
     #[arg(long, default_value_t = stun::DEFAULT_PORT)]
     port: u16,
-    /// Second address of this machine: without it filtering cannot be tested
+    /// Second IP address of this host; without it, clients cannot measure how
+    /// their NAT filters
     #[arg(long, value_name = "IP2")]
     alt_ip: Option<IpAddr>,
     /// Second port [default: the port after --port]
     #[arg(long, value_name = "P2")]
     alt_port: Option<u16>,
-    /// Requests a second that one /24 (IPv6: /48) may make
+    /// Requests per second that are answered to one /24 (IPv6: /48)
     #[arg(long, default_value_t = RATE, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// Names that may be registered at once
+    /// Most names that may be registered at once
     #[arg(long, default_value_t = MOST_NAMES, value_parser = clap::value_parser!(u32).range(1..))]
     max_names: u32,
-    /// JSON lines instead of text
+    /// Print JSON lines instead of text
     #[arg(long)]
     json: bool,
-    // Last, since what follows it would stand under its heading.
+    // Last: clap lists whatever follows under the heading of these.
     #[command(flatten)]
-    relay: relay::Args,
+    relay: relay::RelayOptions,
 }
 
 fn main() -> ExitCode {
     ::cli::log::init();
-    match run(Args::parse()) {
+    match run(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             ::cli::stderr::line(format_args!("rendezvous: {error:#}"));
@@ -65,69 +70,85 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> anyhow::Result<()> {
-    let addresses = addresses(&args)?;
+fn run(options: Options) -> anyhow::Result<()> {
+    let addresses = addresses(&options)?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("cannot read the system's randomness")?;
     let config = Config {
         addresses: addresses.clone(),
         secret,
-        rate: args.rate,
-        most_names: args.max_names as usize,
+        rate: options.rate,
+        most_names: options.max_names as usize,
     };
     let mut server = Server::new(config, std::time::Instant::now());
-    if let Some(relay) = args.relay.relay(args.ip)? {
+    if let Some(relay) = options.relay.relay(options.ip)? {
         server = server.with_relay(relay);
     }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(serve::serve(server, &addresses, log::Log::new(args.json)))
+        .block_on(serve::serve(
+            server,
+            &addresses,
+            log::Log::new(options.json),
+        ))
 }
 
-/// The sockets in the order that the brain numbers them.
-fn addresses(args: &Args) -> anyhow::Result<Vec<SocketAddr>> {
-    let alt_port = match args.alt_port {
+/// The addresses in the order in which the server numbers its sockets.
+fn addresses(options: &Options) -> anyhow::Result<Vec<SocketAddr>> {
+    let alt_port = match options.alt_port {
         Some(port) => port,
-        None => args
+        None => options
             .port
             .checked_add(1)
-            .context("no port after 65535: give --alt-port")?,
+            .context("there is no port after --port 65535: give the second one with --alt-port")?,
     };
     anyhow::ensure!(
-        args.port != 0 && alt_port != 0,
-        "a port of 0 cannot be told to anybody"
+        options.port != 0 && alt_port != 0,
+        "--port and --alt-port cannot be 0: clients have to know them"
     );
     anyhow::ensure!(
-        alt_port != args.port,
-        "--alt-port {alt_port} is --port: behaviour discovery needs two"
+        alt_port != options.port,
+        "--alt-port {alt_port} is the same as --port: behaviour discovery needs two ports"
     );
-    if let Some(alt_ip) = args.alt_ip {
-        two_addresses(args.ip, alt_ip)?;
+    if let Some(alt_ip) = options.alt_ip {
+        check_pair(options.ip, alt_ip)?;
     }
-    Ok(std::iter::once(args.ip)
-        .chain(args.alt_ip)
-        .flat_map(|ip| [args.port, alt_port].map(|port| SocketAddr::new(ip, port)))
+    Ok(std::iter::once(options.ip)
+        .chain(options.alt_ip)
+        .flat_map(|ip| [options.port, alt_port].map(|port| SocketAddr::new(ip, port)))
         .collect())
 }
 
-/// Each client must be able to speak to both, and each must be bound alone.
-fn two_addresses(ip: IpAddr, alt_ip: IpAddr) -> anyhow::Result<()> {
+/// Checks that each client can reach both addresses, and each can be bound.
+fn check_pair(ip: IpAddr, alt_ip: IpAddr) -> anyhow::Result<()> {
     anyhow::ensure!(
         alt_ip != ip,
-        "--alt-ip {alt_ip} is --ip: behaviour discovery needs two"
+        "--alt-ip {alt_ip} is the same as --ip: behaviour discovery needs two addresses"
     );
     anyhow::ensure!(
         alt_ip.is_ipv4() == ip.is_ipv4(),
-        "--alt-ip {alt_ip} and --ip {ip} are of different families: clients of one could not be \
+        "--alt-ip {alt_ip} and --ip {ip} are of different families: a client of one could not be \
          answered from the other"
     );
     for (option, ip) in [("--ip", ip), ("--alt-ip", alt_ip)] {
         anyhow::ensure!(
             !ip.is_unspecified(),
-            "{option} {ip} takes every address of this machine, and leaves none for the other: \
-             name the two, as --ip and --alt-ip"
+            "{option} {ip} takes every address of this host, and leaves none for the other option: \
+             give one address with --ip and one with --alt-ip"
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
 }

@@ -1,4 +1,4 @@
-//! The relay's options and its hands: a socket for each relayed address.
+//! The relay's options, and a socket for each relayed address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,50 +8,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use rendezvous_proto::relay::server::{Config, Limits, Relay, SHORTEST};
-use rendezvous_proto::relay::{Cidr, Policy};
+use rendezvous_proto::relay::{Config, IpNet, Limits, Policy, Relay, SHORTEST, parse_range};
 use session::credentials::Secret;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
-/// What stands in REALM.
+/// The REALM of the relay's challenges.
 const REALM: &str = "pinhole";
 
-/// Shorter secrets can be found out by whoever has been given credentials.
+/// Characters. A client could guess a shorter secret from its credentials.
 const SHORTEST_SECRET: usize = 16;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Relay (TURN, RFC 8656)")]
-pub struct Args {
-    /// Relay for registered names, on the ports above
+pub struct RelayOptions {
+    /// Relay packets of registered names, on the same addresses and ports
     #[arg(long)]
     relay: bool,
-    /// Address that relayed addresses are told to have [default: --ip]
+    /// IP address of relayed addresses, as clients and peers see it [default: --ip]
     #[arg(long, value_name = "IP", requires = "relay")]
     relay_ip: Option<IpAddr>,
-    /// Ports of the relayed addresses
+    /// Ports of relayed addresses
     #[arg(long, value_name = "FIRST-LAST", requires = "relay", default_value = "49152-65535", value_parser = ports)]
     relay_ports: RangeInclusive<u16>,
-    /// File with a secret that other makers of credentials share (coturn's
-    /// static-auth-secret) [default: a new one at each start]
+    /// File with the secret that issues credentials, if other programs share it
+    /// (coturn's static-auth-secret) [default: a new secret at each start]
     #[arg(long, value_name = "FILE", requires = "relay")]
     relay_secret: Option<PathBuf>,
-    /// Private addresses that may be peers all the same
-    #[arg(long, value_name = "CIDR", requires = "relay")]
-    relay_allow: Vec<Cidr>,
-    /// Relayed addresses at once; each is an open file
+    /// Private or reserved addresses that may be peers; may be given several times
+    #[arg(long, value_name = "CIDR", requires = "relay", value_parser = parse_range)]
+    relay_allow: Vec<IpNet>,
+    /// Most relayed addresses at once; each is an open file
     #[arg(long, value_name = "N", requires = "relay", default_value_t = Limits::default().total as u32, value_parser = clap::value_parser!(u32).range(1..=65536))]
     relay_total: u32,
-    /// Of these, for one name
+    /// Most relayed addresses of one name
     #[arg(long, value_name = "N", requires = "relay", default_value_t = Limits::default().per_name as u32, value_parser = clap::value_parser!(u32).range(1..))]
     relay_per_name: u32,
-    /// Of these, for clients of one address
+    /// Most relayed addresses of the clients at one IP address
     #[arg(long, value_name = "N", requires = "relay", default_value_t = Limits::default().per_address as u32, value_parser = clap::value_parser!(u32).range(1..))]
     relay_per_address: u32,
-    /// Bytes a second through one relayed address, both ways together
+    /// Bytes per second through one relayed address, both directions together
     #[arg(long, value_name = "BYTES", requires = "relay", default_value_t = Limits::default().rate, value_parser = clap::value_parser!(u32).range(2048..))]
     relay_rate: u32,
-    /// Seconds that a relayed address lives unless it is refreshed, at most
+    /// Longest lifetime of a relayed address that is not refreshed, in seconds
     #[arg(long, value_name = "SECONDS", requires = "relay", default_value_t = Limits::default().lifetime.as_secs() as u32, value_parser = clap::value_parser!(u32).range(SHORTEST.as_secs() as i64..))]
     relay_lifetime: u32,
 }
@@ -61,14 +60,14 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
         let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
         (first > 0 && first <= last).then_some(first..=last)
     });
-    range.ok_or_else(|| "two ports, the lower one first: 49152-65535".into())
+    range.ok_or_else(|| "give two ports, the lower one first, such as 49152-65535".into())
 }
 
-impl Args {
-    /// The relay's brain, if there is to be one; `bound` is `--ip`.
+impl RelayOptions {
+    /// The relay, if one is asked for; `bound` is `--ip`.
     ///
     /// # Errors
-    /// When there is no address to tell, or no secret in the file.
+    /// When clients cannot be told the address, or the file holds no secret.
     pub fn relay(&self, bound: IpAddr) -> anyhow::Result<Option<Relay>> {
         if !self.relay {
             return Ok(None);
@@ -76,7 +75,7 @@ impl Args {
         let address = self.relay_ip.unwrap_or(bound);
         anyhow::ensure!(
             !address.is_unspecified(),
-            "--relay cannot tell clients {address}: give --relay-ip, the address that peers see"
+            "--relay cannot give clients the address {address}: give the one that peers see with --relay-ip"
         );
         anyhow::ensure!(
             address.is_ipv4() == bound.is_ipv4(),
@@ -118,8 +117,8 @@ impl Args {
         let text = text.trim_ascii();
         anyhow::ensure!(
             text.len() >= SHORTEST_SECRET,
-            "the secret in {} has {} characters: {SHORTEST_SECRET} at least, or it can be guessed \
-             (openssl rand -hex 32)",
+            "the secret in {} has {} characters and could be guessed: it needs at least \
+             {SHORTEST_SECRET}. Try: openssl rand -hex 32",
             file.display(),
             text.len()
         );
@@ -127,10 +126,10 @@ impl Args {
     }
 }
 
-/// All addresses of this machine: what listens there is nobody's peer.
+/// All addresses of this host: the relay does not send to its other services.
 fn own_addresses() -> anyhow::Result<Vec<IpAddr>> {
-    let interfaces =
-        nix::ifaddrs::getifaddrs().context("cannot list this machine's addresses (getifaddrs)")?;
+    let interfaces = nix::ifaddrs::getifaddrs()
+        .context("cannot list the addresses of this host (getifaddrs)")?;
     Ok(interfaces
         .filter_map(|interface| {
             let address = interface.address?;
@@ -154,8 +153,8 @@ impl Sockets {
         }
     }
 
-    /// Binds a port and has what it receives taken; whether that worked.
-    pub fn open<F>(&self, port: u16, take: impl FnOnce(Arc<UdpSocket>) -> F) -> bool
+    /// Binds a port and runs `receive` on it; false if it cannot be bound.
+    pub fn open<F>(&self, port: u16, receive: impl FnOnce(Arc<UdpSocket>) -> F) -> bool
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -163,12 +162,12 @@ impl Sockets {
             return false;
         };
         let socket = Arc::new(socket);
-        let task = tokio::spawn(take(Arc::clone(&socket))).abort_handle();
+        let task = tokio::spawn(receive(Arc::clone(&socket))).abort_handle();
         self.lock().insert(port, (socket, task));
         true
     }
 
-    /// A full send buffer loses a datagram, as the network may.
+    /// A datagram is lost if the send buffer is full, as the network may lose it.
     pub fn send(&self, port: u16, to: SocketAddr, payload: &[u8]) {
         if let Some((socket, _)) = self.lock().get(&port) {
             let _ = socket.try_send_to(payload, to);

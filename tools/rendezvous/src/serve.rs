@@ -1,4 +1,4 @@
-//! Sockets and a clock for the protocol in `rendezvous_proto`.
+//! The driver: sockets and a clock for the server of `rendezvous_proto`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,29 +6,29 @@ use std::time::Instant;
 
 use anyhow::Context;
 use net::udp::{Queue, Received, Udp};
-use rendezvous_proto::relay::server::Command;
-use rendezvous_proto::server::Server;
+use rendezvous_proto::relay::Command;
+use rendezvous_proto::server::{Sender, Server};
 use sansio::{Protocol, Transmit};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::heard::Heard;
+use crate::local_addresses::LocalAddresses;
 use crate::log::Log;
 use crate::relay::Sockets;
 use crate::stream;
 
 /// Datagrams that one socket may hand over before the others have their turn.
-const TURN: usize = 64;
+const BATCH: usize = 64;
 
 /// What the tasks share.
 pub struct Shared {
     server: Mutex<Server>,
     sockets: Vec<Udp>,
     relayed: Sockets,
-    heard: Mutex<Heard>,
+    local_addresses: Mutex<LocalAddresses>,
     log: Log,
-    /// The brain's next timeout may have changed.
+    /// The server's next timeout may have changed.
     changed: Notify,
 }
 
@@ -55,7 +55,7 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
         server: Mutex::new(server),
         sockets,
         relayed: Sockets::new(addresses[0].ip()),
-        heard: Mutex::default(),
+        local_addresses: Mutex::default(),
         log,
         changed: Notify::new(),
     });
@@ -80,14 +80,17 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
 
 async fn receive(shared: Arc<Shared>, index: usize) {
     let socket = &shared.sockets[index];
-    // One byte more than we would look at shows what is too long.
+    // One byte more than is looked at shows that a datagram is too long.
     let mut buffer = [0; stun::turn::MAX_DATAGRAM + 1];
     loop {
         if let Err(error) = socket.readable().await {
-            return shared.log.trouble(&format!("socket {index}: {error}"));
+            return shared.log.trouble(&format!(
+                "no longer receives on {}: {error}",
+                socket.local_addr()
+            ));
         }
         for queue in [Queue::Errors, Queue::Datagrams] {
-            for _ in 0..TURN {
+            for _ in 0..BATCH {
                 let Ok(received) = socket.try_recv(queue, &mut buffer) else {
                     break;
                 };
@@ -99,11 +102,11 @@ async fn receive(shared: Arc<Shared>, index: usize) {
     }
 }
 
-/// What peers send to a relayed address.
+/// Receives what peers send to a relayed address.
 async fn receive_relayed(shared: Arc<Shared>, port: u16, socket: Arc<UdpSocket>) {
     let mut buffer = [0; stun::turn::MAX_DATAGRAM + 1];
     while socket.readable().await.is_ok() {
-        for _ in 0..TURN {
+        for _ in 0..BATCH {
             let Ok((length, from)) = socket.try_recv_from(&mut buffer) else {
                 break;
             };
@@ -139,13 +142,14 @@ async fn keep_time(shared: &Arc<Shared>) {
 }
 
 impl Shared {
-    /// The brain.
+    /// The server.
     pub fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn local_addresses(&self) -> std::sync::MutexGuard<'_, LocalAddresses> {
+        let addresses = self.local_addresses.lock();
+        addresses.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands over what socket `index` has received into `buffer`.
@@ -157,16 +161,15 @@ impl Shared {
         else {
             return server.handle_input(now, received.input(index, buffer));
         };
-        server.handle_datagram(now, index, from, &buffer[..length]);
-        let known = server.remembers(index, from);
-        if let Some(at) = at.filter(|_| known) {
-            self.heard().note(from, at);
+        let sender = server.handle_datagram(now, index, from, &buffer[..length]);
+        if let Some(at) = at.filter(|_| sender == Sender::Proved) {
+            self.local_addresses().note(from, at);
         }
         self.flush(&mut server, at.map(|at| (from, at)));
     }
 
-    /// Does what the brain wants, after a datagram of this client to this
-    /// address of ours if there was one.
+    /// Does what the server wants. If a datagram has just come, `asked` is its
+    /// source, and the address of ours that it came to.
     fn flush(self: &Arc<Self>, server: &mut Server, asked: Option<(SocketAddr, IpAddr)>) {
         self.relay(server);
         while let Some(Transmit {
@@ -178,16 +181,20 @@ impl Shared {
         {
             let from = match asked {
                 Some((client, at)) if client == to => Some(at),
-                // Its host, where it wants the answer at another port.
-                Some((client, at)) if client.ip() == to.ip() => self.heard().at(to).or(Some(at)),
-                _ => self.heard().at(to),
+                // The same host, which wants the answer at another port.
+                Some((client, at)) if client.ip() == to.ip() => {
+                    self.local_addresses().towards(to).or(Some(at))
+                }
+                _ => self.local_addresses().towards(to),
             };
             let socket = &self.sockets[socket];
             let sent = match from {
                 Some(from) => socket.send_from(from, &payload, to),
                 None => socket.send_to(&payload, to, None),
             };
-            let _ = sent; // Whoever asks again gets another answer.
+            if let Err(error) = sent {
+                tracing::debug!(%to, %error, "cannot send");
+            }
         }
         while let Some(event) = server.poll_event() {
             self.log.event(&event);

@@ -1,5 +1,5 @@
-//! The same addresses by TCP: Binding, for clients whose NAT treats TCP in its
-//! own way.
+//! The same addresses by TCP: Binding, for clients that measure how their NAT
+//! maps TCP.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -13,31 +13,32 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::serve::Shared;
 
-/// Who says nothing for so long is gone; clients ask every 15 s.
+/// A connection that is silent for this long is closed. Clients send every 15 s.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How long to wait when there is no file left for another connection.
-const BREATH: Duration = Duration::from_millis(100);
+/// How long to wait when there is no file descriptor for another connection.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts for the brain's socket `index`, until the runtime ends.
+/// Accepts connections to the address of socket `index`, until the runtime ends.
 pub async fn accept(shared: Arc<Shared>, index: SocketId, listener: TcpListener) {
     loop {
         let Ok((stream, from)) = listener.accept().await else {
-            tokio::time::sleep(BREATH).await;
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         if shared.lock().stream_opened(from) {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
-                converse(&shared, index, &stream, from).await;
+                serve(&shared, index, &stream, from).await;
                 shared.lock().stream_closed(from);
             });
         }
     }
 }
 
-/// Until the client leaves, is silent for too long, or says what is not answered.
-async fn converse(shared: &Shared, index: SocketId, stream: &TcpStream, from: SocketAddr) {
+/// Answers until the client closes the connection, is silent for too long, or
+/// sends something that is not answered.
+async fn serve(shared: &Shared, index: SocketId, stream: &TcpStream, from: SocketAddr) {
     let mut frames = Frames::default();
     let mut buffer = [0; stun::MAX_DATAGRAM];
     while let Ok(Ok(())) = tokio::time::timeout(IDLE, stream.readable()).await {
@@ -54,7 +55,7 @@ async fn converse(shared: &Shared, index: SocketId, stream: &TcpStream, from: So
                 Err(_) => return,
             };
             let answer = handle(&mut shared.lock(), index, from, &message);
-            // Who does not read its answers does not need them.
+            // A client that does not read its answers loses the connection.
             let sent = answer.map(|answer| (stream.try_write(&answer), answer.len()));
             if !matches!(sent, Some((Ok(sent), length)) if sent == length) {
                 return;

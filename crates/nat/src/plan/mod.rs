@@ -1,9 +1,8 @@
-//! Which way to cross two NATs, chosen before a packet is sent: a pure
-//! function of what both sides know of themselves and are willing to spend.
+//! The plan: how two peers behind two NATs connect, chosen before a packet is sent.
 //!
-//! Both sides compute it from the same two [`Side`]s, which they exchange
-//! sealed, so they act on one plan without another word. docs/reference/plan.md has
-//! the table.
+//! [`between`] is a pure function of both [`Side`]s: each peer's NAT, and what that peer may spend.
+//! The peers exchange their sides sealed and both call it, so that both follow the same [`Plan`]
+//! without another message. docs/reference/plan.md has the table.
 
 mod odds;
 mod side;
@@ -15,82 +14,83 @@ pub use table::between;
 
 use serde::{Serialize, Serializer};
 
-/// Who asked for the introduction. The caller nominates.
+/// The role of a peer in an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// RFC 8445's controlling agent.
+    /// The peer that asked for the introduction; it nominates (RFC 8445's controlling agent).
     Caller,
-    /// RFC 8445's controlled agent.
-    Target,
+    /// The peer that was asked for (RFC 8445's controlled agent).
+    Callee,
 }
 
-/// What to do, who does which part of it, and what it is worth.
+/// A strategy, what each peer does for it, and its odds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
-    /// How.
+    /// How the peers connect.
     pub strategy: Strategy,
-    /// P(success), as far as ports have to be guessed.
+    /// The chance, from 0 to 1, that at least one guess arrives. 1 where nothing has to be guessed
+    /// and a path is expected, 0 where none is.
     pub odds: f64,
     /// What the caller does beside plain probes.
-    pub caller: Share,
-    /// What the target does.
-    pub target: Share,
+    pub caller: Part,
+    /// What the callee does beside plain probes.
+    pub callee: Part,
 }
 
 impl Plan {
-    /// Plain probes alone, or none.
+    /// A plan without guesses.
     pub const fn plain(strategy: Strategy, odds: f64) -> Self {
         Self {
             strategy,
             odds,
-            caller: Share::NOTHING,
-            target: Share::NOTHING,
+            caller: Part::NONE,
+            callee: Part::NONE,
         }
     }
 
-    /// The part of that side.
-    pub fn share(&self, role: Role) -> Share {
+    /// What the peer in this role does.
+    pub fn part(&self, role: Role) -> Part {
         match role {
             Role::Caller => self.caller,
-            Role::Target => self.target,
+            Role::Callee => self.callee,
         }
     }
 
-    /// The same plan as the other side calls it.
-    pub(crate) fn turned(self) -> Self {
+    /// The plan with caller and callee exchanged.
+    pub(crate) fn swapped(self) -> Self {
         Self {
-            caller: self.target,
-            target: self.caller,
+            caller: self.callee,
+            callee: self.caller,
             ..self
         }
     }
 }
 
-/// The ways across, the cheapest first.
+/// The strategies, from the cheapest to the dearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strategy {
-    /// Openers, then probes to where the rendezvous sees the peer.
+    /// Openers, then probes to the candidates that the peer reports.
     Plain,
-    /// The gateway has opened a port to everybody.
+    /// The gateway of one side maps a port that any host can reach.
     PortMapping,
-    /// The ports that come next are foreseen.
+    /// The next ports of a sequential NAT are predicted.
     Predict,
-    /// One side opens many ports, the other tries many.
+    /// One side opens many ports, the other guesses many.
     Spray,
-    /// Both try the ports of small blocks.
+    /// Both sides guess ports of a block, or one of them ports that are predicted.
     BlockSpray,
-    /// Both try all ports: an experiment.
+    /// Both sides guess among all ports: for the laboratory.
     Exhaustive,
-    /// No way across that these limits allow: a relay.
+    /// No guess is worth its packets within both limits: a relay carries the data.
     Relay,
-    /// UDP does not get through on one side.
+    /// One side has no UDP.
     None,
-    /// An axis that decides it was not measured: plain, and see.
+    /// An axis that decides was not measured: plain probes are tried.
     Unknown,
 }
 
 impl Strategy {
-    /// What it leads to, as it stands in reports.
+    /// The outcome that is expected of it, as reports spell it.
     pub fn outcome(self) -> &'static str {
         match self {
             Self::Relay => "relay",
@@ -100,7 +100,7 @@ impl Strategy {
         }
     }
 
-    /// As it stands in reports.
+    /// The name, as reports spell it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -122,60 +122,63 @@ impl Serialize for Strategy {
     }
 }
 
-/// The widest window that is still a prediction.
-const MOST_AHEAD: u32 = 256;
+/// The most ports of a prediction window.
+const MAX_WINDOW: u32 = 256;
 
-/// What one side does.
+/// What one peer does in a plan, beside plain probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// Sockets that it opens for it; 0 sends from the socket that it has.
+pub struct Part {
+    /// Sockets to open for it. 0: the guesses leave from the socket that is registered.
     pub sockets: u32,
-    /// Ports of the peer that each of them sends to.
-    pub each: u32,
-    /// Which ports.
-    pub at: Aim,
-    /// How often, against loss and a peer that is late.
+    /// Ports of the peer to which each socket sends.
+    pub ports_per_socket: u32,
+    /// From which ports of the peer those are taken.
+    pub ports: PortSet,
+    /// How often each port is sent to, against loss and a peer that begins late.
     pub rounds: u32,
-    /// Packets that open the own NAT and must not arrive: with a low TTL where
-    /// the peer's NAT would take offence.
+    /// The packets are openers: they make mappings in the own NAT and need not arrive. Their TTL is
+    /// low where the peer's NAT remaps after early packets.
     pub openers: bool,
-    /// This side's packets are of use only when the other's have left.
-    pub after: bool,
+    /// The packets can only arrive after the peer's have left, so they wait for those.
+    pub after_peer: bool,
 }
 
-impl Share {
-    /// Nothing but plain probes.
-    pub const NOTHING: Self = Self {
+impl Part {
+    /// Nothing beside plain probes.
+    pub const NONE: Self = Self {
         sockets: 0,
-        each: 0,
-        at: Aim::Known,
+        ports_per_socket: 0,
+        ports: PortSet::Known,
         rounds: 1,
         openers: false,
-        after: false,
+        after_peer: false,
     };
 
-    /// Different flows, each an entry in the own NAT.
+    /// Different 5-tuples, each an entry in the own NAT.
     pub fn flows(&self) -> u32 {
-        self.sockets.max(1) * self.each
+        self.sockets.max(1) * self.ports_per_socket
     }
 
-    /// Packets, if none hits.
+    /// Packets to send if none arrives.
     pub fn packets(&self) -> u32 {
         self.flows() * self.rounds
     }
 
-    /// The peer knows where its next ports have been: between two that a server
-    /// saw, so many of them.
-    pub fn narrowed(mut self, ports: Option<u16>, most: u32) -> Self {
-        if let (Aim::Ahead { count, .. }, Some(ports), 0) = (&mut self.at, ports, self.sockets) {
-            *count = u32::from(ports).min(most).min(MOST_AHEAD);
-            self.each = *count;
+    /// The part with the peer's port bracket in place of the prediction window: a server saw the
+    /// peer's ports `width` apart, before and after it opened ports towards us. At most `budget`
+    /// ports.
+    pub fn with_port_bracket(mut self, width: Option<u16>, budget: u32) -> Self {
+        if let (PortSet::Predicted { count, .. }, Some(width), 0) =
+            (&mut self.ports, width, self.sockets)
+        {
+            *count = u32::from(width).min(budget).min(MAX_WINDOW);
+            self.ports_per_socket = *count;
         }
         self
     }
 
-    /// As often as the limits allow, which is of use up to three times.
-    pub(crate) fn repeated(self, limits: &Limits) -> Self {
+    /// The part with as many rounds as the limits allow, up to three.
+    pub(crate) fn with_rounds(self, limits: &Limits) -> Self {
         let rounds = limits.probes / self.flows().max(1);
         Self {
             rounds: rounds.clamp(1, 3),
@@ -183,29 +186,28 @@ impl Share {
         }
     }
 
-    /// Seconds for all of them.
+    /// Seconds that all packets take at the rate of these limits.
     pub fn seconds(&self, limits: &Limits) -> f64 {
         f64::from(self.packets()) / f64::from(limits.pps.max(1))
     }
 }
 
-/// The ports of the peer that are tried.
+/// The port set: the peer's ports from which guesses are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
-    /// The one that the rendezvous sees.
+pub enum PortSet {
+    /// The port that the rendezvous sees.
     Known,
-    /// Those that its NAT gives out next: so many, or only the one that is so
-    /// many steps ahead.
-    Ahead {
-        /// From one mapping to the next.
+    /// Ports that a sequential NAT assigns next, counted from the last one known.
+    Predicted {
+        /// From one assigned port to the next.
         step: i32,
-        /// The nearest, in steps after the last one known.
-        from: u32,
-        /// How many.
+        /// The first of the ports, in steps after the last one known.
+        first: u32,
+        /// How many ports, each a step from the one before.
         count: u32,
     },
     /// Ports of this range, in random order.
-    Within {
+    Range {
         /// The lowest.
         low: u16,
         /// The highest.

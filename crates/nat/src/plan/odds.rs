@@ -1,7 +1,7 @@
-//! What guessing ports is worth.
+//! The odds of guessing ports.
 
-/// The chance that at least one of `probes` distinct ports is one of `sockets`
-/// mappings, out of a pool of so many ports: 1 − C(P−k, n)/C(P, n).
+/// The chance that at least one of `probes` distinct ports is the port of one of `sockets`
+/// mappings, where the NAT assigns from `pool` ports: 1 − C(P−k, n)/C(P, n).
 ///
 /// ```
 /// let odds = nat::plan::spray_odds(64512, 256, 1024);
@@ -18,7 +18,7 @@ pub fn spray_odds(pool: u32, sockets: u32, probes: u32) -> f64 {
     1.0 - misses.sum::<f64>().exp()
 }
 
-/// The least number of probes with at least those odds; the whole pool at most.
+/// The least number of probes that have at least these odds; at most the whole pool.
 ///
 /// ```
 /// assert_eq!(nat::plan::probes_for(0.99, 64512, 256), 1148);
@@ -35,14 +35,15 @@ pub fn probes_for(odds: f64, pool: u32, sockets: u32) -> u32 {
     low
 }
 
-/// The chance that two sides meet who each make mappings at random ports of
-/// their own pool, towards random ports of the other's: 1 − e^(−nm/PQ).
+/// The chance that a mapping of one side fits a mapping of the other, where each side creates
+/// mappings at random ports of its own pool towards random ports of the other's: 1 − e^(−nm/PQ).
+/// Each argument is a pool of ports and the number of mappings in it.
 pub fn block_odds((pool, pairs): (u32, u32), (other, others): (u32, u32)) -> f64 {
     let meetings = f64::from(pairs) * f64::from(others);
     1.0 - (-meetings / (f64::from(pool) * f64::from(other))).exp()
 }
 
-/// The chance of at most so many events of which `mean` are expected.
+/// The chance that a Poisson variable of this mean is at most `most`.
 pub fn poisson(mean: f64, most: u32) -> f64 {
     let mut term = (-mean).exp();
     let mut sum = term;
@@ -53,7 +54,7 @@ pub fn poisson(mean: f64, most: u32) -> f64 {
     sum.min(1.0)
 }
 
-/// Odds as people read them: in per cent, never rounded up to certainty.
+/// Odds in per cent, for people. Only 1 is "100 %": what is less is rounded down.
 ///
 /// ```
 /// use nat::plan::percent;
@@ -67,9 +68,9 @@ pub fn percent(odds: f64) -> String {
     }
 }
 
-/// How many ports ahead the next mapping is, at most, with that probability,
-/// when others behind the NAT make `rate` mappings a second and the last one
-/// was seen `delay` seconds ago.
+/// The prediction window of a sequential NAT, in ports: with these odds, the next mapping is at
+/// most that far ahead, if other hosts create `rate` mappings per second and the last port was
+/// seen `delay` seconds ago.
 ///
 /// ```
 /// assert_eq!(nat::plan::window(0.94, 20.0, 0.2), 8);
@@ -77,7 +78,7 @@ pub fn percent(odds: f64) -> String {
 pub fn window(odds: f64, rate: f64, delay: f64) -> u32 {
     let mean = rate * delay;
     (0..1024)
-        .find(|&strangers| poisson(mean, strangers) >= odds)
+        .find(|&others| poisson(mean, others) >= odds)
         .unwrap_or(1023)
         + 1
 }
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odds_are_those_of_the_birthday_paradox() {
+    fn a_spray_has_the_odds_of_the_birthday_paradox() {
         for (sockets, probes, odds) in [(84, 512, 0.488), (256, 512, 0.870), (600, 512, 0.992)] {
             assert!((spray_odds(64512, sockets, probes) - odds).abs() < 0.001);
         }
@@ -100,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn blocks_and_all_ports() {
+    fn mappings_of_two_hidden_sides_fit_with_these_odds() {
         assert!((block_odds((512, 1099), (512, 1099)) - 0.99).abs() < 0.001);
         assert!((block_odds((64512, 53_700), (64512, 53_700)) - 0.5).abs() < 0.001);
     }
 
     #[test]
-    fn a_busy_nat_needs_a_wider_window() {
+    fn a_nat_with_more_load_needs_a_wider_window() {
         assert_eq!(window(0.99, 0.0, 0.2), 1);
         assert!(window(0.99, 100.0, 0.2) > window(0.99, 20.0, 0.2));
     }

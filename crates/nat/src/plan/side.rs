@@ -1,34 +1,34 @@
-//! What a plan has to know of one side.
+//! What a plan needs of one side.
 
 use serde::{Deserialize, Serialize};
 
-use crate::Policy;
-use crate::{Behaviour, Dependence};
+use crate::{ALL_PORTS, Behaviour, Dependence, MAX_STEP, PortAssignment};
 
-/// One side: its NAT, and what it is willing to spend.
+/// One side: a peer's NAT, and what the peer may spend.
+///
+/// It deserializes from a report of natprobe, with [`Limits::POLITE`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Stored")]
 pub struct Side {
     /// Mapping and filtering.
     pub behaviour: Behaviour,
-    /// How its NAT chooses outer ports.
+    /// Which outside ports the NAT may assign next.
     pub ports: Ports,
-    /// Whether it moves a flow whose answer came before its first packet.
-    /// `None`: not tested, so better not try.
+    /// Whether the NAT remaps after early packets. `None`: not tested, and taken for a yes.
     pub remaps: Option<bool>,
-    /// Its gateway has opened a port to everybody, or would.
+    /// Whether the gateway maps a port that any host can reach, or is known to do so on request.
     pub mapped: bool,
-    /// What it may spend.
+    /// What the peer may spend.
     pub limits: Limits,
 }
 
-/// How outer ports are chosen (RFC 4787 §4.2), as far as it helps to guess one.
+/// Which outside ports a NAT may assign next (RFC 4787 §4.2), as far as it helps to guess them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
-    /// Not measured: any port.
+    /// Any port, or not measured.
     #[default]
     Any,
-    /// One after the other, so far apart.
+    /// One after the other, this step apart.
     Sequential(i32),
     /// Any port from the first to the second.
     Block(u16, u16),
@@ -39,16 +39,16 @@ pub enum Ports {
 pub struct Limits {
     /// Sockets beside the one that is registered.
     pub sockets: u32,
-    /// Probes to ports that are guessed.
+    /// Guesses.
     pub probes: u32,
-    /// Packets a second towards guessed ports.
+    /// Guesses per second.
     pub pps: u32,
-    /// Try all ports, if both sides want to.
+    /// Guess among all ports, if the peer allows it as well.
     pub exhaustive: bool,
 }
 
 impl Limits {
-    /// What nobody's router minds.
+    /// The safe defaults: what any router bears.
     pub const POLITE: Self = Self {
         sockets: 300,
         probes: 2000,
@@ -56,7 +56,7 @@ impl Limits {
         exhaustive: false,
     };
 
-    /// One socket, and no guessing.
+    /// One socket, and no guesses.
     pub const NOTHING: Self = Self {
         sockets: 0,
         probes: 0,
@@ -72,19 +72,19 @@ impl Default for Limits {
 }
 
 impl Side {
-    /// One mapping for all destinations?
+    /// Whether all destinations share a mapping.
     pub(crate) fn is_stable(&self) -> bool {
         self.behaviour.mapping == Some(Dependence::EndpointIndependent)
     }
 
-    /// Does it let in other ports of an address that it has sent to?
+    /// Whether a remote address that a mapping has sent to may send from any port.
     pub(crate) fn admits_any_port(&self) -> bool {
         self.behaviour
             .filtering
             .is_some_and(|filtering| filtering <= Dependence::AddressDependent)
     }
 
-    /// To bytes, for the peer.
+    /// Appends the [`Self::LENGTH`] bytes that the peer decodes (docs/protocol.md).
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let Behaviour {
             nat,
@@ -96,7 +96,7 @@ impl Side {
         let truth = |truth: Option<bool>| truth.map_or(UNKNOWN, u8::from);
         let (kind, low, high) = match self.ports {
             Ports::Any => (0, 0, 0),
-            Ports::Sequential(step) => (1, step.clamp(-CROWD, CROWD) as i16 as u16, 0),
+            Ports::Sequential(step) => (1, step.clamp(-MAX_STEP, MAX_STEP) as i16 as u16, 0),
             Ports::Block(low, high) => (2, low, high),
         };
         bytes.extend([truth(nat), axis(mapping), axis(filtering)]);
@@ -109,7 +109,7 @@ impl Side {
         bytes.extend([self.limits.exhaustive, self.mapped].map(u8::from));
     }
 
-    /// From bytes that a peer sealed; `None` if they make no sense.
+    /// Reads what a peer encoded; `None` if a value is outside its range.
     pub fn decode(bytes: &[u8; Self::LENGTH]) -> Option<Self> {
         let axis = |byte: u8| match byte {
             UNKNOWN => Some(None),
@@ -126,7 +126,7 @@ impl Side {
             (0, ..) => Ports::Any,
             (1, step, _) => {
                 let step = i32::from(step as i16);
-                (1..=CROWD).contains(&step.abs()).then_some(())?;
+                (1..=MAX_STEP).contains(&step.abs()).then_some(())?;
                 Ports::Sequential(step)
             }
             (2, low, high) if low <= high => Ports::Block(low, high),
@@ -151,23 +151,27 @@ impl Side {
         })
     }
 
-    /// Bytes of [`Self::encode`].
+    /// Bytes that [`Self::encode`] appends.
     pub const LENGTH: usize = 24;
 }
 
 const UNKNOWN: u8 = 255;
 
-/// The largest step that is still a sequence.
-const CROWD: i32 = 64;
-
 impl Ports {
-    /// What a measurement of `count` mappings allows to foresee.
-    pub fn seen(policy: Option<Policy>, step: Option<i32>, range: [u16; 2], count: u32) -> Self {
+    /// The ports that are to be expected after a measurement of `count` mappings in `range`.
+    pub fn seen(
+        policy: Option<PortAssignment>,
+        step: Option<i32>,
+        range: [u16; 2],
+        count: u32,
+    ) -> Self {
         match (policy, step) {
-            (Some(Policy::Sequential), Some(step)) if (1..=CROWD).contains(&step.abs()) => {
+            (Some(PortAssignment::Sequential), Some(step))
+                if (1..=MAX_STEP).contains(&step.abs()) =>
+            {
                 Self::Sequential(step)
             }
-            (Some(Policy::Block), _) => {
+            (Some(PortAssignment::Block), _) => {
                 // The seen range leaves out about one gap at each end.
                 let width = u32::from(range[1].abs_diff(range[0]));
                 let gap = (width / count.saturating_sub(1).max(1)) as u16;
@@ -180,19 +184,16 @@ impl Ports {
         }
     }
 
-    /// How many there are to choose from.
+    /// How many ports the NAT assigns from.
     pub(crate) fn pool(self) -> u32 {
         match self {
             Self::Block(low, high) => u32::from(high - low) + 1,
-            Self::Any | Self::Sequential(_) => ALL,
+            Self::Any | Self::Sequential(_) => ALL_PORTS,
         }
     }
 }
 
-/// The ports that a NAT without a block may choose from.
-const ALL: u32 = 65536 - 1024;
-
-/// A natprobe report, as far as a plan needs it.
+/// A report of natprobe, as far as a plan needs it.
 #[derive(Deserialize)]
 struct Stored {
     #[serde(flatten)]
@@ -213,7 +214,7 @@ struct StoredMapping {
 #[derive(Deserialize)]
 struct StoredPorts {
     #[serde(default)]
-    policy: Option<Policy>,
+    policy: Option<PortAssignment>,
     #[serde(default)]
     step: Option<i32>,
     range: [u16; 2],

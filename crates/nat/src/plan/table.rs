@@ -1,89 +1,86 @@
 //! The table: two sides in, a plan out. docs/reference/plan.md draws it.
 
 use super::odds::{block_odds, poisson, probes_for, spray_odds, window};
-use super::{Aim, Plan, Ports, Share, Side, Strategy};
+use super::{Part, Plan, PortSet, Ports, Side, Strategy};
 use crate::Dependence;
 use crate::oracle::{self, Outcome};
 
-/// What a guess is planned for, where the limits allow it.
+/// The odds that a plan aims at, where the limits allow it.
 const WANTED: f64 = 0.9999;
 
-/// A guess that is worth less is not tried.
+/// The least odds at which guesses are sent at all.
 const WORTHWHILE: f64 = 0.5;
 
-/// Sockets behind a NAT that may choose any port, as many as are polite; with
-/// 1,946 probes of the other side one of them is found in 9,999 of 10,000 cases.
+/// Sockets behind a NAT that may assign any port: with 1,946 guesses of the seeking side the odds
+/// are [`WANTED`].
 const SOCKETS: u32 = 300;
 
-/// Sockets behind a NAT that chooses from a block.
+/// Sockets behind a NAT that assigns ports from a block.
 const SOCKETS_IN_A_BLOCK: u32 = 32;
 
-/// Sockets behind a NAT whose next ports are foreseen.
-const SOCKETS_AHEAD: u32 = 4;
+/// Sockets behind a NAT whose next ports are predicted.
+const SOCKETS_PREDICTED: u32 = 4;
 
-/// Of these mappings a second that others make we are not surprised, and so
-/// many seconds lie between the last one that we know and the next of ours.
+/// Assumed load of a sequential NAT: other hosts create up to this many mappings per second.
 const RATE: f64 = 20.0;
+
+/// Assumed seconds between the last port that is known and the next mapping of ours.
 const DELAY: f64 = 0.2;
 
-/// Mappings of our own that come between: the opener, and probes to host
-/// candidates.
+/// Mappings of our own that come between: the opener, and probes to host candidates.
 const OWN: u32 = 10;
 
-/// Sockets of which each tries many ports of the peer.
+/// Sockets of which each sends to many ports of the peer, where both sides are hidden.
 const ROWS: u32 = 8;
 
-/// How these two get across. Both sides come to the same.
-pub fn between(caller: &Side, target: &Side) -> Plan {
-    if caller.behaviour.udp_blocked || target.behaviour.udp_blocked {
+/// The plan for these two. Both peers compute the same.
+pub fn between(caller: &Side, callee: &Side) -> Plan {
+    if caller.behaviour.udp_blocked || callee.behaviour.udp_blocked {
         return Plan::plain(Strategy::None, 0.0);
     }
-    match oracle::expected(&caller.behaviour, &target.behaviour).outcome {
+    match oracle::expected(&caller.behaviour, &callee.behaviour).outcome {
         Outcome::Direct => Plan::plain(Strategy::Plain, 1.0),
         Outcome::Unknown => Plan::plain(Strategy::Unknown, 0.0),
-        Outcome::Failed if caller.mapped || target.mapped => {
+        Outcome::Failed if caller.mapped || callee.mapped => {
             Plan::plain(Strategy::PortMapping, 1.0)
         }
         Outcome::Failed => {
-            let guess = [
-                guessed(caller, target),
-                guessed(target, caller).map(Plan::turned),
-                met(caller, target),
+            let possible = [
+                one_hidden(caller, callee),
+                one_hidden(callee, caller).map(Plan::swapped),
+                both_hidden(caller, callee),
             ];
-            let mut possible: Vec<Plan> = guess.into_iter().flatten().collect();
-            possible.retain(|plan| plan.odds >= WORTHWHILE);
-            // Of equal ones the first: the sort is stable.
-            possible.sort_by_key(|plan| (plan.strategy, packets(plan)));
-            let none = Plan::plain(Strategy::Relay, 0.0);
-            possible.first().map_or(none, |plan| Plan {
-                caller: plan.caller.repeated(&caller.limits),
-                target: plan.target.repeated(&target.limits),
-                ..*plan
+            let possible = possible.into_iter().flatten();
+            // Of equal ones the first.
+            let cheapest = possible
+                .filter(|plan| plan.odds >= WORTHWHILE)
+                .min_by_key(|plan| (plan.strategy, packets(plan)));
+            cheapest.map_or(Plan::plain(Strategy::Relay, 0.0), |plan| Plan {
+                caller: plan.caller.with_rounds(&caller.limits),
+                callee: plan.callee.with_rounds(&callee.limits),
+                ..plan
             })
         }
     }
 }
 
 fn packets(plan: &Plan) -> u32 {
-    plan.caller.packets() + plan.target.packets()
+    plan.caller.packets() + plan.callee.packets()
 }
 
-/// `hidden` makes mappings towards the one address of the other, which looks
-/// for one of them. It takes a filter that lets the seeker in from wherever it
-/// sends, or a seeker that sends from where it is expected.
-fn guessed(hidden: &Side, seeker: &Side) -> Option<Plan> {
-    if hidden.is_stable() || !(hidden.admits_any_port() || seeker.is_stable()) {
+/// The `hidden` side creates mappings towards the one endpoint of the `seeking` side, which guesses
+/// their ports. It takes a filter at the hidden side that does not look at ports, or a seeking side
+/// with a stable mapping.
+fn one_hidden(hidden: &Side, seeking: &Side) -> Option<Plan> {
+    if hidden.is_stable() || !(hidden.admits_any_port() || seeking.is_stable()) {
         return None;
     }
-    let (sockets, aim, probes, odds) = match hidden.ports {
+    let (sockets, ports, guesses, odds) = match hidden.ports {
         Ports::Sequential(step) => {
-            let ahead = window(WANTED, RATE, DELAY) + OWN;
-            let aim = Aim::Ahead {
-                step,
-                from: 1,
-                count: ahead,
-            };
-            (SOCKETS_AHEAD, aim, ahead, WANTED)
+            let count = window(WANTED, RATE, DELAY) + OWN;
+            let first = 1;
+            let next = PortSet::Predicted { step, first, count };
+            (SOCKETS_PREDICTED, next, count, WANTED)
         }
         ports => {
             let pool = ports.pool();
@@ -92,89 +89,85 @@ fn guessed(hidden: &Side, seeker: &Side) -> Option<Plan> {
                 _ => SOCKETS,
             };
             let sockets = usual.min(hidden.limits.sockets);
-            let probes = probes_for(WANTED, pool, sockets).min(seeker.limits.probes);
-            (
-                sockets,
-                within(ports),
-                probes,
-                spray_odds(pool, sockets, probes),
-            )
+            let guesses = probes_for(WANTED, pool, sockets).min(seeking.limits.probes);
+            let odds = spray_odds(pool, sockets, guesses);
+            (sockets, range(ports), guesses, odds)
         }
     };
-    let affordable = sockets <= hidden.limits.sockets && probes <= seeker.limits.probes;
+    let affordable = sockets <= hidden.limits.sockets && guesses <= seeking.limits.probes;
     affordable.then_some(Plan {
-        strategy: match aim {
-            Aim::Ahead { .. } => Strategy::Predict,
+        strategy: match ports {
+            PortSet::Predicted { .. } => Strategy::Predict,
             _ => Strategy::Spray,
         },
         odds,
-        caller: Share {
+        caller: Part {
             sockets,
-            each: 1,
+            ports_per_socket: 1,
             openers: true,
-            ..Share::NOTHING
+            ..Part::NONE
         },
-        target: Share {
+        callee: Part {
             sockets: 0,
-            each: probes,
-            at: aim,
-            after: true,
-            ..Share::NOTHING
+            ports_per_socket: guesses,
+            ports,
+            after_peer: true,
+            ..Part::NONE
         },
     })
 }
 
-/// Both give every destination another port and insist on ports: each makes
-/// mappings towards ports that the other may get, until two meet.
-fn met(caller: &Side, target: &Side) -> Option<Plan> {
+/// Both sides use another port for every destination and filter by port: each creates mappings
+/// towards ports that the other's NAT may assign, until a mapping of each fits the other's.
+fn both_hidden(caller: &Side, callee: &Side) -> Option<Plan> {
     let by_port = |side: &Side| {
         side.behaviour.mapping == Some(Dependence::AddressAndPortDependent)
             && side.limits.sockets > ROWS
     };
-    if !by_port(caller) || !by_port(target) {
+    if !by_port(caller) || !by_port(callee) {
         return None;
     }
-    match (caller.ports, target.ports) {
-        (Ports::Sequential(of_caller), Ports::Sequential(of_target)) => {
-            foreseen(caller, target, (of_caller, of_target))
+    match (caller.ports, callee.ports) {
+        (Ports::Sequential(of_caller), Ports::Sequential(of_callee)) => {
+            both_predicted(caller, callee, (of_caller, of_callee))
         }
-        (Ports::Sequential(step), Ports::Block(..)) => half_foreseen(caller, step, target),
+        (Ports::Sequential(step), Ports::Block(..)) => one_predicted(caller, step, callee),
         (Ports::Block(..), Ports::Sequential(step)) => {
-            half_foreseen(target, step, caller).map(Plan::turned)
+            one_predicted(callee, step, caller).map(Plan::swapped)
         }
-        _ => blind(caller, target),
+        _ => random_pairs(caller, callee),
     }
 }
 
-/// Each side opens a row of ports, towards the one port in the middle of the
-/// other's row: exactly one of each meets its counterpart.
-fn foreseen(caller: &Side, target: &Side, steps: (i32, i32)) -> Option<Plan> {
+/// Each side opens a row of predicted ports, all of them towards the port in the middle of the
+/// other's row: exactly one mapping of each side fits the other's.
+fn both_predicted(caller: &Side, callee: &Side, steps: (i32, i32)) -> Option<Plan> {
     let middle = window(WANTED, RATE, DELAY) + OWN;
     let row = 2 * middle;
     let affordable = |side: &Side| row <= side.limits.sockets.min(side.limits.probes);
-    let share = |step| Share {
+    let part = |step| Part {
         sockets: row,
-        each: 1,
-        at: Aim::Ahead {
+        ports_per_socket: 1,
+        ports: PortSet::Predicted {
             step,
-            from: middle,
+            first: middle,
             count: 1,
         },
-        ..Share::NOTHING
+        ..Part::NONE
     };
-    let strangers = poisson(RATE * DELAY, middle - OWN);
-    (affordable(caller) && affordable(target)).then_some(Plan {
+    let in_window = poisson(RATE * DELAY, middle - OWN);
+    (affordable(caller) && affordable(callee)).then_some(Plan {
         strategy: Strategy::Predict,
-        odds: strangers * strangers,
-        caller: share(steps.1),
-        target: share(steps.0),
+        odds: in_window * in_window,
+        caller: part(steps.1),
+        callee: part(steps.0),
     })
 }
 
-/// `ahead` opens a row of ports, each towards a random port of the other's
-/// block; the other tries the whole row from several sockets.
-fn half_foreseen(ahead: &Side, step: i32, other: &Side) -> Option<Plan> {
-    let row = SOCKETS.min(ahead.limits.sockets);
+/// The `sequential` side opens a row of predicted ports, each towards a random port of the other's
+/// block. The other side guesses the whole row from several sockets.
+fn one_predicted(sequential: &Side, step: i32, other: &Side) -> Option<Plan> {
+    let row = SOCKETS.min(sequential.limits.sockets);
     let count = row + window(WANTED, RATE, DELAY) + OWN;
     let rows = (other.limits.probes / count)
         .min(other.limits.sockets)
@@ -184,38 +177,38 @@ fn half_foreseen(ahead: &Side, step: i32, other: &Side) -> Option<Plan> {
     (rows > 0).then_some(Plan {
         strategy: Strategy::BlockSpray,
         odds,
-        caller: Share {
+        caller: Part {
             sockets: row,
-            each: 1,
-            at: within(other.ports),
-            ..Share::NOTHING
+            ports_per_socket: 1,
+            ports: range(other.ports),
+            ..Part::NONE
         },
-        target: Share {
+        callee: Part {
             sockets: rows,
-            each: count,
-            at: Aim::Ahead {
+            ports_per_socket: count,
+            ports: PortSet::Predicted {
                 step,
-                from: 1,
+                first: 1,
                 count,
             },
-            ..Share::NOTHING
+            ..Part::NONE
         },
     })
 }
 
-/// Random ports towards random ports.
-fn blind(caller: &Side, target: &Side) -> Option<Plan> {
+/// Each side sends from random ports of its NAT to random ports of the other's.
+fn random_pairs(caller: &Side, callee: &Side) -> Option<Plan> {
     let small = |side: &Side| matches!(side.ports, Ports::Block(..));
-    let strategy = match small(caller) && small(target) {
+    let strategy = match small(caller) && small(callee) {
         true => Strategy::BlockSpray,
-        false if caller.limits.exhaustive && target.limits.exhaustive => Strategy::Exhaustive,
+        false if caller.limits.exhaustive && callee.limits.exhaustive => Strategy::Exhaustive,
         false => return None,
     };
-    let pools = (caller.ports.pool(), target.ports.pool());
+    let pools = (caller.ports.pool(), callee.ports.pool());
     let product = f64::from(pools.0) * f64::from(pools.1);
     let wanted = (-(1.0 - WANTED).ln() * product).sqrt().ceil() as u32;
-    let limits = (caller.limits.probes, target.limits.probes);
-    // Each from so many sockets, since one has one mapping for each port.
+    let limits = (caller.limits.probes, callee.limits.probes);
+    // From several sockets each, since one socket has one mapping for each port of the peer.
     let rows = |pool: u32, pairs: u32| ROWS.max(pairs.div_ceil(pool));
     let rows = (rows(pools.1, wanted), rows(pools.0, wanted));
     let each = |rows: u32, limit: u32| wanted.div_ceil(rows).min(limit / rows);
@@ -223,25 +216,26 @@ fn blind(caller: &Side, target: &Side) -> Option<Plan> {
     Some(Plan {
         strategy,
         odds: block_odds((pools.0, rows.0 * each.0), (pools.1, rows.1 * each.1)),
-        caller: Share {
+        caller: Part {
             sockets: rows.0,
-            each: each.0,
-            at: within(target.ports),
-            ..Share::NOTHING
+            ports_per_socket: each.0,
+            ports: range(callee.ports),
+            ..Part::NONE
         },
-        target: Share {
+        callee: Part {
             sockets: rows.1,
-            each: each.1,
-            at: within(caller.ports),
-            ..Share::NOTHING
+            ports_per_socket: each.1,
+            ports: range(caller.ports),
+            ..Part::NONE
         },
     })
 }
 
-fn within(ports: Ports) -> Aim {
+/// The port set of a NAT that assigns these.
+fn range(ports: Ports) -> PortSet {
     match ports {
-        Ports::Block(low, high) => Aim::Within { low, high },
-        Ports::Any | Ports::Sequential(_) => Aim::Within {
+        Ports::Block(low, high) => PortSet::Range { low, high },
+        Ports::Any | Ports::Sequential(_) => PortSet::Range {
             low: 1024,
             high: u16::MAX,
         },
@@ -280,29 +274,29 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_come_to_the_same() {
+    fn both_peers_compute_the_same_plan() {
         for a in all() {
             for b in all() {
-                let (plan, turned) = (between(&a, &b), between(&b, &a).turned());
-                assert_eq!(plan.strategy, turned.strategy, "{a:?} {b:?}");
-                assert_eq!(packets(&plan), packets(&turned), "{a:?} {b:?}");
+                let (plan, swapped) = (between(&a, &b), between(&b, &a).swapped());
+                assert_eq!(plan.strategy, swapped.strategy, "{a:?} {b:?}");
+                assert_eq!(packets(&plan), packets(&swapped), "{a:?} {b:?}");
             }
         }
     }
 
     #[test]
-    fn an_open_port_spares_the_guessing() {
-        let hard = nat(AddressAndPortDependent, AddressAndPortDependent, Ports::Any);
+    fn a_port_mapping_is_used_before_ports_are_guessed() {
+        let hidden = nat(AddressAndPortDependent, AddressAndPortDependent, Ports::Any);
         let mapped = Side {
             mapped: true,
-            ..hard
+            ..hidden
         };
-        assert_eq!(between(&hard, &mapped).strategy, Strategy::PortMapping);
-        assert_eq!(between(&mapped, &hard).strategy, Strategy::PortMapping);
+        assert_eq!(between(&hidden, &mapped).strategy, Strategy::PortMapping);
+        assert_eq!(between(&mapped, &hidden).strategy, Strategy::PortMapping);
     }
 
     #[test]
-    fn nobody_spends_more_than_it_wants_to() {
+    fn no_side_spends_more_than_its_limits() {
         let mut poor = all();
         for side in &mut poor {
             side.limits = Limits {
@@ -314,11 +308,11 @@ mod tests {
         for a in all().iter().chain(&poor) {
             for b in all().iter().chain(&poor) {
                 let plan = between(a, b);
-                for (share, side) in [(plan.caller, a), (plan.target, b)] {
-                    assert!(share.sockets <= side.limits.sockets, "{plan:?}");
-                    let probes = if share.openers { 0 } else { share.packets() };
+                for (part, side) in [(plan.caller, a), (plan.callee, b)] {
+                    assert!(part.sockets <= side.limits.sockets, "{plan:?}");
+                    let probes = if part.openers { 0 } else { part.packets() };
                     assert!(
-                        share == Share::NOTHING || probes <= side.limits.probes,
+                        part == Part::NONE || probes <= side.limits.probes,
                         "{plan:?}"
                     );
                 }
@@ -331,11 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_in_the_manual() {
+    fn the_strategies_are_those_of_the_table_in_the_manual() {
         let cone = nat(EndpointIndependent, AddressAndPortDependent, Ports::Any);
-        let moving = |ports| nat(AddressAndPortDependent, AddressAndPortDependent, ports);
-        let (any, next) = (moving(Ports::Any), moving(Ports::Sequential(1)));
-        let block = moving(Ports::Block(40000, 40511));
+        let symmetric = |ports| nat(AddressAndPortDependent, AddressAndPortDependent, ports);
+        let (any, next) = (symmetric(Ports::Any), symmetric(Ports::Sequential(1)));
+        let block = symmetric(Ports::Block(40000, 40511));
         let by_address = nat(AddressDependent, AddressDependent, Ports::Any);
         let strategy = |a, b| between(a, b).strategy;
         let sides = [&cone, &any, &next, &block, &by_address];

@@ -114,7 +114,7 @@ impl PendingRequests {
         })
     }
 
-    /// What a success response about that peer means; `None` if it is not what was
+    /// What a success answer about that peer means; `None` if it is not what was
     /// asked for.
     pub(super) fn event(
         &mut self,

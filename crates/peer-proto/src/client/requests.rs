@@ -49,7 +49,7 @@ impl Requests {
         self.cookie.is_some()
     }
 
-    /// Takes a new cookie out of an error response; true if there is one.
+    /// Takes a new cookie out of an error answer; true if there is one.
     pub(super) fn new_cookie(&mut self, message: &Message<'_>) -> bool {
         let asked = matches!(
             message.error(),

@@ -1,4 +1,4 @@
-//! What a client starts from, and what it tells.
+//! What a client starts from, and what it reports.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ pub struct Config {
     pub seed: [u8; 32],
 }
 
-/// What a client tells.
+/// What a client reports.
 #[derive(Debug)]
 pub enum Event {
     /// The server has a second address, of which this is the one that differs

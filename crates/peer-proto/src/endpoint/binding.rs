@@ -21,8 +21,8 @@ const SCHEDULE: [Duration; 5] = [
     END,
 ];
 
-/// How long after that an answer says something about the next port of a NAT
-/// that counts its ports.
+/// How long after that an answer says something about the next port of a
+/// sequential NAT.
 const STALE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! A bracket: the ports that a counting NAT has given us towards a peer, between
-//! two ports that a server sees. A Binding request, the packets to the peer and
+//! A port bracket: the ports that a sequential NAT has assigned to us towards a peer,
+//! between two ports that a server saw. A Binding request, the packets to the peer and
 //! another Binding request leave one directly after the other.
 
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ pub(super) struct Bracketed {
     pub(super) purpose: Purpose,
     pub(super) first: SocketId,
     /// The port before ours, and how many there are from there to the port
-    /// after: ours, and those that other hosts were given in between.
+    /// after: ours, and those of other hosts in between.
     pub(super) ports: Option<(u16, u16)>,
 }
 
@@ -65,7 +65,7 @@ impl Bracket {
         before.or_else(|| self.after.poll_transmit(now))
     }
 
-    /// The result, where the NAT gives out ports in this way.
+    /// The result, where the NAT assigns ports in this way.
     pub(super) fn result(self, ports: Ports) -> Bracketed {
         Bracketed {
             ports: self.ports(ports),

@@ -7,7 +7,7 @@ use session::identity::PublicKey;
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) peer: String,
-    /// The peer's key, once the server has told it.
+    /// The peer's key, once the server has sent it.
     pub(super) key: Option<PublicKey>,
     /// The introduction has been asked for.
     pub(super) asked: bool,
@@ -85,7 +85,7 @@ impl Calls {
         Some((call.peer.clone(), key))
     }
 
-    /// What was told of us is no longer so: the introductions are asked for anew.
+    /// What peers were told of us has changed: introductions are asked for again.
     pub(super) fn ask_again(&mut self) {
         for call in &mut self.calls {
             call.asked = false;

@@ -1,5 +1,5 @@
 //! What servers see of our sockets: the mapping towards the server's other
-//! address, the last port of a NAT that counts, and brackets. It also numbers
+//! address, the last port of a sequential NAT, and port brackets. It also numbers
 //! the sockets.
 
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ pub(super) struct Gathering {
     next_socket: SocketId,
     /// The mapping towards the server's other address.
     other: Option<BindingTransaction>,
-    /// The last port of a NAT that counts.
+    /// The last port of a sequential NAT.
     fresh: Option<BindingTransaction>,
     bracket: Option<Bracket>,
 }
@@ -75,7 +75,7 @@ impl Gathering {
         self.other.as_ref()?.mapped
     }
 
-    /// The port that a counting NAT gave us last.
+    /// The last port that a sequential NAT assigned to us.
     pub(super) fn base(&self) -> Option<u16> {
         Some(self.fresh.as_ref()?.mapped?.port())
     }
@@ -106,7 +106,7 @@ impl Gathering {
         self.bracket.is_some()
     }
 
-    /// Begins a bracket. Nothing else may leave between the packets returned.
+    /// Begins a port bracket. Nothing else may leave between the packets returned.
     pub(super) fn bracket(
         &mut self,
         now: Instant,
@@ -135,14 +135,14 @@ impl Gathering {
         transmits
     }
 
-    /// The bracket, once both requests are answered or will not be. `ports` is
-    /// how our NAT gives out ports.
+    /// The port bracket, once both requests are answered or will not be. `ports` is
+    /// how our NAT assigns ports.
     pub(super) fn poll_bracketed(&mut self, now: Instant, ports: Ports) -> Option<Bracketed> {
         let bracket = self.bracket.take_if(|bracket| bracket.is_over(now))?;
         Some(bracket.result(ports))
     }
 
-    /// A Binding response, from there.
+    /// A Binding answer, from there.
     pub(super) fn handle_input(&mut self, from: SocketAddr, message: &Message<'_>) {
         for binding in self.other.iter_mut().chain(&mut self.fresh) {
             binding.handle_input(from, message);

@@ -1,5 +1,5 @@
-//! From what the rendezvous tells to an attempt: who is called and answered, and
-//! what the peers are told of us.
+//! From the rendezvous' answers to an attempt: which peers are called and answered,
+//! and what they are told of us.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -91,8 +91,8 @@ impl Endpoint {
         })
     }
 
-    /// Calls and answers, once there is somebody to call or to answer and it is
-    /// known what to tell of ourselves.
+    /// Calls and answers, once there is a peer to call or to answer and it is
+    /// known what to send it of ourselves.
     pub(super) fn introduce(&mut self, now: Instant) {
         if !self.is_ready(now) {
             return;
@@ -120,7 +120,7 @@ impl Endpoint {
         if self.invitations.is_empty() && !self.relaying.is_settled(now) {
             return false;
         }
-        // Where a NAT counts its ports, peers foresee the next from the last one.
+        // Peers predict the next port of a sequential NAT from the last one.
         match self.ourselves.ports() {
             Ports::Sequential(_) => self.gathering.has_base(now),
             Ports::Any | Ports::Block(..) => true,
@@ -182,8 +182,8 @@ impl Endpoint {
         }
         self.hang_up(&caller);
         let candidates = self.candidates();
-        let plan = plan_of(Role::Target, candidates.side, theirs.side);
-        match self.openers(&plan, Role::Target, invitation.address, &theirs) {
+        let plan = plan_of(Role::Callee, candidates.side, theirs.side);
+        match self.openers(&plan, Role::Callee, invitation.address, &theirs) {
             Some(openers) => {
                 let invitation = Box::new(invitation);
                 self.begin_bracket(now, &openers, Purpose::Answer { invitation, theirs });
@@ -202,7 +202,7 @@ impl Endpoint {
         reserved: Option<SocketId>,
     ) {
         let introduction = |introduced| Introduction {
-            role: Role::Target,
+            role: Role::Callee,
             introduced,
             told: ours.side,
             theirs,
@@ -238,8 +238,8 @@ impl Endpoint {
         self.start(now, introduction);
     }
 
-    /// The packets to bracket, where the plan has the peer foresee our ports and no
-    /// other bracket is under way.
+    /// The packets of a port bracket, where the plan has the peer predict our ports
+    /// and no other bracket is under way.
     fn openers(
         &self,
         plan: &Plan,
@@ -247,9 +247,9 @@ impl Endpoint {
         peer: SocketAddr,
         theirs: &Candidates,
     ) -> Option<Openers> {
-        let ours = plan.share(role);
-        let foreseen = plan.strategy == Strategy::Predict && ours.openers;
-        (foreseen && !self.gathering.is_bracketing()).then(|| Openers {
+        let ours = plan.part(role);
+        let predicted = plan.strategy == Strategy::Predict && ours.openers;
+        (predicted && !self.gathering.is_bracketing()).then(|| Openers {
             peer,
             sockets: ours.sockets,
             ttl: self.low_ttl(theirs),
@@ -262,7 +262,7 @@ impl Endpoint {
         self.outbox.push_first(transmits);
     }
 
-    /// Tells the peer the ports of a bracket that is over.
+    /// Sends the peer the ports of a port bracket that is over.
     pub(super) fn bracketed(&mut self, now: Instant) {
         let ports = self.ourselves.ports();
         let Some(bracketed) = self.gathering.poll_bracketed(now, ports) else {

@@ -1,4 +1,4 @@
-//! Who is answered: invitations wait here, and keys are compared here.
+//! Which peers are answered: invitations wait here, and keys are compared here.
 
 use std::collections::HashMap;
 

@@ -5,10 +5,10 @@
 //! The components each own their state: whom we call, who is answered, what is
 //! known of ourselves, what servers see of our sockets, the relayed address, and
 //! the attempts. The endpoint passes what arrives to the component that it is
-//! for, and what one component tells to the others.
+//! for, and what one component reports to the others.
 //!
-//! It makes holes and does not keep them open: whoever uses a path afterwards
-//! keeps it alive, and calls again when it is lost.
+//! It makes paths and does not keep them alive: the user of a path sends keepalives,
+//! and calls again when the path is lost.
 //!
 //! It is driven as every [`Protocol`] is. What it yields has to be sent **in that
 //! order**: an opener must leave before the acknowledgement that invites the
@@ -71,7 +71,7 @@ pub struct Endpoint {
     lan: bool,
     opener_ttl: Option<u8>,
     /// How long an attempt may take.
-    patience: Duration,
+    timeout: Duration,
     rng: ChaCha20Rng,
     outbox: Outbox,
     events: VecDeque<Event>,
@@ -97,7 +97,7 @@ impl Endpoint {
             client: Client::new(client, now),
             lan: config.lan,
             opener_ttl: config.opener_ttl,
-            patience: config.attempt,
+            timeout: config.attempt,
             rng,
             outbox: Outbox::default(),
             events: VecDeque::new(),
@@ -140,14 +140,14 @@ impl Endpoint {
         self.advance(now);
     }
 
-    /// Our gateway forwards this outer address to our first socket, or no longer
-    /// does. Peers that are introduced from now on are told.
+    /// Our gateway has mapped this outside endpoint to our first socket, or has no
+    /// mapping any more (`None`). Peers that are introduced from now on are told.
     pub fn opened(&mut self, external: Option<SocketAddr>) {
         self.ourselves.set_opened(external);
     }
 
     /// Registers anew at once. To be called when paths have broken: our own address
-    /// may have changed, and nobody finds us at the old one.
+    /// may have changed, and peers are still told the old one.
     pub fn refresh(&mut self, now: Instant) {
         self.client.refresh(now);
     }
@@ -245,8 +245,8 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// Gives the name back, so that nobody is introduced to a peer that has left,
-    /// and the relayed address.
+    /// Gives back the name, so that no peer is introduced to one that has left, and
+    /// the relayed address.
     pub fn leave(&mut self, now: Instant) {
         self.relaying.close(now);
         self.client.unregister(now);

@@ -8,7 +8,7 @@ use nat::plan::{Ports, Side};
 /// What is known of our NAT.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Nat {
-    /// It is being measured: nobody is told anything yet.
+    /// It is being measured: no peer is called or answered yet.
     BeingMeasured,
     /// It was not measured, or could not be.
     Unknown,
@@ -19,7 +19,7 @@ enum Nat {
 pub(super) struct Ourselves {
     hosts: Vec<SocketAddr>,
     nat: Nat,
-    /// The outer address that our gateway has opened to everybody.
+    /// The outside endpoint of our port mapping at the gateway.
     opened: Option<SocketAddr>,
     tcp: Option<Tcp>,
 }
@@ -53,7 +53,7 @@ impl Ourselves {
         }
     }
 
-    /// How our NAT gives out ports.
+    /// How our NAT assigns ports.
     pub(super) fn ports(&self) -> Ports {
         self.side().map_or(Ports::Any, |side| side.ports)
     }
@@ -70,7 +70,7 @@ impl Ourselves {
         self.tcp.as_ref()
     }
 
-    /// What there is to tell without asking a server.
+    /// The candidates that are known without a server.
     pub(super) fn candidates(&self) -> Candidates {
         Candidates {
             hosts: self.hosts.clone(),

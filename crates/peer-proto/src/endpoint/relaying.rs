@@ -119,7 +119,7 @@ impl Relaying {
         }
     }
 
-    /// The server relays for us, or for nobody.
+    /// The server has sent credentials for its relay, or has no relay.
     pub(super) fn granted(&mut self, config: Option<Config>) {
         self.unavailable = config.is_none();
         self.config = config;
@@ -242,7 +242,7 @@ impl Relaying {
         }
     }
 
-    /// Acts on what the client tells.
+    /// Acts on the events of the client.
     pub(super) fn advance(&mut self) {
         while let Some(event) = self.client.as_mut().and_then(Client::poll_event) {
             tracing::debug!(?event, "relay");

@@ -44,7 +44,7 @@ impl Introduction {
 pub(super) fn plan_of(role: Role, ours: Option<Side>, theirs: Option<Side>) -> Plan {
     match (role, ours, theirs) {
         (Role::Caller, Some(ours), Some(theirs)) => plan::between(&ours, &theirs),
-        (Role::Target, Some(ours), Some(theirs)) => plan::between(&theirs, &ours),
+        (Role::Callee, Some(ours), Some(theirs)) => plan::between(&theirs, &ours),
         _ => Plan::plain(Strategy::Unknown, 0.0),
     }
 }
@@ -59,20 +59,20 @@ impl Endpoint {
         let plan = plan_of(role, introduction.told, theirs.side);
         let hold = match role {
             Role::Caller => Duration::ZERO,
-            Role::Target => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
+            Role::Callee => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
         };
         let (burst, bursts_end) = self.burst(now + hold, &plan, &introduction);
         // One early packet, and a bare Linux masquerade sends that flow and all
         // later ones from another port (it looks for a mapping of the same source
-        // first, and finds the one that was moved).
-        let early = plan.share(role).openers && !theirs.bears_early_packets();
+        // first, and finds the one with the new port).
+        let early = plan.part(role).openers && !theirs.bears_early_packets();
         let hold = match bursts_end.filter(|_| early) {
             Some(end) => end.saturating_duration_since(now) + LAST_WAIT,
             None => hold,
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());
         let mut hosts = theirs.probeable_hosts();
-        // A gateway's outer address must be the one that the rendezvous sees: the
+        // A gateway's outside address must be the one that the rendezvous sees: the
         // peer could name any other.
         hosts.extend(theirs.opened.filter(|opened| opened.ip() == address.ip()));
         let only_relay = self.relaying.wish == Wish::Only;
@@ -97,7 +97,7 @@ impl Endpoint {
             hold,
             burst,
             bursts_end,
-            deadline: now + self.patience,
+            deadline: now + self.timeout,
             seed: self.seed(),
         };
         self.events.push_back(introduction.event(plan));
@@ -141,24 +141,24 @@ impl Endpoint {
     ) -> (Option<Burst>, Option<Instant>) {
         let theirs = &introduction.theirs;
         let (ours, other) = match introduction.role {
-            Role::Caller => (plan.caller, plan.target),
-            Role::Target => (plan.target, plan.caller),
+            Role::Caller => (plan.caller, plan.callee),
+            Role::Callee => (plan.callee, plan.caller),
         };
-        if ours.each == 0 {
+        if ours.ports_per_socket == 0 {
             return (None, None);
         }
         let limits = |side: Option<Side>| side.map_or(Limits::NOTHING, |side| side.limits);
         let (our_limits, their_limits) = (limits(introduction.told), limits(theirs.side));
         let their_time = Duration::from_secs_f64(other.seconds(&their_limits).min(600.0));
         // The peer's packets take their time on the way, and so does a busy host.
-        let (start, beyond) = match ours.after {
+        let (start, beyond) = match ours.after_peer {
             true => (start + their_time + HOLD, Duration::ZERO),
             false => (start, their_time),
         };
         let ttl = self.low_ttl(theirs).filter(|_| ours.openers);
         let first = introduction.reserved;
         let first = first.unwrap_or_else(|| self.gathering.new_sockets(ours.sockets));
-        let ours = ours.narrowed(theirs.ahead, our_limits.probes);
+        let ours = ours.with_port_bracket(theirs.ahead, our_limits.probes);
         let peer = introduction.introduced.address;
         let targets = punch::targets(&ours, peer, theirs.base, first, &mut self.rng);
         let burst = Burst::new(targets, start, our_limits.pps, ttl);

@@ -79,7 +79,7 @@ impl Endpoint {
             keys,
             lan_likely: own == Some(address.ip()) && targets.len() > 1,
             targets,
-            deadline: now + self.patience,
+            deadline: now + self.timeout,
             seed: self.seed(),
         };
         self.by_tcp.push_back(ByTcp {

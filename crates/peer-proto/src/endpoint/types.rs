@@ -1,4 +1,4 @@
-//! What an endpoint starts from, and what it tells.
+//! What an endpoint starts from, and what it reports.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub struct Config {
     /// Whether to probe the host candidates of peers.
     pub lan: bool,
     /// The peer to reach, which is then the only one that is answered. `None`
-    /// answers everybody, and waits until [`Endpoint::call`](super::Endpoint::call).
+    /// answers every peer, and waits until [`Endpoint::call`](super::Endpoint::call).
     pub peer: Option<String>,
     /// Attempts at the same time, at most; one with each peer.
     pub most_attempts: usize,
@@ -31,7 +31,7 @@ pub struct Config {
     /// TTL of openers: the number of own NATs in a row, plus 1. `None` sends no
     /// openers.
     pub opener_ttl: Option<u8>,
-    /// Our NAT is being measured: nobody is called or answered before
+    /// Our NAT is being measured: no peer is called or answered before
     /// [`Endpoint::describe`](super::Endpoint::describe).
     pub measuring: bool,
     /// Whether to use a relay: the server's, unless `turn` names another.
@@ -47,8 +47,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// A peer behind one NAT that calls nobody yet and answers everybody, one at a
-    /// time; without host candidates, relay or TCP.
+    /// A peer behind one NAT that answers every peer, one at a time; without host
+    /// candidates, relay or TCP.
     pub fn new(client: client::Config) -> Self {
         Self {
             client,
@@ -67,7 +67,7 @@ impl Config {
     }
 }
 
-/// What an endpoint tells.
+/// What an endpoint reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// We are registered, and seen at this address.

@@ -19,7 +19,7 @@ use session::seal::Keys;
 #[derive(Debug)]
 enum State {
     Punching,
-    /// The caller has chosen a pair; the target does not know yet.
+    /// The caller has chosen a pair; the callee does not know yet.
     Nominating {
         pair: usize,
         end: Instant,
@@ -30,7 +30,7 @@ enum State {
         pair: usize,
         steps: Steps,
     },
-    /// The target is connected and answers until it hears a confirmation.
+    /// The callee is connected and answers until it receives a confirmation.
     Lingering {
         until: Instant,
     },
@@ -139,7 +139,7 @@ impl Agent {
         }
     }
 
-    /// To be called when [`Self::poll_timeout`] says so.
+    /// To be called at the time that [`Self::poll_timeout`] returns.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.state {
             State::Punching => {
@@ -226,7 +226,7 @@ impl Agent {
         let from = self.pairs[pair].target;
         let seen = |answer: Builder| answer.xor_mapped(from.to);
         self.outbox.answer(from, message, seen);
-        let nominates = message.use_candidate() && self.role == Role::Target;
+        let nominates = message.use_candidate() && self.role == Role::Callee;
         match self.state {
             State::Punching if nominates && self.may_improve(pair) => self.settle(pair),
             State::Punching if nominates => {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use stun::Transaction;
 
 use super::types::Target;
-use nat::plan::{Aim, Share};
+use nat::plan::{Part, PortSet};
 use sansio::{SocketId, Via};
 
 /// A packet of the burst that has left.
@@ -100,38 +100,38 @@ impl Burst {
 /// of `peer`, where the rendezvous sees the peer. `base` is the port of the
 /// peer's last mapping.
 pub fn targets(
-    share: &Share,
+    part: &Part,
     peer: SocketAddr,
     base: Option<u16>,
     first: SocketId,
     rng: &mut ChaCha20Rng,
 ) -> Vec<Target> {
-    let sockets = match share.sockets {
+    let sockets = match part.sockets {
         0 => 0..1,
         count => first..first + count as usize,
     };
-    let mut targets = Vec::with_capacity(share.packets() as usize);
+    let mut targets = Vec::with_capacity(part.packets() as usize);
     for socket in sockets {
-        let ports = ports(share, peer.port(), base, rng);
+        let ports = ports(part, peer.port(), base, rng);
         targets.extend(ports.into_iter().map(|port| Target {
             via: Via::Socket(socket),
             to: SocketAddr::new(peer.ip(), port),
         }));
     }
-    targets.repeat(share.rounds as usize)
+    targets.repeat(part.rounds as usize)
 }
 
-fn ports(share: &Share, known: u16, base: Option<u16>, rng: &mut ChaCha20Rng) -> Vec<u16> {
-    let each = share.each as usize;
-    match share.at {
-        Aim::Known => vec![known; each],
-        Aim::Ahead { step, from, count } => {
+fn ports(part: &Part, known: u16, base: Option<u16>, rng: &mut ChaCha20Rng) -> Vec<u16> {
+    let each = part.ports_per_socket as usize;
+    match part.ports {
+        PortSet::Known => vec![known; each],
+        PortSet::Predicted { step, first, count } => {
             let Some(base) = base else { return Vec::new() };
-            let steps = (from..from + count).map(|n| i32::from(base) + step * n as i32);
+            let steps = (first..first + count).map(|n| i32::from(base) + step * n as i32);
             let ports = steps.filter_map(|port| u16::try_from(port).ok());
             ports.filter(|&port| port > 0).take(each).collect()
         }
-        Aim::Within { low, high } => {
+        PortSet::Range { low, high } => {
             let mut ports: Vec<u16> = (low..=high).collect();
             ports.partial_shuffle(rng, each).0.to_vec()
         }
@@ -144,23 +144,23 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
     use std::collections::HashSet;
 
-    fn of(share: &Share, base: Option<u16>) -> Vec<Target> {
+    fn of(part: &Part, base: Option<u16>) -> Vec<Target> {
         let peer = "203.0.113.33:40000".parse().unwrap();
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        targets(share, peer, base, 5, &mut rng)
+        targets(part, peer, base, 5, &mut rng)
     }
 
     #[test]
     fn random_ports_are_in_range_and_not_repeated() {
-        let share = Share {
-            each: 2000,
-            at: Aim::Within {
+        let part = Part {
+            ports_per_socket: 2000,
+            ports: PortSet::Range {
                 low: 1024,
                 high: 65535,
             },
-            ..Share::NOTHING
+            ..Part::NONE
         };
-        let targets = of(&share, None);
+        let targets = of(&part, None);
         let ports: HashSet<u16> = targets.iter().map(|target| target.to.port()).collect();
         assert_eq!((targets.len(), ports.len()), (2000, 2000));
         assert!(ports.iter().all(|&port| port >= 1024));
@@ -169,24 +169,24 @@ mod tests {
 
     #[test]
     fn each_socket_sends_to_every_port_ahead_that_exists() {
-        let share = Share {
+        let part = Part {
             sockets: 2,
-            each: 3,
-            at: Aim::Ahead {
+            ports_per_socket: 3,
+            ports: PortSet::Predicted {
                 step: -2,
-                from: 1,
+                first: 1,
                 count: 3,
             },
-            ..Share::NOTHING
+            ..Part::NONE
         };
-        let targets = of(&share, Some(5));
+        let targets = of(&part, Some(5));
         let seen: Vec<_> = targets.iter().map(|s| (s.via, s.to.port())).collect();
         assert_eq!(
             seen,
             [(5, 3), (5, 1), (6, 3), (6, 1)].map(|(socket, port)| (Via::Socket(socket), port)),
             "there is no port -1"
         );
-        assert_eq!(of(&share, None), []);
+        assert_eq!(of(&part, None), []);
     }
 
     #[test]
@@ -205,13 +205,13 @@ mod tests {
 
     #[test]
     fn a_target_that_was_sent_to_twice_has_the_first_number() {
-        let share = Share {
+        let part = Part {
             sockets: 64,
-            each: 1,
+            ports_per_socket: 1,
             rounds: 3,
-            ..Share::NOTHING
+            ..Part::NONE
         };
-        let targets = of(&share, None);
+        let targets = of(&part, None);
         let now = Instant::now();
         let mut burst = Burst::new(targets.clone(), now, 1_000_000, None);
         let later = now + Duration::from_secs(1);

@@ -71,7 +71,7 @@ impl Checklist {
             Via::Socket(_) => Pair::new(from, now),
         };
         // A guess may have hit before the peer's NAT let it in; then the peer's
-        // own packet comes through the hole that the guess has made.
+        // own packet comes through the mapping that the guess has made.
 
         pair.guess = burst.and_then(|burst| burst.number(from));
         self.pairs.push(pair);

@@ -31,7 +31,7 @@ const ASK: Duration = Duration::from_millis(50);
 const ASKS: usize = 6;
 
 /// How long we wait for the end of the peer's measurement after our own.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What a message is for: the first byte of its MEASURE attribute.
 const ECHO: u8 = 1;
@@ -48,7 +48,7 @@ pub struct Measured {
     pub loss: f64,
     /// Routers on the way, if the path is direct. `None`: not known.
     pub hops: Option<u8>,
-    /// No relay or proxy is on the way. `None`: the peer's system does not tell
+    /// No relay or proxy is on the way. `None`: the peer's system does not report
     /// TTLs.
     pub direct: Option<bool>,
     /// Our burst, as the peer received it. `None`: the peer did not say.
@@ -96,7 +96,7 @@ struct Echo {
 /// The hops that the answered echoes lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hops {
-    /// The peer's system tells no TTLs, or too few echoes were answered.
+    /// The peer's system does not report TTLs, or too few echoes were answered.
     Unknown,
     /// Not all lost the same number.
     Different,
@@ -226,7 +226,7 @@ impl Meter {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.over {
             None => self.next(),
-            Some(over) => (!self.asked).then_some(over + PATIENCE),
+            Some(over) => (!self.asked).then_some(over + TIMEOUT),
         }
     }
 
@@ -237,7 +237,7 @@ impl Meter {
     /// The result, once both sides are done or the peer has had its time.
     pub(crate) fn result(&self, now: Instant) -> Option<Measured> {
         let over = self.over?;
-        if !self.asked && now < over + PATIENCE {
+        if !self.asked && now < over + TIMEOUT {
             return None;
         }
         let answers: Vec<_> = self.echoes.iter().filter_map(|echo| echo.answer).collect();

@@ -31,7 +31,7 @@ pub struct Path {
     pub lan: bool,
     /// Whether it leads through a relay, ours or the peer's.
     pub relayed: bool,
-    /// Round trip of the probe that proved it; `None` at a target that was
+    /// Round trip of the probe that proved it; `None` at a callee that was
     /// nominated before its own probe was answered.
     #[serde(skip)]
     pub rtt: Option<Duration>,

@@ -78,11 +78,11 @@ pub const NOMINATIONS: [Duration; 12] = [
 /// packet is lost each way, one nomination in 3,000 needs more.
 pub const NOMINATION_END: Duration = ms(2000);
 
-/// Confirmations of the caller once it is connected, so that the target need not
+/// Confirmations of the caller once it is connected, so that the callee need not
 /// wait for further nominations.
 pub const CONFIRMATIONS: [Duration; 3] = [ms(0), ms(15), ms(40)];
 
-/// How long the target answers nominations, after the last one that it heard, if
+/// How long the callee answers nominations, after the last one that it heard, if
 /// no confirmation comes.
 pub const LINGER: Duration = ms(1000);
 
@@ -92,7 +92,7 @@ pub const LAN_HEAD_START: Duration = ms(50);
 /// How long a relayed path waits for a direct path that is expected.
 pub const DIRECT_HEAD_START: Duration = ms(300);
 
-/// The target holds its probes with the system's TTL for this and two round
+/// The callee holds its probes with the system's TTL for this and two round
 /// trips to the server. By then the caller's opener has left, so that no packet
 /// of ours reaches the caller's NAT before one has left there: a bare Linux
 /// masquerade would use another port.

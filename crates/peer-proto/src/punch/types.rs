@@ -1,4 +1,4 @@
-//! What an attempt starts from, what it sends, and what it tells.
+//! What an attempt starts from, what it sends, and what it reports.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

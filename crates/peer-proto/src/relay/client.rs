@@ -13,7 +13,7 @@ use turn_client_proto::types::stun::TransportType;
 use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
-use super::responses::{Response, Responses};
+use super::answers::{Answers, Judgement};
 use super::types::{Config, Event, Failure, Input, SendError};
 
 /// After this time without a packet to the server, a Binding indication keeps the
@@ -58,7 +58,7 @@ pub struct Client {
     local: SocketAddr,
     epoch: Instant,
     state: State,
-    responses: Responses,
+    answers: Answers,
     permits: BTreeSet<IpAddr>,
     channels: BTreeSet<SocketAddr>,
     /// When the state machine has something to do.
@@ -90,7 +90,7 @@ impl Client {
             local,
             epoch: now,
             state: State::Allocating,
-            responses: Responses::default(),
+            answers: Answers::default(),
             permits: BTreeSet::new(),
             channels: BTreeSet::new(),
             wake_at: None,
@@ -179,19 +179,19 @@ impl Client {
         }
         // The numbers of RFC 8656's channels.
         if !matches!(bytes.first(), Some(0x40..=0x4f)) {
-            let response = match Message::parse(bytes) {
-                Ok(message) if message.method().is_turn() => self.responses.judge(&message),
+            let answer = match Message::parse(bytes) {
+                Ok(message) if message.method().is_turn() => self.answers.judge(&message),
                 _ => return Input::NotOurs,
             };
-            match response {
-                Response::Pass => {}
-                Response::Ignore => {
+            match answer {
+                Judgement::Pass => {}
+                Judgement::Ignore => {
                     tracing::trace!(
-                        "dropped: a response to nothing that was sent, or a repeated one"
+                        "dropped: a answer to nothing that was sent, or a repeated one"
                     );
                     return Input::Consumed;
                 }
-                Response::Lost(code) => {
+                Judgement::Lost(code) => {
                     self.end(Failure::Refused(code));
                     return Input::Consumed;
                 }
@@ -212,7 +212,7 @@ impl Client {
         input
     }
 
-    /// To be called when [`Self::poll_timeout`] says so.
+    /// To be called at the time that [`Self::poll_timeout`] returns.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.state {
             State::Ended => return,
@@ -360,7 +360,7 @@ impl Client {
             return false;
         };
         let bytes = transmit.data.to_vec();
-        self.responses.note_sent(&bytes);
+        self.answers.note_sent(&bytes);
         self.spoke = now;
         self.transmits.push_back(bytes);
         true
@@ -378,8 +378,8 @@ impl Client {
                     self.state = State::Allocated { relayed };
                     self.events.push_back(Event::Allocated {
                         relayed,
-                        mapped: self.responses.mapped,
-                        lifetime: self.responses.lifetime,
+                        mapped: self.answers.mapped,
+                        lifetime: self.answers.lifetime,
                     });
                     for peer in self.permits.clone() {
                         self.ask_permission(now, peer);

@@ -1,4 +1,4 @@
-//! What a client starts from, and what it tells.
+//! What a client starts from, and what it reports.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// What a client tells.
+/// What a client reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// We have a relayed address. It is kept alive from now on.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::link::{Link, LinkId, Meaning, Origin, PATIENCE, Purpose, Stranger};
+use super::link::{Link, LinkId, Meaning, Origin, Purpose, Stranger, TIMEOUT};
 use super::{Command, Event, Failure, Path};
 use crate::punch::schedule::{LAN_HEAD_START, LAST_WAIT};
 use nat::plan::Role;
@@ -163,7 +163,7 @@ impl Agent {
                         self.commands.push_back(Command::Send { link: id, bytes });
                     }
                     match heard.meaning {
-                        Meaning::Probe(Purpose::Nomination) if self.role == Role::Target => {
+                        Meaning::Probe(Purpose::Nomination) if self.role == Role::Callee => {
                             self.connected(id);
                         }
                         // Our own probe proves the connection to us.
@@ -185,11 +185,11 @@ impl Agent {
         self.settle(now);
     }
 
-    /// To be called when [`Self::poll_timeout`] says so.
+    /// To be called at the time that [`Self::poll_timeout`] returns.
     pub fn handle_timeout(&mut self, now: Instant) {
         let silent = |link: &&Link| {
             let since = link.open.filter(|_| link.proved.is_none());
-            since.is_some_and(|open| open + PATIENCE <= now)
+            since.is_some_and(|open| open + TIMEOUT <= now)
         };
         let strangers = self.links.iter().filter(silent).map(|link| link.id);
         for id in Vec::from_iter(strangers) {
@@ -208,7 +208,7 @@ impl Agent {
         }
         let tries = self.targets.iter().filter_map(|target| target.next);
         let silent = self.links.iter().filter(|link| link.proved.is_none());
-        let patience = silent.filter_map(|link| Some(link.open? + PATIENCE));
+        let patience = silent.filter_map(|link| Some(link.open? + TIMEOUT));
         let proved = self.links.iter().any(|link| link.proved.is_some());
         let lan = (proved && self.nominated.is_none() && self.role == Role::Caller)
             .then_some(self.lan_until);
@@ -251,7 +251,7 @@ impl Agent {
         }
         // Two connections cannot have the same two ends.
         if self.links.iter().any(|link| link.remote == remote) {
-            target.next = Some(now + PATIENCE);
+            target.next = Some(now + TIMEOUT);
             return;
         }
         target.next = None;
@@ -317,7 +317,7 @@ impl Agent {
 
     /// The caller chooses: a LAN path, or after a wait another one.
     fn nominate(&mut self, now: Instant) {
-        if self.role == Role::Target || self.nominated.is_some() {
+        if self.role == Role::Callee || self.nominated.is_some() {
             return;
         }
         let proved = || self.links.iter().filter(|link| link.proved.is_some());

@@ -11,8 +11,8 @@ use session::seal::Keys;
 /// Which connection; numbered from 0 as they come.
 pub type LinkId = u32;
 
-/// A connection that brings nothing authentic within this time is a stranger's.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// A connection that brings nothing authentic within this time is closed.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a probe is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,10 @@ const B: &str = "203.0.113.33:4000";
 enum Stray {
     /// It drops it: the sender's system sends it again after a second.
     Silence,
-    /// It answers with a reset, which does not close the sender's hole.
+    /// It answers with a reset, which leaves the mapping of the sender's NAT.
     Reset,
-    /// It answers with a reset, which closes the sender's hole, as on Linux.
+    /// It answers with a reset, which removes the mapping of the sender's NAT, as on
+    /// Linux.
     ResetCloses,
     /// It lets it in.
     Welcome,
@@ -98,7 +99,7 @@ fn world(strays: [Stray; 2], delay: Duration, seed: u8) -> World {
         done: now,
         hosts: [
             host(Role::Caller, a, A, B, strays[0], seed),
-            host(Role::Target, b, B, A, strays[1], seed.wrapping_add(100)),
+            host(Role::Callee, b, B, A, strays[1], seed.wrapping_add(100)),
         ],
         delay,
         due: Vec::new(),
@@ -258,7 +259,7 @@ fn after_a_reset_another_connection_is_tried() {
 }
 
 #[test]
-fn where_a_reset_closes_the_hole_most_attempts_still_connect() {
+fn where_a_reset_removes_the_mapping_most_attempts_still_connect() {
     let reached =
         (0..100).filter(|&seed| connects([Stray::ResetCloses; 2], 20 * MS, seed).is_some());
     assert!(reached.count() >= 95);
@@ -269,7 +270,7 @@ fn connections_without_the_keys_or_without_a_word_are_closed() {
     let now = Instant::now();
     let [keys, _] = keys();
     let config = |keys| Config {
-        role: Role::Target,
+        role: Role::Callee,
         keys,
         targets: Vec::new(),
         lan_likely: false,
@@ -296,7 +297,7 @@ fn connections_without_the_keys_or_without_a_word_are_closed() {
     }
     let room = std::iter::from_fn(|| agent.handle_accepted(now, remote)).take(50);
     assert_eq!(room.count(), 8);
-    agent.handle_timeout(now + 5 * link::PATIENCE / 3);
+    agent.handle_timeout(now + 5 * link::TIMEOUT / 3);
     let closed = std::iter::from_fn(|| agent.poll_command()).count();
     assert_eq!(closed, 8);
 }

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut, RangeInclusive};
 use std::time::Instant;
 
-use rendezvous_proto::relay::server::{self as relay, Command, Limits, Relay};
-use rendezvous_proto::relay::{Cidr, Policy};
+use rendezvous_proto::relay::{self, Command, Limits, Policy, Relay, parse_range};
 use rendezvous_proto::server::{self, Server};
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
 use session::credentials::Secret;
@@ -23,7 +22,7 @@ pub struct Rendezvous {
 
 impl Rendezvous {
     pub fn new(config: server::Config, now: Instant) -> Self {
-        let allowed: Vec<Cidr> = vec!["203.0.113.0/24".parse().unwrap()];
+        let allowed = vec![parse_range("203.0.113.0/24").unwrap()];
         let relay = relay::Config {
             address: config.addresses[0].ip(),
             ports: PORTS,

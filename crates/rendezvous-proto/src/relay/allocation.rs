@@ -1,63 +1,74 @@
-//! One relayed address: whose it is, whom it lets through, and how much.
+//! One allocation: its client, permissions, channels and rate.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use stun::{Transaction, code};
 
-use sansio::SocketId;
+use crate::rate::TokenBucket;
+use crate::types::FiveTuple;
 
-/// RFC 8656 §9 and §12.
+/// The lifetime of a permission (RFC 8656 §9).
 const PERMISSION: Duration = Duration::from_secs(300);
+
+/// The lifetime of a channel (RFC 8656 §12).
 const CHANNEL: Duration = Duration::from_secs(600);
 
-/// Peers that one allocation may permit, and channels that it may bind.
-pub(super) const MOST_PEERS: usize = 32;
+/// Permissions, and channels, that one allocation may have.
+const MOST_PEERS: usize = 32;
 
-/// Where a client is: which of our sockets it speaks to, and its address.
-pub(super) type Seat = (SocketId, SocketAddr);
+/// Why a payload is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drop {
+    OverRate,
+    /// There is no permission, or no allocation.
+    Unpermitted,
+}
 
 #[derive(Debug)]
 pub(super) struct Allocation {
-    pub(super) seat: Seat,
+    pub(super) client: FiveTuple,
     pub(super) username: String,
-    /// Which request made it: the answer may have been lost.
+    /// Of the Allocate request, whose retransmissions get the same answer.
     pub(super) transaction: Transaction,
     pub(super) expires: Instant,
-    /// When its client was heard last.
+    /// When its client has sent something last.
     pub(super) heard: Instant,
-    /// Payload that it has relayed, both ways.
+    /// Bytes of payload relayed, in both directions together.
     pub(super) bytes: u64,
-    bucket: Bucket,
-    permissions: HashMap<IpAddr, Instant>,
-    channels: HashMap<u16, (SocketAddr, Instant)>,
+    rate: u32,
+    bucket: TokenBucket,
+    /// When the permission of each peer address expires.
+    permissions: BTreeMap<IpAddr, Instant>,
+    /// The peer of each channel number, and when the channel expires.
+    channels: BTreeMap<u16, (SocketAddr, Instant)>,
 }
 
 impl Allocation {
-    /// `rate` is in bytes of payload a second, both ways together.
+    /// `rate` is in bytes of payload per second, both directions together.
     pub(super) fn new(
-        seat: Seat,
+        client: FiveTuple,
         username: String,
         transaction: Transaction,
         (now, expires): (Instant, Instant),
         rate: u32,
     ) -> Self {
         Allocation {
-            seat,
+            client,
             username,
             transaction,
             expires,
             heard: now,
             bytes: 0,
-            bucket: Bucket::new(rate),
-            permissions: HashMap::new(),
-            channels: HashMap::new(),
+            rate,
+            bucket: TokenBucket::full(now),
+            permissions: BTreeMap::new(),
+            channels: BTreeMap::new(),
         }
     }
 
-    /// Lets these peers through: all of them, or none.
+    /// Creates or refreshes permissions: for all of these peers, or for none.
     pub(super) fn permit(&mut self, now: Instant, peers: &[IpAddr]) -> Result<(), u16> {
         self.permissions.retain(|_, until| *until > now);
         let mut after = self.permissions.clone();
@@ -69,13 +80,14 @@ impl Allocation {
         Ok(())
     }
 
+    /// Whether payload may pass to and from this peer.
     pub(super) fn permits(&self, now: Instant, peer: IpAddr) -> bool {
-        self.permissions
-            .get(&peer)
-            .is_some_and(|until| *until > now)
+        let until = self.permissions.get(&peer);
+        self.expires > now && until.is_some_and(|until| *until > now)
     }
 
-    /// One number for one peer, one peer for one number (RFC 8656 §12.2).
+    /// Binds or refreshes a channel. A number has one peer, and a peer one number
+    /// (RFC 8656 §12).
     pub(super) fn bind(&mut self, now: Instant, number: u16, peer: SocketAddr) -> Result<(), u16> {
         self.channels.retain(|_, (_, until)| *until > now);
         let clash =
@@ -102,67 +114,12 @@ impl Allocation {
         self.channels.iter().find(live).map(|(number, _)| *number)
     }
 
-    /// Whether so much more may be relayed now.
-    pub(super) fn take(&mut self, now: Instant, bytes: usize) -> bool {
-        let taken = self.bucket.take(now, bytes);
-        if taken {
-            self.bytes += bytes as u64;
+    /// Takes a payload of this many bytes out of the rate.
+    pub(super) fn take(&mut self, now: Instant, bytes: usize) -> Result<(), Drop> {
+        if !self.bucket.take(now, self.rate, bytes) {
+            return Err(Drop::OverRate);
         }
-        taken
-    }
-}
-
-/// A second's worth at once, then the rate.
-#[derive(Debug)]
-struct Bucket {
-    rate: u32,
-    full_at: Option<Instant>,
-}
-
-impl Bucket {
-    fn new(rate: u32) -> Self {
-        Bucket {
-            rate: rate.max(1),
-            full_at: None,
-        }
-    }
-
-    fn take(&mut self, now: Instant, bytes: usize) -> bool {
-        let cost = Duration::from_secs_f64(bytes as f64 / f64::from(self.rate));
-        let full_at = self.full_at.map_or(now, |at| at.max(now)) + cost;
-        let fits = full_at <= now + Duration::from_secs(1);
-        if fits {
-            self.full_at = Some(full_at);
-        }
-        fits
-    }
-}
-
-/// How often each of something occurs.
-#[derive(Debug)]
-pub(super) struct Counts<K>(HashMap<K, usize>);
-
-impl<K> Default for Counts<K> {
-    fn default() -> Self {
-        Counts(HashMap::new())
-    }
-}
-
-impl<K: Hash + Eq> Counts<K> {
-    pub(super) fn of(&self, key: &K) -> usize {
-        self.0.get(key).copied().unwrap_or(0)
-    }
-
-    pub(super) fn add(&mut self, key: K) {
-        *self.0.entry(key).or_default() += 1;
-    }
-
-    pub(super) fn remove(&mut self, key: &K) {
-        if let Some(count) = self.0.get_mut(key) {
-            *count -= 1;
-            if *count == 0 {
-                self.0.remove(key);
-            }
-        }
+        self.bytes += bytes as u64;
+        Ok(())
     }
 }

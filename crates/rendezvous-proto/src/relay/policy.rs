@@ -1,116 +1,89 @@
-//! To whom the relay sends: never into its own network. Its users are told
-//! nothing of what is behind it, and cannot use its address to get there.
+//! Which addresses the relay sends to: never those of its own network. Clients
+//! learn nothing of the network behind the relay, and cannot use the relay's
+//! address to reach it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
-/// Addresses that have their first bits in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    network: IpAddr,
-    bits: u8,
-}
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use stun::code;
 
-impl Cidr {
-    const fn v4(a: u8, b: u8, c: u8, bits: u8) -> Self {
-        let network = IpAddr::V4(Ipv4Addr::new(a, b, c, 0));
-        Cidr { network, bits }
-    }
-
-    const fn v6(a: u16, b: u16, bits: u8) -> Self {
-        let network = IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0));
-        Cidr { network, bits }
-    }
-
-    /// Whether the address is one of them.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let differ = match (self.network, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-            _ => return false,
-        };
-        differ >= u32::from(self.bits)
-    }
-}
-
-impl std::fmt::Display for Cidr {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.network, self.bits)
-    }
-}
-
-/// What is not a range of addresses.
+/// The text is not a range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a range of addresses such as 10.0.0.0/8 or fd00::/8")]
-pub struct NotACidr;
+pub struct NotARange;
 
-impl FromStr for Cidr {
-    type Err = NotACidr;
-
-    fn from_str(text: &str) -> Result<Self, NotACidr> {
-        let (network, bits) = match text.split_once('/') {
-            Some((network, bits)) => (network, Some(bits)),
-            None => (text, None),
-        };
-        let network: IpAddr = network.parse().map_err(|_| NotACidr)?;
-        let most = if network.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            Some(bits) => bits.parse().map_err(|_| NotACidr)?,
-            None => most,
-        };
-        (bits <= most)
-            .then_some(Cidr { network, bits })
-            .ok_or(NotACidr)
-    }
+/// Reads a range of addresses, or one address.
+///
+/// # Errors
+/// When it is neither.
+pub fn parse_range(text: &str) -> Result<IpNet, NotARange> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| NotARange)
 }
 
-/// What is not the public network (RFC 6890), but for the addresses of
-/// documentation, behind which there is nobody, or a laboratory.
-const DENIED: [Cidr; 20] = [
-    Cidr::v4(0, 0, 0, 8),
-    Cidr::v4(10, 0, 0, 8),
-    Cidr::v4(100, 64, 0, 10),
-    Cidr::v4(127, 0, 0, 8),
-    Cidr::v4(169, 254, 0, 16),
-    Cidr::v4(172, 16, 0, 12),
-    Cidr::v4(192, 0, 0, 24),
-    Cidr::v4(192, 168, 0, 16),
-    Cidr::v4(198, 18, 0, 15),
-    Cidr::v4(224, 0, 0, 4),
-    Cidr::v4(240, 0, 0, 4),
-    // Unspecified, loopback, mapped and compatible IPv4.
-    Cidr::v6(0, 0, 32),
-    // NAT64, Teredo, 6to4: IPv4 in disguise, private or not.
-    Cidr::v6(0x64, 0xff9b, 32),
-    Cidr::v6(0x2001, 0, 32),
-    Cidr::v6(0x2002, 0, 16),
-    Cidr::v6(0x100, 0, 32),
-    Cidr::v6(0xfc00, 0, 7),
-    Cidr::v6(0xfe80, 0, 10),
-    Cidr::v6(0xfec0, 0, 10),
-    Cidr::v6(0xff00, 0, 8),
+const fn v4(a: u8, b: u8, c: u8, bits: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), bits))
+}
+
+const fn v6(a: u16, b: u16, bits: u8) -> IpNet {
+    let address = Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0);
+    IpNet::V6(Ipv6Net::new_assert(address, bits))
+}
+
+/// Addresses that are not public (RFC 6890). Those for documentation are not
+/// among them: they lead nowhere, or into a laboratory.
+const DENIED: [IpNet; 20] = [
+    v4(0, 0, 0, 8),
+    v4(10, 0, 0, 8),
+    v4(100, 64, 0, 10),
+    v4(127, 0, 0, 8),
+    v4(169, 254, 0, 16),
+    v4(172, 16, 0, 12),
+    v4(192, 0, 0, 24),
+    v4(192, 168, 0, 16),
+    v4(198, 18, 0, 15),
+    v4(224, 0, 0, 4),
+    v4(240, 0, 0, 4),
+    // Unspecified, loopback, IPv4-mapped and IPv4-compatible.
+    v6(0, 0, 32),
+    // NAT64, Teredo, 6to4: they hold IPv4 addresses, which may be private.
+    v6(0x64, 0xff9b, 32),
+    v6(0x2001, 0, 32),
+    v6(0x2002, 0, 16),
+    v6(0x100, 0, 32),
+    v6(0xfc00, 0, 7),
+    v6(0xfe80, 0, 10),
+    v6(0xfec0, 0, 10),
+    v6(0xff00, 0, 8),
 ];
 
-/// Who may be a peer.
+/// Which addresses may be peers.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Ranges that the operator allows in spite of what they are.
-    pub allowed: Vec<Cidr>,
-    /// The addresses of the machine itself, allowed or not: its services are
-    /// nobody's peers. Other allocations are.
+    /// Ranges that the operator allows although they are private or reserved.
+    pub allowed: Vec<IpNet>,
+    /// The addresses of the server's host. They are denied even if they are in
+    /// `allowed`, since its other services may trust them; the relayed addresses
+    /// of other allocations are not denied.
     pub own: Vec<IpAddr>,
 }
 
 impl Policy {
-    /// Whether the relay may send there, its own addresses aside.
-    pub fn allows(&self, peer: IpAddr) -> bool {
-        let any = |ranges: &[Cidr]| ranges.iter().any(|range| range.contains(peer));
+    /// Whether the relay may send there; its own host's addresses aside.
+    fn allows(&self, peer: IpAddr) -> bool {
+        let any = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&peer));
         !any(&DENIED) || any(&self.allowed)
     }
 
-    /// Whether this is the machine itself.
-    pub fn is_own(&self, peer: IpAddr) -> bool {
-        self.own.contains(&peer)
+    /// The error code that refuses this address as a peer of a relayed address at
+    /// `relay`.
+    pub(super) fn refusal(&self, relay: IpAddr, peer: IpAddr) -> Option<u16> {
+        if peer.is_ipv4() != relay.is_ipv4() {
+            return Some(code::PEER_FAMILY_MISMATCH);
+        }
+        // Relayed addresses may be each other's peers.
+        let denied = self.own.contains(&peer) || !self.allows(peer);
+        (denied && peer != relay).then_some(code::FORBIDDEN)
     }
 }
 
@@ -119,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_public_network_and_nothing_behind_the_relay() {
+    fn public_addresses_are_allowed_and_private_and_reserved_ones_denied() {
         let policy = Policy::default();
         let allows = |text: &str| policy.allows(text.parse().unwrap());
         for public in [
@@ -160,19 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_allowed_by_name_alone() {
+    fn an_allowed_range_is_allowed_and_nothing_else() {
         let policy = Policy {
-            allowed: vec!["10.1.0.0/16".parse().unwrap()],
+            allowed: vec![parse_range("10.1.0.0/16").unwrap()],
             own: Vec::new(),
         };
         assert!(policy.allows("10.1.2.3".parse().unwrap()));
         assert!(!policy.allows("10.2.2.3".parse().unwrap()));
         for bad in ["10.1.0.0/33", "10.1/16", "fd00::/129", "", "/8"] {
-            assert_eq!(bad.parse::<Cidr>(), Err(NotACidr), "{bad}");
+            assert_eq!(parse_range(bad), Err(NotARange), "{bad}");
         }
-        assert_eq!(
-            "10.1.2.3".parse::<Cidr>().unwrap().to_string(),
-            "10.1.2.3/32"
-        );
+        for (text, range) in [("10.1.2.3", "10.1.2.3/32"), ("fd00::1", "fd00::1/128")] {
+            assert_eq!(parse_range(text).unwrap().to_string(), range);
+        }
     }
 }

@@ -1,13 +1,12 @@
-//! A server that relays, its hands, and somebody who speaks TURN by hand.
+//! A server with a relay and its driver, and a TURN client.
 #![allow(dead_code)] // each test file needs another part of it
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rendezvous_proto::relay::server::{self as relay, Command, Limits, Relay};
-use rendezvous_proto::relay::{Cidr, Policy};
-use rendezvous_proto::server::{Config as ServerConfig, RATE, Server};
+use rendezvous_proto::relay::{self as relay, Command, Limits, Policy, Relay, parse_range};
+use rendezvous_proto::server::{Config as ServerConfig, RATE, Sender, Server};
 use sansio::{Protocol, Transmit};
 use session::credentials::{Credentials, Secret};
 use stun::{Builder, Message, Method, code, turn};
@@ -30,16 +29,16 @@ pub fn limits() -> Limits {
     }
 }
 
-/// What the relay sent to a peer: from which port, to whom, what.
+/// A payload that the relay sent to a peer: source port, destination, payload.
 pub type Sent = (u16, SocketAddr, Vec<u8>);
 
-/// The server and its hands.
+/// The server and its driver.
 pub struct World {
     pub address: SocketAddr,
     pub now: Instant,
     pub server: Server,
     pub open: HashSet<u16>,
-    /// Ports that somebody else has.
+    /// Ports that cannot be opened.
     pub taken: HashSet<u16>,
     pub to_peers: Vec<Sent>,
 }
@@ -61,7 +60,7 @@ impl World {
             },
             now,
         );
-        let allowed: Vec<Cidr> = allowed.iter().map(|text| text.parse().unwrap()).collect();
+        let allowed = allowed.iter().map(|text| parse_range(text).unwrap());
         let own = vec![address.ip(), at("203.0.113.2:1").ip()];
         let config = relay::Config {
             address: address.ip(),
@@ -70,7 +69,10 @@ impl World {
             secret: Secret::new("north"),
             unix: UNIX,
             seed: [5; 32],
-            policy: Policy { allowed, own },
+            policy: Policy {
+                allowed: allowed.collect(),
+                own,
+            },
             limits,
         };
         World {
@@ -99,7 +101,7 @@ impl World {
             .handle_relayed(now, relayed.port(), at(from), payload);
     }
 
-    /// Does what the relay asks for, and takes what it has for clients.
+    /// Does what the relay asks for, and returns what it has for clients.
     pub fn work(&mut self) -> Vec<Transmit> {
         let now = self.now;
         while let Some(command) = self.relay().poll_command() {
@@ -118,13 +120,18 @@ impl World {
         std::iter::from_fn(|| self.server.poll_transmit()).collect()
     }
 
-    /// A datagram to the server, and all that it says.
+    /// A client's datagram to the server, and everything that the server sends.
     pub fn say(&mut self, from: &str, bytes: &[u8]) -> Vec<Transmit> {
         self.server.handle_datagram(self.now, 0, at(from), bytes);
         self.work()
     }
 
-    /// One request, one answer to whoever asked.
+    /// What the server knows of the sender of this datagram.
+    pub fn sender(&mut self, from: &str, bytes: &[u8]) -> Sender {
+        self.server.handle_datagram(self.now, 0, at(from), bytes)
+    }
+
+    /// A client's request, and the one answer to it.
     pub fn ask(&mut self, from: &str, request: &[u8]) -> Vec<u8> {
         let mut answers = self.say(from, request);
         assert_eq!(answers.len(), 1, "{answers:?}");
@@ -142,15 +149,15 @@ impl World {
     }
 }
 
-/// Somebody who speaks TURN by hand.
-pub struct Speaker {
+/// A TURN client.
+pub struct TurnClient {
     pub from: &'static str,
     pub credentials: Credentials,
     pub nonce: Vec<u8>,
     count: u8,
 }
 
-impl Speaker {
+impl TurnClient {
     pub fn new(world: &mut World, name: &str, from: &'static str) -> Self {
         let credentials = world.credentials(name);
         Self::with(world, credentials, from)
@@ -162,7 +169,7 @@ impl Speaker {
         let answer = Message::parse(&answer).unwrap();
         assert_eq!(answer.error(), Some(code::UNAUTHENTICATED));
         assert_eq!(answer.realm(), Some(REALM));
-        Speaker {
+        TurnClient {
             from,
             credentials,
             nonce: answer.nonce().unwrap().to_vec(),

@@ -26,7 +26,7 @@ const CHUNK: usize = 256 * 1024;
 /// Pieces between the disk and the network, at most.
 const MOST_PIECES: usize = 8;
 
-/// What the network hands over at once, in packets.
+/// Packets that are taken from the network at once, at most.
 const MOST_PACKETS: usize = 128;
 
 /// The number and the offset at the beginning of a stream.
@@ -202,25 +202,19 @@ pub async fn receive(
         (Ok(Err(error)), _) => Arrival::Disk(error),
         // The link has broken, or the sender has stopped.
         (Ok(_), Err(ReadError::ConnectionLost(_) | ReadError::Reset(_))) => Arrival::Broken,
-        (Ok(Ok((part, Check::Passed))), Ok(())) => Arrival::Whole(part),
-        (Ok(Ok((part, _))), _) => Arrival::Wrong(part),
+        (Ok(Ok(arrival)), _) => arrival,
     }
 }
 
-/// Whether what was written is whole, and has the hash that follows it.
-enum Check {
-    Passed,
-    Failed,
-}
-
-/// Writes what comes, and checks it.
+/// Writes what comes: `Whole` if its length and the hash that follows are right,
+/// else `Wrong`.
 fn write(
     mut part: Part,
     offset: u64,
     size: u64,
     mut batches: mpsc::Receiver<Vec<Bytes>>,
     carried: &Carried,
-) -> io::Result<(Part, Check)> {
+) -> io::Result<Arrival> {
     if offset < part.written() {
         part.begin_anew()?;
     }
@@ -236,7 +230,7 @@ fn write(
             left -= bytes.len() as u64;
             buffer.extend_from_slice(&bytes);
             if tail.len() + rest.len() > TAIL {
-                return Ok((part, Check::Failed));
+                return Ok(Arrival::Wrong(part));
             }
             tail.extend_from_slice(&rest);
         }
@@ -248,9 +242,8 @@ fn write(
     }
     part.write(&buffer)?;
     carried.set(part.written());
-    let check = match left == 0 && part.start().prefix[..] == tail[..] {
-        true => Check::Passed,
-        false => Check::Failed,
-    };
-    Ok((part, check))
+    Ok(match left == 0 && part.start().prefix[..] == tail[..] {
+        true => Arrival::Whole(part),
+        false => Arrival::Wrong(part),
+    })
 }

@@ -24,7 +24,7 @@ impl Keyring {
         }
     }
 
-    /// Everybody whom we have met.
+    /// The peers that we have met.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.known.keys()
     }

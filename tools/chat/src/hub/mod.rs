@@ -59,7 +59,7 @@ pub enum Outcome {
 }
 
 impl Hub {
-    /// With nobody yet. Each part is made by the caller.
+    /// With no conversation yet. The caller makes the parts.
     pub fn new(
         name: String,
         network: Network,
@@ -88,20 +88,12 @@ impl Hub {
         self.carry_out(now);
         self.say_line(now);
         loop {
-            let mut quiet = true;
-            while let Some(event) = self.network.poll_event() {
-                quiet = false;
+            if let Some(event) = self.network.poll_event() {
                 self.handle_endpoint(now, event)?;
-            }
-            let names: Vec<String> = self.peers.iter().map(|(name, _)| name.clone()).collect();
-            for name in names {
-                while let Some(event) = self.poll_conversation(&name) {
-                    quiet = false;
-                    self.handle_conversation(now, &name, event);
-                    self.carry_out(now);
-                }
-            }
-            if quiet {
+            } else if let Some((name, event)) = self.peers.poll_event() {
+                self.handle_conversation(now, &name, event);
+                self.carry_out(now);
+            } else {
                 break;
             }
         }

@@ -92,7 +92,7 @@ impl Network {
         event
     }
 
-    /// Sends what the endpoint wants to send, and hands on what came through
+    /// Sends what the endpoint wants to send, and passes on what came through
     /// the relay.
     ///
     /// # Errors

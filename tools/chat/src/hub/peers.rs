@@ -11,7 +11,7 @@ use peer_proto::punch::Path;
 use session::identity::PublicKey;
 
 use super::line::Line;
-use crate::conversation::{Conversation, LinkId};
+use crate::conversation::{Conversation, Event, LinkId};
 use crate::files::peer::PeerFiles;
 use crate::link::Link;
 use crate::notice::How;
@@ -70,7 +70,7 @@ pub struct Obstacle {
 }
 
 impl Peers {
-    /// With nobody yet. Without a path to a peer for `patience` we give up.
+    /// An empty table. Without a path to a peer for `patience` we give up.
     pub fn new(patience: Duration) -> Peers {
         Peers {
             table: BTreeMap::new(),
@@ -98,12 +98,18 @@ impl Peers {
         self.table.iter_mut()
     }
 
+    /// What a conversation reports next, and whose it is.
+    pub fn poll_event(&mut self) -> Option<(String, Event)> {
+        let mut peers = self.table.iter_mut();
+        peers.find_map(|(name, peer)| Some((name.clone(), peer.conversation.poll_event()?)))
+    }
+
     /// Whether one has to go before another comes.
     pub fn is_full(&self) -> bool {
         self.table.len() >= MOST_PEERS
     }
 
-    /// Removes one with whom nothing is going on, if there is one.
+    /// Removes a peer without a conversation, if there is one; returns its name.
     pub fn remove_stale(&mut self) -> Option<String> {
         let stale = self.table.iter().find(|(_, peer)| peer.is_stale());
         let name = stale.map(|(name, _)| name.clone())?;
@@ -143,7 +149,7 @@ impl Peer {
             contact: Contact {
                 key: None,
                 changed_key: None,
-                role: Role::Target,
+                role: Role::Callee,
                 path: None,
                 relayed: None,
             },
@@ -160,7 +166,7 @@ impl Peer {
         self.conversation.is_idle() && self.conversation.waiting() == 0
     }
 
-    /// Whether nothing is on its way, and nobody waits for a first path.
+    /// Whether nothing is on its way, and no first path is waited for.
     pub fn is_done(&self) -> bool {
         let reached = self.met || self.conversation.is_idle();
         reached
@@ -247,7 +253,7 @@ impl Obstacle {
         self.told.replace(cause.code()) != Some(cause.code())
     }
 
-    /// The peer is not reached for a reason that is no cause of the endpoint's.
+    /// The peer is not reached for a reason that the endpoint does not know.
     pub fn because(&mut self, why: String) {
         self.why = Some(why);
     }

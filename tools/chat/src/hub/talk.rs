@@ -35,17 +35,12 @@ impl Hub {
         }
     }
 
-    /// The next that a conversation reports.
-    pub(super) fn poll_conversation(&mut self, name: &str) -> Option<Event> {
-        self.peers.get_mut(name)?.conversation.poll_event()
-    }
-
-    /// Deals with it.
+    /// A conversation reports something.
     pub(super) fn handle_conversation(&mut self, now: Instant, name: &str, event: Event) {
+        let to = name.to_owned();
         match event {
             Event::Received(Item::Text(text)) => {
-                let from = name.to_owned();
-                self.user.tell(Notice::Message { from, text });
+                self.user.tell(Notice::Message { from: to, text });
             }
             Event::Received(item) => {
                 if let Some(peer) = self.peers.get_mut(name) {
@@ -56,22 +51,18 @@ impl Hub {
                 number,
                 item: Item::Text(text),
                 after,
-            } => {
-                let to = name.to_owned();
-                self.user.tell(Notice::Delivered {
-                    to,
-                    number,
-                    text,
-                    after,
-                });
-            }
+            } => self.user.tell(Notice::Delivered {
+                to,
+                number,
+                text,
+                after,
+            }),
             Event::Delivered { .. } => {}
             Event::Restarted => {
                 if let Some(peer) = self.peers.get_mut(name) {
                     peer.files.restarted(&mut self.transfers);
                 }
-                let peer = name.to_owned();
-                self.user.tell(Notice::Restarted { peer });
+                self.user.tell(Notice::Restarted { peer: to });
             }
             Event::Call => {
                 self.network.endpoint.refresh(now);
@@ -97,8 +88,8 @@ impl Hub {
             if !peer.met {
                 self.user.fail();
             }
-            let peer = name.to_owned();
-            self.user.tell(Notice::GaveUp { peer, why });
+            let name = name.to_owned();
+            self.user.tell(Notice::GaveUp { peer: name, why });
         }
         for item in items {
             if let Item::Text(text) = item {

@@ -13,7 +13,7 @@ use crate::files::transfers::Transfers;
 use crate::input::Input;
 use crate::notice::{Notice, PathLine, PeerLine, Side, Way};
 
-/// The user says something, and to nobody.
+/// The problem when no peer is chosen.
 pub(super) const NOBODY: &str = "not sent: no peer is chosen; type /connect NAME";
 
 impl Hub {

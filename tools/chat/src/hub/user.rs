@@ -40,7 +40,7 @@ pub struct User {
     /// Names to complete at the prompt.
     names: Names,
     chosen: Chosen,
-    /// A line that nobody can have yet.
+    /// A line that cannot be said yet.
     held: Option<String>,
     at_end: AtEnd,
     /// Nothing more comes from stdin.
@@ -183,7 +183,7 @@ impl User {
         let changes = match (self.is_interactive(), &self.chosen) {
             (true, chosen) => *chosen == Chosen::Nobody,
             (false, Chosen::Named(_)) => false,
-            (false, _) => first_role == Some(Role::Target),
+            (false, _) => first_role == Some(Role::Callee),
         };
         if changes {
             self.chosen = Chosen::Caller(name.to_owned());

@@ -194,7 +194,7 @@ impl How {
                 "you called, and your packets pass {peer}'s NAT at the address that the punch \
                  confirmed"
             ),
-            (How::Direct, Role::Target) => {
+            (How::Direct, Role::Callee) => {
                 format!("{peer} called, and your NAT lets packets from that address in")
             }
             (How::Relay, _) => {

@@ -152,7 +152,8 @@ impl Notice {
                 mapped,
                 to,
             } => {
-                let mapped: Vec<String> = mapped.iter().map(ToString::to_string).collect();
+                let mut mapped: Vec<String> = mapped.iter().map(ToString::to_string).collect();
+                mapped.dedup();
                 format!(
                     "you are {name} (key {}), {} at {server}; {}",
                     fingerprint(key),

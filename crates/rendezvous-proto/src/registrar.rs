@@ -1,0 +1,163 @@
+//! Names: who may register one, and who may ask for its key.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use session::identity::{PublicKey, fingerprint, verify};
+use session::name::{LIFETIME, valid_name};
+use stun::code;
+
+use crate::cookie::{self, Cookies};
+use crate::output::Request;
+use crate::registry::{Place, Refusal, Registration, Registry};
+
+/// Checks cookies and signatures, and keeps the names.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    cookies: Cookies,
+    registry: Registry,
+}
+
+/// A registration that was accepted.
+pub(crate) struct Accepted<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key: PublicKey,
+    /// Zero when it has ended.
+    pub(crate) lifetime: Duration,
+    pub(crate) before: Before,
+}
+
+/// Where the name was registered before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nowhere,
+    Here,
+    Elsewhere,
+}
+
+/// A registered client that asks for an introduction.
+pub(crate) struct Caller<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key: PublicKey,
+}
+
+/// A request whose cookie and signature are right.
+struct Signed<'a> {
+    name: &'a str,
+    sequence: u64,
+    cookie: [u8; cookie::LENGTH],
+}
+
+impl Registrar {
+    pub(crate) fn new(cookies: Cookies, registry: Registry) -> Self {
+        Registrar { cookies, registry }
+    }
+
+    pub(crate) fn issue_cookie(&self, now: Instant, client: SocketAddr) -> [u8; cookie::LENGTH] {
+        self.cookies.issue(now, client)
+    }
+
+    pub(crate) fn find(&self, now: Instant, name: &str) -> Option<&Registration> {
+        self.registry.find(now, name)
+    }
+
+    /// Names registered now.
+    pub(crate) fn registered(&self, now: Instant) -> usize {
+        self.registry.alive(now)
+    }
+
+    /// Register: binds a name to a key at an address, refreshes that, or ends it.
+    pub(crate) fn register<'a>(&mut self, request: &Request<'a>) -> Result<Accepted<'a>, u16> {
+        let message = &request.message;
+        let Some(key) = message.public_key() else {
+            return Err(self.cookie(request).err().unwrap_or(code::BAD_REQUEST));
+        };
+        let signed = self.signed(request, Some(key))?;
+        let lifetime = match message.lifetime() {
+            Some(0) => Duration::ZERO,
+            _ => LIFETIME,
+        };
+        let place = Place {
+            key,
+            at: request.from,
+            cookie: signed.cookie,
+        };
+        let before = match self.registry.find(request.now, signed.name) {
+            None => Before::Nowhere,
+            Some(held) if held.at == request.from => Before::Here,
+            Some(_) => Before::Elsewhere,
+        };
+        self.registry
+            .register(request.now, signed.name, signed.sequence, lifetime, place)
+            .map_err(|refusal| match refusal {
+                Refusal::Taken => code::NAME_TAKEN,
+                Refusal::Replayed => code::FORBIDDEN,
+                Refusal::Full => code::INSUFFICIENT_CAPACITY,
+            })?;
+        let (name, seconds) = (signed.name, lifetime.as_secs());
+        tracing::debug!(name, client = %request.from.client, key = fingerprint(&key), seconds,
+            ?before, "registration accepted");
+        Ok(Accepted {
+            name,
+            key,
+            lifetime,
+            before,
+        })
+    }
+
+    /// Lookup: the key of a name.
+    pub(crate) fn lookup(&self, request: &Request<'_>) -> Result<PublicKey, u16> {
+        self.cookie(request)?;
+        let name = request.message.peer_name().ok_or(code::BAD_REQUEST)?;
+        let held = self.registry.find(request.now, name);
+        held.map(|held| held.key).ok_or(code::NOT_REGISTERED)
+    }
+
+    /// The caller of a Connect: registered at the address that it asks from, and
+    /// with a request that is newer than all before it.
+    pub(crate) fn caller<'a>(&mut self, request: &Request<'a>) -> Result<Caller<'a>, u16> {
+        let name = request.message.name();
+        let key = name
+            .and_then(|name| self.registry.find(request.now, name))
+            .filter(|held| held.at.client == request.from.client)
+            .map(|held| held.key);
+        let signed = self.signed(request, key)?;
+        let key = key.ok_or(code::NOT_REGISTERED)?;
+        if !self.registry.advance(signed.name, signed.sequence) {
+            return Err(code::FORBIDDEN);
+        }
+        let name = signed.name;
+        Ok(Caller { name, key })
+    }
+
+    /// The cookie is checked first: a signature costs time, which is spent only
+    /// on clients that have returned a cookie.
+    fn signed<'a>(&self, request: &Request<'a>, key: Option<PublicKey>) -> Result<Signed<'a>, u16> {
+        let cookie = self.cookie(request)?;
+        let message = &request.message;
+        let name = message.name().ok_or(code::BAD_REQUEST)?;
+        let sequence = message.sequence().ok_or(code::BAD_REQUEST)?;
+        let (part, signature) = message.signed().ok_or(code::BAD_REQUEST)?;
+        let key = key.ok_or(code::NOT_REGISTERED)?;
+        if !valid_name(name) {
+            return Err(code::BAD_REQUEST);
+        }
+        if !verify(&key, &part, &signature) {
+            return Err(code::FORBIDDEN);
+        }
+        Ok(Signed {
+            name,
+            sequence,
+            cookie,
+        })
+    }
+
+    fn cookie(&self, request: &Request<'_>) -> Result<[u8; cookie::LENGTH], u16> {
+        let nonce = request.message.nonce().ok_or(code::UNAUTHENTICATED)?;
+        let client = request.from.client;
+        if !self.cookies.check(request.now, client, nonce) {
+            return Err(code::STALE_NONCE);
+        }
+        nonce.try_into().map_err(|_| code::STALE_NONCE)
+    }
+}
