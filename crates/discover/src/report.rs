@@ -14,7 +14,7 @@ use super::unsolicited::Unsolicited;
 use nat::Behaviour;
 use nat::plan::{Limits, Ports, Side};
 
-/// The report. It serializes as natprobe's JSON (docs/json.md).
+/// The report. It serializes as natprobe's JSON (docs/reference/json.md).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Whether the measurement came to a result.

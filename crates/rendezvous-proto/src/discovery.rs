@@ -1,6 +1,6 @@
 //! STUN Binding with NAT behaviour discovery (RFC 8489 §3, RFC 5780), by UDP and
 //! TCP, in the dialect of RFC 3489 as well, and with the attribute BOUNCED of
-//! docs/protocol.md: which ICMP errors answers have met.
+//! docs/reference/protocol.md: which ICMP errors answers have met.
 
 use std::net::SocketAddr;
 use std::time::Instant;

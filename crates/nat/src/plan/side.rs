@@ -84,7 +84,7 @@ impl Side {
             .is_some_and(|filtering| filtering <= Dependence::AddressDependent)
     }
 
-    /// Appends the [`Self::LENGTH`] bytes that the peer decodes (docs/protocol.md).
+    /// Appends the [`Self::LENGTH`] bytes that the peer decodes (docs/reference/protocol.md).
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let Behaviour {
             nat,
