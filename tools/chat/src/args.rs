@@ -7,10 +7,9 @@ use std::time::Duration;
 use clap::Parser;
 use cli::options::{PathOptions, seconds};
 
-/// Talks to peers through any NAT, end to end encrypted.
-///
-/// On a terminal it shows a prompt (type /help). Elsewhere it is a filter: it
-/// sends the lines of stdin, and writes the messages that come to stdout.
+/// Talks to peers through any NAT, end to end encrypted. On a terminal it shows a
+/// prompt (type /help). Elsewhere it is a filter: it sends the lines of stdin, and
+/// writes the messages that come to stdout.
 #[derive(Debug, Parser)]
 #[command(
     version,

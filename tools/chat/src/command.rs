@@ -79,7 +79,10 @@ const fn usage(word: &'static str, takes: &'static str, does: &'static str) -> U
 
 /// What /help shows.
 pub fn help() -> String {
-    let line = |usage: Usage| format!("{:<8} {:<4}  {}", usage.word, usage.takes, usage.does);
+    let line = |Usage { word, takes, does }: Usage| {
+        let typed = format!("{word} {takes}");
+        format!("{typed:<14} {does}")
+    };
     COMMANDS.map(line).join("\n")
 }
 
