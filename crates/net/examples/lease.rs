@@ -33,10 +33,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         tokio::select! {
             event = lease.next() => match event {
-                Event::Mapped(it) => say(&format!("mapped {} {} {}", it.external, it.protocol, it.lifetime.as_secs())),
-                Event::Lost(why) => say(&format!("lost: {why}")),
+                Event::Mapped(it) => print(&format!("mapped {} {} {}", it.external, it.protocol, it.lifetime.as_secs())),
+                Event::Lost(why) => print(&format!("lost: {why}")),
                 Event::Nothing(refusals) => for (protocol, why) in refusals {
-                    say(&format!("nothing by {protocol}: {why}"));
+                    print(&format!("nothing by {protocol}: {why}"));
                 },
             },
             heard = socket.recv_from(&mut buffer) => {
@@ -47,12 +47,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     lease.close().await;
-    say("given back");
+    print("given back");
     Ok(())
 }
 
 /// Prints a line and flushes it, since stdout may be a pipe.
-fn say(line: &str) {
+fn print(line: &str) {
     println!("{line}");
     let _ = std::io::stdout().flush();
 }

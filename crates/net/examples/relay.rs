@@ -1,10 +1,11 @@
-//! A TURN client at the command line, for the lab's tests: it asks for a
-//! relayed address, does what it reads line by line, and says what happens.
+//! A TURN client at the command line, for the lab's tests. It allocates a relayed
+//! address, reads commands from stdin and prints events, one on each line.
 //!
 //!     relay SERVER USERNAME PASSWORD     with these credentials
-//!     relay SERVER NAME                  with those of a rendezvous, as NAME
+//!     relay SERVER NAME                  with those that a rendezvous gives to NAME
 //!
-//! It reads `permit IP`, `bind IP:PORT`, `send IP:PORT TEXT`, `close`; it says
+//! The commands are `permit IP`, `bind IP:PORT`, `send IP:PORT TEXT` and `close`;
+//! the events are
 //! `allocated RELAYED MAPPED SECONDS`, `permitted IP`, `refused IP`,
 //! `bound IP:PORT`, `heard IP:PORT TEXT`, `failed WHY`.
 
@@ -41,23 +42,23 @@ fn main() -> Result<()> {
         username: credentials.username,
         password: credentials.password,
     };
-    let (tell, told) = mpsc::channel();
+    let (lines, commands) = mpsc::channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
-            let _ = tell.send(line);
+            let _ = lines.send(line);
         }
     });
     let mut client = Client::new(&config, Instant::now());
     let mut buffer = [0; stun::turn::MAX_DATAGRAM];
     loop {
-        while let Ok(line) = told.try_recv() {
-            obey(&mut client, &socket, &line)?;
+        while let Ok(line) = commands.try_recv() {
+            carry_out(&mut client, &socket, &line)?;
         }
         while let Some(bytes) = client.poll_transmit() {
             socket.send_to(&bytes, server)?;
         }
         while let Some(event) = client.poll_event() {
-            if !tell_event(event)? {
+            if !print_event(event)? {
                 return Ok(());
             }
         }
@@ -65,12 +66,12 @@ fn main() -> Result<()> {
         let wait = client
             .poll_timeout()
             .map_or(Duration::MAX, |at| at.saturating_duration_since(now));
-        // What is typed is looked at this often.
+        // Commands are read this often.
         let wait = wait.clamp(Duration::from_millis(1), Duration::from_millis(20));
         if let Some((length, from)) = receive(&socket, &mut buffer, wait)? {
             let input = client.handle_input(Instant::now(), from, &buffer[..length]);
             if let Input::Relayed { peer, payload } = input {
-                say(&format!(
+                print(&format!(
                     "heard {peer} {}",
                     String::from_utf8_lossy(&payload)
                 ))?;
@@ -80,14 +81,15 @@ fn main() -> Result<()> {
     }
 }
 
-fn say(line: &str) -> Result<()> {
+fn print(line: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")?;
     Ok(stdout.flush()?)
 }
 
-fn tell_event(event: Event) -> Result<bool> {
-    say(&match event {
+/// Prints an event; false where it is the last.
+fn print_event(event: Event) -> Result<bool> {
+    print(&match event {
         Event::Allocated {
             relayed,
             mapped,
@@ -101,14 +103,15 @@ fn tell_event(event: Event) -> Result<bool> {
         Event::Refused(peer) => format!("refused {peer}"),
         Event::ChannelBound(peer) => format!("bound {peer}"),
         Event::Failed(why) => {
-            say(&format!("failed {why}"))?;
+            print(&format!("failed {why}"))?;
             return Ok(false);
         }
     })?;
     Ok(true)
 }
 
-fn obey(client: &mut Client, socket: &UdpSocket, line: &str) -> Result<()> {
+/// Carries out a command.
+fn carry_out(client: &mut Client, socket: &UdpSocket, line: &str) -> Result<()> {
     let now = Instant::now();
     match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
         ["permit", peer] => client.permit(now, peer.parse()?),
@@ -118,7 +121,7 @@ fn obey(client: &mut Client, socket: &UdpSocket, line: &str) -> Result<()> {
             socket.send_to(&bytes, client.server())?;
         }
         ["close"] => client.close(now),
-        _ => return Err(format!("{line:?} is nothing to do").into()),
+        _ => return Err(format!("{line:?} is not a command").into()),
     }
     Ok(())
 }
@@ -138,7 +141,7 @@ fn receive(
     }
 }
 
-/// Registers once, as anybody does, and asks for credentials.
+/// Registers once, and asks for the credentials of the relay.
 fn register(socket: &UdpSocket, server: SocketAddr, name: &str) -> Result<Credentials> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)?;

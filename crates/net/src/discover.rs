@@ -30,7 +30,7 @@ pub enum Error {
 }
 
 /// How long UDP may be silent before TCP is asked whether the host is up.
-const PATIENCE: Duration = Duration::from_millis(60);
+const TCP_AFTER: Duration = Duration::from_millis(60);
 
 /// Measures the NAT between this host and a server.
 ///
@@ -45,7 +45,7 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
     let protocol = Discover::new(Instant::now(), config, first, seed()?);
     let mut driver = Driver::new(sockets, protocol);
     let mut tcp = std::pin::pin!(async {
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(TCP_AFTER).await;
         tcp_rtt(s1, BLIND_WAIT).await
     });
     let mut asks_tcp = true;
@@ -120,13 +120,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_came_while_the_process_did_not_run_came_in_time() {
+    async fn an_answer_that_came_while_the_process_was_not_scheduled_came_in_time() {
         let (address, start) = server();
         let wait = Duration::from_secs(1);
         let pause = async {
-            tokio::time::sleep(Duration::from_millis(120)).await; // all has been sent
+            tokio::time::sleep(Duration::from_millis(120)).await; // everything was sent
             start.send(()).unwrap();
-            std::thread::sleep(wait * 2); // nothing but the server runs
+            std::thread::sleep(wait * 2); // only the server's thread runs
         };
         let mut config = Config::new(address, None);
         config.wait = Some(wait);

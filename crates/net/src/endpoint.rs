@@ -102,7 +102,7 @@ impl<W: FnMut(Traffic<'_>)> EndpointDriver<W> {
         self.answered
     }
 
-    /// One step of the driver; who sent the datagram, if one came.
+    /// One step of the driver; the sender of the datagram, if one came.
     async fn step(&mut self) -> io::Result<Option<SocketAddr>> {
         let Some(arrival) = self.driver.step().await? else {
             return Ok(None);
@@ -115,7 +115,7 @@ impl<W: FnMut(Traffic<'_>)> EndpointDriver<W> {
             Input::Icmp(error) => {
                 let refused = error.reason() == Some(IcmpReason::PortUnreachable);
                 if refused && error.to == self.server && self.endpoint().mapped().is_empty() {
-                    let problem = format!("nobody listens at {} (UDP)", self.server);
+                    let problem = format!("nothing listens on UDP {}", self.server);
                     return Err(io::Error::new(ErrorKind::ConnectionRefused, problem));
                 }
                 Ok(None)

@@ -66,7 +66,7 @@ impl NatPmpMapping {
 }
 
 /// A mapping in PCP: requests with the same inside port and nonce are about the
-/// same mapping, and only who knows the nonce can change it.
+/// same mapping, and no request without the nonce can change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PcpMap {
     /// The client's own address and port.

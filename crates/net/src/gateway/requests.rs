@@ -25,7 +25,7 @@ const DESCRIPTION: &str = "pinhole";
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) port: u16,
-    /// The nonce of PCP: who knows it can change the mapping.
+    /// The nonce of PCP: with it, anybody can change the mapping.
     pub(super) nonce: [u8; 12],
     pub(super) igd: Mutex<Igd>,
 }
