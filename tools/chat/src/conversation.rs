@@ -187,8 +187,12 @@ impl Conversation {
 
     /// A new link; it takes the place of an older one.
     pub fn link_up(&mut self, id: LinkId) {
-        let waiting = self.outbox.len();
-        tracing::debug!(link = id, waiting, "conversation goes on over another link");
+        let unacknowledged = self.outbox.len();
+        tracing::debug!(
+            link = id,
+            unacknowledged,
+            "conversation goes over this link"
+        );
         self.state = State::Up(Link {
             id,
             said_hello: false,
@@ -239,7 +243,7 @@ impl Conversation {
     fn give_up(&mut self) {
         self.state = State::Idle;
         let lost = self.outbox.give_up();
-        tracing::debug!(lost = lost.len(), "conversation given up");
+        tracing::debug!(undelivered = lost.len(), "conversation ended");
         self.events.push_back(Event::GaveUp(lost));
     }
 

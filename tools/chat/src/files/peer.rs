@@ -288,7 +288,12 @@ impl PeerFiles {
         if self.sending.get(&file).map(|sending| sending.request) == Some(request) {
             return;
         }
-        tracing::debug!(peer = self.name, file, from.offset, "file is being sent");
+        tracing::debug!(
+            peer = self.name,
+            file,
+            offset = from.offset,
+            "file is being sent"
+        );
         let source = Source {
             path: path.clone(),
             number: file,
@@ -308,7 +313,12 @@ impl PeerFiles {
         let Some(announced) = self.ledger.incoming(file) else {
             return;
         };
-        tracing::debug!(peer = self.name, file, announced.size, "file on offer");
+        tracing::debug!(
+            peer = self.name,
+            file,
+            size = announced.size,
+            "file on offer"
+        );
         match transfers.on_offer {
             OnOffer::Accept => self.open(transfers, file),
             OnOffer::Decline => self.refuse(transfers, file, "nobody is there to accept it"),
@@ -375,7 +385,7 @@ impl PeerFiles {
                 let Some((kept, item)) = self.ledger.complete(file) else {
                     return;
                 };
-                tracing::debug!(peer = self.name, file, kept.size, "file received");
+                tracing::debug!(peer = self.name, file, size = kept.size, "file received");
                 self.say(transfers, item);
                 transfers.output(Output::Tell(Notice::Received {
                     from: self.name.clone(),

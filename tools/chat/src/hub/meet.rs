@@ -151,7 +151,7 @@ impl Hub {
             remote: self.network.real_address(remote),
             rtt: link.connection.rtt(),
         };
-        tracing::debug!(peer = name, link = link.id, how = way.how.word(), %way.remote, "link up");
+        tracing::debug!(peer = name, link = link.id, how = way.how.word(), remote = %way.remote, "link up");
         peer.files.link_up(&mut self.transfers, &link);
         let ours = self.network.identity.public();
         let line = Line::new(now, link, ours, self.network.keepalive);
