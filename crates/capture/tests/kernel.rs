@@ -169,7 +169,7 @@ fn without_the_capability_the_error_says_so() {
 fn what_is_not_there_is_named() {
     in_namespace("what_is_not_there_is_named", &["--map-root-user"], || {
         let error = Capture::open_on(&["eth7"], Ports::all(), Instant::now()).unwrap_err();
-        assert_eq!(error.to_string(), "no network interface is called eth7");
+        assert_eq!(error.to_string(), "there is no network interface eth7");
         let error = Capture::open(Ports::all(), Instant::now()).unwrap_err();
         assert!(matches!(error, CaptureError::NoInterfaces), "{error:?}");
     });
