@@ -1,4 +1,4 @@
-//! Watching the host's interfaces.
+//! Capturing on the host's interfaces.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,52 +14,52 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{Direction, Link, Ports, Seen, decode, filter};
 
-/// How long a thread waits for a packet before it looks whether it should stop.
+/// How long a thread waits for a packet before it checks whether to stop.
 const READ_TIMEOUT: Duration = Duration::from_millis(5);
-/// After the stop, at most this long is spent on packets that the kernel had queued before.
+/// The most time that is spent after the stop on packets that the kernel had queued before.
 const DRAIN_TIME: Duration = Duration::from_millis(10);
-/// A GSO super-frame with its headers fits.
+/// The largest frame of segmentation offload fits.
 const READ_BUFFER: usize = 64 * 1024;
-/// Asked of the kernel for each interface (it may give less): a spray's worth of small packets.
+/// Requested from the kernel for each interface (it may grant less): the packets of a spray.
 const SOCKET_BUFFER: usize = 1 << 20;
 
-/// A running capture. Dropping it stops it within about 10 ms; what the kernel had seen until then
-/// is still delivered, and then the channel ends.
+/// A running capture. Dropping it ends it within about 10 ms: packets that the kernel has seen until
+/// then are delivered, and then the channel ends.
 #[derive(Debug)]
 pub struct Capture {
     stopped_at: Arc<OnceLock<Instant>>,
-    /// Never carries anything: it ends when the last thread has delivered its last packet.
+    /// Carries no value: it ends when the last thread has delivered its last packet.
     end: Receiver<Infallible>,
 }
 
-/// Why there is no capture.
+/// Why a capture cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// The process lacks CAP_NET_RAW; fall back to what the sockets tell.
+    /// The process lacks CAP_NET_RAW. What the sockets report is left.
     #[error("capturing packets needs CAP_NET_RAW")]
     NotPermitted,
     /// No interface is up and has an address.
     #[error("no network interface is up and has an address")]
     NoInterfaces,
     /// An interface that was asked for does not exist here.
-    #[error("no network interface is called {0}")]
+    #[error("there is no network interface {0}")]
     NoSuchInterface(String),
     /// The kernel refused for another reason.
     #[error("cannot capture on {interface}: {why}")]
     Open {
         /// The interface's name.
         interface: String,
-        /// What the kernel said; not a `source`, which would be said again after this.
+        /// The kernel's error. It is not a `source`, because it would then be printed twice.
         why: io::Error,
     },
 }
 
 impl Capture {
-    /// Captures on every interface that is up and has an address other than an IPv6 link-local one
-    /// (so not on the members of a bridge or a bond, where each packet would be seen again).
-    /// Interfaces that come later are not noticed.
+    /// Captures on every interface that is up and has an address other than an IPv6 link-local one:
+    /// not on the members of a bridge or a bond, where each packet would be seen again. Interfaces that
+    /// are added later are not captured.
     ///
-    /// Every packet sent after this returns is captured. Times are counted from `since`.
+    /// Every packet that is sent after this returns is captured. Times are counted from `since`.
     pub fn open(ports: Ports, since: Instant) -> Result<(Self, Receiver<Seen>), CaptureError> {
         let interfaces: Vec<_> = datalink::interfaces()
             .into_iter()
@@ -71,7 +71,7 @@ impl Capture {
         Capture::start(interfaces, ports, since)
     }
 
-    /// Captures on the named interfaces, whatever their addresses.
+    /// Captures on the interfaces with these names, whatever their addresses.
     pub fn open_on<S: AsRef<str>>(
         names: &[S],
         ports: Ports,
@@ -136,9 +136,9 @@ fn has_address(interface: &NetworkInterface) -> bool {
     })
 }
 
-/// A capture channel on the interface. The socket is made here and not in pnet, for two reasons:
-/// with protocol 0 it is deaf until pnet binds it, so nothing from another interface slips in and
-/// the bind need not wait for the kernel's readers; and the filter is in place from the start.
+/// A capture channel on the interface. The socket is created here and not by pnet, for two reasons.
+/// With protocol 0 it receives nothing until pnet binds it, so no packet of another interface comes in
+/// and the bind need not wait for the kernel's readers. And the filter is attached from the start.
 fn listen(interface: &NetworkInterface) -> Result<Box<dyn DataLinkReceiver>, CaptureError> {
     let open = |why| CaptureError::Open {
         interface: interface.name.clone(),
@@ -168,20 +168,20 @@ fn listen(interface: &NetworkInterface) -> Result<Box<dyn DataLinkReceiver>, Cap
     }
 }
 
-/// What has to be known of an interface to read its frames.
+/// What it takes to read the frames of an interface.
 struct Place {
     name: String,
     link: Link,
     whose: Whose,
 }
 
-/// How to tell a packet that leaves from one that arrives.
+/// How to tell packets of this host from packets to it.
 enum Whose {
-    /// Ours carries this source MAC.
+    /// The host's packets have this source MAC address.
     Mac([u8; 6]),
-    /// Ours comes from one of these addresses.
+    /// The host's packets have one of these source addresses.
     Addresses(Vec<IpAddr>),
-    /// Every packet is ours on loopback: the ports decide.
+    /// All packets on loopback are the host's: the ports decide.
     Loopback,
 }
 
@@ -205,10 +205,10 @@ impl Place {
     }
 }
 
-/// One thread's work: one interface.
+/// The work of one thread: one interface.
 ///
-/// The fields are dropped in this order: closing a packet socket takes the kernel 10 ms and more
-/// (it waits for all its readers), and nobody should have to wait for that.
+/// The fields are dropped in this order, so that the channels end before the packet socket is closed:
+/// that takes the kernel 10 ms and more, because it waits for all its readers.
 struct Watch {
     to: Sender<Seen>,
     _at_work: Sender<Infallible>,
@@ -226,12 +226,12 @@ impl Watch {
             match self.frames.next() {
                 Ok(frame) => {
                     let seen = look(&self.place, &self.ports, self.since, frame);
-                    let unheard = seen.is_some_and(|seen| self.to.send(seen).is_err());
-                    if unheard || stopped.is_some_and(|at| at.elapsed() > DRAIN_TIME) {
+                    let unread = seen.is_some_and(|seen| self.to.send(seen).is_err());
+                    if unread || stopped.is_some_and(|at| at.elapsed() > DRAIN_TIME) {
                         return;
                     }
                 }
-                // Nothing there, or the interface is down or gone (which pnet reports at once).
+                // No packet, or the interface is down or gone, which pnet reports at once.
                 Err(error) if stopped.is_none() => {
                     if error.kind() != io::ErrorKind::TimedOut {
                         thread::sleep(READ_TIMEOUT);

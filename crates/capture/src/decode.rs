@@ -1,4 +1,4 @@
-//! From bytes to a [`Packet`]. Nothing in here trusts a length, and nothing panics.
+//! From bytes to a [`Packet`]. No length in the bytes is trusted, and nothing panics.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,19 +11,19 @@ use stun::Icmp;
 
 use crate::{IcmpError, Packet, What};
 
-/// What a frame begins with.
+/// The first header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// An Ethernet header, VLAN tags allowed.
     Ethernet,
-    /// The IP header itself, as on tun, ppp and WireGuard interfaces.
+    /// The IP header, as on tun, ppp and WireGuard interfaces.
     Ip,
 }
 
 /// Decodes a frame.
 ///
-/// `None` for whatever is neither UDP nor an ICMP error about UDP, for fragments after the first,
-/// and for frames that are cut before the ports.
+/// `None`: neither UDP nor an ICMP error about UDP, a fragment other than the first, or a frame that
+/// ends before the ports.
 pub fn decode(link: Link, frame: &[u8]) -> Option<Packet> {
     let slices = match link {
         Link::Ethernet => LaxSlicedPacket::from_ethernet(frame).ok()?,
@@ -118,12 +118,12 @@ impl<'a> Udp<'a> {
     fn of(ip: &Ip<'a>) -> Option<Self> {
         let udp = UdpSlice::from_slice_lax(ip.payload).ok()?;
         let payload = udp.payload();
-        let promised = usize::from(udp.length()).saturating_sub(udp.header_slice().len());
+        let announced = usize::from(udp.length()).saturating_sub(udp.header_slice().len());
         Some(Udp {
             src: SocketAddr::new(ip.src, udp.source_port()),
             dst: SocketAddr::new(ip.dst, udp.destination_port()),
-            // A super-frame of the kernel's segmentation offload has more than it promises.
-            len: promised.max(payload.len()),
+            // A frame of the kernel's segmentation offload has more than it announces.
+            len: announced.max(payload.len()),
             payload,
         })
     }

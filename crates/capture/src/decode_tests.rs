@@ -1,4 +1,4 @@
-//! Hand-made frames, whole and broken.
+//! Frames made by hand, intact and damaged.
 
 use etherparse::{
     Ethernet2Header, IpFragOffset, IpHeaders, Ipv4Extensions, Ipv4Header, PacketBuilder,
@@ -41,7 +41,7 @@ fn ethernet_payload(frame: &[u8]) -> &[u8] {
 }
 
 #[test]
-fn a_datagram() {
+fn a_datagram_has_its_ends_ttl_and_length() {
     let packet = decode(Link::Ethernet, &udp_frame()).unwrap();
     let expected = Packet {
         src: "192.168.1.2:41000".parse().unwrap(),
@@ -59,7 +59,7 @@ fn a_datagram() {
 }
 
 #[test]
-fn a_stun_message_is_summed_up() {
+fn a_stun_message_is_described() {
     let mut frame = Vec::new();
     let message = stun::binding_request([7; 12], None);
     ethernet()
@@ -92,7 +92,7 @@ fn a_vlan_tag_changes_nothing() {
 }
 
 #[test]
-fn ipv6() {
+fn ipv6_and_icmpv6_are_decoded() {
     let mut frame = Vec::new();
     let (src, dst) = ([0xfd; 16], [0xfc; 16]);
     ethernet()
@@ -111,14 +111,14 @@ fn ipv6() {
         .write(&mut answer, ethernet_payload(&frame))
         .unwrap();
     let What::IcmpError(error) = decode(Link::Ethernet, &answer).unwrap().what else {
-        panic!("not an error")
+        panic!("not an ICMP error")
     };
     assert_eq!(error.reason, stun::IcmpReason::PortUnreachable);
     assert_eq!(error.quoted_dst, SocketAddr::from((dst, 40001)));
 }
 
 #[test]
-fn an_error_quotes_our_packet() {
+fn an_icmp_error_has_the_ends_of_the_quoted_packet() {
     let message = stun::binding_request([7; 12], None);
     let mut ours = Vec::new();
     PacketBuilder::ipv4(ALICE, BOB, 1)
@@ -128,7 +128,7 @@ fn an_error_quotes_our_packet() {
     let packet = decode(Link::Ethernet, &icmp_frame(&ours)).unwrap();
     assert_eq!(packet.src, SocketAddr::from((CORE, 0)));
     let What::IcmpError(error) = packet.what else {
-        panic!("not an error")
+        panic!("not an ICMP error")
     };
     assert_eq!(
         error,
@@ -145,11 +145,11 @@ fn an_error_quotes_our_packet() {
 }
 
 #[test]
-fn an_error_with_the_least_quote_still_names_both_ends() {
+fn an_icmp_error_with_the_shortest_quote_has_both_ends() {
     // RFC 792: the IP header and 64 bits, which are the UDP header.
     let quote = ethernet_payload(&udp_frame())[..28].to_vec();
     let What::IcmpError(error) = decode(Link::Ethernet, &icmp_frame(&quote)).unwrap().what else {
-        panic!("not an error")
+        panic!("not an ICMP error")
     };
     assert_eq!(error.quoted_src, SocketAddr::from((ALICE, 41000)));
     assert_eq!(error.quoted, None);
@@ -157,14 +157,14 @@ fn an_error_with_the_least_quote_still_names_both_ends() {
 }
 
 #[test]
-fn a_cut_datagram_reports_the_length_that_was_sent() {
+fn a_datagram_that_was_cut_has_the_length_that_was_sent() {
     let frame = udp_frame();
     let packet = decode(Link::Ethernet, &frame[..frame.len() - 3]).unwrap();
     assert_eq!(packet.len, 5);
 }
 
 #[test]
-fn of_fragments_only_the_first_has_ports() {
+fn of_ipv4_fragments_only_the_first_has_ports() {
     let fragment = |offset: u16| {
         let mut header = Ipv4Header::new(0, 64, etherparse::IpNumber::UDP, ALICE, BOB).unwrap();
         header.more_fragments = true;
@@ -211,7 +211,7 @@ fn the_ports_after_extension_headers_are_found() {
         let decoded = decode(Link::Ip, &packet).unwrap();
         assert_eq!((decoded.src.port(), decoded.dst.port()), (41000, 40001));
         let What::IcmpError(error) = decode(Link::Ip, &icmpv6_packet(&packet)).unwrap().what else {
-            panic!("not an error")
+            panic!("not an ICMP error")
         };
         assert_eq!(error.quoted_dst.port(), 40001);
     }
@@ -261,7 +261,7 @@ fn ipv6_packet(chain: &[u8], offset: u16) -> Vec<u8> {
 }
 
 #[test]
-fn what_does_not_concern_us_is_left_out() {
+fn packets_other_than_udp_and_errors_about_it_are_left_out() {
     let mut tcp = Vec::new();
     ethernet()
         .ipv4(ALICE, BOB, 64)
@@ -324,16 +324,16 @@ proptest! {
         decode(Link::Ip, &icmpv6_packet(&packet));
     }
 
-    /// Random bytes seldom get past the first header: bend and cut a good frame instead.
+    /// Random bytes rarely get past the first header, so a good frame is changed and cut.
     #[test]
-    fn bent_frames_do_not_panic(
+    fn changed_frames_do_not_panic(
         error in any::<bool>(),
-        bends in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {
         let udp = udp_frame();
         let mut frame = if error { icmp_frame(ethernet_payload(&udp)) } else { udp };
-        for (at, byte) in bends {
+        for (at, byte) in changes {
             let at = at.index(frame.len());
             frame[at] = byte;
         }

@@ -1,14 +1,14 @@
-//! What the kernel leaves out before it wakes us: a classic BPF program.
+//! The filter in the kernel: a classic BPF program.
 //!
-//! It spares this process everything that is neither UDP nor ICMP, so that a download next to the
-//! capture costs nothing. Which ports matter is decided later, where it can change at any time.
+//! It drops what is neither UDP nor ICMP before this process is woken, so that a download beside the
+//! capture takes no time here. The ports are compared later, where they can change at any time.
 
 use socket2::SockFilter;
 
-/// Passes UDP and ICMP of both families, and IPv6 packets whose first header is an extension.
+/// Passes UDP and ICMP of both families, and IPv6 packets whose first header is an extension header.
 ///
-/// Left out as well: frames with a VLAN tag, for the VLAN's own interface shows them again; and on
-/// loopback the copy on the way out, for the same packet comes in at once.
+/// Frames with a VLAN tag are dropped, because the VLAN's own interface has them as well. On loopback
+/// the copy on the way out is dropped, because the same packet comes in at once.
 pub(crate) fn program(loopback: bool) -> [SockFilter; 20] {
     let skipped_type = if loopback {
         PACKET_OUTGOING
@@ -42,12 +42,12 @@ pub(crate) fn program(loopback: bool) -> [SockFilter; 20] {
 const DROP: u8 = 18;
 const PASS: u8 = 19;
 
-// linux/filter.h: what lies at negative offsets instead of in the frame.
+// linux/filter.h: negative offsets, for what is not in the frame.
 const SKF_AD_OFF: i32 = -0x1000;
 const SKF_AD_PROTOCOL: i32 = 0;
 const SKF_AD_PKTTYPE: i32 = 4;
 const SKF_AD_VLAN_TAG: i32 = 44;
-/// From here on, offsets count from the IP header, whatever the link.
+/// From here on, offsets count from the IP header, on any link.
 const SKF_NET_OFF: i32 = -0x10_0000;
 
 // linux/if_packet.h

@@ -1,38 +1,53 @@
-//! Packets seen in one place: captured, decoded, told.
+//! Packets that were seen on a host's network interfaces.
 //!
-//! A vantage point is one host's network interfaces.
-//! [`Capture`] watches the UDP packets of chosen local ports there, and the ICMP errors about
-//! them; [`decode`] turns a frame into a [`Packet`]; [`tell`] says it in one line for people.
-//! Where capturing is not permitted, [`Seen::sent`], [`Seen::received`] and [`Seen::icmp`] make
-//! the same records from what a socket can tell.
+//! [`Capture`] delivers the UDP packets of chosen local ports, and the ICMP errors about them, as
+//! [`Seen`]. [`describe`] puts one into a line for people, and it serializes to JSON
+//! (docs/reference/json.md). Where a capture is not permitted, [`Seen::sent`], [`Seen::received`] and
+//! [`Seen::icmp`] make the same records from what a socket reports. [`decode`] reads a single frame:
+//!
+//! ```
+//! use capture::{Link, What, decode};
+//!
+//! let udp_over_ipv4 = [
+//!     0x45, 0, 0, 33, 0, 7, 0, 0, 2, 17, 0, 0, 192, 168, 1, 2, 203, 0, 113, 33, // IPv4
+//!     0xa0, 0x28, 0x9c, 0x41, 0, 13, 0, 0, // UDP
+//!     b'h', b'e', b'l', b'l', b'o',
+//! ];
+//! let packet = decode(Link::Ip, &udp_over_ipv4).unwrap();
+//! assert_eq!(packet.src, "192.168.1.2:41000".parse().unwrap());
+//! assert_eq!((packet.ttl, packet.what), (Some(2), What::Data));
+//! ```
+//!
+//! A capture, from its start to its end:
 //!
 //! ```no_run
 //! use std::time::Instant;
-//! use capture::{Capture, Ports, tell};
+//! use capture::{Capture, Ports, describe};
 //!
 //! let ports = Ports::of([41000]);
 //! let (capture, seen) = Capture::open(ports.clone(), Instant::now())?;
 //! // … send and receive; ports.watch(41001) when another socket joins …
-//! drop(capture); // what the kernel had seen until now is still delivered
+//! drop(capture); // packets that the kernel has seen until now are still delivered
 //! for packet in seen {
-//!     println!("{}", tell(&packet));
+//!     println!("{}", describe(&packet));
 //! }
 //! # Ok::<(), capture::CaptureError>(())
 //! ```
 //!
-//! Checksums are never judged: the kernel hands out frames before it has completed them.
+//! Checksums are not checked: the kernel delivers frames before it has completed them. TCP, and
+//! fragments other than the first, are left out.
 
 mod capture;
 mod decode;
+mod describe;
 mod filter;
 mod packet;
 mod ports;
 mod seen;
-mod tell;
 
 pub use capture::{Capture, CaptureError};
 pub use decode::{Link, decode};
+pub use describe::describe;
 pub use packet::{IcmpError, Packet, What};
 pub use ports::Ports;
 pub use seen::{Direction, Seen};
-pub use tell::tell;

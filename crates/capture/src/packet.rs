@@ -1,26 +1,25 @@
-//! What one packet says.
+//! A packet, and what is in it.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 use stun::IcmpReason;
 
-/// One UDP packet, or one ICMP error about a UDP packet, as its bytes tell it.
+/// A UDP packet, or an ICMP error about a UDP packet.
 ///
-/// In JSON the fields of [`What`] stand next to these, with `kind` to tell them apart.
+/// In JSON, the fields of [`What`] are in the same object, with `kind` as its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Packet {
-    /// Where it came from; port 0 for ICMP, which has none.
+    /// The source; port 0 for ICMP, which has no ports.
     pub src: SocketAddr,
-    /// Where it went to; port 0 for ICMP, which has none.
+    /// The destination; port 0 for ICMP, which has no ports.
     pub dst: SocketAddr,
-    /// Time to live (IPv4) or hop limit (IPv6) where it was seen; `None` when a socket told us and
-    /// did not know.
+    /// The TTL where the packet was seen; `None`: a socket reported the packet without it.
     pub ttl: Option<u8>,
     /// The IPv4 identification field, which survives NAT; `None` for IPv6 and from a socket.
     pub ip_id: Option<u16>,
-    /// Bytes after the UDP header, or after the ICMP header, as sent: a capture that was cut short
-    /// still reports the length that the headers promise.
+    /// Bytes after the UDP or ICMP header, as sent: the length of the headers, also if the capture cut
+    /// the packet short.
     pub len: usize,
     /// What it is.
     #[serde(flatten)]
@@ -31,9 +30,9 @@ pub struct Packet {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum What {
-    /// A STUN message (RFC 8489), with a summary of a few words.
+    /// A STUN message (RFC 8489).
     Stun {
-        /// As [`stun::describe`] puts it, e.g. `probe request 3f2a`.
+        /// From [`stun::describe`], for example `probe request 3f2a77`.
         text: String,
     },
     /// A datagram that is not STUN.
@@ -45,24 +44,24 @@ pub enum What {
 /// An ICMP error (RFC 792, RFC 4443) and the packet that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IcmpError {
-    /// Who sent the error.
+    /// The source of the error.
     pub from: IpAddr,
-    /// The type field; its meaning depends on the family of `from`.
+    /// The type; its meaning depends on the family of `from`.
     pub icmp_type: u8,
-    /// The code field.
+    /// The code.
     pub code: u8,
-    /// What type and code mean.
+    /// The meaning of type and code.
     pub reason: IcmpReason,
-    /// The quoted packet's source, as this place knows it (a NAT in between has translated it).
+    /// The quoted packet's source, as seen on this host (a NAT in between has translated it back).
     pub quoted_src: SocketAddr,
     /// The quoted packet's destination.
     pub quoted_dst: SocketAddr,
-    /// Summary of the quoted payload when enough of it was quoted to see that it is STUN.
+    /// From [`stun::describe`], if enough of the payload is quoted to see that it is STUN.
     pub quoted: Option<String>,
 }
 
 impl What {
-    /// What a datagram is, by its payload.
+    /// A datagram's kind, by its payload.
     pub fn of(payload: &[u8]) -> Self {
         stun::describe(payload).map_or(What::Data, |text| What::Stun { text })
     }

@@ -1,4 +1,4 @@
-//! Which local ports are of interest, changeable while a capture runs.
+//! The local ports to watch, which may change while a capture runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,8 +7,8 @@ use crate::{Direction, Packet, What};
 
 const WORDS: usize = (u16::MAX as usize + 1) / 64;
 
-/// A shared set of local UDP ports. Clones are the same set, and a change takes effect on the next
-/// packet of every capture that uses it.
+/// A shared set of local UDP ports. Clones are the same set; a change applies from the next packet on,
+/// in every capture that uses it.
 #[derive(Clone, Debug)]
 pub struct Ports(Arc<[AtomicU64]>);
 
@@ -20,7 +20,7 @@ impl Ports {
         set
     }
 
-    /// Every port, as a router or an onlooker would want it.
+    /// Every port.
     pub fn all() -> Self {
         Ports::filled_with(u64::MAX)
     }
@@ -31,7 +31,7 @@ impl Ports {
         word.fetch_or(bit, Relaxed);
     }
 
-    /// Takes a port out.
+    /// Removes a port.
     pub fn forget(&self, port: u16) {
         let (word, bit) = self.place(port);
         word.fetch_and(!bit, Relaxed);
@@ -43,8 +43,8 @@ impl Ports {
         word.load(Relaxed) & bit != 0
     }
 
-    /// Whether the packet, going this way, left from or arrived at one of the ports, or is an ICMP
-    /// error about a packet that did.
+    /// Whether the packet, which went in this direction, left from or arrived at one of the ports, or is
+    /// an ICMP error about a packet that did.
     pub fn concern(&self, direction: Direction, packet: &Packet) -> bool {
         let local = match (&packet.what, direction) {
             (What::IcmpError(error), Direction::In) => error.quoted_src,
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clone_is_the_same_set() {
+    fn a_change_of_a_clone_changes_the_set() {
         let ports = Ports::of([0, 41000, u16::MAX]);
         let same = ports.clone();
         same.watch(41001);

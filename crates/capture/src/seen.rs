@@ -1,4 +1,4 @@
-//! A packet, seen at a time and a place.
+//! A packet, with the time and the interface.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use stun::{Icmp, IcmpReason};
 
 use crate::{IcmpError, Packet, What};
 
-/// A packet with when, where and in which direction it was seen.
+/// A packet, with when, where and in which direction it was seen.
 ///
 /// In JSON: `at_ms`, `direction`, `interface` and the packet's own fields, in one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Seen {
-    /// Time since the start that the capture was given.
+    /// Time since the start of the capture.
     #[serde(rename = "at_ms", serialize_with = "milliseconds")]
     pub at: Duration,
-    /// Out of this host or into it.
+    /// Into this host or out of it.
     pub direction: Direction,
-    /// The interface's name; `None` when a socket told us.
+    /// The interface's name; `None`: a socket reported the packet.
     pub interface: Option<String>,
     /// The packet itself.
     #[serde(flatten)]
@@ -37,7 +37,7 @@ pub enum Direction {
 }
 
 impl Seen {
-    /// A datagram that a socket has sent. `ttl` is the one set on the socket, if known.
+    /// A datagram that a socket has sent. `ttl` is the TTL that was set on the socket, if known.
     pub fn sent(
         at: Duration,
         local: SocketAddr,
@@ -45,10 +45,10 @@ impl Seen {
         ttl: Option<u8>,
         payload: &[u8],
     ) -> Self {
-        Seen::told(at, Direction::Out, local, remote, ttl, payload)
+        Seen::by_socket(at, Direction::Out, local, remote, ttl, payload)
     }
 
-    /// A datagram that a socket has received. `ttl` comes from `IP_RECVTTL`, if that was on.
+    /// A datagram that a socket has received. `ttl` comes from `IP_RECVTTL`, if that was set.
     pub fn received(
         at: Duration,
         local: SocketAddr,
@@ -56,11 +56,11 @@ impl Seen {
         ttl: Option<u8>,
         payload: &[u8],
     ) -> Self {
-        Seen::told(at, Direction::In, remote, local, ttl, payload)
+        Seen::by_socket(at, Direction::In, remote, local, ttl, payload)
     }
 
-    /// An ICMP error that a socket was told about (`IP_RECVERR`): `from` sent it, `payload` is the
-    /// datagram of ours that it is about, as far as it quotes it.
+    /// An ICMP error that a socket reported (`IP_RECVERR`). `from` is its source; `payload` is our
+    /// datagram, as far as the error quotes it.
     pub fn icmp(
         at: Duration,
         local: SocketAddr,
@@ -110,7 +110,7 @@ impl Seen {
         }
     }
 
-    fn told(
+    fn by_socket(
         at: Duration,
         direction: Direction,
         src: SocketAddr,
@@ -135,7 +135,7 @@ impl Seen {
     }
 }
 
-/// Milliseconds with three decimals: finer than that, the clock of a capture means nothing.
+/// Milliseconds with three decimals: the clock of a capture is not more precise.
 fn milliseconds<S: Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(at.as_micros() as f64 / 1000.0)
 }

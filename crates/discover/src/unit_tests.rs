@@ -350,3 +350,16 @@ fn a_verdict_from_answers_is_certain_and_one_from_silence_nearly() {
     let lone = Scenario::named("full-cone").fault(Fault::OneAddress).run();
     assert_eq!(lone.confidence.filtering, None);
 }
+
+#[test]
+fn the_same_seed_gives_the_same_report() {
+    let run = |seed| {
+        let mut scenario = Scenario::named("symmetric");
+        (scenario.loss, scenario.seed) = (20.0, seed);
+        scenario.run()
+    };
+    let evidence = |seed| serde_json::to_value(run(seed)).unwrap()["evidence"].clone();
+    assert_eq!(evidence(1), evidence(1));
+    assert_ne!(evidence(1), evidence(2));
+    assert_eq!(run(1).elapsed_ms, run(1).elapsed_ms);
+}

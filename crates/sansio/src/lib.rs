@@ -1,29 +1,27 @@
-//! What a protocol says to whoever drives it.
+//! The interface between a protocol and its driver.
 //!
-//! The protocols of Pinhole are sans-IO: they have no socket, no clock, no
-//! thread and no randomness of their own. A driver owns those, and speaks to a
-//! [`Protocol`] in this order:
+//! The protocols of Pinhole are sans-IO: they have no socket, no clock, no thread and no randomness
+//! of their own. A driver owns those, and calls a [`Protocol`] in this order:
 //!
-//! 1. Send all that [`poll_transmit`](Protocol::poll_transmit) yields, each
-//!    datagram from the socket that it names. Where that socket does not exist
-//!    yet, open it first, and say so with
+//! 1. Send each datagram that [`poll_transmit`](Protocol::poll_transmit) returns, from the socket
+//!    that it names. If that socket does not exist yet, open it first, and call
 //!    [`handle_opened`](Protocol::handle_opened).
-//! 2. Wait until a socket has something, or until
+//! 2. Wait until a socket has received something, at most until
 //!    [`poll_timeout`](Protocol::poll_timeout).
-//! 3. Hand it over with [`handle_input`](Protocol::handle_input), or call
-//!    [`handle_timeout`](Protocol::handle_timeout); then begin again.
+//! 3. Call [`handle_input`](Protocol::handle_input) with it, or
+//!    [`handle_timeout`](Protocol::handle_timeout). Begin again.
 //!
 //! ```
 //! use std::net::SocketAddr;
 //! use std::time::{Duration, Instant};
 //! use sansio::{Input, Protocol, Transmit};
 //!
-//! /// Sends one datagram and counts what comes back.
-//! struct Once { out: Option<Transmit>, heard: usize }
+//! /// Sends one datagram and counts the datagrams that come back.
+//! struct Once { out: Option<Transmit>, received: usize }
 //!
 //! impl Protocol for Once {
 //!     fn handle_input(&mut self, _now: Instant, input: Input<'_>) {
-//!         self.heard += usize::from(matches!(input, Input::Datagram(_)));
+//!         self.received += usize::from(matches!(input, Input::Datagram(_)));
 //!     }
 //!     fn handle_timeout(&mut self, _now: Instant) {}
 //!     fn poll_transmit(&mut self) -> Option<Transmit> { self.out.take() }
@@ -31,15 +29,15 @@
 //! }
 //!
 //! let to: SocketAddr = "203.0.113.1:3478".parse().unwrap();
-//! let mut once = Once { out: Some(Transmit::new(0, to, b"hello".to_vec())), heard: 0 };
+//! let mut once = Once { out: Some(Transmit::new(0, to, b"hello".to_vec())), received: 0 };
 //! let now = Instant::now();
 //! assert_eq!(once.poll_transmit().unwrap().to, to);
 //! once.handle_input(now, Input::datagram(0, to, b"hello"));
-//! assert_eq!((once.heard, once.poll_timeout()), (1, None));
+//! assert_eq!((once.received, once.poll_timeout()), (1, None));
 //! ```
 //!
-//! What a protocol learns for its user (a report, events) is its own business:
-//! each has methods for it. This crate sends nothing and drives nothing.
+//! Each protocol has methods of its own for its results: a report, events. This crate has no driver:
+//! `net` drives protocols with tokio, `sim` in memory.
 #![cfg_attr(
     not(test),
     deny(
@@ -54,10 +52,10 @@ use std::time::Instant;
 
 use stun::Icmp;
 
-/// Which of the sockets that a driver opened for a protocol; numbered from 0.
+/// The number of a socket that a driver opens for a protocol, from 0.
 pub type SocketId = usize;
 
-/// Which way a datagram to a peer leaves.
+/// How a datagram to a peer leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Via {
     /// From this socket.
@@ -71,16 +69,16 @@ pub enum Via {
 pub struct Transmit {
     /// The socket to send from.
     pub socket: SocketId,
-    /// Where to.
+    /// The destination.
     pub to: SocketAddr,
-    /// IP time to live, where it matters; `None` is the system's default.
+    /// The TTL; `None`: the system's default.
     pub ttl: Option<u8>,
     /// The UDP payload.
     pub payload: Vec<u8>,
 }
 
 impl Transmit {
-    /// With the system's TTL.
+    /// A datagram with the system's TTL.
     pub fn new(socket: SocketId, to: SocketAddr, payload: Vec<u8>) -> Self {
         Self {
             socket,
@@ -91,7 +89,7 @@ impl Transmit {
     }
 }
 
-/// What a socket has for a protocol.
+/// What a socket has received for a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// A datagram.
@@ -101,7 +99,7 @@ pub enum Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// A datagram whose TTL is not known.
+    /// A datagram with an unknown TTL.
     pub fn datagram(socket: SocketId, from: SocketAddr, payload: &'a [u8]) -> Self {
         Self::Datagram(Datagram {
             socket,
@@ -117,9 +115,9 @@ impl<'a> Input<'a> {
 pub struct Datagram<'a> {
     /// The socket that received it.
     pub socket: SocketId,
-    /// Who sent it.
+    /// The source.
     pub from: SocketAddr,
-    /// The TTL that was left, where the system tells.
+    /// The TTL with which it arrived, if the system reports it.
     pub ttl: Option<u8>,
     /// The UDP payload.
     pub payload: &'a [u8],
@@ -128,44 +126,41 @@ pub struct Datagram<'a> {
 /// An ICMP error about a datagram that we sent (RFC 792, RFC 4443).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IcmpError<'a> {
-    /// The socket that had sent it.
+    /// The socket that sent the datagram.
     pub socket: SocketId,
-    /// Where the datagram was going.
+    /// The datagram's destination.
     pub to: SocketAddr,
-    /// Who sent the error.
+    /// The source of the error.
     pub offender: IpAddr,
-    /// Type and code; their meaning is [`Self::reason`].
+    /// Type and code.
     pub icmp: Icmp,
-    /// The payload of the datagram, as far as the error quotes it.
+    /// The datagram's payload, as far as the error quotes it.
     pub quoted: &'a [u8],
 }
 
 impl IcmpError<'_> {
-    /// What type and code mean in the family of the datagram; `None` where it
-    /// is not about a delivery.
+    /// The meaning of type and code in the datagram's family: see [`Icmp::reason`].
     pub fn reason(&self) -> Option<stun::IcmpReason> {
         self.icmp.reason(self.to.ip())
     }
 }
 
-/// A protocol that is driven: see the crate's page for the order of the calls.
+/// A protocol. The crate's page has the order of the calls.
 pub trait Protocol {
-    /// A socket has been opened at this address, with the IP address that the
-    /// system uses towards the server.
+    /// A socket was opened at this address, with the IP address that the system uses towards the
+    /// server.
     fn handle_opened(&mut self, _socket: SocketId, _local: SocketAddr) {}
 
-    /// A datagram or an ICMP error has come. What is not for this protocol is
-    /// ignored.
+    /// A datagram or an ICMP error was received. What is not for this protocol is ignored.
     fn handle_input(&mut self, now: Instant, input: Input<'_>);
 
-    /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
-    /// Earlier calls do no harm.
+    /// The time of [`poll_timeout`](Self::poll_timeout) has come. Earlier calls have no effect.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// The next datagram to send, in order, until there is none.
+    /// The next datagram to send. They are to be sent in order, until there is none.
     fn poll_transmit(&mut self) -> Option<Transmit>;
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); `None` when
-    /// nothing is waited for. It moves on with each call.
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None`: there is nothing to wait for. A
+    /// call at that time moves it into the future.
     fn poll_timeout(&self) -> Option<Instant>;
 }

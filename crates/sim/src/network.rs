@@ -1,4 +1,4 @@
-//! Hosts, routers and the hops between them, under a virtual clock.
+//! The network: hosts, routers and the hops between them, with a virtual clock.
 
 mod flight;
 
@@ -16,7 +16,7 @@ use self::flight::{Arrival, Packet, Stop, forwarded, refused};
 use super::{Dropped, Nat, Profile};
 use sansio::{IcmpError, Input, Protocol, SocketId, Transmit};
 
-/// The time to live of a packet that asks for no other.
+/// The TTL of a packet, unless [`Transmit::ttl`] gives another.
 pub const DEFAULT_TTL: u8 = 64;
 
 /// A network segment: the core's, or the LAN behind a router.
@@ -28,12 +28,12 @@ pub struct Place(usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub usize);
 
-/// A packet that got no further: which, when, and why.
+/// A packet that was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// The virtual time.
+    /// When, in virtual time.
     pub at: Instant,
-    /// The segment it had come to, or whose router dropped it.
+    /// The segment that it was on, or whose router dropped it.
     pub place: Place,
     /// Its source there.
     pub from: SocketAddr,
@@ -43,8 +43,7 @@ pub struct Lost {
     pub reason: Dropped,
 }
 
-/// A tree of routers around a core, which is a router itself: one hop, on
-/// which the loss happens.
+/// A tree of routers around a core, which is a router itself: one hop, on which packets are lost.
 #[derive(Debug)]
 pub struct Network {
     now: Instant,
@@ -56,7 +55,7 @@ pub struct Network {
     sent: u64,
     scheduled: u64,
     lost: Vec<Lost>,
-    /// Timeouts served since the clock last moved.
+    /// Timeouts handled since the clock last moved.
     timeouts: usize,
 }
 
@@ -75,8 +74,7 @@ struct Attached {
 }
 
 impl Attached {
-    /// A protocol that uses a socket that it was not given gets one, at its first
-    /// socket's address, on the next port.
+    /// Opens the sockets up to this one, on the ports after that of the host's first socket.
     fn open(&mut self, socket: SocketId) {
         while self.sockets.len() <= socket {
             let mut next = self.sockets[0];
@@ -87,10 +85,10 @@ impl Attached {
 }
 
 impl Network {
-    /// The segment in the middle, where public addresses are reached.
+    /// The segment in the middle, which has the public addresses.
     pub const CORE: Place = Place(0);
 
-    /// An empty network: 1 ms a hop, no loss.
+    /// An empty network: 1 ms per hop, no loss.
     pub fn new(start: Instant, seed: u64) -> Self {
         let core = Segment {
             uplink: None,
@@ -111,40 +109,39 @@ impl Network {
         }
     }
 
-    /// Lets the core lose this percentage of all packets, in each direction.
+    /// Sets the share of packets that the core loses, in percent, in each direction.
     pub fn set_loss(&mut self, percent: f64) {
         self.loss = percent / 100.0;
     }
 
-    /// How long a packet takes to whatever it meets next in this segment.
-    /// Segments that are added later start with the core's latency.
+    /// Sets the time of one hop on this segment. Segments that are added later have the core's.
     pub fn set_latency(&mut self, place: Place, hop: Duration) {
         self.segments[place.0].latency = hop;
     }
 
-    /// Hangs a router with `outer` as its address into `parent`, and returns
-    /// the segment behind it. Routers behind routers are NATs in series.
-    pub fn add_router(&mut self, parent: Place, outer: IpAddr, profile: Profile) -> Place {
+    /// Adds a router with the address `outside` to the segment `parent`, and returns the segment
+    /// behind it. Routers behind routers are NATs in series.
+    pub fn add_router(&mut self, parent: Place, outside: IpAddr, profile: Profile) -> Place {
         let place = Place(self.segments.len());
-        let nat = Nat::new(profile, outer, self.rng.next_u64());
+        let nat = Nat::new(profile, outside, self.rng.next_u64());
         self.segments.push(Segment {
             uplink: Some((parent, nat)),
             neighbours: BTreeMap::new(),
             latency: self.segments[0].latency,
         });
-        self.announce(parent, outer, Stop::Down(place));
+        self.announce(parent, outside, Stop::Down(place));
         place
     }
 
-    /// The router with that outer address forgets its mappings.
-    pub fn restart_router(&mut self, outer: IpAddr) {
+    /// The router with this outside address loses its mappings.
+    pub fn restart_router(&mut self, outside: IpAddr) {
         let routers = self.segments.iter_mut().filter_map(|s| s.uplink.as_mut());
-        for (_, nat) in routers.filter(|(_, nat)| nat.outer() == outer) {
+        for (_, nat) in routers.filter(|(_, nat)| nat.outside() == outside) {
             nat.forget();
         }
     }
 
-    /// Attaches a host with these addresses.
+    /// Adds a host with these addresses to a segment.
     pub fn add_host(&mut self, place: Place, addresses: &[IpAddr]) -> HostId {
         let id = self.hosts.len();
         for &address in addresses {
@@ -157,7 +154,7 @@ impl Network {
         HostId(id)
     }
 
-    /// Opens a socket; a host's sockets are numbered from 0.
+    /// Opens a socket. A host's sockets are numbered from 0.
     pub fn bind(&mut self, host: HostId, address: SocketAddr) -> SocketId {
         let sockets = &mut self.hosts[host.0].sockets;
         sockets.push(address);
@@ -169,25 +166,25 @@ impl Network {
         self.now
     }
 
-    /// How many packets the hosts have sent.
+    /// The number of packets that the hosts have sent.
     pub fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// All packets that got lost, in order.
+    /// All packets that were not delivered, in order.
     pub fn lost(&self) -> &[Lost] {
         &self.lost
     }
 
-    /// Moves the clock to the next event and serves it; `false` when there is
-    /// none until `deadline`, where the clock then stands.
+    /// Moves the clock to the next event and handles it. `false`: there is none until `deadline`, to
+    /// which the clock was moved.
     ///
-    /// `protocols` are the hosts in the order in which they were added.
+    /// `protocols` run on the hosts, in the order in which those were added.
     ///
     /// # Panics
     ///
-    /// When there are fewer protocols than hosts, or when a protocol's timeouts do
-    /// not move on.
+    /// When there are fewer protocols than hosts, or when a protocol's timeout does not move into the
+    /// future.
     pub fn step(&mut self, protocols: &mut [&mut dyn Protocol], deadline: Instant) -> bool {
         for (id, protocol) in protocols.iter_mut().enumerate() {
             self.collect(id, *protocol);
@@ -210,7 +207,10 @@ impl Network {
             (_, Some((at, id))) if at <= deadline => {
                 self.advance(at);
                 self.timeouts += 1;
-                assert!(self.timeouts < 10_000, "host {id}: its timeout never moves");
+                assert!(
+                    self.timeouts < 10_000,
+                    "host {id}: its timeout does not move"
+                );
                 protocols[id].handle_timeout(at);
                 true
             }
@@ -233,8 +233,8 @@ impl Network {
         }
     }
 
-    /// An address behind a router that does not translate is reachable from
-    /// the outside, too, by way of that router.
+    /// An address behind a router that does not translate can be reached from outside as well, through
+    /// that router.
     fn announce(&mut self, place: Place, address: IpAddr, stop: Stop) {
         let segment = &mut self.segments[place.0];
         segment.neighbours.insert(address, stop);
@@ -303,7 +303,7 @@ impl Network {
             return Err((packet, Dropped::NoRoute));
         };
         let parent = *parent;
-        if packet.to.ip() == nat.outer() {
+        if packet.to.ip() == nat.outside() {
             return match nat.hairpin(now, packet.from, packet.to) {
                 Ok((from, to)) => self.enter_down(place, Packet { from, to, ..packet }),
                 Err(reason) => Err((packet, reason)),
@@ -321,7 +321,7 @@ impl Network {
         let Some((parent, nat)) = &mut self.segments[place.0].uplink else {
             return Err((packet, Dropped::NoRoute));
         };
-        // A router looks the mapping up before it counts the hop.
+        // A router looks up the mapping before it decrements the TTL.
         match nat.inbound(self.now, packet.from, packet.to) {
             Ok(to) => self.enter_down(place, forwarded(Packet { to, ..packet })?),
             Err(reason) => {
@@ -351,7 +351,7 @@ impl Network {
             Some(code) => Input::Icmp(IcmpError {
                 socket,
                 to: packet.from,
-                // Only NATs refuse, in the name of the address that was sent to.
+                // Only NATs refuse. The error's source is the address that was sent to.
                 offender: packet.from.ip(),
                 icmp: Icmp { kind: 3, code },
                 quoted: &packet.payload,
@@ -361,7 +361,7 @@ impl Network {
         Ok(())
     }
 
-    /// Puts a packet on a segment: to the neighbour that it is for, or up.
+    /// Puts a packet on a segment: to the neighbour with its address, or to the uplink.
     fn enter(&mut self, place: Place, packet: Packet) {
         let segment = &self.segments[place.0];
         let stop = match segment.neighbours.get(&packet.to.ip()) {
@@ -372,7 +372,7 @@ impl Network {
         self.schedule(place, stop, packet);
     }
 
-    /// The same for a packet that has come from above and must not go back.
+    /// The same for a packet from the uplink, which must not go back there.
     fn enter_down(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
         match self.segments[place.0].neighbours.get(&packet.to.ip()) {
             Some(&stop) => {

@@ -1,31 +1,31 @@
-//! Which outer port a new mapping gets.
+//! The port assignment of a simulated NAT.
 
 use std::ops::RangeInclusive;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore;
 
-/// How a NAT chooses the outer port of a new mapping (RFC 4787 §4.2).
+/// How a NAT assigns the outside port of a new mapping (RFC 4787 §4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ports {
-    /// The inner port where it is free, otherwise a random one.
+    /// The inside port where it is free, otherwise a random one.
     Preserve,
     /// Any free port from 1024 up.
     Random,
-    /// One after the other, from `first` on, `step` apart, skipping used ones.
+    /// One after the other, from `first` on, `step` apart; ports in use are skipped.
     Sequential {
         /// The port of the first mapping.
         first: u16,
         /// The distance from one mapping to the next.
         step: u16,
     },
-    /// A random free port of a range, as a carrier's NAT gives each customer.
+    /// A random free port of a range, as a carrier's NAT assigns to each customer.
     Block(RangeInclusive<u16>),
 }
 
 const UNPRIVILEGED: RangeInclusive<u16> = 1024..=u16::MAX;
 
-/// The state that goes with a [`Ports`].
+/// [`Ports`] with the port that comes next.
 #[derive(Debug)]
 pub(super) struct Allocator {
     ports: Ports,
@@ -41,15 +41,15 @@ impl Allocator {
         Self { ports, next }
     }
 
-    /// An outer port for a mapping of `inner`, or `None` when all are taken.
+    /// An outside port for a mapping of the port `inside`; `None`: all are in use.
     pub(super) fn allocate(
         &mut self,
-        inner: u16,
+        inside: u16,
         rng: &mut ChaCha8Rng,
         free: impl Fn(u16) -> bool,
     ) -> Option<u16> {
         match &self.ports {
-            Ports::Preserve if free(inner) => Some(inner),
+            Ports::Preserve if free(inside) => Some(inside),
             Ports::Preserve | Ports::Random => random(UNPRIVILEGED, rng, free),
             Ports::Block(range) => random(range.clone(), rng, free),
             Ports::Sequential { first, step } => {
@@ -69,7 +69,7 @@ impl Allocator {
     }
 }
 
-/// A random start and then the next free one: it ends even in a full range.
+/// The first free port after a random one. It ends in a full range as well.
 fn random(
     range: RangeInclusive<u16>,
     rng: &mut ChaCha8Rng,

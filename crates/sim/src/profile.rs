@@ -1,4 +1,4 @@
-//! What kind of NAT to simulate: the knobs, and the lab's types by name.
+//! The behaviour of a simulated NAT, and the lab's types by name.
 
 use std::time::Duration;
 
@@ -9,37 +9,36 @@ use nat::{
     Dependence::{self, *},
 };
 
-/// A kind of NAT or firewall, in RFC 4787's words.
+/// The behaviour of a NAT or firewall, in the terms of RFC 4787.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Are addresses and ports translated? A firewall does not.
+    /// Whether addresses and ports are translated. A firewall does not translate.
     pub translates: bool,
     /// Which destinations share a mapping (RFC 4787 §4.1).
     pub mapping: Dependence,
-    /// Who gets in through a mapping (RFC 4787 §5).
+    /// Which remotes a mapping lets in (RFC 4787 §5).
     pub filtering: Dependence,
-    /// Which outer port a new mapping gets (RFC 4787 §4.2).
+    /// The port assignment (RFC 4787 §4.2).
     pub ports: Ports,
-    /// How long a mapping, and a sender's permission to use it, live after the
-    /// last outgoing packet (RFC 4787 §4.3, REQ-6: outbound refreshes).
+    /// The lifetime of a mapping and of a permit after the last outbound packet (RFC 4787 §4.3; only
+    /// outbound packets refresh, REQ-6).
     pub lifetime: Duration,
-    /// May an inner host reach another by its outer address? (RFC 4787 §6,
-    /// REQ-9: with the sender's outer address as the source.)
+    /// Whether hairpinning is supported (RFC 4787 §6), with the sender's outside endpoint as source
+    /// (REQ-9).
     pub hairpin: bool,
-    /// The fault of a bare Linux masquerade: a packet that comes in before the
-    /// host's own has gone out makes an entry that owns the addresses and
-    /// ports, and the host's own packet is moved to another outer port.
+    /// The fault of a bare Linux masquerade: an early packet creates an entry that occupies its
+    /// addresses and ports, so that the host's own packet leaves from another outside port.
     pub remaps_after_early_inbound: bool,
-    /// What it does not let in it refuses with an ICMP destination-unreachable
-    /// of this code; without one it is silent.
+    /// The code of the ICMP destination unreachable that answers a packet that is not let in. `None`:
+    /// it is dropped silently.
     pub refuses: Option<u8>,
     /// No UDP passes in either direction.
     pub blocks_udp: bool,
 }
 
 impl Profile {
-    /// The lab's one-router types, by the names that `lab/netns.sh list` has.
-    /// (`basic` is `full-cone` to a single host; `cgnat` is two in series.)
+    /// The lab's types with one router, by their names in `lab/netns.sh list`. (For a single host,
+    /// `basic` is `full-cone`. `cgnat` is two routers in series.)
     pub const NAMES: [&str; 12] = [
         "open",
         "firewall",
@@ -101,7 +100,7 @@ impl Profile {
             },
             "masquerade" => Self {
                 remaps_after_early_inbound: true,
-                // The router's own stack: nobody listens there.
+                // The router's own stack answers: it has no such socket.
                 refuses: Some(3),
                 ..port_restricted
             },
@@ -113,7 +112,7 @@ impl Profile {
         })
     }
 
-    /// What a perfect prober tells a plan.
+    /// What a perfect prober reports, as a plan needs it.
     pub fn side(&self, limits: Limits) -> Side {
         Side {
             behaviour: self.behaviour(),
@@ -128,7 +127,7 @@ impl Profile {
         }
     }
 
-    /// What a perfect prober reports of it.
+    /// What a perfect prober reports.
     pub fn behaviour(&self) -> Behaviour {
         match (self.blocks_udp, self.translates) {
             (true, _) => Behaviour::blocked(),

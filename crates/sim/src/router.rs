@@ -1,7 +1,8 @@
-//! One NAT or firewall: its tables, and what it does to a packet.
+//! A NAT or firewall: its tables, and what it does to a packet.
 //!
-//! A NAT type is a key function: blank the fields of the remote end that this
-//! type ignores, and one table serves all mappings and one all filters.
+//! A NAT's behaviour is a key function: it sets the fields of the remote endpoint that the NAT
+//! ignores to zero. One table of such keys then serves every mapping behaviour, and one every
+//! filtering behaviour.
 
 #[cfg(test)]
 mod tests;
@@ -20,71 +21,71 @@ use nat::Dependence::{self, *};
 /// How long Linux keeps the entry of an unanswered UDP packet.
 const UNREPLIED: Duration = Duration::from_secs(30);
 
-/// A NAT (or firewall) with one outer address.
+/// A NAT (or firewall) with one outside address.
 #[derive(Debug)]
 pub struct Nat {
     profile: Profile,
-    outer: IpAddr,
+    outside: IpAddr,
     rng: ChaCha8Rng,
     allocator: Allocator,
-    /// Never shrinks, so that a key that outlived its mapping stays dead.
+    /// Never shrinks, so that a key of an expired mapping never means another one.
     mappings: Vec<Mapping>,
-    /// (inner end, remote end as the mapping axis sees it) → mapping. The full
-    /// remote end is there, too, for a flow that has a mapping of its own.
+    /// (inside endpoint, remote endpoint as the mapping behaviour sees it) → mapping. A flow with a
+    /// mapping of its own has a key with the full remote endpoint.
     by_flow: BTreeMap<(SocketAddr, SocketAddr), usize>,
     /// The newest mapping of each port.
-    by_outer: BTreeMap<SocketAddr, usize>,
-    /// (outer end, remote end as the mapping axis sees it) → mapping. Remotes
-    /// that are told apart both ways share a block's ports, as with Linux.
+    by_outside: BTreeMap<SocketAddr, usize>,
+    /// (outside endpoint, remote endpoint as the mapping behaviour sees it) → mapping. Remotes that
+    /// both behaviours tell apart share the ports of a block, as with Linux.
     by_ends: BTreeMap<(SocketAddr, SocketAddr), usize>,
-    /// (outer end, remote end) that an early packet took for the router itself.
+    /// (outside endpoint, remote endpoint) of early packets, and when the last one came.
     taken: BTreeMap<(SocketAddr, SocketAddr), Instant>,
 }
 
 #[derive(Debug)]
 struct Mapping {
-    inner: SocketAddr,
-    outer: SocketAddr,
+    inside: SocketAddr,
+    outside: SocketAddr,
     sent: Instant,
-    /// Remote end as the filtering axis sees it → last packet towards it.
+    /// Remote endpoint as the filtering behaviour sees it → last packet towards it.
     permits: BTreeMap<SocketAddr, Instant>,
 }
 
 impl Nat {
     /// A NAT without any mapping yet.
-    pub fn new(profile: Profile, outer: IpAddr, seed: u64) -> Self {
+    pub fn new(profile: Profile, outside: IpAddr, seed: u64) -> Self {
         Self {
             allocator: Allocator::new(profile.ports.clone()),
             rng: ChaCha8Rng::seed_from_u64(seed),
             profile,
-            outer,
+            outside,
             mappings: Vec::new(),
             by_flow: BTreeMap::new(),
-            by_outer: BTreeMap::new(),
+            by_outside: BTreeMap::new(),
             by_ends: BTreeMap::new(),
             taken: BTreeMap::new(),
         }
     }
 
-    /// As after a restart: every mapping is gone.
+    /// Removes every mapping, as a restart does.
     pub fn forget(&mut self) {
         self.by_flow.clear();
-        self.by_outer.clear();
+        self.by_outside.clear();
         self.by_ends.clear();
         self.taken.clear();
     }
 
-    /// What it was built as.
+    /// Its behaviour.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
 
-    /// Its address on the outside.
-    pub fn outer(&self) -> IpAddr {
-        self.outer
+    /// Its outside address.
+    pub fn outside(&self) -> IpAddr {
+        self.outside
     }
 
-    /// A packet on its way out: its source as the outside will see it.
+    /// Handles an outbound packet; returns its source outside.
     pub fn outbound(
         &mut self,
         now: Instant,
@@ -102,10 +103,10 @@ impl Nat {
         let mapping = &mut self.mappings[id];
         mapping.sent = now;
         mapping.permits.insert(permit, now);
-        Ok(mapping.outer)
+        Ok(mapping.outside)
     }
 
-    /// A packet from outside: the inner end that it is for.
+    /// Handles an inbound packet; returns its destination inside.
     pub fn inbound(
         &mut self,
         now: Instant,
@@ -120,14 +121,13 @@ impl Nat {
         }
         match self.admit(now, from, to) {
             Ok(id) => {
-                let inner = self.mappings[id].inner;
-                // Who came in by a mapping is answered through it. It makes no
-                // difference but to a NAT whose mapping is stricter than its
-                // filtering, and there it is what connection tracking does.
+                let inside = self.mappings[id].inside;
+                // The answer leaves through the mapping that the packet came in by, as with connection
+                // tracking. It matters only if the mapping looks at more than the filtering.
                 if self.profile.mapping != EndpointIndependent {
-                    self.by_flow.insert((inner, from), id);
+                    self.by_flow.insert((inside, from), id);
                 }
-                Ok(inner)
+                Ok(inside)
             }
             Err(reason) => {
                 if self.profile.remaps_after_early_inbound {
@@ -138,7 +138,7 @@ impl Nat {
         }
     }
 
-    /// A packet from the inside to the NAT's own outer address: its source and
+    /// Handles a packet from inside to the NAT's own outside address; returns its source and
     /// destination on the way back in.
     pub fn hairpin(
         &mut self,
@@ -172,7 +172,7 @@ impl Nat {
             Some(id) => id,
             None => self.create(now, flow)?,
         };
-        let taken = self.taken.get(&(self.mappings[id].outer, to));
+        let taken = self.taken.get(&(self.mappings[id].outside, to));
         match taken.is_some_and(|&since| now - since < UNREPLIED) {
             true => self.create(now, (from, to)),
             false => Ok(id),
@@ -189,44 +189,45 @@ impl Nat {
     }
 
     fn create(&mut self, now: Instant, flow: (SocketAddr, SocketAddr)) -> Result<usize, Dropped> {
-        let (inner, remote) = flow;
-        let outer = match self.profile.translates {
-            false => inner,
+        let (inside, remote) = flow;
+        let outside = match self.profile.translates {
+            false => inside,
             true => {
-                let (ip, lifetime) = (self.outer, self.profile.lifetime);
-                let (by_outer, by_ends, mappings) = (&self.by_outer, &self.by_ends, &self.mappings);
+                let (ip, lifetime) = (self.outside, self.profile.lifetime);
+                let (by_outside, by_ends, mappings) =
+                    (&self.by_outside, &self.by_ends, &self.mappings);
                 let axes = [self.profile.mapping, self.profile.filtering];
                 let scarce = matches!(self.profile.ports, Ports::Block(_));
                 let shares = scarce && axes == [AddressAndPortDependent; 2];
                 let free = |port| {
-                    let outer = SocketAddr::new(ip, port);
+                    let outside = SocketAddr::new(ip, port);
                     let holder = match shares {
-                        true => by_ends.get(&(outer, remote)),
-                        false => by_outer.get(&outer),
+                        true => by_ends.get(&(outside, remote)),
+                        false => by_outside.get(&outside),
                     };
                     holder.is_none_or(|&id| now - mappings[id].sent >= lifetime)
                 };
-                let port = self.allocator.allocate(inner.port(), &mut self.rng, free);
+                let port = self.allocator.allocate(inside.port(), &mut self.rng, free);
                 SocketAddr::new(ip, port.ok_or(Dropped::PortsExhausted)?)
             }
         };
         let id = self.mappings.len();
         self.mappings.push(Mapping {
-            inner,
-            outer,
+            inside,
+            outside,
             sent: now,
             permits: BTreeMap::new(),
         });
         self.by_flow.insert(flow, id);
-        self.by_outer.insert(outer, id);
-        self.by_ends.insert((outer, remote), id);
+        self.by_outside.insert(outside, id);
+        self.by_ends.insert((outside, remote), id);
         Ok(id)
     }
 
     fn admit(&self, now: Instant, from: SocketAddr, to: SocketAddr) -> Result<usize, Dropped> {
         let own = self.by_ends.get(&(to, seen_by(self.profile.mapping, from)));
         let own = own.filter(|&&id| self.is_live(now, id));
-        let id = *own.or(self.by_outer.get(&to)).ok_or(Dropped::NoMapping)?;
+        let id = *own.or(self.by_outside.get(&to)).ok_or(Dropped::NoMapping)?;
         if !self.is_live(now, id) {
             return Err(Dropped::NoMapping);
         }
@@ -239,7 +240,7 @@ impl Nat {
     }
 }
 
-/// The remote end with the fields blanked that do not matter on this axis.
+/// The remote endpoint with the fields set to zero that this axis ignores.
 fn seen_by(axis: Dependence, remote: SocketAddr) -> SocketAddr {
     match (axis, remote) {
         (AddressAndPortDependent, _) => remote,

@@ -1,4 +1,4 @@
-//! The oracle against the model, and the network's own promises.
+//! The oracle compared with the simulated NATs, and properties of the network.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// Tells everybody the source that it sees.
+/// Answers every datagram with the source that it sees.
 #[derive(Default)]
 struct Mirror(VecDeque<Transmit>);
 
@@ -47,8 +47,8 @@ impl Protocol for Mirror {
     }
 }
 
-/// The smallest peer that punches: openers that die in the core, then probes
-/// to every address known of the other, and an answer to the observed source.
+/// The smallest peer that punches: openers that expire in the core, then probes to every known address
+/// of the peer, and an answer to the source of each probe.
 struct Peer {
     start: Instant,
     opener_ttl: u8,
@@ -71,7 +71,7 @@ impl Peer {
             out: VecDeque::new(),
         };
         peer.due.push_front(start + OPENERS);
-        peer.send(at(SERVER), None, b"who am I");
+        peer.send(at(SERVER), None, b"request");
         peer
     }
 
@@ -120,9 +120,8 @@ impl Protocol for Peer {
     }
 }
 
-/// A host behind these routers in series, the last one next to it. Where none
-/// of them translates, the host itself is at a public address: the router's
-/// with another last number.
+/// Adds a host behind these routers in series, the last one next to it. If none of them translates,
+/// the host has a public address: the router's with another last number.
 fn site(network: &mut Network, outer: &str, chain: &[Profile]) -> HostId {
     let (mut place, mut address) = (Network::CORE, ip(outer));
     for (depth, profile) in chain.iter().enumerate() {
@@ -137,7 +136,7 @@ fn site(network: &mut Network, outer: &str, chain: &[Profile]) -> HostId {
     host
 }
 
-/// Do these two connect in the model?
+/// Whether two hosts behind these NATs connect in the simulator.
 fn punch(a: &[Profile], b: &[Profile], openers: bool) -> bool {
     let start = Instant::now();
     let mut network = Network::new(start, 7);
@@ -147,7 +146,7 @@ fn punch(a: &[Profile], b: &[Profile], openers: bool) -> bool {
     site(&mut network, "198.51.100.2", b);
     let mut mirror = Mirror::default();
     let mut alice = Peer::new(start, a.len() as u8);
-    // Never quite simultaneous: bob's NAT hears of alice before he sends.
+    // Not quite simultaneous: alice's packets reach bob's NAT before he sends.
     let mut bob = Peer::new(start + Duration::from_millis(20), b.len() as u8);
     if !openers {
         alice.due.pop_front();
@@ -170,7 +169,7 @@ fn check(name: &str, a: &Profile, b: &Profile) {
 }
 
 #[test]
-fn the_oracle_says_what_the_model_does_for_all_axes() {
+fn the_oracle_agrees_with_the_simulator_for_all_axes() {
     let axes = || {
         Dependence::ALL
             .into_iter()
@@ -190,7 +189,7 @@ fn the_oracle_says_what_the_model_does_for_all_axes() {
 }
 
 #[test]
-fn the_oracle_says_what_the_model_does_for_the_labs_types() {
+fn the_oracle_agrees_with_the_simulator_for_the_labs_types() {
     for a in Profile::NAMES {
         for b in Profile::NAMES {
             let [first, second] = [a, b].map(|name| Profile::named(name).unwrap());
@@ -200,14 +199,14 @@ fn the_oracle_says_what_the_model_does_for_the_labs_types() {
 }
 
 #[test]
-fn two_bare_masquerades_connect_because_of_the_openers() {
+fn two_bare_masquerades_connect_with_openers_and_not_without() {
     let masquerade = [Profile::named("masquerade").unwrap()];
     assert!(punch(&masquerade, &masquerade, true));
     assert!(!punch(&masquerade, &masquerade, false));
 }
 
 #[test]
-fn nats_in_series_are_as_strict_as_the_strictest() {
+fn nats_in_series_behave_as_the_strictest_of_them() {
     let [cone, restricted, symmetric] =
         ["full-cone", "port-restricted", "symmetric"].map(|n| Profile::named(n).unwrap());
     let cgnat = [restricted.clone(), cone.clone()];
@@ -232,7 +231,7 @@ fn the_same_seed_gives_the_same_run() {
         let mut mirror = Mirror::default();
         let mut peer = Peer::new(start, 1);
         for _ in 0..50 {
-            peer.send(at(SERVER), None, b"who am I");
+            peer.send(at(SERVER), None, b"request");
         }
         let mut protocols: [&mut dyn Protocol; 2] = [&mut mirror, &mut peer];
         network.run(&mut protocols, start + Duration::from_secs(1));
@@ -251,7 +250,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn a_low_ttl_packet_opens_its_own_nat_and_dies_in_the_core() {
+fn an_opener_opens_its_own_nat_and_expires_in_the_core() {
     let start = Instant::now();
     let mut network = Network::new(start, 1);
     let nat = [Profile::named("port-restricted").unwrap()];

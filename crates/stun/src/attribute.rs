@@ -1,6 +1,6 @@
 //! The attributes that Pinhole reads and writes, and their code points.
 
-/// An attribute type. Those above 0xCF00 are ours, comprehension-optional.
+/// An attribute type. Those above 0xCF00 are our own; they are comprehension-optional.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum Attribute {
@@ -8,14 +8,13 @@ pub enum Attribute {
     MappedAddress = 0x0001,
     /// RFC 5780 §7.2.
     ChangeRequest = 0x0003,
-    /// RFC 3489 §11.2.5: from where an answer was sent; today RESPONSE-ORIGIN.
+    /// RFC 3489 §11.2.5: where an answer was sent from; now RESPONSE-ORIGIN.
     SourceAddress = 0x0004,
-    /// RFC 3489 §11.2.3: the server's other address; today OTHER-ADDRESS.
+    /// RFC 3489 §11.2.3: the server's other address; now OTHER-ADDRESS.
     ChangedAddress = 0x0005,
     /// RFC 8489 §14.3.
     Username = 0x0006,
-    /// RFC 8489 §14.5: HMAC-SHA1, which TURN's clients know and nothing else of
-    /// ours writes or trusts.
+    /// RFC 8489 §14.5: HMAC-SHA1, for clients of TURN only.
     MessageIntegrity = 0x0008,
     /// RFC 8489 §14.8.
     ErrorCode = 0x0009,
@@ -51,7 +50,7 @@ pub enum Attribute {
     Padding = 0x0026,
     /// RFC 5780 §7.5.
     ResponsePort = 0x0027,
-    /// RFC 8656 §18.13: an ICMP error, as its receiver tells it.
+    /// RFC 8656 §18.13: an ICMP error that the sender of this message received.
     Icmp = 0x8004,
     /// RFC 8489 §14.14.
     Software = 0x8022,
@@ -61,29 +60,29 @@ pub enum Attribute {
     ResponseOrigin = 0x802b,
     /// RFC 5780 §7.4.
     OtherAddress = 0x802c,
-    /// Who speaks: a registered name, UTF-8.
+    /// The sender's registered name, UTF-8.
     Name = 0xcf01,
-    /// Whom it is about: a registered name, UTF-8.
+    /// The registered name of the peer that the message is about, UTF-8.
     PeerName = 0xcf02,
     /// An Ed25519 public key, 32 bytes.
     PublicKey = 0xcf03,
-    /// Grows with every signed request of a key: u64, big endian.
+    /// A number that grows with every signed request of a key: u64, big endian.
     Sequence = 0xcf04,
-    /// Ed25519 over what stands before it, 64 bytes.
+    /// An Ed25519 signature of all that precedes it, 64 bytes.
     Signature = 0xcf05,
-    /// Where the rendezvous sees the peer; coded as XOR-MAPPED-ADDRESS.
+    /// The peer's reflexive address at the rendezvous; coded as XOR-MAPPED-ADDRESS.
     PeerAddress = 0xcf06,
-    /// A Noise handshake message; only the two peers can read it.
+    /// A Noise handshake message that only the two peers can read.
     Seal = 0xcf07,
-    /// Which attempt a probe belongs to, 8 bytes.
+    /// The attempt that a probe belongs to, 8 bytes.
     Attempt = 0xcf08,
-    /// Has an ICMP error come back for one of these answers? In a request their
-    /// transactions, 12 bytes each; empty in an answer that can tell.
+    /// Asks for ICMP errors about answers: in a request, the transactions of those answers, 12 bytes
+    /// each. Empty in an answer of a server that can report them.
     Bounced = 0xcf09,
-    /// Part of a measurement of a path, among probes: which, and its figures.
+    /// Part of the measurement of a path: which part, and its figures.
     Measure = 0xcf0a,
-    /// Empty: credentials for the relay are asked for. In the answer, sealed
-    /// to the asker's key: those credentials.
+    /// Credentials for the relay. Empty in the request that asks for them; in the answer, sealed to
+    /// the client's key.
     Relay = 0xcf10,
 }
 
@@ -92,7 +91,7 @@ impl Attribute {
         self as u16
     }
 
-    /// The comprehension-required ones that we understand (RFC 8489 §14).
+    /// The comprehension-required attributes that we understand (RFC 8489 §14).
     pub(crate) const REQUIRED: [Attribute; 12] = [
         Attribute::MappedAddress,
         Attribute::ChangeRequest,

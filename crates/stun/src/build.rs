@@ -1,4 +1,4 @@
-//! Writing: one message, attribute by attribute.
+//! Writing a message, attribute by attribute.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use stun_types::prelude::*;
 use crate::message::signed_part;
 use crate::{Attribute, Change, Class, Icmp, IntegrityKey, Message, Method, Transaction, code};
 
-/// A message being written. Attributes appear in the order of the calls.
+/// Writes a message. Attributes are written in the order of the calls.
 #[derive(Debug)]
 pub struct Builder {
     pub(crate) stun: MessageWriteVec,
@@ -63,8 +63,7 @@ impl Builder {
     }
 
     fn push(&mut self, attribute: &dyn AttributeWrite) {
-        // It fails for a duplicate of an integrity attribute alone, which the
-        // types here do not let through.
+        // It fails only for a second integrity attribute, which the types here exclude.
         let _ = self.stun.add_attribute(attribute);
     }
 
@@ -94,7 +93,7 @@ impl Builder {
         self.xor_address(Attribute::XorMappedAddress, address)
     }
 
-    /// MAPPED-ADDRESS, for readers that know no other.
+    /// MAPPED-ADDRESS, for clients of RFC 3489.
     pub fn mapped(self, address: SocketAddr) -> Self {
         self.plain_address(Attribute::MappedAddress, address)
     }
@@ -175,7 +174,7 @@ impl Builder {
         self.raw(Attribute::Measure, measure)
     }
 
-    /// BOUNCED: of these answers, or in an answer of none.
+    /// BOUNCED: about the answers of these transactions; in an answer about none.
     pub fn bounced(self, about: &[Transaction]) -> Self {
         self.raw(Attribute::Bounced, about.as_flattened())
     }
@@ -190,16 +189,14 @@ impl Builder {
         self.raw(Attribute::UseCandidate, &[])
     }
 
-    /// SIGNATURE over the message's type and everything from the magic cookie
-    /// up to here.
+    /// SIGNATURE of the message type and all from the magic cookie up to here.
     pub fn sign(self, sign: impl FnOnce(&[u8]) -> [u8; 64]) -> Self {
         let so_far = self.stun.data();
         let signature = sign(&signed_part(so_far, so_far.len()));
         self.raw(Attribute::Signature, &signature)
     }
 
-    /// PADDING, so that the message is at least `length` bytes long and the
-    /// answer need not be shorter than it must be.
+    /// PADDING up to a message of at least `length` bytes, so that the answer to it may be as long.
     pub fn pad_to(self, length: usize) -> Self {
         let missing = length.saturating_sub(self.stun.len());
         if missing == 0 {

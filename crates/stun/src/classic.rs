@@ -1,12 +1,11 @@
-//! STUN as it was before the magic cookie (RFC 3489): all that a server needs
-//! to answer the clients that still speak it.
+//! STUN before the magic cookie (RFC 3489): what a server needs to answer such clients.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{Attribute, Change, ParseError, code};
 
-/// A Binding request of RFC 3489 §8.1: its transaction id is 16 bytes long,
-/// four of which are the magic cookie today.
+/// A Binding request of RFC 3489 §8.1. Its transaction id has 16 bytes, of which 4 are the magic
+/// cookie since RFC 5389.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassicRequest {
     transaction: [u8; 16],
@@ -20,8 +19,7 @@ const BINDING_ERROR: u16 = 0x0111;
 const HEADER: usize = 20;
 
 impl ClassicRequest {
-    /// Looks at one datagram that [`Message::parse`](crate::Message::parse)
-    /// does not know.
+    /// Reads a datagram that [`Message::parse`](crate::Message::parse) refuses.
     ///
     /// # Errors
     /// When it is not a Binding request without a magic cookie, or when its
@@ -51,14 +49,14 @@ impl ClassicRequest {
         Ok(request)
     }
 
-    /// From where the answer shall come (RFC 3489 §11.2.4).
+    /// Where the answer is to come from (RFC 3489 §11.2.4).
     pub fn change(&self) -> Change {
         self.change
     }
 
-    /// The mandatory attributes that nobody here understands, to be answered
-    /// with [`refusal`](Self::refusal). RESPONSE-ADDRESS is one: it would make
-    /// the server send to whom the client likes.
+    /// The mandatory attributes that are not supported, to be answered with
+    /// [`refusal`](Self::refusal). RESPONSE-ADDRESS is one of them: with it, a client could make the
+    /// server send to any address.
     pub fn unknown(&self) -> &[u16] {
         &self.unknown
     }
@@ -90,7 +88,7 @@ impl ClassicRequest {
         let reason = code::reason(code::UNKNOWN_ATTRIBUTE);
         let mut error = vec![0, 0, 4, 20];
         error.extend(reason.bytes());
-        // There is no padding between attributes: the phrase itself fills up.
+        // RFC 3489 has no padding between attributes, so the phrase itself is padded.
         error.resize(error.len().next_multiple_of(4), b' ');
         let mut codes: Vec<u8> = unknown.iter().flat_map(|code| code.to_be_bytes()).collect();
         if unknown.len() % 2 == 1 {
@@ -129,7 +127,7 @@ fn attribute(kind: Attribute, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// RFC 3489 §11.2.1 knows IPv4 alone; IPv6 as RFC 8489 §14.1 has it.
+/// IPv4 as in RFC 3489 §11.2.1, IPv6 as in RFC 8489 §14.1.
 fn address(kind: Attribute, address: SocketAddr) -> Vec<u8> {
     let mut value = vec![0, if address.is_ipv4() { 1 } else { 2 }];
     value.extend(address.port().to_be_bytes());

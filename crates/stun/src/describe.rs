@@ -1,10 +1,10 @@
-//! One phrase for people: what is this packet?
+//! A phrase for people that describes a datagram.
 
 use std::fmt::Write;
 
 use crate::{Class, Icmp, Message, Method, code};
 
-/// What a datagram is, in a few words, or `None` if it is not one of ours.
+/// Describes a datagram in a few words; `None` if it is not a message that [`Message::parse`] takes.
 ///
 /// ```
 /// let request = stun::binding_request([7; 12], None);
@@ -13,7 +13,7 @@ use crate::{Class, Icmp, Message, Method, code};
 /// ```
 pub fn describe(datagram: &[u8]) -> Option<String> {
     let message = Message::parse(datagram).ok()?;
-    let mut text = String::from(message.method().word());
+    let mut text = String::from(message.method().name());
     text.push_str(match message.class() {
         Class::Request => " request",
         Class::Indication => " indication",
@@ -21,9 +21,9 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
         Class::Error => " error",
     });
     if message.method() == Method::Probe {
-        // Long enough to join two ends of a packet by eye.
-        let [a, b, c, ..] = message.transaction();
-        let _ = write!(text, " {a:02x}{b:02x}{c:02x}");
+        // Enough to find the same packet at its two ends.
+        let id = hex::encode(&message.transaction()[..3]);
+        let _ = write!(text, " {id}");
         if message.measure().is_some() {
             text.push_str(", measures");
         }
@@ -36,23 +36,23 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
     }
     if let Some(change) = message.change_request() {
         text.push_str(match (change.ip, change.port) {
-            (true, true) => ", answer from your other address and port",
-            (true, false) => ", answer from your other address",
-            (false, true) => ", answer from your other port",
+            (true, true) => ", answer from the other address and port",
+            (true, false) => ", answer from the other address",
+            (false, true) => ", answer from the other port",
             (false, false) => "",
         });
     }
     if message.is(Class::Request, Method::Binding) && message.bounced().is_some() {
-        text.push_str(", what came back?");
+        text.push_str(", asks for ICMP errors");
     }
     if let Some(Icmp { kind, code }) = message.icmp() {
-        let _ = write!(text, ", ICMP {kind}/{code} came back");
+        let _ = write!(text, ", reports ICMP {kind}/{code}");
     }
     if let Some(name) = message.name() {
         let _ = write!(text, " of {}", printable(name));
     }
     if message.is(Class::Request, Method::Register) && message.lifetime() == Some(0) {
-        text.push_str(", who leaves");
+        text.push_str(", leaves");
     }
     if let Some(name) = message.peer_name() {
         let _ = write!(text, " for {}", printable(name));
@@ -61,7 +61,7 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
         let _ = write!(text, " {error} {}", code::reason(error));
     }
     if let Some(mapped) = message.mapped() {
-        let _ = write!(text, ", you are {mapped}");
+        let _ = write!(text, ", reflexive address {mapped}");
     }
     if let Some(peer) = message.peer_address() {
         let _ = write!(text, ", peer at {peer}");
@@ -69,7 +69,7 @@ pub fn describe(datagram: &[u8]) -> Option<String> {
     Some(text)
 }
 
-/// Names come from the network and go to a terminal.
+/// At most 32 characters of a name, without control characters: it goes to a terminal.
 fn printable(name: &str) -> String {
     name.chars()
         .take(32)

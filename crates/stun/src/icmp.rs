@@ -1,44 +1,45 @@
-//! ICMP errors: their type and code, and what they mean in either family.
+//! ICMP errors: type and code, and their meaning in both address families.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-/// An ICMP error, as RFC 8656 §18.13 has it, without its error data.
+/// The type and code of an ICMP error (RFC 792, RFC 4443), coded as the attribute ICMP of RFC 8656
+/// §18.13 without error data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Icmp {
-    /// ICMP type, or that of ICMPv6; seven bits on the wire.
+    /// The type; 7 bits on the wire.
     pub kind: u8,
-    /// Its code; nine bits on the wire, of which eight are used.
+    /// The code; 9 bits on the wire, of which 8 are used.
     pub code: u8,
 }
 
-/// Why a packet was not delivered, for the types and codes that matter to UDP.
+/// Why a packet was not delivered, as far as it matters to UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IcmpReason {
-    /// The TTL ran out on the way: what an opener is meant to do.
+    /// The TTL expired on the way, as that of an opener should.
     TimeExceeded,
-    /// The host is there, nobody listens on the port, or a firewall pretends so.
+    /// The host has no socket on the port, or a firewall answers as if it had none.
     PortUnreachable,
-    /// No answer to ARP or neighbour discovery, or a firewall pretends so.
+    /// No answer to ARP or neighbour discovery, or a firewall answers as if there were none.
     HostUnreachable,
     /// No route.
     NetUnreachable,
-    /// A firewall refuses the packet and says so.
+    /// A firewall refuses the packet.
     Prohibited,
-    /// Larger than the next link, and not to be fragmented.
+    /// The packet is larger than the next link allows, and must not be fragmented.
     TooBig,
     /// Any other code of destination unreachable or time exceeded.
     Other,
 }
 
 impl Icmp {
-    /// What type and code mean in the family of `address`; `None` where it is
-    /// not an error about a delivery (an echo, a neighbour solicitation, …).
+    /// The meaning of type and code in the family of `address`. `None`: it is not an error about a
+    /// delivery, but an echo, a neighbour solicitation or the like.
     pub fn reason(self, address: IpAddr) -> Option<IcmpReason> {
-        // An IPv4-mapped address is what a dual-stack socket calls an IPv4 one.
+        // A dual-stack socket writes an IPv4 address as an IPv4-mapped one.
         let reason = match (address.to_canonical(), self.kind, self.code) {
             // RFC 792 and RFC 1812 §5.2.7.1
             (IpAddr::V4(_), 11, 0) => IcmpReason::TimeExceeded,
@@ -76,8 +77,8 @@ impl Icmp {
 }
 
 impl IcmpReason {
-    /// Whether somebody refuses the packet, rather than fails to find the way.
-    /// The latter may pass: RFC 1122 §3.2.2.1 calls it a hint.
+    /// Whether a host or firewall refuses the packet. Other reasons may be temporary: RFC 1122
+    /// §3.2.2.1 calls them hints.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::PortUnreachable | Self::Prohibited)
     }
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_have_the_same_reasons() {
+    fn an_error_has_the_same_reason_in_both_families() {
         let v4: IpAddr = "203.0.113.1".parse().unwrap();
         let v6: IpAddr = "2001:db8::1".parse().unwrap();
         let mapped: IpAddr = "::ffff:203.0.113.1".parse().unwrap();

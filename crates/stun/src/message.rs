@@ -1,4 +1,4 @@
-//! Reading: a view of one datagram.
+//! Reading a message from a datagram.
 
 use std::net::SocketAddr;
 
@@ -8,24 +8,23 @@ use stun_types::prelude::*;
 
 use crate::{Attribute, Change, Class, Icmp, IntegrityKey, Method, Transaction};
 
-/// Why a datagram is not a message of ours.
+/// Why a datagram cannot be read as a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// No STUN header, or a length that is not the datagram's.
     #[error("not a STUN message")]
     NotStun,
-    /// A header, and then attributes that do not fit.
+    /// A STUN header, and attributes that do not fit into the message.
     #[error("a malformed STUN message")]
     Malformed,
-    /// STUN, but of a method that Pinhole does not speak.
-    #[error("STUN method {0:#05x}, which is not spoken here")]
+    /// STUN, but a method that Pinhole does not use.
+    #[error("unknown STUN method {0:#05x}")]
     UnknownMethod(u16),
 }
 
 /// A STUN message, borrowed from the datagram that held it.
 ///
-/// Attributes are looked at when they are asked for; one that is missing,
-/// too short or otherwise senseless is `None`.
+/// Attributes are read when they are asked for. An attribute that is missing or malformed is `None`.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     pub(crate) stun: Stun<'a>,
@@ -36,14 +35,13 @@ pub struct Message<'a> {
 const HEADER: usize = 20;
 
 impl<'a> Message<'a> {
-    /// Looks at one datagram.
+    /// Reads a datagram.
     ///
     /// # Errors
     /// When it is not STUN (RFC 8489 §5: the two zero bits, the magic cookie,
     /// the length), not well formed, or of a method that is not in [`Method`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        // The length is checked here for equality: a codec that tolerates
-        // trailing bytes would let two readers see two messages.
+        // The length must be equal: with trailing bytes allowed, two readers could read two messages.
         let [_, _, high, low, 0x21, 0x12, 0xa4, 0x42, ..] = *bytes else {
             return Err(ParseError::NotStun);
         };
@@ -61,17 +59,17 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Binding, Register, …
+    /// The method.
     pub fn method(&self) -> Method {
         self.method
     }
 
-    /// Request, indication, success or error.
+    /// The class: request, indication, success or error.
     pub fn class(&self) -> Class {
         self.stun.class()
     }
 
-    /// Whether it is this kind of message.
+    /// Whether the message has this class and method.
     pub fn is(&self, class: Class, method: Method) -> bool {
         self.class() == class && self.method == method
     }
@@ -88,7 +86,7 @@ impl<'a> Message<'a> {
         self.bytes
     }
 
-    /// The first attribute of that type, as it is on the wire.
+    /// The value of the first attribute of this type, as on the wire.
     pub fn get(&self, attribute: Attribute) -> Option<&'a [u8]> {
         self.position(attribute).map(|(_, value)| value)
     }
@@ -122,34 +120,33 @@ impl<'a> Message<'a> {
         Some(address.addr(self.stun.transaction_id()))
     }
 
-    /// The reflexive address: XOR-MAPPED-ADDRESS, else MAPPED-ADDRESS.
+    /// The reflexive address: XOR-MAPPED-ADDRESS, or else MAPPED-ADDRESS.
     pub fn mapped(&self) -> Option<SocketAddr> {
         self.xor_address(Attribute::XorMappedAddress)
             .or_else(|| self.plain_address(Attribute::MappedAddress))
     }
 
-    /// From where the server says that it sent this: RESPONSE-ORIGIN, or what
-    /// RFC 3489 called SOURCE-ADDRESS.
+    /// The address that the server sent this from: RESPONSE-ORIGIN, or SOURCE-ADDRESS of RFC 3489.
     pub fn response_origin(&self) -> Option<SocketAddr> {
         self.plain_address(Attribute::ResponseOrigin)
             .or_else(|| self.plain_address(Attribute::SourceAddress))
     }
 
-    /// The server's other address, relative to the one that was asked:
-    /// OTHER-ADDRESS, or what RFC 3489 called CHANGED-ADDRESS.
+    /// The server's other address, which depends on the address that was asked: OTHER-ADDRESS, or
+    /// CHANGED-ADDRESS of RFC 3489.
     pub fn other_address(&self) -> Option<SocketAddr> {
         self.plain_address(Attribute::OtherAddress)
             .or_else(|| self.plain_address(Attribute::ChangedAddress))
     }
 
-    /// From where the answer shall come.
+    /// Where the answer is to come from (RFC 5780 §7.2).
     pub fn change_request(&self) -> Option<Change> {
         self.array(Attribute::ChangeRequest)
             .map(|bits| Change::from_bits(u32::from_be_bytes(bits)))
     }
 
-    /// To which port the answer shall go. coturn writes four bytes where
-    /// RFC 5780 §7.5 has two; both are understood.
+    /// The port that the answer is to go to (RFC 5780 §7.5). The RFC has 2 bytes, coturn writes 4; both
+    /// are read.
     pub fn response_port(&self) -> Option<u16> {
         match *self.get(Attribute::ResponsePort)? {
             [high, low] | [high, low, _, _] => Some(u16::from_be_bytes([high, low])),
@@ -165,37 +162,37 @@ impl<'a> Message<'a> {
         ErrorCode::from_raw_ref(&raw).ok().map(|error| error.code())
     }
 
-    /// The stateless cookie.
+    /// NONCE: the cookie of the rendezvous.
     pub fn nonce(&self) -> Option<&'a [u8]> {
         self.get(Attribute::Nonce)
     }
 
-    /// Seconds that a registration lives.
+    /// LIFETIME, in seconds.
     pub fn lifetime(&self) -> Option<u32> {
         self.array(Attribute::Lifetime).map(u32::from_be_bytes)
     }
 
-    /// Who speaks.
+    /// The sender's name.
     pub fn name(&self) -> Option<&'a str> {
         self.text(Attribute::Name)
     }
 
-    /// Whom it is about.
+    /// The name of the peer that the message is about.
     pub fn peer_name(&self) -> Option<&'a str> {
         self.text(Attribute::PeerName)
     }
 
-    /// An Ed25519 public key, not yet known to be a point.
+    /// An Ed25519 public key. It may not be a valid point.
     pub fn public_key(&self) -> Option<[u8; 32]> {
         self.array(Attribute::PublicKey)
     }
 
-    /// The counter of signed requests.
+    /// The number of a signed request.
     pub fn sequence(&self) -> Option<u64> {
         self.array(Attribute::Sequence).map(u64::from_be_bytes)
     }
 
-    /// Where the rendezvous sees the peer.
+    /// The peer's reflexive address at the rendezvous.
     pub fn peer_address(&self) -> Option<SocketAddr> {
         self.xor_address(Attribute::PeerAddress)
     }
@@ -205,46 +202,46 @@ impl<'a> Message<'a> {
         self.get(Attribute::Seal)
     }
 
-    /// Asks for credentials for the relay if empty, or holds them, sealed.
+    /// Credentials for the relay, sealed; empty in a request that asks for them.
     pub fn relay(&self) -> Option<&'a [u8]> {
         self.get(Attribute::Relay)
     }
 
-    /// Which attempt a probe belongs to.
+    /// The attempt that a probe belongs to.
     pub fn attempt(&self) -> Option<[u8; 8]> {
         self.array(Attribute::Attempt)
     }
 
-    /// Which part of a measurement a probe is, and its figures.
+    /// The part of a path measurement that a probe is, and its figures.
     pub fn measure(&self) -> Option<&'a [u8]> {
         self.get(Attribute::Measure)
     }
 
-    /// Which answers may have come back as ICMP errors; of none in an answer.
+    /// BOUNCED: the transactions whose answers the request asks about. Empty in an answer.
     pub fn bounced(&self) -> Option<&'a [Transaction]> {
         let (transactions, rest) = self.get(Attribute::Bounced)?.as_chunks();
         rest.is_empty().then_some(transactions)
     }
 
-    /// The ICMP error that came back.
+    /// The ICMP error that the message reports.
     pub fn icmp(&self) -> Option<Icmp> {
         Icmp::from_bytes(self.array(Attribute::Icmp)?)
     }
 
-    /// Whether this probe nominates its path (RFC 8445 §8).
+    /// Whether the probe nominates its pair (RFC 8445 §8.1.1).
     pub fn use_candidate(&self) -> bool {
         self.get(Attribute::UseCandidate).is_some()
     }
 
-    /// The signature and the bytes that it is over: see [`crate::Builder::sign`].
+    /// The bytes that are signed, and the signature: see [`crate::Builder::sign`].
     pub fn signed(&self) -> Option<(Vec<u8>, [u8; 64])> {
         let (offset, value) = self.position(Attribute::Signature)?;
         let signature = value.try_into().ok()?;
         Some((signed_part(self.bytes, offset), signature))
     }
 
-    /// Whether MESSAGE-INTEGRITY-SHA256 is there, whole, and of this key.
-    /// HMAC-SHA1, and a truncated hash, are refused.
+    /// Whether MESSAGE-INTEGRITY-SHA256 is there, not truncated, and of this key. A message with
+    /// MESSAGE-INTEGRITY (HMAC-SHA1) is refused.
     pub fn authentic(&self, key: &IntegrityKey) -> bool {
         let whole = self
             .get(Attribute::MessageIntegritySha256)
@@ -257,8 +254,8 @@ impl<'a> Message<'a> {
             )
     }
 
-    /// The comprehension-required attributes that nobody here understands
-    /// (RFC 8489 §6.3.1: answer them with 420).
+    /// The comprehension-required attributes that are not supported (RFC 8489 §6.3.1: they are
+    /// answered with 420).
     pub fn unknown_required(&self) -> Vec<u16> {
         self.unknown_but(&Attribute::REQUIRED)
     }
@@ -275,8 +272,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// What a signature covers: the type and everything from the magic cookie to
-/// the SIGNATURE attribute. The length is left out, since padding may follow.
+/// What a signature covers: the message type, and all from the magic cookie to the SIGNATURE
+/// attribute. The length is not covered, since padding may follow.
 pub(crate) fn signed_part(bytes: &[u8], offset: usize) -> Vec<u8> {
     let mut part = Vec::with_capacity(offset);
     part.extend_from_slice(&bytes[..2]);

@@ -1,39 +1,39 @@
-//! What a message is: its method, its class, its error code.
+//! Method, class and error code of a message.
 
 pub use stun_types::message::MessageClass as Class;
 
-/// The methods that Pinhole speaks. Ours lie in the range that RFC 8489 §18.2
-/// leaves to designated experts, at its end, where nothing is assigned.
+/// The methods that Pinhole uses. Our own are at the end of the range that RFC 8489 §18.2 leaves to
+/// designated experts, where none is assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// RFC 8489 §3.
     Binding,
-    /// RFC 8656 §7: a relayed address is asked for.
+    /// RFC 8656 §7: creates an allocation.
     Allocate,
-    /// RFC 8656 §8: it is wanted for longer, or no longer.
+    /// RFC 8656 §8: refreshes or ends an allocation.
     Refresh,
-    /// RFC 8656 §11: data on its way to a peer.
+    /// RFC 8656 §11: data from the client to a peer.
     Send,
-    /// RFC 8656 §11: data that came from a peer.
+    /// RFC 8656 §11: data from a peer to the client.
     Data,
-    /// RFC 8656 §10: let a peer's address through.
+    /// RFC 8656 §10: permits a peer's address.
     CreatePermission,
-    /// RFC 8656 §12: a number that stands for a peer.
+    /// RFC 8656 §12: binds a channel to a peer.
     ChannelBind,
-    /// Bind a name to a key at an address; refresh or drop that binding.
+    /// Registers a name with a key at an address, refreshes the registration, or ends it.
     Register,
-    /// Ask for the key of a name.
+    /// Asks for the key of a name.
     Lookup,
-    /// Ask to be introduced to a name.
+    /// Asks for an introduction to a name.
     Connect,
-    /// Tell a registered client that somebody asks for it.
+    /// Invites a registered client to an introduction.
     Notify,
-    /// Between two peers: the packet that makes the hole.
+    /// Between two peers: a probe.
     Probe,
 }
 
 impl Method {
-    /// All of them.
+    /// All methods.
     pub const ALL: [Method; 12] = [
         Method::Binding,
         Method::Allocate,
@@ -49,7 +49,7 @@ impl Method {
         Method::Probe,
     ];
 
-    /// The 12 bit code point.
+    /// The code point, 12 bits.
     pub const fn code(self) -> u16 {
         match self {
             Method::Binding => 0x001,
@@ -67,7 +67,7 @@ impl Method {
         }
     }
 
-    /// Whether it is one of TURN's (RFC 8656).
+    /// Whether it is a method of TURN (RFC 8656).
     pub const fn is_turn(self) -> bool {
         matches!(
             self,
@@ -80,13 +80,13 @@ impl Method {
         )
     }
 
-    /// The method of a code point, if it is one of ours.
+    /// The method of a code point, if Pinhole uses it.
     pub fn from_code(code: u16) -> Option<Method> {
         Method::ALL.into_iter().find(|m| m.code() == code)
     }
 
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
+    /// The name, for people.
+    pub const fn name(self) -> &'static str {
         match self {
             Method::Binding => "binding",
             Method::Allocate => "allocate",
@@ -104,40 +104,40 @@ impl Method {
     }
 }
 
-/// Error codes that the rendezvous answers with (RFC 8489 §14.8).
+/// Error codes of the rendezvous' answers (RFC 8489 §14.8).
 pub mod code {
     /// The request is not understood (RFC 8489).
     pub const BAD_REQUEST: u16 = 400;
-    /// Come again with this NONCE (RFC 8489).
+    /// The request must be repeated with this NONCE (RFC 8489).
     pub const UNAUTHENTICATED: u16 = 401;
-    /// The signature does not fit (RFC 8656's Forbidden).
+    /// The signature is wrong (Forbidden of RFC 8656).
     pub const FORBIDDEN: u16 = 403;
-    /// Nobody is registered under that name.
+    /// The name is not registered.
     pub const NOT_REGISTERED: u16 = 404;
-    /// The name is registered, but its owner did not acknowledge in time.
+    /// The name is registered, but its client did not acknowledge the invitation in time.
     pub const PEER_SILENT: u16 = 408;
-    /// The name is bound to another key.
+    /// The name is registered with another key.
     pub const NAME_TAKEN: u16 = 409;
     /// A comprehension-required attribute is unknown (RFC 8489).
     pub const UNKNOWN_ATTRIBUTE: u16 = 420;
-    /// There is no allocation here, or there is one already (RFC 8656).
+    /// There is no allocation for this 5-tuple, or there is one already (RFC 8656).
     pub const ALLOCATION_MISMATCH: u16 = 437;
-    /// The NONCE is too old or of another address (RFC 8489).
+    /// The NONCE is too old, or was given to another address (RFC 8489).
     pub const STALE_NONCE: u16 = 438;
     /// The relay has no address of that family (RFC 8656).
     pub const FAMILY_NOT_SUPPORTED: u16 = 440;
-    /// The allocation is another user's (RFC 8656).
+    /// The allocation belongs to another user (RFC 8656).
     pub const WRONG_CREDENTIALS: u16 = 441;
     /// Only UDP is relayed (RFC 8656).
     pub const TRANSPORT_NOT_SUPPORTED: u16 = 442;
     /// The peer's address is not of the allocation's family (RFC 8656).
     pub const PEER_FAMILY_MISMATCH: u16 = 443;
-    /// That user has as many allocations as it may (RFC 8656).
+    /// The user has the greatest number of allocations allowed (RFC 8656).
     pub const QUOTA_REACHED: u16 = 486;
-    /// A table of the server is full (RFC 8656's Insufficient Capacity).
+    /// A table of the server is full (RFC 8656).
     pub const INSUFFICIENT_CAPACITY: u16 = 508;
 
-    /// What to call it.
+    /// The reason phrase.
     pub fn reason(code: u16) -> &'static str {
         match code {
             BAD_REQUEST => "Bad Request",

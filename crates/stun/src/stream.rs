@@ -1,31 +1,29 @@
-//! Messages in a byte stream: over TCP they follow one another, and the length
-//! in each header says where the next begins (RFC 8489 §6.2.2).
+//! Messages in a byte stream: over TCP they follow one another, and the length in each header gives
+//! the start of the next (RFC 8489 §6.2.2).
 
 use crate::{MAX_DATAGRAM, ParseError};
 
 const HEADER: usize = 20;
 
-/// What has arrived of a stream and is not yet a message.
+/// Splits a byte stream into messages. It holds what has arrived of the next one.
 #[derive(Clone, Debug, Default)]
 pub struct Frames {
     held: Vec<u8>,
 }
 
 impl Frames {
-    /// More of the stream. Call [`Self::next`] until it has nothing, or what
-    /// is held grows.
+    /// Takes more of the stream. Call [`Self::next_message`] until there is none, or what is held grows.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
 
-    /// The next whole message, not yet looked into.
+    /// The bytes of the next whole message, which is not parsed yet.
     ///
     /// # Errors
-    /// When what comes next is not STUN, or longer than [`MAX_DATAGRAM`]:
-    /// nobody can tell where the one after it would begin.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, ParseError> {
-        // What cannot become a header is refused before the header is whole.
+    /// When the next bytes are not STUN, or the message is longer than [`MAX_DATAGRAM`]: the start of
+    /// the message after it is then unknown.
+    pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, ParseError> {
+        // Bytes that cannot be a header are refused before the header is complete.
         let cookie = [0x21, 0x12, 0xa4, 0x42];
         let begun = self.held.iter().skip(4).zip(cookie);
         if self.held.first().is_some_and(|first| first & 0xc0 != 0)
@@ -53,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_it_is_cut_the_same_messages_come_out() {
+    fn a_stream_gives_the_same_messages_however_it_is_cut() {
         let one = crate::binding_request([1; 12], None);
         let two = crate::Builder::request(crate::Method::Probe, [2; 12])
             .attempt([3; 8])
@@ -64,7 +62,7 @@ mod tests {
             let mut found = Vec::new();
             for piece in stream.chunks(size) {
                 frames.push(piece);
-                while let Some(message) = frames.next().unwrap() {
+                while let Some(message) = frames.next_message().unwrap() {
                     found.push(message);
                 }
             }
@@ -73,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stun_is_refused_at_its_first_wrong_byte() {
+    fn bytes_that_are_not_stun_are_refused_at_the_first_wrong_one() {
         let mut long = crate::binding_request([1; 12], None);
         long[2..4].copy_from_slice(&2000u16.to_be_bytes());
         let mut odd = crate::binding_request([1; 12], None);
@@ -81,7 +79,7 @@ mod tests {
         for bytes in [&b"SSH-2.0-x"[..], b"\x00\x01\x00\x00GET /", &long, &odd] {
             let mut frames = Frames::default();
             frames.push(bytes);
-            assert_eq!(frames.next(), Err(ParseError::NotStun), "{bytes:?}");
+            assert_eq!(frames.next_message(), Err(ParseError::NotStun), "{bytes:?}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! TURN (RFC 8656): the attributes of its messages, its long-term credentials,
-//! and the four bytes that make a datagram channel data.
+//! TURN (RFC 8656): its attributes, its long-term credentials, and channel data.
 
 use std::net::SocketAddr;
 
@@ -9,27 +8,25 @@ use stun_types::prelude::*;
 
 use crate::{Attribute, Builder, IntegrityKey, Message};
 
-/// Channel numbers: those of RFC 5766, since clients bind them still. RFC 8656
-/// ends at 0x4fff, to leave first bytes to others, none of whom we speak with.
+/// Channel numbers of RFC 5766, which some clients still bind. RFC 8656 ends at 0x4fff, to leave first
+/// bytes to protocols that are not used here.
 pub const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7fff;
 
-/// What stands before a payload in a Data or Send indication, in bytes, with an
-/// IPv4 peer: the header, XOR-PEER-ADDRESS, and the head of DATA. Up to three
-/// bytes of padding follow the payload.
+/// Bytes before the payload in a Data or Send indication with an IPv4 peer: the header,
+/// XOR-PEER-ADDRESS, and the head of DATA. Up to 3 bytes of padding follow the payload.
 pub const INDICATION_OVERHEAD: usize = 36;
 
-/// What stands before a payload in channel data.
+/// Bytes before the payload in channel data.
 pub const CHANNEL_OVERHEAD: usize = 4;
 
-/// The largest datagram of TURN that is looked at, in bytes: what an Ethernet
-/// carries, in an indication.
+/// The largest datagram of TURN that is read, in bytes: what an Ethernet frame carries, in an
+/// indication.
 pub const MAX_DATAGRAM: usize = 1536;
 
 /// UDP in REQUESTED-TRANSPORT.
 const UDP: u8 = 17;
 
-/// The key of the long-term credentials (RFC 8489 §9.2.2, MD5): what every
-/// client of TURN knows.
+/// The key of long-term credentials with MD5 (RFC 8489 §9.2.2), which every client of TURN supports.
 pub fn long_term_key(username: &str, realm: &str, password: &str) -> IntegrityKey {
     let [username, password, realm] = [username, password, realm].map(str::to_owned);
     LongTermKeyCredentials::new(username, password, realm).make_key(IntegrityAlgorithm::Sha1)
@@ -66,7 +63,7 @@ impl<'a> Message<'a> {
         std::str::from_utf8(self.get(Attribute::Realm)?).ok()
     }
 
-    /// The peers that it is about; one that cannot be read is `None`.
+    /// XOR-PEER-ADDRESS, each of them; one that is malformed is `None`.
     pub fn peers(&self) -> Vec<Option<SocketAddr>> {
         let transaction = self.stun.transaction_id();
         self.stun
@@ -85,7 +82,7 @@ impl<'a> Message<'a> {
         Some(address.addr(self.stun.transaction_id()))
     }
 
-    /// CHANNEL-NUMBER, if it is one that may be bound.
+    /// CHANNEL-NUMBER, if it is in [`CHANNELS`].
     pub fn channel(&self) -> Option<u16> {
         match *self.get(Attribute::ChannelNumber)? {
             [a, b, _, _] => Some(u16::from_be_bytes([a, b])).filter(|c| CHANNELS.contains(c)),
@@ -99,20 +96,19 @@ impl<'a> Message<'a> {
         Some(transport.first() == Some(&UDP))
     }
 
-    /// Whether EVEN-PORT is there, and if so whether the next port is to be
-    /// reserved, too.
+    /// EVEN-PORT, if it is there: whether the next port is to be reserved as well.
     pub fn even_port(&self) -> Option<bool> {
         let flags = self.get(Attribute::EvenPort)?;
         Some(flags.first().is_some_and(|flags| flags & 0x80 != 0))
     }
 
-    /// Whether REQUESTED-ADDRESS-FAMILY is IPv6; IPv4 is what is not named.
+    /// Whether REQUESTED-ADDRESS-FAMILY is IPv6. Without the attribute it is IPv4.
     pub fn wants_ipv6(&self) -> bool {
         self.get(Attribute::RequestedAddressFamily)
             .is_some_and(|family| family.first() == Some(&2))
     }
 
-    /// Whether MESSAGE-INTEGRITY is of this long-term key.
+    /// Whether MESSAGE-INTEGRITY was made with this long-term key.
     pub fn authentic_long_term(&self, key: &IntegrityKey) -> bool {
         matches!(
             self.stun.validate_integrity_with_key(key),

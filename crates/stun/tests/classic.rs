@@ -34,7 +34,7 @@ fn a_request_of_stun_client_is_read() {
 }
 
 #[test]
-fn the_answer_is_byte_for_byte_what_the_rfc_draws() {
+fn an_answer_has_the_bytes_of_the_rfc() {
     let parsed = ClassicRequest::parse(&request(&[])).unwrap();
     let [mapped, source, changed] =
         ["198.51.100.1:40000", "203.0.113.1:3478", "203.0.113.2:3479"].map(at);
@@ -48,7 +48,7 @@ fn the_answer_is_byte_for_byte_what_the_rfc_draws() {
 }
 
 #[test]
-fn nobody_chooses_where_the_answer_goes() {
+fn a_request_with_response_address_is_refused() {
     let response_address = [0, 2, 0, 8, 0, 1, 0, 9, 192, 0, 2, 9];
     let parsed = ClassicRequest::parse(&request(&response_address)).unwrap();
     assert_eq!(parsed.unknown(), [2]);
@@ -81,7 +81,7 @@ fn damaged_requests_are_refused() {
 
 proptest! {
     #[test]
-    fn nothing_panics(attributes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn random_attributes_do_not_panic(attributes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(parsed) = ClassicRequest::parse(&request(&attributes)) {
             prop_assert!(parsed.refusal(parsed.unknown()).len() < 100);
         }

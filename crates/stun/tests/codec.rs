@@ -1,4 +1,4 @@
-//! What is written is read; what is damaged is refused; nothing panics.
+//! A message that was written can be read, a damaged one is refused, and nothing panics.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,7 +43,7 @@ fn whole(transaction: [u8; 12], method: Method, address: SocketAddr, name: &str)
 
 proptest! {
     #[test]
-    fn written_is_read(id in transaction(), method in method(), address in address(), name in "\\PC{0,40}") {
+    fn a_message_that_was_written_can_be_read(id in transaction(), method in method(), address in address(), name in "\\PC{0,40}") {
         let key = integrity_key(&[3; 32]);
         let bytes = whole(id, method, address, &name).pad_to(400).finish_authentic(&key);
         prop_assert!(bytes.len() >= 400);
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn one_flipped_bit_is_noticed(id in transaction(), address in address(), bit in 0usize..8, at in any::<prop::sample::Index>()) {
+    fn one_flipped_bit_breaks_the_integrity(id in transaction(), address in address(), bit in 0usize..8, at in any::<prop::sample::Index>()) {
         let key = integrity_key(&[3; 32]);
         let mut bytes = whole(id, Method::Probe, address, "alice").finish_authentic(&key);
         let at = at.index(bytes.len());
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         read_all(&bytes);
     }
 
@@ -148,7 +148,7 @@ fn trailing_bytes_are_refused() {
 }
 
 #[test]
-fn response_port_of_both_lengths() {
+fn response_port_is_read_with_2_and_with_4_bytes() {
     for value in [&[0x12, 0x34][..], &[0x12, 0x34, 0, 0][..]] {
         let bytes = Builder::request(Method::Binding, [1; 12])
             .raw(Attribute::ResponsePort, value)
@@ -161,7 +161,7 @@ fn response_port_of_both_lengths() {
 }
 
 #[test]
-fn an_icmp_error_is_coded_as_rfc_8656_has_it() {
+fn an_icmp_error_is_coded_as_in_rfc_8656() {
     let bytes = Builder::request(Method::Binding, [1; 12])
         .icmp(Icmp { kind: 3, code: 3 })
         .finish();
@@ -179,7 +179,7 @@ fn an_icmp_error_is_coded_as_rfc_8656_has_it() {
 }
 
 #[test]
-fn a_signature_covers_all_before_it_and_no_padding_after() {
+fn a_signature_covers_all_before_it_but_no_padding_after_it() {
     let mut signed = Vec::new();
     let bytes = Builder::request(Method::Register, [1; 12])
         .name("alice")

@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 
 use stun::{Class, Message, Method, ParseError};
 
-fn hex(text: &str) -> Vec<u8> {
-    text.split_whitespace()
-        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-        .collect()
+fn bytes(text: &str) -> Vec<u8> {
+    hex::decode(text.split_whitespace().collect::<String>()).unwrap()
 }
 
 const REQUEST: &str = "
@@ -34,8 +32,8 @@ const IPV6: &str = "
     80 28 00 04 c8 fb 0b 4c";
 
 #[test]
-fn request() {
-    let bytes = hex(REQUEST);
+fn the_request_is_read() {
+    let bytes = bytes(REQUEST);
     let message = Message::parse(&bytes).unwrap();
     assert!(message.is(Class::Request, Method::Binding));
     assert_eq!(message.transaction()[..4], [0xb7, 0xe7, 0xa7, 0x01]);
@@ -44,8 +42,8 @@ fn request() {
 }
 
 #[test]
-fn ipv4_response() {
-    let bytes = hex(IPV4);
+fn the_ipv4_answer_is_read() {
+    let bytes = bytes(IPV4);
     let message = Message::parse(&bytes).unwrap();
     assert!(message.is(Class::Success, Method::Binding));
     let mapped: SocketAddr = "192.0.2.1:32853".parse().unwrap();
@@ -53,8 +51,8 @@ fn ipv4_response() {
 }
 
 #[test]
-fn ipv6_response() {
-    let bytes = hex(IPV6);
+fn the_ipv6_answer_is_read() {
+    let bytes = bytes(IPV6);
     let message = Message::parse(&bytes).unwrap();
     let mapped: SocketAddr = "[2001:db8:1234:5678:11:2233:4455:6677]:32853"
         .parse()
@@ -65,7 +63,7 @@ fn ipv6_response() {
 #[test]
 fn a_wrong_fingerprint_is_refused() {
     for vector in [REQUEST, IPV4, IPV6] {
-        let mut bytes = hex(vector);
+        let mut bytes = bytes(vector);
         bytes[24] ^= 1; // inside SOFTWARE
         assert_eq!(Message::parse(&bytes).unwrap_err(), ParseError::Malformed);
     }
@@ -75,7 +73,7 @@ fn a_wrong_fingerprint_is_refused() {
 fn sha1_integrity_is_not_trusted() {
     // The vector's password is right and its HMAC-SHA1 too; Pinhole's own
     // messages carry SHA-256, and a downgrade is no authentication.
-    let bytes = hex(IPV4);
+    let bytes = bytes(IPV4);
     let message = Message::parse(&bytes).unwrap();
     assert!(!message.authentic(&stun::integrity_key(&[0; 32])));
 }

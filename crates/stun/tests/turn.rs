@@ -28,17 +28,17 @@ fn a_request_is_read_as_it_was_written() {
 
 /// RFC 8489 §9.2.2 has this key as an example.
 #[test]
-fn the_key_is_the_one_of_the_standard() {
+fn the_long_term_key_is_that_of_the_standard() {
     let key = long_term_key("user", "realm", "pass");
     let bytes = Builder::request(Method::Refresh, [7; 12]).finish_long_term(&key);
     // 8493fbc53ba582fb4c044c456bdc40eb, by an HMAC-SHA1 of another make.
     let hash = &bytes[24..44];
-    let hex: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = hex::encode(hash);
     assert_eq!(hex, "1b73dcb08c76db50b5f23b35fdca3e38ce18aa31");
 }
 
 #[test]
-fn what_follows_the_integrity_is_not_read() {
+fn attributes_after_message_integrity_are_not_read() {
     let key = long_term_key("u", "r", "p");
     let mut bytes = Builder::request(Method::CreatePermission, [7; 12])
         .peer("203.0.113.33:1".parse().unwrap())

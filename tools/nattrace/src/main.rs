@@ -1,7 +1,5 @@
-//! The NAT from inside, where one may look.
-//!
-//! Runs in a router's network namespace and reads what its NAT holds from the kernel.
-//! Nothing is ever written there.
+//! nattrace reads the state of a NAT from the kernel, in the router's network namespace. It writes
+//! nothing there.
 
 mod kernel;
 mod table;
@@ -11,11 +9,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Looks into a NAT from inside: run it in the router's network namespace.
+/// Show the state of a NAT. Run it in the router's network namespace
+///
+/// It reads nft tables and the kernel's connection tracking, and changes nothing.
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit code: 0 read, 1 there is no such table, 2 could not read."
+    after_help = "\
+Examples:
+  sudo ip netns exec nat-alice nattrace table
+  nattrace table --watch --connections
+
+Exit status:
+  0  read
+  1  there is no such table
+  2  could not read, or a usage error"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -24,7 +32,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows what the NAT holds now: mappings, permits, counters, connections.
+    /// Show the NAT's mappings, permits, counters and connections
     Table(table::Args),
 }
 
@@ -40,7 +48,7 @@ fn main() -> ExitCode {
             cli::stderr::line(format_args!("nattrace: {error:#}"));
             if is(&error, io::ErrorKind::PermissionDenied) {
                 cli::stderr::line(
-                    "This needs CAP_NET_ADMIN in the router's network namespace. Run it there as \
+                    "nattrace needs CAP_NET_ADMIN in the router's network namespace. Run it there as \
                      root, for example: sudo ip netns exec nat-alice nattrace table",
                 );
             }

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-/// As the lab's NATs keep it, with elements of known age.
+/// A table as the lab's NATs have it, with elements of known age.
 const NAT: &str = "
 table ip pinhole {
     map m_out {
@@ -39,7 +39,7 @@ table ip pinhole {
 ";
 
 #[test]
-fn mappings_permits_and_counters() {
+fn mappings_permits_and_counters_are_read() {
     let output = inside(
         ROOT,
         NAT,
@@ -85,7 +85,7 @@ fn mappings_permits_and_counters() {
 }
 
 #[test]
-fn elements_without_a_timeout_stay() {
+fn elements_without_a_timeout_have_no_times() {
     let nat = "table ip pinhole {
         map m_out { type ipv4_addr : ipv4_addr; elements = { 192.168.1.2 : 203.0.113.18 }; }
     }";
@@ -98,7 +98,7 @@ fn elements_without_a_timeout_stay() {
 }
 
 #[test]
-fn many_elements_come_in_many_messages() {
+fn a_map_of_3000_elements_is_read() {
     let elements: Vec<_> = (1..=3000)
         .map(|i| format!("{i} : 10.0.{}.{} . 9", i / 250, i % 250))
         .collect();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use capture::{Capture, CaptureError, Ports, Seen, tell};
+use capture::{Capture, CaptureError, Ports, Seen, describe};
 use net::drive::Traffic;
 use sansio::{Datagram, IcmpError, Input};
 
@@ -105,7 +105,7 @@ impl Trace {
 fn show(kept: &Mutex<Vec<Seen>>, print: bool, seen: Seen) {
     if print {
         // That nobody reads any more is no reason to stop punching.
-        let _ = writeln!(std::io::stdout(), "{}", tell(&seen));
+        let _ = writeln!(std::io::stdout(), "{}", describe(&seen));
     } else {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push(seen);

@@ -49,7 +49,7 @@ async fn serve(shared: &Shared, index: SocketId, stream: &TcpStream, from: Socke
             Err(_) => return,
         }
         loop {
-            let message = match frames.next() {
+            let message = match frames.next_message() {
                 Ok(Some(message)) => message,
                 Ok(None) => break,
                 Err(_) => return,

@@ -132,7 +132,7 @@ async fn binding(stream: &TcpStream) -> io::Result<(SocketAddr, Option<SocketAdd
         let mut frames = Frames::default();
         loop {
             frames.push(&receive(stream).await?);
-            if let Some(bytes) = frames.next().map_err(io::Error::other)? {
+            if let Some(bytes) = frames.next_message().map_err(io::Error::other)? {
                 return Ok::<_, io::Error>(bytes);
             }
         }

@@ -119,7 +119,7 @@ impl Link {
 
     /// The next message that has come in full.
     pub(super) fn next(&mut self, now: Instant, keys: &Keys) -> Result<Option<Heard>, Stranger> {
-        let Some(bytes) = self.frames.next().map_err(|_| Stranger)? else {
+        let Some(bytes) = self.frames.next_message().map_err(|_| Stranger)? else {
             return Ok(None);
         };
         let message = Message::parse(&bytes).map_err(|_| Stranger)?;

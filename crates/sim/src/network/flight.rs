@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{DEFAULT_TTL, Place};
 use crate::Dropped;
 
-/// Where a packet is next looked at.
+/// Where a packet is handled next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stop {
     Core,
@@ -17,7 +17,7 @@ pub(super) enum Stop {
     Host(usize),
 }
 
-/// Ordered by time, and then by when it was sent: the fields' order matters.
+/// Ordered by time, and then by the order of sending: the order of the fields matters.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Arrival {
     pub(super) at: Instant,
@@ -32,12 +32,12 @@ pub(super) struct Packet {
     pub(super) to: SocketAddr,
     pub(super) ttl: u8,
     pub(super) payload: Vec<u8>,
-    /// It is an ICMP destination-unreachable of this code about the payload,
-    /// which was going where this one comes from.
+    /// The code, if this is an ICMP destination unreachable. The payload is that of the refused packet,
+    /// whose destination was this one's source.
     pub(super) refusal: Option<u8>,
 }
 
-/// One hop further, if the time to live allows it (RFC 1812 §5.3.1).
+/// The packet one hop further, unless its TTL expires (RFC 1812 §5.3.1).
 pub(super) fn forwarded(packet: Packet) -> Result<Packet, (Packet, Dropped)> {
     match packet.ttl {
         0 | 1 => Err((packet, Dropped::TtlExpired)),
@@ -48,7 +48,7 @@ pub(super) fn forwarded(packet: Packet) -> Result<Packet, (Packet, Dropped)> {
     }
 }
 
-/// The ICMP error about a packet, on its way to who sent it.
+/// The ICMP error about a packet, to its source.
 pub(super) fn refused(packet: &Packet, code: Option<u8>) -> Packet {
     Packet {
         from: packet.to,

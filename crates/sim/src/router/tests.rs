@@ -19,7 +19,7 @@ fn remotes() -> [SocketAddr; 3] {
 }
 
 #[test]
-fn mapping_looks_at_what_its_axis_says() {
+fn a_mapping_depends_on_what_its_behaviour_says() {
     let now = Instant::now();
     for (mapping, distinct) in [
         (EndpointIndependent, 1),
@@ -35,7 +35,7 @@ fn mapping_looks_at_what_its_axis_says() {
 }
 
 #[test]
-fn filtering_looks_at_what_its_axis_says() {
+fn a_filter_depends_on_what_its_behaviour_says() {
     let now = Instant::now();
     for (filtering, admitted) in [
         (EndpointIndependent, [true, true, true]),
@@ -44,9 +44,9 @@ fn filtering_looks_at_what_its_axis_says() {
     ] {
         for mapping in Dependence::ALL {
             let mut nat = nat(Profile::new(mapping, filtering));
-            let inner = at("10.0.0.2:5000");
-            let outer = nat.outbound(now, inner, remotes()[0]).unwrap();
-            let got = remotes().map(|from| nat.inbound(now, from, outer) == Ok(inner));
+            let inside = at("10.0.0.2:5000");
+            let outside = nat.outbound(now, inside, remotes()[0]).unwrap();
+            let got = remotes().map(|from| nat.inbound(now, from, outside) == Ok(inside));
             assert_eq!(got, admitted, "{mapping} mapping, {filtering} filtering");
         }
     }
@@ -67,16 +67,16 @@ fn two_inner_hosts_never_share_an_outer_port() {
 }
 
 #[test]
-fn ports_are_allocated_as_asked() {
+fn ports_are_assigned_as_the_profile_says() {
     let now = Instant::now();
     let ports = |ports: Ports, count: u16| -> Vec<u16> {
         let axes = Profile::new(EndpointIndependent, EndpointIndependent);
         let mut nat = nat(Profile { ports, ..axes });
         (0..count)
             .map_while(|i| {
-                let inner = SocketAddr::new(at("10.0.0.2:0").ip(), 5000 + i);
-                let outer = nat.outbound(now, inner, remotes()[0]).ok()?;
-                Some(outer.port())
+                let inside = SocketAddr::new(at("10.0.0.2:0").ip(), 5000 + i);
+                let outside = nat.outbound(now, inside, remotes()[0]).ok()?;
+                Some(outside.port())
             })
             .collect()
     };
@@ -93,8 +93,8 @@ fn ports_are_allocated_as_asked() {
 }
 
 #[test]
-fn remotes_that_are_told_apart_share_the_ports_of_a_block() {
-    let (now, inner) = (Instant::now(), at("10.0.0.2:5000"));
+fn remotes_that_both_axes_tell_apart_share_the_ports_of_a_block() {
+    let (now, inside) = (Instant::now(), at("10.0.0.2:5000"));
     let mappings = |mapping| {
         let mut nat = nat(Profile {
             ports: Ports::Block(40000..=40003),
@@ -103,12 +103,12 @@ fn remotes_that_are_told_apart_share_the_ports_of_a_block() {
         let remotes = (0..12).map(|i| SocketAddr::new(at("203.0.113.9:0").ip(), 7000 + i));
         let mut own = 0;
         for remote in remotes {
-            let Ok(outer) = nat.outbound(now, inner, remote) else {
+            let Ok(outside) = nat.outbound(now, inside, remote) else {
                 continue;
             };
             own += 1;
-            assert_eq!(nat.inbound(now, remote, outer), Ok(inner));
-            let stranger = nat.inbound(now, at("203.0.113.9:9"), outer);
+            assert_eq!(nat.inbound(now, remote, outside), Ok(inside));
+            let stranger = nat.inbound(now, at("203.0.113.9:9"), outside);
             assert_eq!(stranger, Err(Dropped::Filtered));
         }
         own
@@ -120,9 +120,9 @@ fn remotes_that_are_told_apart_share_the_ports_of_a_block() {
         ports: Ports::Block(40000..=40003),
         ..Profile::new(AddressAndPortDependent, AddressAndPortDependent)
     });
-    let inner = |i: u16| SocketAddr::new(inner.ip(), 5000 + i);
-    let outer = |i| nat.outbound(now, inner(i), remotes()[0]);
-    let given: Vec<_> = (0..5).map(outer).collect();
+    let inside = |i: u16| SocketAddr::new(inside.ip(), 5000 + i);
+    let outside = |i| nat.outbound(now, inside(i), remotes()[0]);
+    let given: Vec<_> = (0..5).map(outside).collect();
     assert_eq!(given[4], Err(Dropped::PortsExhausted));
     let mut ports: Vec<_> = given[..4].iter().map(|g| g.unwrap().port()).collect();
     ports.sort_unstable();
@@ -130,78 +130,82 @@ fn remotes_that_are_told_apart_share_the_ports_of_a_block() {
 }
 
 #[test]
-fn only_outgoing_packets_refresh() {
-    let (start, inner, peer) = (Instant::now(), at("10.0.0.2:5000"), remotes()[0]);
+fn only_outbound_packets_refresh_a_mapping() {
+    let (start, inside, peer) = (Instant::now(), at("10.0.0.2:5000"), remotes()[0]);
     let lifetime = Duration::from_secs(20);
     let axes = Profile::new(EndpointIndependent, EndpointIndependent);
     let mut nat = nat(Profile { lifetime, ..axes });
     let after = |secs| start + Duration::from_secs(secs);
-    let outer = nat.outbound(start, inner, peer).unwrap();
-    nat.outbound(after(15), inner, peer).unwrap();
-    assert_eq!(nat.inbound(after(30), remotes()[2], outer), Ok(inner));
-    let late = nat.inbound(after(36), remotes()[2], outer);
+    let outside = nat.outbound(start, inside, peer).unwrap();
+    nat.outbound(after(15), inside, peer).unwrap();
+    assert_eq!(nat.inbound(after(30), remotes()[2], outside), Ok(inside));
+    let late = nat.inbound(after(36), remotes()[2], outside);
     assert_eq!(late, Err(Dropped::NoMapping));
 }
 
 #[test]
-fn a_permission_dies_before_a_mapping_that_others_keep_alive() {
-    let (start, inner) = (Instant::now(), at("10.0.0.2:5000"));
+fn a_permit_expires_while_packets_to_others_refresh_the_mapping() {
+    let (start, inside) = (Instant::now(), at("10.0.0.2:5000"));
     let lifetime = Duration::from_secs(20);
     let axes = Profile::new(EndpointIndependent, AddressDependent);
     let mut nat = nat(Profile { lifetime, ..axes });
-    let outer = nat.outbound(start, inner, remotes()[0]).unwrap();
+    let outside = nat.outbound(start, inside, remotes()[0]).unwrap();
     let later = start + Duration::from_secs(19);
-    assert_eq!(nat.outbound(later, inner, remotes()[2]), Ok(outer));
+    assert_eq!(nat.outbound(later, inside, remotes()[2]), Ok(outside));
     let last = start + Duration::from_secs(21);
-    let result = nat.inbound(last, remotes()[0], outer);
+    let result = nat.inbound(last, remotes()[0], outside);
     assert_eq!(result, Err(Dropped::Filtered));
-    assert_eq!(nat.inbound(last, remotes()[2], outer), Ok(inner));
+    assert_eq!(nat.inbound(last, remotes()[2], outside), Ok(inside));
 }
 
 #[test]
-fn masquerade_moves_the_flow_whose_peer_came_first_and_no_other() {
-    let (now, inner) = (Instant::now(), at("10.0.0.2:5000"));
+fn a_masquerade_remaps_only_the_flow_with_an_early_packet() {
+    let (now, inside) = (Instant::now(), at("10.0.0.2:5000"));
     for (name, moves) in [("masquerade", true), ("port-restricted", false)] {
         let mut nat = nat(Profile::named(name).unwrap());
-        let outer = nat.outbound(now, inner, remotes()[0]).unwrap();
-        let early = nat.inbound(now, remotes()[1], outer);
+        let outside = nat.outbound(now, inside, remotes()[0]).unwrap();
+        let early = nat.inbound(now, remotes()[1], outside);
         assert_eq!(early, Err(Dropped::Filtered));
-        let moved = nat.outbound(now, inner, remotes()[1]).unwrap();
-        assert_eq!(moved != outer, moves, "{name}");
-        assert_eq!(nat.outbound(now, inner, remotes()[1]), Ok(moved), "{name}");
-        assert_eq!(nat.outbound(now, inner, remotes()[2]), Ok(outer), "{name}");
-        assert_eq!(nat.inbound(now, remotes()[1], moved), Ok(inner), "{name}");
+        let moved = nat.outbound(now, inside, remotes()[1]).unwrap();
+        assert_eq!(moved != outside, moves, "{name}");
+        assert_eq!(nat.outbound(now, inside, remotes()[1]), Ok(moved), "{name}");
+        assert_eq!(
+            nat.outbound(now, inside, remotes()[2]),
+            Ok(outside),
+            "{name}"
+        );
+        assert_eq!(nat.inbound(now, remotes()[1], moved), Ok(inside), "{name}");
     }
 }
 
 #[test]
-fn hairpin_shows_the_outer_source() {
+fn a_hairpinned_packet_has_the_outside_endpoint_as_source() {
     let now = Instant::now();
     let axes = Profile::named("full-cone").unwrap();
     let [first, second] = ["10.0.0.2:5000", "10.0.0.3:6000"].map(at);
     let mut off = nat(axes.clone());
-    let outer = off.outbound(now, second, remotes()[0]).unwrap();
-    assert_eq!(off.hairpin(now, first, outer), Err(Dropped::NoHairpin));
+    let outside = off.outbound(now, second, remotes()[0]).unwrap();
+    assert_eq!(off.hairpin(now, first, outside), Err(Dropped::NoHairpin));
     let mut on = nat(Profile {
         hairpin: true,
         ..axes
     });
-    let outer = on.outbound(now, second, remotes()[0]).unwrap();
+    let outside = on.outbound(now, second, remotes()[0]).unwrap();
     let source = SocketAddr::new(OUTER.parse().unwrap(), 5000);
-    assert_eq!(on.hairpin(now, first, outer), Ok((source, second)));
+    assert_eq!(on.hairpin(now, first, outside), Ok((source, second)));
 }
 
 #[test]
-fn a_firewall_filters_without_translating_and_a_block_is_a_block() {
-    let (now, inner) = (Instant::now(), at("198.51.100.9:5000"));
+fn a_firewall_filters_and_does_not_translate() {
+    let (now, inside) = (Instant::now(), at("198.51.100.9:5000"));
     let mut firewall = nat(Profile::named("firewall").unwrap());
-    assert_eq!(firewall.outbound(now, inner, remotes()[0]), Ok(inner));
-    assert_eq!(firewall.inbound(now, remotes()[0], inner), Ok(inner));
-    let stranger = firewall.inbound(now, remotes()[1], inner);
+    assert_eq!(firewall.outbound(now, inside, remotes()[0]), Ok(inside));
+    assert_eq!(firewall.inbound(now, remotes()[0], inside), Ok(inside));
+    let stranger = firewall.inbound(now, remotes()[1], inside);
     assert_eq!(stranger, Err(Dropped::Filtered));
     let mut open = nat(Profile::named("open").unwrap());
-    assert_eq!(open.inbound(now, remotes()[1], inner), Ok(inner));
+    assert_eq!(open.inbound(now, remotes()[1], inside), Ok(inside));
     let mut blocked = nat(Profile::named("udp-blocked").unwrap());
-    let out = blocked.outbound(now, inner, remotes()[0]);
+    let out = blocked.outbound(now, inside, remotes()[0]);
     assert_eq!(out, Err(Dropped::UdpBlocked));
 }

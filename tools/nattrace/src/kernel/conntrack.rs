@@ -1,4 +1,4 @@
-//! Connection tracking, from ctnetlink's own bytes (linux/netfilter/nfnetlink_conntrack.h).
+//! Connection tracking, read over ctnetlink (linux/netfilter/nfnetlink_conntrack.h).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,15 +8,15 @@ use super::Netfilter;
 /// A tracked UDP flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Flow {
-    /// As the first packet came in.
+    /// As in the first packet.
     pub(crate) original: Tuple,
-    /// As an answer is expected; differs from the original turned around where NAT is at work.
+    /// As expected in an answer. With NAT, it is not the original with its ends exchanged.
     pub(crate) reply: Tuple,
-    /// Seconds until the kernel forgets it.
+    /// Seconds until the kernel removes it.
     pub(crate) remaining_s: u32,
     /// Packets went both ways.
     pub(crate) seen_reply: bool,
-    /// Both ways for a while: the longer timeout holds, and it is not dropped early.
+    /// Packets went both ways for a while: the longer timeout applies, and it is not removed early.
     pub(crate) assured: bool,
 }
 
@@ -60,13 +60,13 @@ pub(crate) fn udp_flows(kernel: &mut Netfilter) -> io::Result<Vec<Flow>> {
     Ok(flows)
 }
 
-/// `None` for another protocol, or where something is missing.
+/// `None`: another protocol, or an attribute is missing.
 fn udp_flow(attributes: &[u8]) -> Option<Flow> {
     let status = u32::from_be_bytes(value(attributes, CTA_STATUS)?.try_into().ok()?);
     Some(Flow {
         original: udp_tuple(value(attributes, CTA_TUPLE_ORIG)?)?,
         reply: udp_tuple(value(attributes, CTA_TUPLE_REPLY)?)?,
-        // An entry that is just being torn down has none.
+        // An entry that is being removed has none.
         remaining_s: value(attributes, CTA_TIMEOUT)
             .and_then(|bytes| bytes.try_into().ok())
             .map_or(0, u32::from_be_bytes),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_translated_flow() {
+    fn a_translated_flow_is_read() {
         let flow = udp_flow(&flow(17)).unwrap();
         assert_eq!(flow.original.src, "192.168.1.2:40000".parse().unwrap());
         assert_eq!(flow.reply.dst, "203.0.113.17:1043".parse().unwrap());
@@ -180,11 +180,11 @@ mod tests {
             byte in any::<u8>(),
         ) {
             udp_flow(&random);
-            let mut bent = flow(17);
-            let at = at.index(bent.len());
-            bent[at] = byte;
-            udp_flow(&bent);
-            udp_flow(&bent[..at]);
+            let mut changed = flow(17);
+            let at = at.index(changed.len());
+            changed[at] = byte;
+            udp_flow(&changed);
+            udp_flow(&changed[..at]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel holds, read over netlink.
+//! The kernel's tables, read over netlink.
 
 mod conntrack;
 mod netlink;

@@ -15,7 +15,7 @@ pub(crate) struct Netfilter {
 #[repr(align(8))]
 struct Buffer([u8; 64 * 1024]);
 
-/// A dump is started again when the ruleset changed in the middle of it, at most this often.
+/// The most times that a dump is begun, because the ruleset changed during it.
 const ATTEMPTS: usize = 20;
 
 // linux/netlink.h
@@ -28,7 +28,7 @@ const NLMSG_DONE: u16 = libc::NLMSG_DONE as u16;
 const HEADER: usize = 16;
 
 impl Netfilter {
-    /// Opens the socket, which anyone may; it is the first dump that needs CAP_NET_ADMIN.
+    /// Opens the socket. Any user may; the first dump needs CAP_NET_ADMIN.
     pub(crate) fn open() -> io::Result<Self> {
         let socket = Socket::new(Bus::Netfilter)?;
         Ok(Netfilter {
@@ -38,8 +38,8 @@ impl Netfilter {
         })
     }
 
-    /// Asks for everything of one kind and turns each message (header included) into something.
-    /// `kind` is the subsystem and its message, `strings` are attributes of the request.
+    /// Requests all objects of one kind, and reads each message, with its header, by `read`. `kind` is
+    /// the subsystem and its message, `strings` are attributes of the request.
     pub(crate) fn dump<T>(
         &mut self,
         kind: u16,
@@ -57,11 +57,11 @@ impl Netfilter {
         }
         Err(io::Error::new(
             io::ErrorKind::Interrupted,
-            "the ruleset keeps changing",
+            "the ruleset changed during each of 20 attempts to read it",
         ))
     }
 
-    /// `None` when the answer is not of one piece.
+    /// `None`: the ruleset changed meanwhile.
     fn collect<T>(
         &mut self,
         read: &mut impl FnMut(&[u8]) -> io::Result<T>,
@@ -94,7 +94,12 @@ struct Header {
 
 impl Header {
     fn of(message: &[u8]) -> io::Result<Self> {
-        let short = || io::Error::new(io::ErrorKind::InvalidData, "netlink message cut short");
+        let short = || {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a netlink message is shorter than its header",
+            )
+        };
         let header = message.first_chunk::<HEADER>().ok_or_else(short)?;
         let [_, _, _, _, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
         Ok(Header {
@@ -109,7 +114,7 @@ impl Header {
 fn refusal(message: &[u8]) -> io::Error {
     match message.get(HEADER..).and_then(|body| body.first_chunk()) {
         Some(&errno) => io::Error::from_raw_os_error(-i32::from_ne_bytes(errno)),
-        None => io::Error::new(io::ErrorKind::InvalidData, "netlink error without a number"),
+        None => io::Error::new(io::ErrorKind::InvalidData, "a netlink error has no number"),
     }
 }
 
@@ -137,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_padded_and_counted() {
+    fn a_request_has_padding_and_its_length() {
         let message = request(0x0a0a, 2, 7, &[(1, "pinhole"), (2, "m_out")]);
         assert_eq!(message.len(), 16 + 4 + 12 + 12);
         assert_eq!(message[..4], 44_u32.to_ne_bytes());
@@ -148,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_the_kernels_own() {
+    fn an_error_is_that_of_the_kernel() {
         let mut message = request(0, 0, 1, &[]);
         message.truncate(HEADER);
         assert_eq!(refusal(&message).kind(), io::ErrorKind::InvalidData);

@@ -1,4 +1,4 @@
-//! nf_tables: which sets, elements and counters a table has.
+//! nf_tables: the sets, elements and counters of a table.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use super::nftnl_ffi as ffi;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Set {
     pub(crate) name: String,
-    /// nft's type number of the key, 6 bits a component.
+    /// nft's type number of the key, 6 bits per component.
     pub(crate) key_type: u32,
-    /// The same for what a map gives; 0 for a set.
+    /// The same for the values of a map; 0 for a set.
     pub(crate) data_type: u32,
-    /// Milliseconds that an element lives unless it has a time of its own.
+    /// The timeout of an element without one of its own, in milliseconds.
     pub(crate) timeout_ms: Option<u64>,
-    /// Made by nft for a single rule.
+    /// Created by nft for a single rule.
     pub(crate) anonymous: bool,
 }
 
@@ -23,15 +23,15 @@ pub(crate) struct Set {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) key: Vec<u8>,
-    /// What a map gives; empty for a set.
+    /// The value in a map; empty in a set.
     pub(crate) data: Vec<u8>,
-    /// Milliseconds to live, where it differs from the set's; 0 stays for ever.
+    /// The timeout in milliseconds, if it differs from the set's; 0: no timeout.
     pub(crate) timeout_ms: Option<u64>,
-    /// Milliseconds left; `None` for an element that stays.
+    /// Milliseconds left; `None`: no timeout.
     pub(crate) remaining_ms: Option<u64>,
 }
 
-/// A named counter, or a rule's own.
+/// A named counter, or that of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Counter {
     pub(crate) name: String,
@@ -39,7 +39,7 @@ pub(crate) struct Counter {
     pub(crate) bytes: u64,
 }
 
-/// Which table: nft's family, as linux/netfilter.h numbers it, and a name.
+/// A table: nft's family, by its number in linux/netfilter.h, and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableId {
     pub(crate) family: u8,

@@ -1,5 +1,5 @@
-//! libnftnl, and with it the only unsafe code: each function lets libnftnl parse one netlink
-//! message and copies what is needed into owned values.
+//! libnftnl, with the only unsafe code: each function has libnftnl parse one netlink message, and copies
+//! what is needed into owned values.
 //!
 //! `message` is always a whole message, header included, as [`mnl::NlMessages`] hands it out:
 //! aligned, and as long as its header says. libnftnl checks every attribute in it.
@@ -251,7 +251,7 @@ unsafe fn bytes(data: *const c_void, length: u32) -> Vec<u8> {
 fn malformed() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        "libnftnl does not understand the kernel's answer",
+        "libnftnl cannot read the kernel's answer",
     )
 }
 
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_messages_are_refused() {
+    fn malformed_messages_are_refused() {
         #[repr(align(4))]
         struct Aligned([u8; 20]);
         let mut message = Aligned([0; 20]);

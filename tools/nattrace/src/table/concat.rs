@@ -1,8 +1,8 @@
-//! Keys and values of nft's sets: which components, and where each lies.
+//! Keys and values of nft's sets, split into their components.
 //!
-//! The kernel keeps bytes and a type number that only nft's userspace understands: the types of a
-//! concatenation are packed 6 bits each, the first one highest, and each component begins at a
-//! multiple of 4 bytes (nft's include/datatype.h).
+//! The kernel keeps bytes and a type number that only nft itself uses. The types of a concatenation have
+//! 6 bits each, the first type in the highest bits, and each component begins at a multiple of 4 bytes
+//! (nft's include/datatype.h).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -29,8 +29,7 @@ pub(super) fn fields(type_number: u32, bytes: &[u8]) -> Vec<Field> {
     split(&types, bytes).unwrap_or_else(|| vec![Field::Other])
 }
 
-/// The components that such a key would have, without any bytes; `None` where
-/// [`fields`] could not tell.
+/// The components of such a key, all zero; `None` if [`fields`] could not split it.
 pub(super) fn outline(type_number: u32) -> Option<Vec<Field>> {
     let types = components(type_number);
     let lengths = types
@@ -130,7 +129,7 @@ mod tests {
     const BOB: [u8; 4] = [203, 0, 113, 33];
 
     #[test]
-    fn address_and_port_toward_address_and_port() {
+    fn a_key_of_four_components_is_split() {
         let number = concat(&[IPV4_ADDR, INET_SERVICE, IPV4_ADDR, INET_SERVICE]);
         let bytes = [&ALICE[..], &[0x9c, 0x40, 0, 0], &BOB, &[0x9c, 0x41, 0, 0]].concat();
         assert_eq!(
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_keep_their_place() {
+    fn components_of_other_types_are_skipped() {
         let number = concat(&[IFNAME, INET_PROTO, INET_SERVICE]);
         let mut bytes = [0; 24];
         bytes[16] = 17;
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_not_guessed() {
+    fn bytes_that_do_not_fit_the_type_are_not_split() {
         let number = concat(&[IPV4_ADDR, INET_SERVICE]);
         assert_eq!(fields(number, &ALICE), [Field::Other]);
         assert_eq!(fields(number, &[0; 12]), [Field::Other]);
@@ -177,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(number in any::<u32>(), bytes in prop::collection::vec(any::<u8>(), 0..70)) {
+        fn random_types_and_bytes_do_not_panic(number in any::<u32>(), bytes in prop::collection::vec(any::<u8>(), 0..70)) {
             fields(number, &bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! Which sets and maps are a NAT's mappings and permits, by their shape.
+//! A NAT's mappings and permits, recognised by the types of the sets and maps.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use super::concat::{Field, fields, outline};
 use super::reading::{Endpoint, Keeps, Life, Mapping, Permit, Protocol};
 use crate::kernel::{self, Element, Netfilter, Set, TableId};
 
-/// The one map that its shape does not give away when it has addresses on both sides.
+/// The name of the inward map, which its type does not tell if both sides are addresses.
 const INWARD: &str = "m_in";
 
-/// What a table keeps, and its mappings and permits, each in order.
+/// What a table has sets and maps for, and its mappings and permits, sorted.
 pub(super) fn read(
     kernel: &mut Netfilter,
     table: &TableId,
@@ -39,8 +39,8 @@ enum Role {
     Permit,
 }
 
-/// A map from an endpoint to an endpoint is a mapping, a set of a port and a remote is a permit;
-/// everything else is none of our business.
+/// A map from an endpoint to an endpoint has mappings, a set of a port and a remote has permits. Other
+/// sets and maps are ignored.
 fn role(set: &Set) -> Option<Role> {
     let (_, first, second) = key(&outline(set.key_type)?)?;
     if set.data_type == 0 {
@@ -97,8 +97,8 @@ impl Found {
         }
     }
 
-    /// A NAT keeps each mapping once for either direction: shown once, and from inside to outside
-    /// where there is a choice. A key without room for the protocol has it from the other direction.
+    /// A NAT keeps each mapping twice, once for each direction. It is shown once, from inside to outside
+    /// if both are there. A key without a protocol has it from the other direction.
     fn sorted(mut self) -> (Keeps, Vec<Mapping>, Vec<Permit>) {
         for outward in &mut self.outward {
             let mut inward = self.inward.iter().filter(|inward| same(inward, outward));
@@ -121,7 +121,7 @@ fn same(inward: &Mapping, outward: &Mapping) -> bool {
         && (outward.protocol.is_none() || outward.protocol == inward.protocol)
 }
 
-/// A protocol, if it says one, and one or two endpoints.
+/// A protocol, if there is one, and one or two endpoints.
 fn key(fields: &[Field]) -> Option<(Option<Protocol>, Endpoint, Option<Endpoint>)> {
     let (protocol, fields) = match fields {
         [Field::Protocol(number), rest @ ..] => (Some(Protocol(*number)), rest),
@@ -204,7 +204,7 @@ mod tests {
 
     const PUBLIC: [u8; 8] = [203, 0, 113, 17, 0x9c, 0x40, 0, 0];
 
-    /// As a table with these sets, each with one element.
+    /// What is found in a table with these sets, each with one element.
     fn found(sets: &[(Set, Element)]) -> (Keeps, Vec<Mapping>, Vec<Permit>) {
         let mut found = Found::default();
         for (set, element) in sets {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn both_directions_of_a_mapping_are_one() {
+    fn both_directions_of_a_mapping_are_shown_once() {
         let (keeps, mappings, _) = found(&[
             (
                 set("m_in", PORT, ADDRESS_PORT),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_of_tcp_is_not_the_same_port_of_udp() {
+    fn mappings_of_tcp_and_udp_on_one_port_are_two() {
         const PROTOCOL: u32 = 12;
         let with = |number: u8, rest: &[u8]| [&[number, 0, 0, 0], rest].concat();
         let inward = set("m_in", PROTOCOL << 6 | PORT, ADDRESS_PORT);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_toward_one_remote_says_so() {
+    fn a_mapping_towards_one_remote_has_that_remote() {
         let key = [alice(2), [203, 0, 113, 33, 0x9c, 0x41, 0, 0]].concat();
         let map = set("m_out", ADDRESS_PORT << 12 | ADDRESS_PORT, ADDRESS_PORT);
         let (_, mappings, _) = found(&[(map, element(&key, &PUBLIC))]);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn one_to_one_addresses_are_mappings_too() {
+    fn maps_of_addresses_only_are_mappings() {
         let (inside, outside) = ([192, 168, 1, 2], [203, 0, 113, 18]);
         let (_, mappings, _) = found(&[
             (set("m_out", ADDRESS, ADDRESS), element(&inside, &outside)),
@@ -302,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_is_a_port_and_a_remote() {
+    fn a_set_of_a_port_and_a_remote_is_a_permit() {
         let key = [0x9c, 0x40, 0, 0, 203, 0, 113, 33];
         let (keeps, mappings, permits) = found(&[
             (set("permit", PORT_ADDRESS, 0), element(&key, &[])),
-            // Neither the ports in use nor a set of inside endpoints lets anyone in.
+            // Neither the ports in use nor a set of inside endpoints are permits.
             (set("taken", PORT, 0), element(&[0x9c, 0x40], &[])),
             (set("known", ADDRESS_PORT, 0), element(&alice(2), &[])),
         ]);

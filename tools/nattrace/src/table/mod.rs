@@ -1,4 +1,4 @@
-//! `nattrace table`: what the NAT holds now.
+//! `nattrace table`: the state of the NAT.
 
 mod concat;
 mod holdings;
@@ -15,38 +15,40 @@ use anyhow::{Context, Result};
 use crate::kernel::{self, Netfilter, TableId};
 use reading::Reading;
 
-/// What to show, and how.
+/// The options of `nattrace table`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sudo ip netns exec nat-alice nattrace table
-  nattrace table --watch            once a second, until interrupted
+  nattrace table --watch            once per second, until interrupted
   nattrace table --json | jq .mappings
-  nattrace table --table 'inet fw'  another table, whatever its maps are called
+  nattrace table --table 'inet fw'  another table
 
-Maps and sets are recognised by their types: address . port : address . port is a mapping,
-port . address is a permit; a third and fourth part of the key are the remote end, and a
-protocol may stand before all of them.")]
+Maps and sets are recognised by their types, whatever their names are:
+  address . port : address . port                   a mapping
+  address . port . address . port : address . port  a mapping towards one remote
+  port . address                                    a permit
+A protocol may precede the key.")]
 pub(crate) struct Args {
-    /// One JSON object (with --watch, one a line), described in docs/reference/json.md.
+    /// Print one JSON object (with --watch, one per line); docs/reference/json.md describes it
     #[arg(long)]
     json: bool,
-    /// Again and again, until interrupted.
+    /// Read again every SECONDS, until interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
           value_parser = seconds)]
     watch: Option<Duration>,
-    /// The nft table to read: NAME, or "FAMILY NAME".
+    /// The nft table to read: NAME, or "FAMILY NAME"
     #[arg(long, value_name = "NAME", default_value = "ip pinhole")]
     table: TableId,
-    /// Show tracked connections next to the mappings as well (JSON always has them).
+    /// Show the kernel's tracked connections as well (JSON always has them)
     #[arg(long)]
     connections: bool,
-    /// Name of this router, to be put into the output.
+    /// A name of this router for the output
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
 }
 
-/// Reads and prints. False when there is no such table; the connections are printed all the same.
+/// Reads and prints the state. `false`: there is no such table; the connections are printed anyway.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let mut kernel = Netfilter::open().context("cannot open a netfilter socket")?;
     let mut out = io::stdout().lock();
@@ -82,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
 }
 
-/// What is there; when the table is not, the names of those that are.
+/// Reads the state. If there is no such table, returns the names of the tables that there are.
 fn read(kernel: &mut Netfilter, args: &Args) -> Result<(Reading, Option<Vec<String>>)> {
     let table = &args.table;
     let mut reading = Reading {
@@ -104,7 +106,7 @@ fn read(kernel: &mut Netfilter, args: &Args) -> Result<(Reading, Option<Vec<Stri
     } else {
         Some(names)
     };
-    // A kernel without connection tracking over netlink can still tell the rest.
+    // The kernel may have no connection tracking over netlink.
     match kernel::udp_flows(kernel) {
         Ok(flows) => reading.connections = Some(flows.iter().map(Into::into).collect()),
         Err(error) => cli::stderr::line(format_args!(
@@ -122,7 +124,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// nft's words for the families, and linux/netfilter.h's numbers.
+/// nft's names of the families, and their numbers in linux/netfilter.h.
 const FAMILIES: [(&str, u8); 6] = [
     ("inet", 1),
     ("ip", 2),
@@ -145,7 +147,9 @@ impl FromStr for TableId {
             .iter()
             .find(|(word, _)| *word == family)
             .map(|(_, number)| *number);
-        let family = number.ok_or_else(|| format!("{family} is not a family of nft"))?;
+        let family = number.ok_or_else(|| {
+            format!("{family} is not a family of nft (inet, ip, ip6, arp, bridge, netdev)")
+        })?;
         Ok(TableId {
             family,
             name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! One reading of a NAT, as `--json` prints it.
+//! The state of a NAT at one moment, as `--json` prints it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,8 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::kernel;
 
-/// What a router's NAT holds at one moment. All times are in seconds; `null` means that an element
-/// has no timeout.
+/// The state of a NAT at one moment. Times are in seconds; `null`: the element has no timeout.
 ///
 /// ```json
 /// {"node": "nat-alice", "table": "pinhole",
@@ -23,18 +22,18 @@ use crate::kernel;
 /// ```
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Reading {
-    /// The router's name, where it was given; left out otherwise.
+    /// The router's name, if it was given; left out otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) node: Option<String>,
-    /// The nft table's name, or `null` when there is none of that name.
+    /// The nft table's name; `null`: there is no such table.
     pub(super) table: Option<String>,
-    /// Tells "holds none now" from "keeps no such thing"; not in the JSON.
+    /// To tell "has none now" from "has no map for it". Not in the JSON.
     #[serde(skip)]
     pub(super) keeps: Keeps,
     pub(super) mappings: Vec<Mapping>,
     pub(super) permits: Vec<Permit>,
     pub(super) counters: Vec<Counter>,
-    /// What the kernel's connection tracking holds for UDP; `null` where it could not be read.
+    /// The tracked UDP connections; `null`: they could not be read.
     pub(super) connections: Option<Vec<Connection>>,
 }
 
@@ -45,19 +44,19 @@ pub(super) struct Keeps {
     pub(super) permits: bool,
 }
 
-/// A private endpoint and the public one that stands for it.
+/// An inside endpoint and its outside endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Mapping {
     pub(super) protocol: Option<Protocol>,
     pub(super) inside: Endpoint,
     pub(super) outside: Endpoint,
-    /// For whom alone it holds, where the mapping depends on the remote end; else `null`.
+    /// The remote, if the mapping is for one remote only; else `null`.
     pub(super) toward: Option<Endpoint>,
     #[serde(flatten)]
     pub(super) life: Life,
 }
 
-/// Who may send to a public port.
+/// A remote that may send to an outside port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Permit {
     pub(super) protocol: Option<Protocol>,
@@ -67,14 +66,14 @@ pub(super) struct Permit {
     pub(super) life: Life,
 }
 
-/// What the ports are of, where the table's keys say it.
+/// The protocol of the ports, if the table's keys have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Protocol(pub(super) u8);
 
-/// How long ago an element was refreshed, and how long it has left.
+/// The time since an element was refreshed, and the time that is left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Life {
-    /// Since it was written or last refreshed.
+    /// Since it was created or last refreshed.
     pub(super) idle_s: Option<Seconds>,
     pub(super) remaining_s: Option<Seconds>,
     pub(super) timeout_s: Option<Seconds>,
@@ -91,7 +90,7 @@ pub(super) struct Endpoint {
     pub(super) port: Option<u16>,
 }
 
-/// A named counter, or a rule's: then the name is its comment, or its chain and handle.
+/// A named counter, or that of a rule, whose name is the rule's comment, or its chain and handle.
 #[derive(Debug, Serialize)]
 pub(super) struct Counter {
     pub(super) name: String,
@@ -102,15 +101,15 @@ pub(super) struct Counter {
 /// A tracked UDP flow.
 #[derive(Debug, Serialize)]
 pub(super) struct Connection {
-    /// As the first packet came in.
+    /// As in the first packet.
     pub(super) original: Ends,
-    /// As an answer is expected.
+    /// As expected in an answer.
     pub(super) reply: Ends,
-    /// Until the kernel forgets it.
+    /// Seconds until the kernel removes it.
     pub(super) remaining_s: u32,
     /// Packets went both ways.
     pub(super) seen_reply: bool,
-    /// Both ways for a while, so that the longer timeout holds.
+    /// Packets went both ways for a while, so that the longer timeout applies.
     pub(super) assured: bool,
 }
 
@@ -122,7 +121,7 @@ pub(super) struct Ends {
 }
 
 impl Life {
-    /// From what the kernel says of an element and, as the default, of its set.
+    /// From the timeout of an element, or else of its set, and the time that is left.
     pub(super) fn new(timeout_ms: Option<u64>, remaining_ms: Option<u64>) -> Self {
         let timeout_ms = timeout_ms.filter(|&ms| ms != 0);
         let idle_ms = timeout_ms

@@ -1,4 +1,4 @@
-//! A reading for people.
+//! The state of a NAT as text for people.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use tabled::settings::{Alignment, Padding, Style};
 use super::reading::{Connection, Life, Protocol, Reading, Seconds};
 use crate::kernel::TableId;
 
-/// The whole page. `known` are the tables that there are, when this one is not among them.
+/// The whole text. `known` are the tables that there are, if this one is not among them.
 pub(super) fn page(
     reading: &Reading,
     table: &TableId,
@@ -36,7 +36,7 @@ pub(super) fn page(
     page
 }
 
-/// Says that there is no such table, and which there are.
+/// "no table …", with the tables that there are.
 pub(super) fn no_table(table: &TableId, known: &[String]) -> String {
     let others = match known {
         [] => "no table of that family".to_owned(),
@@ -126,14 +126,14 @@ fn state(connection: &Connection) -> &'static str {
     }
 }
 
-/// How long idle, and how long to live.
+/// The idle time, and the time that is left.
 fn life(life: &Life) -> [String; 2] {
     let seconds = |Seconds(ms)| format!("{:.1} s", ms as f64 / 1e3);
     let idle = life.idle_s.map_or_else(String::new, seconds);
     let left = match (life.remaining_s, life.timeout_s) {
         (Some(left), Some(all)) => format!("{} of {}", seconds(left), seconds(all)),
         (Some(left), None) => seconds(left),
-        (None, _) => "for ever".to_owned(),
+        (None, _) => "no timeout".to_owned(),
     };
     [idle, left]
 }

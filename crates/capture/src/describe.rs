@@ -1,12 +1,12 @@
-//! One line a packet, for people.
+//! A packet as one line for people.
 
 use crate::{Direction, IcmpError, Seen, What};
 
-/// A packet sent with a TTL up to this is meant to die on the way: it opens the own NAT and no
-/// more. Ordinary packets start at 64, 128 or 255.
+/// An outbound packet with at most this TTL is an opener. The TTL of ordinary packets begins at 64, 128
+/// or 255.
 const OPENER_TTL: u8 = 16;
 
-/// Says a packet in one line, the local address always on the left, so that columns line up:
+/// Describes a packet in one line, with the local address on the left:
 ///
 /// ```text
 ///     12.4  → 192.168.1.2:41000 > 203.0.113.33:40001  ttl 2    opener: probe request 3f2a
@@ -14,18 +14,18 @@ const OPENER_TTL: u8 = 16;
 ///     60.1  ← 192.168.1.2:41000 < 203.0.113.33:40001  ttl 61   probe request 77c0
 /// ```
 ///
-/// The time is in milliseconds. There is no line break at the end.
-pub fn tell(seen: &Seen) -> String {
+/// The time is in milliseconds. The line has no line break at its end.
+pub fn describe(seen: &Seen) -> String {
     let at = seen.at.as_secs_f64() * 1e3;
     let what = match &seen.packet.what {
-        What::IcmpError(error) => tell_error(seen, error),
-        What::Stun { text } => tell_datagram(seen, text),
-        What::Data => tell_datagram(seen, &format!("{} bytes", seen.packet.len)),
+        What::IcmpError(error) => describe_error(seen, error),
+        What::Stun { text } => describe_datagram(seen, text),
+        What::Data => describe_datagram(seen, &format!("{} bytes", seen.packet.len)),
     };
     format!("{at:>8.1}  {what}")
 }
 
-fn tell_datagram(seen: &Seen, text: &str) -> String {
+fn describe_datagram(seen: &Seen, text: &str) -> String {
     let (arrow, side) = match seen.direction {
         Direction::Out => ('→', '>'),
         Direction::In => ('←', '<'),
@@ -42,7 +42,7 @@ fn tell_datagram(seen: &Seen, text: &str) -> String {
     format!("{arrow} {ends:<40}  {ttl:<7}  {opener}{text}")
 }
 
-fn tell_error(seen: &Seen, error: &IcmpError) -> String {
+fn describe_error(seen: &Seen, error: &IcmpError) -> String {
     let quoted = error
         .quoted
         .as_ref()
@@ -53,7 +53,7 @@ fn tell_error(seen: &Seen, error: &IcmpError) -> String {
             error.from, error.reason, error.quoted_dst
         ),
         Direction::Out => format!(
-            "→ {}  we say {}, to a packet for {}{quoted}",
+            "→ {}  we send {}, for a packet to {}{quoted}",
             seen.packet.dst.ip(),
             error.reason,
             error.quoted_dst
@@ -86,19 +86,19 @@ mod tests {
     }
 
     #[test]
-    fn a_low_ttl_on_the_way_out_is_an_opener() {
+    fn an_outbound_packet_with_a_low_ttl_is_an_opener() {
         let (local, remote) = ends();
         assert_eq!(
-            tell(&Seen::sent(AT, local, remote, Some(2), &binding_request())),
+            describe(&Seen::sent(AT, local, remote, Some(2), &binding_request())),
             "    12.4  → 192.168.1.2:41000 > 203.0.113.33:40001    ttl 2    opener: binding request"
         );
     }
 
     #[test]
-    fn a_low_ttl_on_the_way_in_only_came_far() {
+    fn an_inbound_packet_with_a_low_ttl_is_not_an_opener() {
         let (local, remote) = ends();
         assert_eq!(
-            tell(&Seen::received(AT, local, remote, Some(9), b"hello")),
+            describe(&Seen::received(AT, local, remote, Some(9), b"hello")),
             "    12.4  ← 192.168.1.2:41000 < 203.0.113.33:40001    ttl 9    5 bytes"
         );
     }
@@ -107,17 +107,17 @@ mod tests {
     fn an_unknown_ttl_leaves_its_column_empty() {
         let (local, remote) = ends();
         assert_eq!(
-            tell(&Seen::sent(AT, local, remote, None, b"hello")),
+            describe(&Seen::sent(AT, local, remote, None, b"hello")),
             "    12.4  → 192.168.1.2:41000 > 203.0.113.33:40001             5 bytes"
         );
     }
 
     #[test]
-    fn an_error_names_its_sender_and_our_packet() {
+    fn an_icmp_error_has_its_source_and_our_packets_destination() {
         let (local, remote) = ends();
         let from = "203.0.113.254".parse().unwrap();
         assert_eq!(
-            tell(&Seen::icmp(
+            describe(&Seen::icmp(
                 AT,
                 local,
                 remote,
