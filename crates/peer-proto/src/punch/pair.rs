@@ -10,7 +10,7 @@ use stun::Transaction;
 use super::schedule::{PROBES, Steps};
 use super::types::Target;
 use nat::is_private;
-use sansio::{SocketId, Via};
+use sansio::Via;
 
 /// Probes to one address, at most: those of the schedule, and four that are sent
 /// because the peer was heard.
@@ -40,11 +40,11 @@ pub struct Path {
     pub guess: Option<u32>,
 }
 
-/// The number of the socket; for our relay, which has none, the largest number.
+/// The number of the socket; null for our relay, which has none.
 fn socket<S: Serializer>(via: &Via, serializer: S) -> Result<S::Ok, S::Error> {
     let socket = match *via {
-        Via::Socket(socket) => socket,
-        Via::Relay => SocketId::MAX,
+        Via::Socket(socket) => Some(socket),
+        Via::Relay => None,
     };
     socket.serialize(serializer)
 }
@@ -169,6 +169,6 @@ mod tests {
             json(Via::Socket(3)),
             r#"{"socket":3,"remote":"203.0.113.33:40000","lan":false,"relayed":false}"#
         );
-        assert!(json(Via::Relay).contains(&format!(r#""socket":{},"#, usize::MAX)));
+        assert!(json(Via::Relay).contains(r#""socket":null,"#));
     }
 }
