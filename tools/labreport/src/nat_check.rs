@@ -140,6 +140,12 @@ mod tests {
                 Behaviour::translated(AddressDependent, AddressAndPortDependent),
                 Answer::No,
             ),
+            // Both are symmetric, and the filtering is another.
+            (
+                SYMMETRIC,
+                Behaviour::translated(AddressAndPortDependent, AddressDependent),
+                Answer::No,
+            ),
             (
                 OPEN,
                 Behaviour::untranslated(EndpointIndependent),
