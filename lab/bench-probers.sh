@@ -34,10 +34,10 @@ probe() {
 	printf '%s|%d.%03d|%s\n' "$name" $((took / 1000000)) $((took / 1000 % 1000)) "$(verdict "$name" "$said")"
 }
 
-# verdict NAME OUTPUT: the words that carry it
+# verdict NAME OUTPUT: the verdict in the output of that prober
 verdict() {
 	case $1 in
-	natprobe) sed -En 's/.*"class":"?([a-z-]+)"?.*"nat":([a-z]+).*/\1/p' <<<"$2" ;;
+	natprobe) python3 -c 'import json, sys; print(json.loads(sys.argv[1])["class"])' "$2" ;;
 	stun) sed -n 's/^Primary: \([^,\t]*\(, [A-Z][^,]*\)\?\).*/\1/p' <<<"$2" ;;
 	natdiscovery) sed -En 's/.*(NAT with .*)!/\1/p' <<<"$2" | sed 's/NAT with //' | paste -sd';' ;;
 	pystun3) sed -n "s/^('\([^']*\)'.*/\1/p" <<<"$2" ;;

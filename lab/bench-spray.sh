@@ -12,11 +12,11 @@ lab=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 self=$lab/${BASH_SOURCE[0]##*/}
 export LC_ALL=C
 
-# inside a lab: bob waits, alice calls, her report on stdout
+# inside a lab: bob waits, alice calls and prints her report
 if [[ ${PINHOLE_S1-} ]]; then
 	read -ra spend <<<"$SPEND"
-	PINHOLE_NAME=bob ip netns exec bob punch "${spend[@]}" --json >/dev/null 2>/run/bob.log &
-	until grep -qs registered /run/bob.log; do sleep 0.01; done
+	exec {ready}< <(PINHOLE_NAME=bob exec ip netns exec bob punch "${spend[@]}" --json --ready /dev/fd/3 3>&1 >/dev/null 2>&1)
+	read -rt 10 -u "$ready"
 	PINHOLE_NAME=alice ip netns exec alice punch --peer bob "${spend[@]}" --json 2>/dev/null
 	exit
 fi
@@ -27,7 +27,7 @@ runs() {
 	seq "$1" | xargs -P "$abreast" -I{} "$lab/netns.sh" "$2" "$3" --no-verify -- "$self"
 }
 
-# told: how many connected, and what the guesses were
+# told: how many connected, and which guesses hit
 told() {
 	python3 -c '
 import json, statistics, sys

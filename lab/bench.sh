@@ -6,8 +6,7 @@
 #
 # A whole lab, without measurement and with a command that does nothing, against two bare costs in
 # ip's batch mode: seven namespaces, six links and a masquerade rule on two routers; and the same
-# with addresses, routes and forwarding. Taken in turns, so that what else the machine does hits
-# all alike.
+# with addresses, routes and forwarding. They run in turn, so that other load on the machine affects all alike.
 
 lab=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 rounds=${1:-40}
@@ -50,7 +49,7 @@ configured='
 		nsenter --net=/run/netns/$node sh -c "echo 1 >/proc/sys/net/ipv4/ip_forward; ip -batch /run/$node" &
 	done'
 
-# apart WORDS: run by a shell in namespaces like a lab's
+# apart SCRIPT: run it by a shell in namespaces like a lab's
 apart() {
 	local user=()
 	((EUID == 0)) || user=(--user --map-root-user)
@@ -88,8 +87,14 @@ done
 
 for ((i = 0; i < 5; i++)); do taken 'main job, with its trace' "$lab/netns.sh" full-cone restricted; done
 told 'main job, with its trace'
+for ((i = 0; i < 3; i++)); do
+	taken 'a spray, with its trace' "$lab/netns.sh" symmetric port-restricted
+	taken 'the same with --json' "$lab/netns.sh" symmetric port-restricted --json
+done
+told 'a spray, with its trace'
+told 'the same with --json'
 for ((i = 0; i < 3; i++)); do taken 'matrix 4 × 4' "$lab/netns.sh" matrix full-cone restricted port-restricted symmetric; done
 told 'matrix 4 × 4'
 "$lab/netns.sh" port-restricted port-restricted --no-verify -- sh -c '
 	for i in 1 2 3 4 5; do ip netns exec alice natprobe --s1 $PINHOLE_S1 --s2 $PINHOLE_S2 --json; done' |
-	sed -n 's/.*[,{]"elapsed_ms": *\([0-9.]*\).*/\1/p' | sort -n | awk '{ t[NR] = $1 } END { printf "%-28s least %7.1f   median %7.1f   most %7.1f ms\n", "natprobe, port-restricted", t[1], t[int((NR + 1) / 2)], t[NR] }'
+	python3 -c 'import json, sys; [print(json.loads(line)["elapsed_ms"]) for line in sys.stdin]' | sort -n | awk '{ t[NR] = $1 } END { printf "%-28s least %7.1f   median %7.1f   most %7.1f ms\n", "natprobe, port-restricted", t[1], t[int((NR + 1) / 2)], t[NR] }'

@@ -45,6 +45,15 @@ torn() {
 	die "cannot write to stdout: ${why##*: }"
 }
 
+# labreport ARGUMENT…: judges and prints JSON; its errors begin with "netns.sh:" like those of this script
+labreport() { (exec -a netns.sh "$bin/labreport" "$@"); }
+
+# tabbed WORD…: the words on one line with tabs between them, for labreport json
+tabbed() {
+	local IFS=$'\t'
+	printf '%s\n' "$*"
+}
+
 # lib NAME: load a part of this script
 lib() {
 	[[ -r $lab/lib/$1.sh ]] || die "cannot read $lab/lib/$1.sh: netns.sh needs the files beside it; make a link to it instead of a copy"
@@ -52,7 +61,7 @@ lib() {
 	source "$lab/lib/$1.sh" || exit 2
 }
 
-json='' files=() formats=() loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
+json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
 
 help() {
@@ -77,15 +86,17 @@ A NAT laboratory in network namespaces.
 
 Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
 Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
-  ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off   addresses=1|2   size=N
-  upnp=on|off: the router maps ports for who asks by UPnP-IGD, NAT-PMP or PCP (miniupnpd)
-  tcp=rst|silence (what an unsolicited SYN gets)
+  ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off
+  addresses=1|2   how many public addresses the NAT has
+  size=N          how many mappings it can hold
+  upnp=on|off     whether hosts can map ports by UPnP-IGD, NAT-PMP or PCP (miniupnpd)
+  tcp=rst|silence how the router answers an unsolicited SYN
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
-  --json          for programs; matrix wants a file name after it (- for stdout)
+  --json          print JSON (docs/reference/json.md); matrix takes a file name after it (- for stdout)
   --markdown FILE, --junit FILE, --html FILE
-                  the matrix as a Markdown table, as JUnit XML, as one HTML page
-  --profile FILE  stands for a type: the NAT that this report of natprobe (--json) describes
+                  write the matrix as a Markdown table, as JUnit XML, as one HTML page
+  --profile FILE  in place of a type: the NAT that this natprobe report (--json) describes
   --name NAME     the name of a lab that stays (default: default)
   --loss PERCENT  core drops this part of the packets that it forwards, in either direction; a
                   packet between alice, bob and server passes core once, one within a LAN never
@@ -110,16 +121,18 @@ HELP
 # parse WORD…: set the variables above; $words (--profile FILE is the word @FILE), $command; $typed, the names of
 # the options that were given; $options, those that the second run of this script gets as well
 words=() command=() typed=() options=()
+declare -A outputs=() # of the matrix: format → file
 parse() {
 	while (($#)); do
 		[[ $1 != --?* || $1 == --profile?(=*) ]] || typed+=("${1%%=*}")
 		case $1 in
 		--) shift; command=("$@"); (($#)) || usage "no command after --"; return ;;
 		-h | --help | help) help; exit 0 ;;
-		--json) json=1; [[ ${words[0]-} != matrix ]] || { format --json "${2-}"; shift; } ;;
-		--json=*) [[ ${words[0]-} == matrix ]] || usage "--json takes a file name only with matrix"; json=1; format --json "${1#*=}" ;;
-		--markdown | --junit | --html) format "$1" "${2-}"; shift ;;
-		--markdown=* | --junit=* | --html=*) format "${1%%=*}" "${1#*=}" ;;
+		--json) json=1; [[ ${words[0]-} != matrix ]] || { output "$1" "${2-}"; shift; } ;;
+		--markdown | --junit | --html) output "$1" "${2-}"; shift ;;
+		--json=* | --markdown=* | --junit=* | --html=*)
+			[[ ${words[0]-} == matrix || $1 != --json=* ]] || usage "--json takes a file name only with matrix"
+			output "${1%%=*}" "${1#*=}" ;;
 		--install) install=1 ;;
 		--no-verify) verify='' options+=("$1") ;;
 		--watch) watch=1 ;;
@@ -136,10 +149,11 @@ parse() {
 	done
 }
 
-# format OPTION FILE: how and where a matrix is shown
-format() {
+# output OPTION FILE: a format of the matrix, and the file for it
+output() {
 	[[ $2 && $2 != --* ]] || usage "$1 needs a file name with matrix"
-	formats+=("$1" "$2") files+=("$2")
+	outputs[${1#--}]=$2
+	json=1
 }
 
 value() {
@@ -163,14 +177,20 @@ value() {
 	esac
 }
 
-# rebuild: a natprobe report in place of a type becomes the type that it describes
-rebuild() {
-	local i said
-	for i in "${!words[@]}"; do
-		[[ ${words[i]} == @* ]] || continue
-		said=$("$bin/labreport" profile "${words[i]#@}" 2>&1) || usage "--profile: ${said#labreport: }"
-		words[i]=$said
-	done
+# prepared N: check the types, which are $words from N on, get everything that a lab needs, and set $again, the
+# arguments of the second run of this script
+prepared() {
+	local word
+	for word in "${words[@]:$1}"; do [[ $word == @* ]] || read_type "$word"; done
+	ready
+	if [[ " ${words[*]}" == *' @'* ]]; then
+		lib profile
+		rebuild
+		for word in "${words[@]:$1}"; do read_type "$word"; done
+	fi
+	hand_over
+	again=("${words[@]}" "${options[@]}" ${json:+--json})
+	((${#command[@]} == 0)) || again+=(-- "${command[@]}")
 }
 
 # build_network: for the two types in $words
@@ -193,18 +213,18 @@ inside() {
 	[[ ${words[0]} != up ]] || words=("${words[@]:1}")
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	PATH=$PINHOLE_BIN:$PATH
+	bin=$PINHOLE_BIN PATH=$PINHOLE_BIN:$PATH
 	export PINHOLE_S1=$s1 PINHOLE_S2=$s2 PINHOLE_PORT=$port PINHOLE_SERVER=$s1:$port PINHOLE_HOME=/run/pinhole
 	[[ $stage == command && ! $verify ]] || lib verify
 	case $stage in
 	command)
 		build_network
-		[[ ! $verify ]] || measure "${words[@]}" >&2 || exit 1
+		[[ ! $verify ]] || measured "${words[@]}" >&2 || exit
 		"${command[@]}" ;;
 	demonstrate) build_network; demonstrate "${words[@]}" ;;
 	cell) lib matrix; cell "${words[@]}" ;;
 	hold) lib keep; hold ;;
-	verify) measure "${words[@]}" ;;
+	verify) measured "${words[@]}" ;;
 	esac
 	exit
 }
@@ -216,15 +236,9 @@ run() {
 	lib types
 	lib topology
 	if [[ ${PINHOLE_STAGE-} ]]; then
-		bin=$PINHOLE_BIN
-		rebuild
 		inside
 	fi
 	lib needs
-	if [[ " ${words[*]}" == *' @'* ]]; then
-		ready
-		rebuild
-	fi
 	set -- "${words[@]}"
 	local verb=${1-} taker=${1-}
 	case $verb in
@@ -245,12 +259,12 @@ run() {
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"
 	case $verb in
 	'') (($# == 0)) || usage 'the NAT type is an empty word'; help >&2; exit 2 ;;
-	list) wants 1 $# 'list takes no arguments'; [[ ! $json ]] || ready; list ;;
-	doctor) wants 1 $# 'doctor takes no arguments'; doctor ;;
-	status) wants 1 $# 'status takes no arguments'; [[ ! $json ]] || ready; status ;;
+	list) wants 1 $# 'list takes no arguments'; [[ ! $json ]] || reporter; list ;;
+	doctor) wants 1 $# 'doctor takes no arguments'; [[ ! $json ]] || reporter; doctor ;;
+	status) wants 1 $# 'status takes no arguments'; [[ ! $json ]] || reporter; status ;;
 	down) wants 1 $# 'down takes no arguments but --name or --all'; down ;;
-	matrix) ready; lib verify; lib matrix; matrix "${@:2}" ;;
-	up) wants 3 $# 'up needs two NAT types'; read_type "$2"; read_type "$3"; ready; up "$2" "$3" ;;
+	matrix) prepared 1; lib verify; lib matrix; matrix "${words[@]:1}" ;;
+	up) wants 3 $# 'up needs two NAT types'; prepared 1; up "${words[@]:1}" ;;
 	exec)
 		wants 2 $# 'exec needs a node, then -- and a command'
 		((${#command[@]})) || usage 'exec needs a command after --'
@@ -259,12 +273,10 @@ run() {
 	nat) wants 2 $# 'nat needs a router'; routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
 	*)
 		wants 2 $# "two NAT types are needed, alice's and bob's"
-		read_type "$1"
-		read_type "$2"
-		ready
+		prepared 0
 		local stage=demonstrate
 		((${#command[@]} == 0)) || stage='command'
-		PINHOLE_STAGE=$stage PINHOLE_BIN=$bin "${private[@]}" "$self" "${args[@]}" ;;
+		PINHOLE_STAGE=$stage PINHOLE_BIN=$bin "${private[@]}" "$self" "${again[@]}" ;;
 	esac
 }
 
@@ -279,6 +291,5 @@ takes() {
 	done
 }
 
-bin='' suffix=''
-args=("$@")
+bin='' suffix='' again=()
 run "$@"

@@ -54,7 +54,7 @@ up() {
 	where
 	alone
 	! found "$name" || die "the lab \"$name\" is up ($a, $b); --name another, or end it: $0 down --name $name"
-	coproc held { exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${args[@]}" 2>&1; }
+	coproc held { exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${again[@]}" 2>&1; }
 	# shellcheck disable=SC2154 # coproc sets it
 	holder=$held_PID
 	until [[ $word == ready ]]; do
@@ -66,7 +66,7 @@ up() {
 	echo stay >&"${held[1]}"
 	exec {lock}<&-
 	if [[ $json ]]; then
-		lab_record "$name" "$1" "$2" | "$bin/labreport" json --lines
+		tabbed "$name" "$1" "$2" "$prefix.0/24" "$holder" | labreport json "${columns[@]}" || return
 	else
 		say '%s\n' "The lab \"$name\" is up: alice behind $1, bob behind $2; try: $0 exec alice${suffix} -- ip addr"
 	fi
@@ -131,27 +131,29 @@ ended() {
 	return 1
 }
 
-# lab_record NAME A B: for labreport
-lab_record() { printf 'name=%s\ta=%s\tb=%s\tprefix=%s.0/24\tpid:=%s\n' "$1" "$2" "$3" "$prefix" "$holder"; }
-
 status() {
-	local file
 	where
 	[[ ! $elsewhere ]] || echo "netns.sh: ${elsewhere#; }" >&2
 	[[ ! -d $labs ]] || alone
 	if [[ $json ]]; then
-		local reporter=$bin # found reads the lab's own
-		for file in "$labs"/*; do
-			! found "${file##*/}" || lab_record "${file##*/}" "$a" "$b"
-		done | "$reporter/labreport" json
+		up_now tabbed | labreport json --array "${columns[@]}" || return
 	else
 		say '%-16s %-24s %-24s %s\n' NAME ALICE BOB PROCESS
-		for file in "$labs"/*; do
-			! found "${file##*/}" || say '%-16s %-24s %-24s %s\n' "${file##*/}" "$a" "$b" "$holder"
-		done
+		up_now line
 	fi
 	rmdir "$labs" 2>/dev/null
 	return 0
+}
+
+columns=(name a b prefix pid:number)
+line() { say '%-16s %-24s %-24s %s\n' "${@:1:3}" "$5"; }
+
+# up_now CMD: run CMD with the columns of each lab that is up
+up_now() {
+	local file
+	for file in "$labs"/*; do
+		! found "${file##*/}" || "$1" "${file##*/}" "$a" "$b" "$prefix.0/24" "$holder"
+	done
 }
 
 # down: when the first process inside ends, the kernel ends everything inside; the holder ends with it

@@ -24,6 +24,16 @@ ready() {
 	[[ ! $stale ]] || build "$stale"
 }
 
+# reporter: labreport alone, for a command that builds no lab and prints JSON
+reporter() {
+	local tools=(labreport)
+	bin=${PINHOLE_BIN:-${lab%/*}/target/release}
+	[[ $bin == /* ]] || bin=$PWD/$bin
+	[[ ! -x $bin/labreport ]] || return 0
+	[[ ! $PINHOLE_BIN ]] || die "there is no labreport in PINHOLE_BIN=$bin, which --json needs"
+	build missing
+}
+
 # packages BUILDING: install the Debian packages of the commands that are missing; those for building if BUILDING is not empty
 packages() {
 	local missing=()
@@ -96,9 +106,7 @@ build() {
 
 # doctor: what this kernel and machine support, and what does not work without it
 doctor() {
-	local lacks=0 namespaces=true as home why records=
-	bin=${PINHOLE_BIN:-${lab%/*}/target/release}
-	[[ ! $json || -x $bin/labreport ]] || die 'doctor --json wants the tools, which are not built; doctor without --json wants none'
+	local lacks=0 namespaces=true as home why lines=()
 	can vital 'private namespaces' 'no lab; on Ubuntu 24.04 an ordinary user needs: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' \
 		"${private[@]}" sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
 	can vital 'NAT in nft' 'no lab; install nftables, or load nf_tables and nft_chain_nat' \
@@ -122,7 +130,7 @@ doctor() {
 	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"
 	can wish 'conntrack table for 8 labs at once' 'sprays in several labs may fill it; raise it: sysctl net.netfilter.nf_conntrack_max=65536' \
 		sh -c '[ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" -ge 65536 ]'
-	[[ ! $json ]] || "$bin/labreport" json <<<"${records%$'\n'}"
+	[[ ! $json ]] || printf '%s\n' "${lines[@]}" | labreport json --array what can:truth vital:truth without || return
 	return $((lacks ? 2 : 0))
 }
 
@@ -137,7 +145,8 @@ can() {
 		[[ $what != 'private namespaces' ]] || namespaces=
 	fi
 	if [[ $json ]]; then
-		records+="what=$what"$'\t'"can:=$yes"$'\t'"vital:=$([[ $weight == vital ]] && echo true || echo false)"$'\t'"without=$cost"$'\n'
+		[[ $weight == vital ]] && weight=true || weight=false
+		lines+=("$(tabbed "$what" $yes $weight "$cost")")
 	elif [[ $yes == true ]]; then
 		say 'yes  %s\n' "$what"
 	elif [[ $yes == null ]]; then

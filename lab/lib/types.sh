@@ -4,13 +4,19 @@
 types=(open firewall basic full-cone restricted port-restricted symmetric symmetric-sequential
 	symmetric-block address-dependent masquerade cgnat udp-blocked)
 
-declare -gA heads # type with its overrides → the same as fields for labreport
-declare -gA head # what the type says of itself, overrides applied: ${head[mapping]} …
-rules=          # its rules, with everything that they include
+declare -gA head  # the head of the type that was read last, with its overrides: ${head[mapping]} …
+declare -gA heads # type → its head, as text, so that each head is parsed once a run
+rules=            # the rules of a type, with everything that they include
+[[ ! ${PINHOLE_STAGE-} ]] || eval "heads=(${PINHOLE_HEADS-})"
+unset PINHOLE_HEADS
 
 # read_type "NAME[,KEY=VALUE…]": set $head, or end with an error that says what is wrong with the type
 read_type() {
-	local LC_ALL=C spec=$1 name=${1%%,*} line lines override
+	local LC_ALL=C spec=$1 name=${1%%,*} line lines override key word
+	if [[ $1 && ${heads[$1]-} ]]; then
+		eval "head=(${heads[$1]})"
+		return
+	fi
 	[[ $name == +([a-z-]) && " ${types[*]} " == *" $name "* ]] || usage "there is no NAT type \"$name\"; there are ${types[*]}"
 	head=([name]=$name [spec]=$spec)
 	mapfile -t lines <"$lab/nat/$name.nft"
@@ -25,17 +31,23 @@ read_type() {
 		override "$1" "${override%%=*}" "${override#*=}"
 	done
 	[[ ! ${head[said mapping]}${head[said filtering]} ]] || classify
-	[[ ${head[addresses]}:${head[upnp]} != 2:on ]] || usage "$1: miniupnpd knows of one public address, and a pool has two"
-	local key fields=("spec=$1")
-	for key in name class mapping filtering ports hosts upnp; do
-		[[ ! ${head[$key]} ]] || fields+=("$key=${head[$key]}")
+	[[ ${head[addresses]}:${head[upnp]} != 2:on ]] || usage "$1: miniupnpd handles one public address, and a pool has two"
+	for key in "${!head[@]}"; do
+		printf -v word '[%q]=%q ' "$key" "${head[$key]}"
+		heads[$1]+=$word
 	done
-	local IFS=$'\t'
-	heads[$1]="${fields[*]}"
 }
 
-# head_of TYPE: see to it that its head has been read
-head_of() { [[ ${heads[$1]-} ]] || read_type "$1"; }
+# hand_over: pass the heads on to the second run of this script
+hand_over() {
+	local type word
+	PINHOLE_HEADS=
+	for type in "${!heads[@]}"; do
+		printf -v word '[%q]=%q ' "$type" "${heads[$type]}"
+		PINHOLE_HEADS+=$word
+	done
+	export PINHOLE_HEADS
+}
 
 # classify: set the class, the name that RFC 3489 gives to the two axes
 classify() {
@@ -109,13 +121,11 @@ override() {
 list() {
 	local name out columns=0 shape=wide
 	if [[ $json ]]; then
-		local key
 		for name in "${types[@]}"; do
 			read_type "$name"
-			printf 'type=%s' "$name"
-			for key in class mapping filtering ports timeout hairpin upnp tcp; do printf '\t%s=%s' $key "${head[$key]}"; done
-			printf '\tseen_on=%s\n' "${head[seen on]}"
-		done | "$bin/labreport" json
+			tabbed "$name" "${head[class]}" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
+				"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[tcp]}" "${head[seen on]}"
+		done | labreport json --array type class mapping filtering ports timeout hairpin upnp tcp seen_on
 		return
 	fi
 	exec {out}>&1

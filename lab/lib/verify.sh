@@ -1,32 +1,24 @@
 # shellcheck shell=bash
-# Inside a lab: run the tools, and let labreport judge what they say.
+# Inside a lab: measure both NATs, let alice call bob, and hand what the tools wrote to labreport, which judges.
 
 room=/run
+
+# A lab shares its network with nobody, so punch may send more packets, and faster, than its safe defaults allow.
+spend=(--budget 4000 --max-pps 4000)
 
 # within NODE CMD…
 within() { nsenter --net="/run/netns/$1" "${@:2}"; }
 
-# record FIELD…: a line for labreport
-record() { local IFS=$'\t'; printf '%s\n' "$*"; }
-
-# one_line FILE: what it says, on one line, into $said
-one_line() {
-	local lines
-	mapfile -t lines <"$1"
-	said=${lines[*]}
-	said=${said//$'\t'/ }
+# asked SPEC: what that type says of itself, in plain words for labreport, into $asked
+asked() {
+	local key
+	read_type "$1"
+	asked="type=$1 early=${head[early packets]}"
+	for key in class mapping filtering ports hosts upnp; do asked+=" $key=${head[$key]}"; done
 }
 
-# last_line FILE: into $said; empty without one
-last_line() {
-	local lines
-	mapfile -t lines <"$1"
-	said=${lines[*]: -1}
-	said=${said//$'\t'/ }
-}
-
-# probe: measure both sides at once; the reports go to $room/{alice,bob}.nat
-probe() {
+# measure: both NATs at once, into $room/{alice,bob}.nat
+measure() {
 	local who jobs=()
 	for who in alice bob; do
 		within "$who" "$bin/natprobe" --s1 "$s1:$port" --s2 "$s2:$port" --json >"$room/$who.nat" 2>"$room/$who.err" &
@@ -35,60 +27,58 @@ probe() {
 	wait "${jobs[@]}"
 }
 
-# measure TYPE TYPE: both sides, asked and measured side by side; 1 if one is not what was asked
-measure() {
-	local who said
-	probe
-	for who in alice bob; do
-		head_of "$1"
-		one_line "$room/$who.err"
-		record "node=$who" "${heads[$1]}" "measured@=$room/$who.nat" "said=$said"
-		shift
-	done | "$bin/labreport" nat ${json:+--json}
+# measured TYPE TYPE: measure both, and print a line for each; the exit code is labreport's
+measured() {
+	local a asked code
+	measure
+	asked "$1"
+	a=$asked
+	asked "$2"
+	labreport nat ${json:+--json} alice "$a" "$room/alice.nat" bob "$asked" "$room/bob.nat"
+	code=$?
+	[[ $code == 0 || $json ]] || sed 's/^/       /' "$room/alice.err" "$room/bob.err"
+	return $code
 }
 
-# A lab shares its network with nobody, so punch may send more packets, and faster, than its safe defaults allow.
-spend=(--budget 4000 --max-pps 4000)
-
-# meet OPTION…: bob waits, alice calls once bob says that he is registered; what they say goes to
-# $room/{alice,bob}.{out,log}, and alice's report to $room/report, which is empty if she could not tell
+# meet OPTION…: bob waits, alice calls. They print to $room/{alice,bob}.out and log to $room/{alice,bob}.log.
+# The options are for both. Alice's report goes to $room/alice.json, her exit code into $met.
 meet() {
-	: >"$room/report"
-	local bob ready options=("${spend[@]}" --yes --timeout 6 "$@")
-	exec {ready}< <(PINHOLE_NAME=bob exec nsenter --net=/run/netns/bob "$bin/punch" "${options[@]}" \
-		--ready /dev/fd/3 3>&1 >"$room/bob.out" 2>"$room/bob.log")
+	local bob ready_bob options=("${spend[@]}" --yes --timeout 6 "$@")
+	exec {ready_bob}< <(
+		PINHOLE_NAME=bob exec nsenter --net=/run/netns/bob "$bin/punch" "${options[@]}" --ready /dev/fd/3 \
+			3>&1 >"$room/bob.out" 2>"$room/bob.log"
+	)
 	bob=$!
-	read -rt 10 -u "$ready" # no line: he has ended, and alice will say that he is not there
-	PINHOLE_NAME=alice within alice "$bin/punch" --peer bob "${options[@]}" --report "$room/report" >"$room/alice.out" 2>"$room/alice.log"
+	read -rt 10 -u "$ready_bob" # bob is registered, or has ended
+	PINHOLE_NAME=alice within alice "$bin/punch" "${options[@]}" --peer bob --report "$room/alice.json" \
+		>"$room/alice.out" 2>"$room/alice.log"
+	met=$?
+	exec {ready_bob}<&-
 	wait $bob
-	exec {ready}<&-
 }
 
-# outcome TYPE TYPE FIELD…: the records of a pair, for labreport
-outcome() {
-	local said measured=()
-	record "${heads[$1]}"
-	record "${heads[$2]}"
-	[[ ! $verify ]] || measured=("measured_alice@=$room/alice.nat" "measured_bob@=$room/bob.nat")
-	last_line "$room/alice.log"
-	record "punch@=$room/report" "log=$said" "${measured[@]}" "${@:3}"
+# judge TYPE TYPE OPTION…: expected against got, and with $compared also asked against measured
+judge() {
+	local a asked
+	asked "$1"
+	a=$asked
+	asked "$2"
+	labreport pair "${spend[@]}" --a "$a" --b "$asked" --punch "$room/alice.json" --log "$room/alice.log" --exit-code $met \
+		${compared:+--nat-a "$room/alice.nat" --nat-b "$room/bob.nat"} "${@:3}"
 }
 
 # demonstrate TYPE TYPE: the main job
 demonstrate() {
-	local who
+	local who met compared=$verify
 	if [[ $json ]]; then
-		[[ ! $verify ]] || probe
+		[[ ! $verify ]] || measure
 		meet --trace --json
-		for who in alice bob; do
-			within "nat-$who" "$bin/nattrace" table --json --node "nat-$who" >"$room/nat-$who"
-		done
-		outcome "$1" "$2" "nat_alice@=$room/nat-alice" "nat_bob@=$room/nat-bob" |
-			"$bin/labreport" pair --json "${spend[@]}"
+		for who in alice bob; do within "nat-$who" "$bin/nattrace" table --json --node "nat-$who" >"$room/$who.table"; done
+		judge "$1" "$2" --table-a "$room/alice.table" --table-b "$room/bob.table" --json
 		return
 	fi
 	say '%s\n' "alice ── $1 ── core ── $2 ── bob, and a rendezvous at $s1:$port"
-	[[ ! $verify ]] || measure "$1" "$2"
+	[[ ! $verify ]] || measured "$1" "$2"
 	meet --trace
 	for who in alice bob; do
 		printf '\n%s: punch%s --trace\n' "$who" "$([[ $who == bob ]] || echo ' --peer bob')"
@@ -100,10 +90,10 @@ demonstrate() {
 		within "nat-$who" "$bin/nattrace" table
 	done
 	say '\n'
-	outcome "$1" "$2" | "$bin/labreport" pair "${spend[@]}"
+	judge "$1" "$2"
 }
 
-# abridged FILE: a page of it, from both ends
+# abridged FILE: its first 40 and last 20 lines if it is long
 abridged() {
 	local lines
 	mapfile -t lines <"$1"

@@ -29,7 +29,7 @@ refused 'a mapped port behind a firewall' 'there is no NAT' firewall,upnp=on ope
 refused 'a mapped port with basic NAT' 'comes in to every port' basic,upnp=on open
 refused 'a mapped port before a carrier' "the carrier's private ones" open cgnat,upnp=on
 refused 'a mapped port without UDP' 'no UDP gets through' udp-blocked,upnp=on open
-refused 'a mapped port of a pool' 'symmetric,upnp=on,addresses=2: miniupnpd knows of one' symmetric,upnp=on,addresses=2 open
+refused 'a mapped port of a pool' 'symmetric,upnp=on,addresses=2: miniupnpd handles one' symmetric,upnp=on,addresses=2 open
 refused 'a timeout without a unit' 'timeout is in seconds' full-cone,timeout=20 open
 refused 'a timeout of nothing' 'timeout is in seconds' full-cone,timeout=0s open
 refused 'ports without a NAT' 'there is no NAT' open,ports=random open
@@ -58,7 +58,11 @@ refused 'no command after --' 'no command' open open --
 refused 'a node of no lab' 'no lab' exec alice --name never-was -- true
 refused 'exec without a command' 'exec needs a command' exec alice
 refused 'a type in the matrix' 'no NAT type "donut"' matrix donut
-refused 'a matrix for a file that cannot be' 'cannot write /nonexistent/x; the matrix has not been started' matrix open --json /nonexistent/x
+for format in json markdown junit html; do
+	refused "a matrix for a $format file that cannot be" 'cannot write /nonexistent/x; the matrix has not been started' matrix open --$format /nonexistent/x
+	refused "--$format without a file" "--$format needs a file name with matrix" matrix open --$format
+done
+refused '--html of a lab that is no matrix' '--html does not apply' open open --html x
 refused '--watch where nothing is watched' '--watch does not apply' open open --watch
 refused '--all where one lab is meant' '--all does not apply' open open --all
 refused '--name of a lab that does not stay' '--name does not apply to a lab that does not stay' open open --name x
@@ -70,10 +74,15 @@ some=$(mktemp -d) && trap 'rm -rf "$some"' EXIT
 cp /bin/true "$some/rendezvous"
 PINHOLE_BIN=$some refused 'a PINHOLE_BIN with some of them' 'no natprobe' open open --no-verify -- true
 for tool in natprobe punch nattrace; do cp /bin/true "$some/$tool"; done
-cp "${PINHOLE_BIN:-${test%/*/*}/target/release}/labreport" "$some"
-PINHOLE_BIN=$some refused 'a matrix whose labs do not come up' '1 labs did not come up' matrix open
+PINHOLE_BIN=$some refused 'a PINHOLE_BIN without a judge' 'no labreport' open open --no-verify -- true
+PINHOLE_BIN=$some refused 'the same where only JSON takes one' 'no labreport' list --json
 
 [[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+cp "$PINHOLE_BIN/labreport" "$some"
+PINHOLE_BIN=$some refused 'a matrix whose labs do not come up' '1 lab did not come up' matrix open
+declined 'a type without its words' 'is not KEY=VALUE' labreport nat alice full-cone /dev/null
+declined 'cells that are none' 'this is not a cell of a matrix' labreport matrix <(echo '{"a":"open"}')
+declined 'a file descriptor that is not open' '--ready /dev/fd/77: cannot write there' punch --server 127.0.0.1 --name x --ready /dev/fd/77
 declined 'addresses of two families' '--alt-ip ::1 and --ip 127.0.0.1 are of different families' rendezvous --ip 127.0.0.1 --alt-ip ::1
 declined 'and the other way round' 'are of different families' rendezvous --ip ::1 --alt-ip 127.0.0.1
 declined 'an unspecified address and a second one' '--ip 0.0.0.0 takes every address' rendezvous --alt-ip 127.0.0.2

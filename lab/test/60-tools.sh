@@ -28,6 +28,9 @@ if [[ $code == 2 && $said == *$'\n'"failed: alice's punch could not tell: no ans
 said=$("$netns" matrix symmetric --no-verify --loss 100 2>&1)
 code=$?
 if [[ $code == 1 && $said == *"NO CALL: symmetric × symmetric: alice's punch could not tell: no answer"* ]]; then ok 'and does not pass for a failure that was expected'; else bad "matrix with loss of all: exit $code: ${said//$'\n'/; }"; fi
+cell='{"a":"open","b":"open","expected":"failed","got":"direct","how":"plain","elapsed_ms":1,"cause":null,"punch":{"cause":null},"measured":[{"cause":{"code":"SILENT"}}]}'
+said=$("$PINHOLE_BIN/labreport" matrix <<<"$cell")
+check "a cell's cause is punch's, not natprobe's" grep -q '^SURPRISE: open × open: direct, expected was failed (no cause)$' <<<"$said"
 check 'matrix --json - is nothing but JSON' python3 -c 'import json, sys; assert len(json.loads(sys.argv[1])["cells"]) == 1' "$("$netns" matrix open --json - 2>/dev/null)"
 
 probe=("$PINHOLE_BIN/natprobe" --s1 127.0.0.1:9 --timeout 50)
@@ -41,7 +44,8 @@ said=$("$tmp/lab/netns.sh" full-cone open -- true 2>&1)
 code=$?
 if [[ $code == 1 && $said == *'NOT AS ASKED'* ]]; then ok 'control: a NAT that is not what was asked is exit 1'; else bad "control: a false cone: exit $code: ${said//$'\n'/; }"; fi
 
-said=$("$netns" matrix full-cone restricted port-restricted symmetric --json "$tmp/matrix.json" 2>&1)
+said=$("$netns" matrix full-cone restricted port-restricted symmetric --json "$tmp/matrix.json" --junit "$tmp/matrix.xml" \
+	--markdown "$tmp/matrix.md" --html "$tmp/matrix.html" 2>&1)
 code=$?
 if [[ $code == 0 ]]; then ok 'the 4 × 4 matrix is as expected'; else bad "the matrix: exit $code: ${said//$'\n'/; }"; fi
 check 'and its file is JSON with 16 cells' python3 - "$tmp/matrix.json" <<'P'
@@ -77,6 +81,42 @@ assert not page.open and len(page.ids) == 4 and page.links == [f"#{n}" for n in 
 rows = open(f"{tmp}/m.md").read().splitlines()
 assert rows[0].count("|") == 4 and rows[2] == "| **open** | direct | failed |", rows
 P
+check 'its JUnit file has a case for each pair and for each NAT that was measured' python3 - "$tmp/matrix.xml" <<'P'
+import sys
+import xml.etree.ElementTree as xml
+suites = xml.parse(sys.argv[1]).getroot()
+assert suites.tag == "testsuites" and suites.attrib["tests"] == "20", suites.attrib
+assert suites.attrib["failures"] == suites.attrib["errors"] == "0", suites.attrib
+pairs, nats = suites
+assert [len(pairs), len(nats)] == [16, 4]
+assert pairs[1].attrib["name"] == "full-cone × restricted", pairs[1].attrib
+assert "got: direct" in pairs[1].find("system-out").text
+P
+check 'its Markdown file has a row for each type' test "$(grep -c '^| \*\*.* | direct' "$tmp/matrix.md")" = 4
+check 'its HTML file has a row for each pair' test "$(grep -o '<tr id="pair-' "$tmp/matrix.html" | wc -l)" = 16
+check 'labreport shows the same matrix from its JSON file' test "$("$PINHOLE_BIN/labreport" matrix "$tmp/matrix.json")" = "$said"
+
+# text that would be markup, in every place where a cell has text
+cell='{"a":"<b>&\"","b":"x]]>","expected":"direct","got":"failed","how":"<i>","elapsed_ms":1,"cause":"<u>\u0001","punch":{"cause":{"code":"<u>\u0001","text":"<script>1</script>"}}}'
+check 'markup in a cell is text in JUnit and HTML' python3 - "$PINHOLE_BIN/labreport" "$cell" <<'P'
+import subprocess, sys
+import xml.etree.ElementTree as xml
+from html.parser import HTMLParser
+def made(form):
+    return subprocess.run([sys.argv[1], "matrix", form, "-"], input=sys.argv[2], capture_output=True, text=True).stdout
+case = xml.fromstring(made("--junit"))[0][0]
+assert case.attrib["name"] == '<b>&" × x]]>', case.attrib
+assert "<script>1</script>" in case.find("failure").text
+class Page(HTMLParser):
+    tags, text = set(), ""
+    def handle_starttag(self, tag, attrs): self.tags.add(tag)
+    def handle_data(self, data): self.text += data
+page = Page()
+page.feed(made("--html"))
+assert not page.tags & {"b", "u", "script"}, page.tags
+assert "<script>1</script>" in page.text and '<b>&"' in page.text
+P
+
 P=$tmp/lab/nat/port-restricted.nft
 sed -i 's/endpoint-independent/address-and-port-dependent/; s/preserve/random/' "$P"
 if "$tmp/lab/netns.sh" matrix port-restricted --json "$tmp/false.json" >/dev/null 2>&1; then bad 'control: a false matrix is not seen'; else ok 'control: a matrix of a false NAT is exit 1'; fi

@@ -44,7 +44,7 @@ check 'the demonstration takes a report, too' "$netns" --profile "$tmp/cone.json
 sed 's/"filtering":"[a-z-]*"/"filtering":null/' "$tmp/cone.json" >"$tmp/half.json"
 refused 'a report with an axis untested is refused' 'filtering untested' --profile "$tmp/half.json" open
 echo '{}' >"$tmp/none.json"
-refused 'what is no report is refused' 'not a natprobe report' --profile "$tmp/none.json" open
+refused 'what is no report is refused' 'is not a report of natprobe' --profile "$tmp/none.json" open
 refused 'a missing report is refused' 'cannot read' --profile "$tmp/gone.json" open
 refused 'masquerade has no other mapping' 'has no mapping that can be overridden' masquerade,mapping=address-dependent open
 refused 'a filtering that is none is refused' 'filtering is' full-cone,filtering=open open

@@ -99,6 +99,7 @@ for tool, foreign in {
     "natprobe": {"snow", "turn-client-proto", "peer-proto", "rendezvous-proto", "session"},
     "rendezvous": {"turn-client-proto", "peer-proto", "discover"},
     "nattrace": {"tokio", "peer-proto", "rendezvous-proto"},
+    "labreport": {"tokio", "net", "peer-proto", "rendezvous-proto", "discover"},
 }.items():
     tell(f"{tool} links nothing that it has no use for", [f"it links {f}" for f in sorted(linked(tool) & foreign)])
 C = {"nftnl", "nftnl-sys", "mnl", "mnl-sys"}

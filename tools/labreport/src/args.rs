@@ -5,19 +5,25 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use nat::plan::Limits;
 
-/// Judges what the lab and its tools have measured.
+use crate::asked::Asked;
+use crate::lines::Field;
+
+/// Judges what the lab produces: compares the NAT that was asked for with the
+/// one that was measured, the expected outcome of a punch with the one it had,
+/// and prints results for people and for programs.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Records are lines on standard input: fields with a tab between them, each KEY=TEXT,
-KEY:=JSON or KEY@=FILE (the JSON in that file). docs/reference/json.md lists the keys.
+    after_help = "Examples:
+  labreport matrix cells.json --html matrix.html      a page of the cells in cells.json
+  lab/netns.sh matrix --json - | labreport matrix --junit - -
+                                                      the same for a CI system
+  labreport profile report.json                          the lab type that rebuilds the NAT
+                                                      of this natprobe report
+  labreport nat alice \"type=restricted class=restricted mapping=endpoint-independent
+    filtering=address-dependent\" report.json          is it a restricted cone?
 
-Examples:
-  labreport profile report.json          the lab type that rebuilds the NAT of a natprobe report
-  labreport matrix --html matrix.html    from records: the table here, the page in a file
-  printf 'name=x\\tpid:=7\\n' | labreport json
-
-Exit codes: 0 as asked and as expected, 1 not so, 2 could not tell."
+Exit codes: 0 as asked and as expected, 1 not, 2 could not tell."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -26,62 +32,90 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Compares each NAT with what was asked: one record a side
-    Nat {
-        /// One JSON object a side
-        #[arg(long)]
-        json: bool,
-    },
-    /// Compares the outcome of a punch with what the oracle expects: three
-    /// records, alice's NAT, bob's NAT and the outcome
-    Pair {
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        limits: Spending,
-    },
-    /// Shows every ordered pair: a record for each type, then one for each pair
-    Matrix {
-        #[command(flatten)]
-        formats: Formats,
-        #[command(flatten)]
-        limits: Spending,
-    },
-    /// Prints the lab type that rebuilds the NAT of a natprobe report
-    Profile {
-        /// What natprobe --json has printed
-        report: PathBuf,
-    },
-    /// Draws the packets of a natprobe report, as SVG
-    Figure {
-        /// What natprobe --json has printed
-        report: PathBuf,
-        /// The name of the NAT
-        #[arg(long)]
-        title: String,
-    },
-    /// Prints records as JSON: an array of objects
-    Json {
-        /// One object a line, no array
-        #[arg(long)]
-        lines: bool,
-    },
+    /// Compare the NATs that were asked for with natprobe's reports
+    Nat(NatArgs),
+    /// Compare the expected outcome of a punch with punch's report
+    Pair(Box<PairArgs>),
+    /// Show the cells of a matrix, and say which are not as expected
+    Matrix(MatrixArgs),
+    /// Print the lab type that rebuilds the NAT of a natprobe report
+    Profile(ProfileArgs),
+    /// Draw the packets of a natprobe report, as SVG
+    Figure(FigureArgs),
+    /// Turn tab-separated lines on stdin into JSON objects
+    Json(JsonArgs),
 }
 
-/// What the punches were allowed to spend, as punch has it.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Spending {
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+ASKED describes a NAT type in words KEY=VALUE: type, class, mapping, filtering, ports, hosts
+(public or private), upnp (on or off) and early (remapped or harmless).
+
+Example:
+  labreport nat bob \"type=open class=open mapping=none filtering=endpoint-independent
+    hosts=public\" bob.json
+
+Exit codes: 0 each NAT is as asked, 1 one is not, 2 one could not be measured.")]
+pub struct NatArgs {
+    /// For each node: its name, the type that was asked, and natprobe's report
+    #[arg(num_args = 3.., required = true, value_names = ["NODE", "ASKED", "REPORT"])]
+    pub checks: Vec<String>,
+    /// Print a JSON object for each node
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A and B are words KEY=VALUE (see labreport nat --help). A file that is missing or empty is a
+report that was never written.
+
+Example:
+  labreport pair --a \"$a\" --b \"$b\" --punch alice.json --log alice.log
+
+Exit codes: 0 as expected (and as asked, with --nat-a and --nat-b), 1 not, 2 could not tell.")]
+pub struct PairArgs {
+    /// The NAT type of the caller's side
+    #[arg(long, value_name = "ASKED")]
+    pub a: Asked,
+    /// The NAT type of the other side
+    #[arg(long, value_name = "ASKED")]
+    pub b: Asked,
+    /// The caller's report: what punch --json or punch --report wrote
+    #[arg(long, value_name = "FILE")]
+    pub punch: PathBuf,
+    /// The caller's log, whose last line says why there is no report
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// The exit code of the caller's punch
+    #[arg(long, value_name = "CODE", default_value_t = 0)]
+    pub exit_code: u8,
+    /// natprobe's report on the caller's side
+    #[arg(long, value_name = "FILE", requires = "nat_b")]
+    pub nat_a: Option<PathBuf>,
+    /// natprobe's report on the other side
+    #[arg(long, value_name = "FILE", requires = "nat_a")]
+    pub nat_b: Option<PathBuf>,
+    /// What nattrace shows of the caller's NAT, for --json
+    #[arg(long, value_name = "FILE", requires = "table_b")]
+    pub table_a: Option<PathBuf>,
+    /// What nattrace shows of the other NAT, for --json
+    #[arg(long, value_name = "FILE", requires = "table_a")]
+    pub table_b: Option<PathBuf>,
     /// Ports that each side guesses at most
     #[arg(long, value_name = "PROBES", default_value_t = Limits::POLITE.probes)]
-    budget: u32,
-    /// Guesses a second
+    pub budget: u32,
+    /// Guesses a second, at most
     #[arg(long, value_name = "N", default_value_t = Limits::POLITE.pps)]
-    max_pps: u32,
+    pub max_pps: u32,
+    /// Print one JSON object: a cell of a matrix (docs/reference/json.md)
+    #[arg(long)]
+    pub json: bool,
 }
 
-impl Spending {
-    pub fn limits(self) -> Limits {
+impl PairArgs {
+    /// What each side may spend.
+    pub fn limits(&self) -> Limits {
         Limits {
             sockets: Limits::POLITE.sockets.min(self.budget),
             probes: self.budget,
@@ -91,20 +125,96 @@ impl Spending {
     }
 }
 
-/// Where a matrix is written to, in which format; `-` is standard output, in
-/// place of the table.
-#[derive(Debug, Default, clap::Args)]
-pub struct Formats {
-    /// All cells as one JSON object
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+FILE has a cell on each line, as labreport pair --json prints it, or all cells in one object, as
+--json prints it. An output FILE of - is stdout; the table is then left out and the summary goes to
+stderr.
+
+Examples:
+  labreport matrix cells.json                          a table and a summary
+  labreport matrix --html matrix.html --junit junit.xml <cells.ndjson
+
+Exit codes: 0 every cell is as expected, 1 one is not, 2 no cell has a result.")]
+pub struct MatrixArgs {
+    /// The cells; - or nothing is stdin
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The types in the order of rows and columns, separated by spaces; a pair
+    /// of them without a cell is a lab that did not come up
+    /// [default: the types of the cells, as they come]
+    #[arg(
+        long,
+        value_name = "TYPES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub types: String,
+    /// All cells as one JSON object (docs/reference/json.md)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// A Markdown table, and what was not expected
+    /// A table in Markdown, for a README or a pull request
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// JUnit XML, a test case for each pair
+    /// A test case for each cell, in JUnit's XML, for a CI system
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// One HTML page that needs no other file
+    /// One page for a browser, with nothing outside of it
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  lab/netns.sh \"$(labreport profile report.json)\" restricted
+
+Exit codes: 0 there is such a type, 1 the lab cannot rebuild this NAT, 2 FILE is not a report.")]
+pub struct ProfileArgs {
+    /// What natprobe --json printed; - is stdin
+    #[arg(value_name = "FILE")]
+    pub report: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  labreport figure report.json --title 'my router' >my-router.svg
+
+Exit codes: 0 drawn, 2 FILE is not a report.")]
+pub struct FigureArgs {
+    /// What natprobe --json printed; - is stdin
+    #[arg(value_name = "FILE")]
+    pub report: PathBuf,
+    /// The name of the NAT
+    #[arg(long)]
+    pub title: String,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A FIELD is NAME (a string), NAME:number or NAME:truth (true, false, or null). An empty number or
+truth is null.
+
+Example:
+  printf 'work\\t4711\\n' | labreport json name pid:number     {\"name\":\"work\",\"pid\":4711}")]
+pub struct JsonArgs {
+    /// What the columns are, from left to right
+    #[arg(value_name = "FIELD", required = true)]
+    pub fields: Vec<Field>,
+    /// One array of all objects, instead of an object a line
+    #[arg(long)]
+    pub array: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
 }

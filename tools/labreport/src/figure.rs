@@ -1,15 +1,14 @@
 //! A NAT as a drawing: the packets of one natprobe run, between the host, its
 //! NAT and the server's endpoints.
 
-use std::path::Path;
-
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::format::escape;
-use crate::{Verdict, say};
+use crate::answer::Answer;
+use crate::args::FigureArgs;
+use crate::{input, output};
 
-const STYLE: &str = include_str!("format/figure.css");
+const STYLE: &str = include_str!("figure.css");
 
 /// Where the three stand.
 const HOST: u32 = 90;
@@ -40,14 +39,13 @@ enum Row {
 ///
 /// # Errors
 /// When it is not a natprobe report.
-pub fn run(file: &Path, title: &str) -> anyhow::Result<Verdict> {
-    let report = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the report {}", file.display()))?;
-    let report: Value = serde_json::from_str(&report)
+pub fn run(args: &FigureArgs) -> anyhow::Result<Answer> {
+    let report: Value = serde_json::from_str(&input::text(&args.report)?)
         .ok()
         .filter(|report: &Value| report["evidence"].is_array())
-        .with_context(|| format!("{} is not a natprobe report", file.display()))?;
-    say(&draw(&report, title)).map(|()| Verdict::Yes)
+        .with_context(|| format!("{} is not a natprobe report", args.report.display()))?;
+    output::print(&draw(&report, &args.title))?;
+    Ok(Answer::Yes)
 }
 
 fn rows(report: &Value) -> Vec<Row> {
@@ -221,6 +219,24 @@ fn cross(x: u32, y: u32) -> String {
     )
 }
 
+/// Escapes what has a meaning in XML, and leaves out what XML may not hold.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\t' | '\n' => escaped.push(' '),
+            character if character.is_control() => {}
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -255,6 +271,14 @@ mod tests {
         assert!(drawing.contains("seen as 203.0.113.17:40000"));
         assert!(drawing.contains("&lt;restricted&gt;: endpoint-independent mapping"));
         assert_eq!(drawing.matches("class=\"drop\" d=").count(), 1);
+    }
+
+    #[test]
+    fn markup_and_control_characters_are_harmless() {
+        assert_eq!(
+            escape("<b a='1'>&\"\u{1b}[1m\n</b>"),
+            "&lt;b a=&#39;1&#39;&gt;&amp;&quot;[1m &lt;/b&gt;"
+        );
     }
 
     #[test]

@@ -1,317 +1,402 @@
-//! Every ordered pair of types, compared with the oracle.
+//! All cells together: read, put in order, summed up.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::ensure;
-use nat::plan::Limits;
-use serde::Serialize;
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::to_raw_value;
 
-use crate::args::Formats;
-use crate::format::{html, json, junit, markdown, table};
-use crate::pair::Pair;
-use crate::record::{Record, read};
-use crate::side::Asked;
-use crate::{Verdict, cannot_write, say};
+use crate::answer::Answer;
+use crate::args::MatrixArgs;
+use crate::cell::{Cell, Judgement, without_name};
+use crate::input::{self, Raw};
+use crate::{html, junit, markdown, output, table};
 
-/// The cells, alice's types down and bob's across.
-#[derive(Debug)]
+/// Cells by the types of both sides.
+#[derive(Debug, Default)]
 pub struct Matrix {
-    /// The types, in the order in which they were asked for.
+    /// The types, in the order of rows and columns.
     pub types: Vec<String>,
-    /// Row by row.
+    /// In the order in which they are shown.
     pub cells: Vec<Cell>,
+    /// The same, as they were read.
+    raw: Vec<Raw>,
 }
 
-/// One pair.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Cell {
-    /// Its lab ran.
-    Ran(Box<Pair>),
-    /// Its lab did not come up: null in JSON.
-    Lost,
-}
-
-/// What a cell is, against what was expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grade {
-    /// As expected, whatever that was.
-    Expected,
-    /// Another outcome.
-    Surprise,
-    /// Alice's punch could not tell.
-    NoCall,
-    /// A NAT is not what was asked.
-    NotAsAsked,
-    /// The lab did not come up.
-    NoLab,
-}
-
-impl Cell {
-    pub fn grade(&self) -> Grade {
-        match self {
-            Self::Lost => Grade::NoLab,
-            Self::Ran(pair) if pair.as_asked == Some(false) => Grade::NotAsAsked,
-            Self::Ran(pair) if pair.got.is_none() => Grade::NoCall,
-            Self::Ran(pair) if pair.is_expected() => Grade::Expected,
-            Self::Ran(_) => Grade::Surprise,
-        }
-    }
-
-    /// The strategy, where it says more than the outcome: ports were guessed or
-    /// mapped.
-    pub fn how(&self) -> Option<&str> {
-        match self {
-            Self::Ran(pair) => Some(pair.how.as_str())
-                .filter(|how| !matches!(*how, "" | "plain" | "lan" | "relay")),
-            Self::Lost => None,
-        }
-    }
-
-    /// What came, in a word or two.
-    pub fn outcome(&self) -> &str {
-        match self {
-            Self::Lost => "no lab",
-            Self::Ran(pair) => pair.got.as_deref().unwrap_or("no call"),
-        }
-    }
+/// What `--json` writes, which can be read again.
+#[derive(Deserialize)]
+struct Document {
+    cells: Vec<Raw>,
 }
 
 impl Matrix {
-    /// From records: one for each type, then one for each pair.
+    /// Reads cells, one after the other or as one document. With `types`, these
+    /// are the rows and columns, and a pair without a cell is a lost lab.
     ///
     /// # Errors
-    /// When a record is not readable, or the pairs are not those of the types.
-    pub fn new(records: Vec<Record>, limits: Limits) -> anyhow::Result<Self> {
-        let is_type = |record: &Record| !record.text("spec").is_empty();
-        let (types, pairs): (Vec<_>, Vec<_>) = records.into_iter().partition(is_type);
-        let types = types.into_iter().map(Asked::new);
-        let types = types.collect::<anyhow::Result<Vec<_>>>()?;
-        let wanted = types.len() * types.len();
-        ensure!(
-            wanted > 0 && wanted == pairs.len(),
-            "{} types make {wanted} pairs, and there are {}",
-            types.len(),
-            pairs.len()
-        );
-        let sides = types.iter().flat_map(|a| types.iter().map(move |b| [a, b]));
-        let cells = sides.zip(&pairs).map(|(sides, record)| {
-            let [a, b] = sides.map(|side| side.spec.as_str());
-            ensure!(
-                [record.text("a"), record.text("b")] == [a, b],
-                "a pair is {} × {}, where {a} × {b} belongs",
-                record.text("a"),
-                record.text("b")
-            );
-            if record.get("lost").as_bool() == Some(true) {
-                return Ok(Cell::Lost);
+    /// When something is not a cell.
+    pub fn read(texts: &[String], types: &str) -> anyhow::Result<Self> {
+        let mut found = Vec::new();
+        for text in texts {
+            for value in serde_json::Deserializer::from_str(text).into_iter::<Raw>() {
+                let value = value.context("the input is not JSON")?;
+                match serde_json::from_str::<Document>(value.get()) {
+                    Ok(document) => found.extend(document.cells),
+                    Err(_) => found.push(value),
+                }
             }
-            Ok(Cell::Ran(Box::new(Pair::new(sides, record, limits)?)))
-        });
-        Ok(Self {
-            cells: cells.collect::<anyhow::Result<_>>()?,
-            types: types.into_iter().map(|side| side.spec).collect(),
-        })
+        }
+        let mut matrix = Self {
+            types: types.split_whitespace().map(Into::into).collect(),
+            ..Self::default()
+        };
+        for raw in found {
+            let cell: Cell = serde_json::from_str(raw.get())
+                .with_context(|| format!("this is not a cell of a matrix: {:.60}", raw.get()))?;
+            matrix.cells.push(cell);
+            matrix.raw.push(raw);
+        }
+        matrix.complete(!types.is_empty())?;
+        Ok(matrix)
     }
 
-    /// Alice's and bob's type of a cell.
-    pub fn pair(&self, index: usize) -> [&str; 2] {
-        let width = self.types.len();
-        [index / width, index % width].map(|index| self.types[index].as_str())
+    /// Finds the types, adds the cells that are missing, and sorts.
+    fn complete(&mut self, all: bool) -> anyhow::Result<()> {
+        for cell in &self.cells {
+            for side in [&cell.a, &cell.b] {
+                if !self.types.contains(side) {
+                    self.types.push(side.clone());
+                }
+            }
+        }
+        if all {
+            for a in &self.types {
+                for b in &self.types {
+                    if self.cells.iter().all(|cell| (&cell.a, &cell.b) != (a, b)) {
+                        let lost = Cell::lost(a, b);
+                        self.raw.push(to_raw_value(&json!({
+                            "a": a, "b": b, "expected": null, "got": null, "how": null,
+                            "elapsed_ms": null, "cause": lost.cause, "punch": null,
+                        }))?);
+                        self.cells.push(lost);
+                    }
+                }
+            }
+        }
+        let place = |name: &String| self.types.iter().position(|known| known == name);
+        let mut both: Vec<_> = self.cells.drain(..).zip(self.raw.drain(..)).collect();
+        both.sort_by_key(|(cell, _)| (place(&cell.a), place(&cell.b)));
+        (self.cells, self.raw) = both.into_iter().unzip();
+        Ok(())
     }
 
-    /// A line for every surprise and for every cause of failure, and the sum.
-    pub fn findings(&self) -> Vec<String> {
+    /// The cell of this pair, if there is one.
+    pub fn cell(&self, a: &str, b: &str) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.a == a && cell.b == b)
+    }
+
+    /// How many cells have a path.
+    pub fn connected(&self) -> usize {
+        let got = self.cells.iter().filter_map(|cell| cell.got);
+        got.filter(|got| got.connects()).count()
+    }
+
+    /// How many things are not as asked or as expected.
+    pub fn wrong(&self) -> usize {
+        self.surprises().len() + self.lost()
+    }
+
+    /// How many labs did not come up.
+    pub fn lost(&self) -> usize {
+        self.count(Judgement::NoLab)
+    }
+
+    /// How many labs did not come up, in words.
+    pub fn lost_line(&self) -> String {
+        match self.lost() {
+            1 => "1 lab did not come up".into(),
+            lost => format!("{lost} labs did not come up"),
+        }
+    }
+
+    /// How many cells come to this.
+    pub fn count(&self, judgement: Judgement) -> usize {
+        let cells = self.cells.iter();
+        cells.filter(|cell| cell.judgement() == judgement).count()
+    }
+
+    /// A line for everything that is not as asked or as expected, but for the
+    /// labs that did not come up.
+    pub fn surprises(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut failed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (index, cell) in self.cells.iter().enumerate() {
-            let [a, b] = self.pair(index);
-            let pair = format!("{a} × {b}");
-            let Cell::Ran(ran) = cell else { continue };
-            let cause = ran.cause.as_deref().unwrap_or("no cause");
-            match cell.grade() {
-                Grade::NotAsAsked => {
-                    lines.push(format!(
-                        "NOT AS ASKED: {a} measures otherwise; see: lab/netns.sh {a} {b}"
-                    ));
-                }
-                Grade::NoCall => {
-                    lines.push(format!(
-                        "NO CALL: {pair}: alice's punch could not tell: {cause}"
-                    ));
-                }
-                Grade::Surprise => lines.push(format!(
-                    "SURPRISE: {pair}: {}, expected was {} ({cause})",
-                    cell.outcome(),
-                    ran.expected
+        for cell in &self.cells {
+            let (a, b) = (&cell.a, &cell.b);
+            let cause = cell.cause.as_deref().unwrap_or("no cause");
+            match (cell.judgement(), cell.got, cell.expected) {
+                (Judgement::NoCall, ..) => lines.push(format!(
+                    "NO CALL: {a} × {b}: alice's punch could not tell: {}",
+                    without_name(cause)
                 )),
-                Grade::Expected if cell.outcome() == "failed" => {
-                    failed.entry(cause).or_default().push(pair);
+                (Judgement::Surprise, Some(got), Some(expected)) => lines.push(format!(
+                    "SURPRISE: {a} × {b}: {got}, expected was {expected} ({cause})"
+                )),
+                (Judgement::Surprise, ..) => {
+                    lines.push(format!("SURPRISE: {a} × {b}: nothing was expected"));
                 }
-                Grade::Expected | Grade::NoLab => {}
+                (Judgement::AsExpected | Judgement::NoLab, ..) => {}
             }
+            let nats = match cell.as_asked {
+                Some(Answer::No) => "NOT AS ASKED",
+                Some(Answer::CouldNotTell) => "NOT MEASURED",
+                Some(Answer::Yes) | None => continue,
+            };
+            lines.push(format!(
+                "{nats}: {}; see: lab/netns.sh {a} {b}",
+                cell.sides()
+            ));
         }
-        for (cause, pairs) in failed {
-            lines.push(format!("{cause}, as expected: {}", pairs.join(", ")));
-        }
-        let lost = self.count(|cell| cell.grade() == Grade::NoLab);
-        if lost > 0 {
-            lines.push(format!("{lost} labs did not come up"));
-        }
-        lines.push(self.sum());
         lines
     }
 
-    /// How many connect, and how many are not as expected.
-    pub fn sum(&self) -> String {
-        let connected = self.count(|cell| matches!(cell, Cell::Ran(pair) if pair.connects()));
-        let wrong = self.count(|cell| cell.grade() != Grade::Expected);
-        let all = self.cells.len();
-        format!("{connected} of {all} pairs connect; {wrong} not as expected")
-    }
-
-    /// Cells of which that is so.
-    pub fn count(&self, is_so: impl Fn(&Cell) -> bool) -> usize {
-        self.cells.iter().filter(|cell| is_so(cell)).count()
-    }
-
-    fn verdict(&self) -> Verdict {
-        match self.count(|cell| cell.grade() == Grade::Expected) {
-            _ if self.cells.iter().all(|cell| cell.grade() == Grade::NoLab) => Verdict::Unknown,
-            good => (good == self.cells.len()).into(),
+    /// The causes of the failures that were expected, each with its pairs, in
+    /// the order in which they come.
+    pub fn failures(&self) -> Vec<(&str, Vec<&Cell>)> {
+        let mut causes: Vec<(&str, Vec<&Cell>)> = Vec::new();
+        for cell in &self.cells {
+            let connects = cell.got.is_none_or(|got| got.connects());
+            if connects || cell.judgement() != Judgement::AsExpected {
+                continue;
+            }
+            let cause = cell.cause.as_deref().unwrap_or("no cause");
+            match causes.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, cells)) => cells.push(cell),
+                None => causes.push((cause, vec![cell])),
+            }
         }
+        causes
+    }
+
+    /// Both numbers that count.
+    pub fn total(&self) -> String {
+        format!(
+            "{} of {} pairs connect; {} not as expected",
+            self.connected(),
+            self.cells.len(),
+            self.wrong()
+        )
+    }
+
+    /// The lines under the table.
+    pub fn summary(&self) -> String {
+        let mut lines = self.surprises();
+        for (cause, cells) in self.failures() {
+            let pairs = cells.iter().map(|cell| format!("{} × {}", cell.a, cell.b));
+            let pairs = pairs.collect::<Vec<_>>().join(", ");
+            lines.push(format!("{cause}, as expected: {pairs}"));
+        }
+        match self.lost() {
+            0 => {}
+            _ => lines.push(self.lost_line()),
+        }
+        lines.push(self.total());
+        lines.join("\n") + "\n"
+    }
+
+    /// Yes if every cell is as asked and as expected.
+    pub fn answer(&self) -> Answer {
+        match self.wrong() {
+            _ if self.lost() == self.cells.len() => Answer::CouldNotTell,
+            0 => Answer::Yes,
+            _ => Answer::No,
+        }
+    }
+
+    /// All cells as one object (docs/reference/json.md).
+    fn to_json(&self) -> String {
+        let cells: Vec<_> = self.raw.iter().map(|raw| raw.get()).collect();
+        format!("{{\"cells\": [\n{}\n]}}\n", cells.join(",\n"))
     }
 }
 
-/// Shows the matrix on standard input.
+/// Writes every output that was asked for; a table if none goes to stdout.
 ///
 /// # Errors
-/// When a record is not readable or a file cannot be written.
-pub fn run(formats: &Formats, limits: Limits) -> anyhow::Result<Verdict> {
-    let matrix = Matrix::new(read()?, limits)?;
-    let mut shown = false;
-    for (file, write) in [
-        (&formats.json, json::write as fn(&Matrix) -> String),
-        (&formats.markdown, markdown::write),
-        (&formats.junit, junit::write),
-        (&formats.html, html::write),
+/// When the cells cannot be read, or an output not written.
+pub fn run(args: &MatrixArgs) -> anyhow::Result<Answer> {
+    let stdin = [Path::new("-").to_owned()];
+    let files = match args.files.as_slice() {
+        [] => &stdin,
+        files => files,
+    };
+    let texts = files.iter().map(|file| input::text(file));
+    let matrix = Matrix::read(&texts.collect::<Result<Vec<_>, _>>()?, &args.types)?;
+    let mut printed = false;
+    for (file, render) in [
+        (&args.json, Matrix::to_json as fn(&Matrix) -> String),
+        (&args.markdown, markdown::render),
+        (&args.junit, junit::render),
+        (&args.html, html::render),
     ] {
         if let Some(file) = file {
-            shown |= put(file, &write(&matrix))?;
+            output::write(file, &render(&matrix))?;
+            printed |= file == Path::new("-");
         }
     }
-    let findings = matrix.findings().join("\n");
-    match shown {
-        true => cli::stderr::line(findings),
-        false => say(&format!("{}\n{findings}\n", table::write(&matrix)))?,
+    match printed {
+        true => cli::stderr::line(matrix.summary().trim_end()),
+        false => output::print(&format!("{}\n{}", table::render(&matrix), matrix.summary()))?,
     }
-    Ok(matrix.verdict())
-}
-
-/// Writes to a file, or to standard output; whether it was the latter.
-fn put(file: &Path, text: &str) -> anyhow::Result<bool> {
-    if file == Path::new("-") {
-        return say(text).map(|()| true);
-    }
-    let written = File::create(file).and_then(|mut file| file.write_all(text.as_bytes()));
-    match written {
-        Ok(()) => Ok(false),
-        Err(error) => Err(cannot_write(file.display(), &error)),
-    }
+    Ok(matrix.answer())
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
 
-    const TYPES: &str =
-        "spec=full-cone|class=full-cone|mapping=endpoint-independent|filtering=endpoint-independent
-spec=udp-blocked|class=udp-blocked|mapping=none|filtering=none";
-
-    /// One of each grade: as expected, a call that could not be made, a
-    /// surprise, and a lab that is lost.
-    pub fn matrix() -> Matrix {
-        of(r#"a=full-cone|b=full-cone|punch:={"result":"direct","strategy":"plain","elapsed_ms":0.4}
-a=full-cone|b=udp-blocked|punch:=|log=punch: it <broke> & "left"
-a=udp-blocked|b=full-cone|punch:={"result":"direct","strategy":"plain","elapsed_ms":1}
-a=udp-blocked|b=udp-blocked|lost:=true"#)
-        .unwrap()
+    /// A cell with what decides; `more` is further JSON.
+    pub fn line(a: &str, b: &str, expected: &str, got: &str, more: &str) -> String {
+        format!(
+            "{{\"a\":\"{a}\",\"b\":\"{b}\",\"expected\":\"{expected}\",\"got\":{got},\
+             \"how\":null,\"elapsed_ms\":null{more}}}\n"
+        )
     }
 
-    fn of(pairs: &str) -> anyhow::Result<Matrix> {
-        let text = format!("{TYPES}\n{pairs}").replace('|', "\t");
-        let records = text.lines().map(Record::parse);
-        Matrix::new(records.collect::<anyhow::Result<_>>()?, Limits::POLITE)
+    pub fn read(lines: &[String], types: &str) -> Matrix {
+        Matrix::read(&[lines.concat()], types).unwrap()
     }
 
-    #[test]
-    fn every_grade_has_its_line() {
-        let matrix = matrix();
-        let grades = matrix.cells.iter().map(Cell::grade);
-        let expected = [
-            Grade::Expected,
-            Grade::NoCall,
-            Grade::Surprise,
-            Grade::NoLab,
+    /// Two types: one pair as expected, one not, one without a call, one lost.
+    pub fn mixed() -> Matrix {
+        let lines = [
+            line(
+                "nat,x",
+                "nat,x",
+                "direct",
+                "\"direct\"",
+                r#","cause":null,"as_asked":false"#,
+            ),
+            line(
+                "<b>",
+                "nat,x",
+                "failed",
+                "null",
+                r#","cause":"punch: no <answer> & \"no\" ]]>""#,
+            ),
+            line(
+                "nat,x",
+                "<b>",
+                "direct",
+                "\"failed\"",
+                r#","cause":"ONE_WAY","punch":{"cause":{"code":"ONE_WAY","text":"one | two\u001b[1m"}}"#,
+            ),
         ];
-        assert_eq!(Vec::from_iter(grades), expected);
-        assert_eq!(
-            matrix.findings(),
-            [
-                "NO CALL: full-cone × udp-blocked: alice's punch could not tell: it <broke> & \"left\"",
-                "SURPRISE: udp-blocked × full-cone: direct, expected was failed (no cause)",
-                "1 labs did not come up",
-                "2 of 4 pairs connect; 3 not as expected",
-            ]
-        );
-        assert_eq!(matrix.verdict(), Verdict::No);
+        read(&lines, "nat,x <b>")
     }
 
     #[test]
-    fn failures_that_were_expected_are_told_by_cause() {
-        let pair = |a, b, result: &str| {
-            let cause = if result == "failed" {
-                r#"{"code":"UDP_BLOCKED"}"#
-            } else {
-                "null"
-            };
-            format!(r#"a={a}|b={b}|punch:={{"result":"{result}","cause":{cause}}}"#)
+    fn cells_are_ordered_by_type_and_missing_ones_are_lost() {
+        let matrix = mixed();
+        let pairs: Vec<_> = matrix
+            .cells
+            .iter()
+            .map(|c| (c.a.as_str(), c.b.as_str()))
+            .collect();
+        let wanted = [
+            ("nat,x", "nat,x"),
+            ("nat,x", "<b>"),
+            ("<b>", "nat,x"),
+            ("<b>", "<b>"),
+        ];
+        assert_eq!(pairs, wanted);
+        assert_eq!(matrix.cells[3].judgement(), Judgement::NoLab);
+        // Without a list of types, nothing is missing.
+        let one = read(&[line("a", "b", "direct", "\"direct\"", "")], "");
+        assert_eq!(one.types, ["a", "b"]);
+        assert_eq!((one.cells.len(), one.answer()), (1, Answer::Yes));
+    }
+
+    #[test]
+    fn everything_that_is_not_as_expected_has_a_line() {
+        assert_eq!(
+            mixed().summary(),
+            "NOT AS ASKED: nat,x; see: lab/netns.sh nat,x nat,x\n\
+             SURPRISE: nat,x × <b>: failed, expected was direct (ONE_WAY)\n\
+             NO CALL: <b> × nat,x: alice's punch could not tell: no <answer> & \"no\" ]]>\n\
+             1 lab did not come up\n\
+             1 of 4 pairs connect; 4 not as expected\n"
+        );
+        assert_eq!(mixed().answer(), Answer::No);
+    }
+
+    #[test]
+    fn failures_that_were_expected_are_listed_by_cause() {
+        let failed = |a, cause| {
+            line(
+                a,
+                "udp-blocked",
+                "failed",
+                "\"failed\"",
+                &format!(",\"cause\":\"{cause}\""),
+            )
         };
         let lines = [
-            pair("full-cone", "full-cone", "direct"),
-            pair("full-cone", "udp-blocked", "failed"),
-            pair("udp-blocked", "full-cone", "failed"),
-            pair("udp-blocked", "udp-blocked", "failed"),
+            failed("open", "UDP_BLOCKED"),
+            failed("basic", "UDP_BLOCKED"),
+            failed("cgnat", "SYM_SYM"),
         ];
-        let matrix = of(&lines.join("\n")).unwrap();
-        assert_eq!(matrix.verdict(), Verdict::Yes);
-        let told = "UDP_BLOCKED, as expected: full-cone × udp-blocked, udp-blocked × full-cone, udp-blocked × udp-blocked";
+        let matrix = read(&lines, "");
         assert_eq!(
-            matrix.findings(),
-            [told, "1 of 4 pairs connect; 0 not as expected"]
+            matrix.summary(),
+            "UDP_BLOCKED, as expected: open × udp-blocked, basic × udp-blocked\n\
+             SYM_SYM, as expected: cgnat × udp-blocked\n\
+             0 of 3 pairs connect; 0 not as expected\n"
         );
+        assert_eq!(matrix.answer(), Answer::Yes);
     }
 
     #[test]
-    fn no_lab_at_all_is_no_verdict() {
-        let lost = |a, b| format!("a={a}|b={b}|lost:=true\n");
-        let names = ["full-cone", "udp-blocked"];
-        let pairs = names.map(|a| names.map(|b| lost(a, b)).concat()).concat();
-        assert_eq!(of(&pairs).unwrap().verdict(), Verdict::Unknown);
-    }
-
-    #[test]
-    fn a_pair_in_the_wrong_place_is_refused() {
-        assert!(of("a=full-cone|b=full-cone|lost:=true").is_err());
-        let error = of("a=udp-blocked|b=x|lost:=true\n".repeat(4).trim_end()).unwrap_err();
+    fn a_nat_that_could_not_be_measured_is_told_apart() {
+        let matrix = read(
+            &[line("a", "a", "direct", "\"direct\"", ",\"as_asked\":null")],
+            "",
+        );
         assert!(
-            error
-                .to_string()
-                .contains("where full-cone × full-cone belongs"),
-            "{error}"
+            matrix
+                .summary()
+                .starts_with("NOT MEASURED: a; see: lab/netns.sh a a\n")
         );
+        assert_eq!(matrix.answer(), Answer::No);
+    }
+
+    #[test]
+    fn a_matrix_without_any_lab_could_not_tell() {
+        assert_eq!(read(&[], "open").answer(), Answer::CouldNotTell);
+        assert_eq!(read(&[], "").answer(), Answer::CouldNotTell);
+    }
+
+    #[test]
+    fn the_document_reads_back_and_keeps_what_is_not_judged() {
+        let matrix = read(
+            &[line("a", "a", "direct", "\"direct\"", ",\"new\":{\"x\":1}")],
+            "a b",
+        );
+        let json = matrix.to_json();
+        assert!(json.contains(",\"new\":{\"x\":1}"));
+        let again = Matrix::read(std::slice::from_ref(&json), "").unwrap();
+        assert_eq!(again.to_json(), json);
+        assert_eq!(again.lost(), 3);
+    }
+
+    #[test]
+    fn what_is_not_a_cell_is_an_error() {
+        for text in [
+            "{\"a\":1}",
+            "null",
+            "[",
+            "{\"a\":\"x\",\"b\":\"y\",\"got\":\"far\"}",
+        ] {
+            assert!(Matrix::read(&[text.into()], "").is_err(), "{text}");
+        }
     }
 }

@@ -1,230 +1,263 @@
-//! Two NATs and one punch between them: what the oracle expects, and what came.
+//! The expected outcome of a punch against the one that it had.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use nat::oracle;
-use nat::plan::{Limits, Side, between};
+use nat::plan::between;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::record::{Record, read};
-use crate::side::{Asked, Measured};
-use crate::{Verdict, say};
+use crate::answer::Answer;
+use crate::args::PairArgs;
+use crate::cell::{Outcome, Punch, Reason, without_name};
+use crate::input::{self, Raw};
+use crate::nat_check::NatCheck;
+use crate::output;
 
-/// A punch and what was expected of it, as docs/reference/json.md has it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Pair {
-    /// Alice's type.
-    pub a: String,
-    /// Bob's type.
-    pub b: String,
-    /// `direct`, `relay`, `failed` or `unknown`.
-    pub expected: &'static str,
-    /// `lan`, `direct`, `relay` or `failed`; null if alice's punch could not tell.
-    pub got: Option<String>,
-    /// Alice's strategy.
-    pub how: String,
-    /// From the introduction to the path.
-    pub elapsed_ms: f64,
-    /// Alice's cause of failure; her log's last line if she could not tell.
-    pub cause: Option<String>,
-    /// Alice's report.
-    pub punch: Value,
-    /// Whether both NATs measured as asked, where they were measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub as_asked: Option<bool>,
-    /// Both NATs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub measured: Option<[Measured; 2]>,
-    /// What nat-alice holds, as nattrace tells it.
-    #[serde(skip_serializing_if = "Value::is_null")]
-    pub nat_alice: Value,
-    /// What nat-bob holds.
-    #[serde(skip_serializing_if = "Value::is_null")]
-    pub nat_bob: Value,
-    /// Why it was expected.
-    #[serde(skip)]
-    why: String,
+/// A cell as it is written, on one line; [`crate::cell::Cell`] reads it.
+#[derive(Debug, Serialize)]
+struct Written<'a> {
+    a: &'a str,
+    b: &'a str,
+    expected: Outcome,
+    why: Reason,
+    got: Option<Outcome>,
+    how: Option<String>,
+    elapsed_ms: Option<f64>,
+    cause: Option<String>,
+    punch: Option<Raw>,
+    #[serde(flatten)]
+    nats: Option<Nats>,
+    #[serde(flatten)]
+    tables: Option<Tables>,
 }
 
-impl Pair {
-    /// From the record of an outcome: `punch`, `log` and, where the NATs were
-    /// measured, `measured_alice` and `measured_bob`.
-    ///
-    /// # Errors
-    /// When the types are not readable.
-    pub fn new(sides: [&Asked; 2], outcome: &Record, limits: Limits) -> anyhow::Result<Self> {
-        let [a, b] = [sides[0].side(limits)?, sides[1].side(limits)?];
-        let punch = outcome.get("punch").clone();
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let got = text(&punch["result"]);
-        let cause = match got {
-            Some(_) => text(&punch["cause"]["code"]),
-            None => Some(outcome.text("log").trim_start_matches("punch: ").to_owned()),
-        };
-        let measured = match (outcome.get("measured_alice"), outcome.get("measured_bob")) {
-            (Value::Null, Value::Null) => None,
-            (alice, bob) => Some([
-                sides[0].compare("alice", alice),
-                sides[1].compare("bob", bob),
-            ]),
-        };
-        Ok(Self {
-            a: sides[0].spec.clone(),
-            b: sides[1].spec.clone(),
-            expected: expected(&a, &b),
-            got,
-            how: text(&punch["strategy"]).unwrap_or_default(),
-            elapsed_ms: punch["elapsed_ms"].as_f64().unwrap_or_default(),
-            cause,
-            as_asked: measured
-                .as_ref()
-                .map(|sides| sides.iter().all(Measured::is_as_asked)),
-            measured,
-            nat_alice: outcome.get("nat_alice").clone(),
-            nat_bob: outcome.get("nat_bob").clone(),
-            why: oracle::expected(&a.behaviour, &b.behaviour).why.to_string(),
-            punch,
-        })
-    }
-
-    /// Did it end as expected?
-    pub fn is_expected(&self) -> bool {
-        self.got.as_deref() == Some(self.expected)
-    }
-
-    /// Is there a path?
-    pub fn connects(&self) -> bool {
-        matches!(self.got.as_deref(), Some("lan" | "direct" | "relay"))
-    }
-
-    fn verdict(&self) -> Verdict {
-        match self.got {
-            _ if self.as_asked == Some(false) => Verdict::No,
-            None => Verdict::Unknown,
-            Some(_) => self.is_expected().into(),
-        }
-    }
-
-    /// What came, and what was expected, in a line.
-    fn sentence(&self) -> String {
-        let outcome = match (&self.got, self.punch["text"].as_str(), &self.cause) {
-            (Some(_), Some(text), _) => text.to_owned(),
-            (_, _, cause) => {
-                let cause = cause.as_deref().filter(|cause| !cause.is_empty());
-                let cause = cause.unwrap_or("it wrote nothing");
-                let stop = if cause.ends_with(['.', '?', '!']) {
-                    ""
-                } else {
-                    "."
-                };
-                format!("failed: alice's punch could not tell: {cause}{stop}")
-            }
-        };
-        format!("{outcome} Expected was {}: {}.", self.expected, self.why)
-    }
+/// What natprobe measured on both sides.
+#[derive(Debug, Serialize)]
+struct Nats {
+    as_asked: Answer,
+    measured: [NatCheck; 2],
 }
 
-/// What the plan of two NATs leads to.
-pub fn expected(a: &Side, b: &Side) -> &'static str {
-    between(a, b).strategy.outcome()
+/// What nattrace shows of both routers.
+#[derive(Debug, Serialize)]
+struct Tables {
+    nat_alice: Option<Raw>,
+    nat_bob: Option<Raw>,
 }
 
-/// Judges the pair on standard input.
+/// Prints a sentence, or a cell.
 ///
 /// # Errors
-/// When a record is not readable.
-pub fn run(json: bool, limits: Limits) -> anyhow::Result<Verdict> {
-    let [a, b, outcome] = <[Record; 3]>::try_from(read()?)
-        .or_else(|records| bail!("a pair is three records, not {}", records.len()))?;
-    let [a, b] = [
-        Asked::new(a).context("alice")?,
-        Asked::new(b).context("bob")?,
+/// When a report cannot be read, or stdout not written.
+pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
+    let (expected, why) = expected(args)?;
+    let raw = input::report(&args.punch)?;
+    let report: Option<Punch> = match &raw {
+        Some(raw) => serde_json::from_str(raw.get())
+            .with_context(|| format!("{} is not a report of punch", args.punch.display()))?,
+        None => None,
+    };
+    let reason = match &report {
+        Some(_) => None,
+        None => Some(last_line(args)?),
+    };
+    let nats = nats(args)?;
+    let punch = report.unwrap_or_default();
+    let answer = Answer::same(expected, punch.result)
+        .and(nats.as_ref().map_or(Answer::Yes, |nats| nats.as_asked));
+    let line = match args.json {
+        true => serde_json::to_string(&Written {
+            a: &args.a.spec,
+            b: &args.b.spec,
+            expected,
+            why,
+            got: punch.result,
+            how: punch.strategy,
+            elapsed_ms: punch.elapsed_ms,
+            cause: punch.cause.map(|cause| cause.code).or(reason),
+            punch: raw,
+            nats,
+            tables: tables(args)?,
+        })?,
+        false => {
+            let got = match reason {
+                Some(reason) => no_call(&reason),
+                None => punch.text.unwrap_or_default(),
+            };
+            format!("{got} Expected was {expected}: {}.", why.text)
+        }
+    };
+    output::print(&format!("{line}\n"))?;
+    Ok(answer)
+}
+
+/// What the planner expects of both types, and why.
+fn expected(args: &PairArgs) -> anyhow::Result<(Outcome, Reason)> {
+    let limits = args.limits();
+    let plan = between(&args.a.side(limits), &args.b.side(limits));
+    let why = oracle::expected(&args.a.behaviour(), &args.b.behaviour()).why;
+    let code = serde_json::to_value(why)?;
+    Ok((
+        serde_json::from_value(plan.strategy.outcome().into())?,
+        Reason {
+            code: code.as_str().unwrap_or_default().into(),
+            text: why.to_string(),
+        },
+    ))
+}
+
+fn nats(args: &PairArgs) -> anyhow::Result<Option<Nats>> {
+    let (Some(a), Some(b)) = (&args.nat_a, &args.nat_b) else {
+        return Ok(None);
+    };
+    let measured = [
+        NatCheck::of("alice", &args.a, a)?,
+        NatCheck::of("bob", &args.b, b)?,
     ];
-    let pair = Pair::new([&a, &b], &outcome, limits)?;
-    match json {
-        true => say(&format!("{}\n", serde_json::to_string(&pair)?))?,
-        false => say(&format!("{}\n", pair.sentence()))?,
-    }
-    Ok(pair.verdict())
+    let as_asked = Answer::all(measured.iter().map(|check| check.as_asked));
+    Ok(Some(Nats { as_asked, measured }))
+}
+
+fn tables(args: &PairArgs) -> anyhow::Result<Option<Tables>> {
+    let (Some(a), Some(b)) = (&args.table_a, &args.table_b) else {
+        return Ok(None);
+    };
+    Ok(Some(Tables {
+        nat_alice: input::report(a)?,
+        nat_bob: input::report(b)?,
+    }))
+}
+
+/// Why the caller's punch has written no report, in its own words.
+fn last_line(args: &PairArgs) -> anyhow::Result<String> {
+    let log = match &args.log {
+        Some(log) => input::text(log)?,
+        None => String::new(),
+    };
+    let last = log.lines().rfind(|line| !line.trim().is_empty());
+    Ok(last.map_or_else(
+        || {
+            format!(
+                "it printed nothing and ended with exit code {}",
+                args.exit_code
+            )
+        },
+        Into::into,
+    ))
+}
+
+/// The sentence about a punch that wrote no report.
+fn no_call(reason: &str) -> String {
+    let reason = without_name(reason);
+    let stop = match reason.ends_with(['.', '?', '!']) {
+        true => "",
+        false => ".",
+    };
+    format!("failed: alice's punch could not tell: {reason}{stop}")
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
+    use std::path::PathBuf;
+
     use super::*;
-    use crate::side::tests::asked;
+    use crate::asked::tests::{BLOCKED, CONE, OPEN, PORT_RESTRICTED, RESTRICTED, SYMMETRIC, asked};
+    use crate::cell::{Cell, Judgement};
+    use nat::plan::Limits;
 
-    pub fn cone() -> Asked {
-        asked(
-            "spec=full-cone class=full-cone mapping=endpoint-independent filtering=endpoint-independent",
-        )
-    }
-
-    pub fn symmetric() -> Asked {
-        asked(
-            "spec=symmetric class=symmetric mapping=address-and-port-dependent \
-             filtering=address-and-port-dependent ports=random",
-        )
-    }
-
-    pub fn blocked() -> Asked {
-        asked("spec=udp-blocked class=udp-blocked mapping=none filtering=none")
-    }
-
-    pub fn pair(a: &Asked, b: &Asked, outcome: &str) -> Pair {
-        let outcome = Record::parse(&outcome.replace('|', "\t")).unwrap();
-        Pair::new([a, b], &outcome, Limits::POLITE).unwrap()
+    fn args(a: &str, b: &str) -> PairArgs {
+        PairArgs {
+            a: asked(a),
+            b: asked(b),
+            punch: PathBuf::new(),
+            log: None,
+            exit_code: 0,
+            nat_a: None,
+            nat_b: None,
+            table_a: None,
+            table_b: None,
+            budget: 4000,
+            max_pps: 4000,
+            json: true,
+        }
     }
 
     #[test]
-    fn an_outcome_is_compared_with_the_oracle() {
-        let direct = r#"punch:={"result":"direct","strategy":"plain","elapsed_ms":0.5,"cause":null,"text":"direct: alice reaches bob."}"#;
-        let good = pair(&cone(), &symmetric(), direct);
-        assert_eq!((good.verdict(), good.expected), (Verdict::Yes, "direct"));
-        assert!(
-            good.sentence()
-                .starts_with("direct: alice reaches bob. Expected was direct: ")
-        );
-        let surprise = pair(&symmetric(), &symmetric(), direct);
+    fn the_planner_says_what_to_expect() {
+        for (a, b, outcome, why) in [
+            (CONE, SYMMETRIC, Outcome::Direct, "OPEN_FILTER"),
+            (
+                RESTRICTED,
+                PORT_RESTRICTED,
+                Outcome::Direct,
+                "STABLE_MAPPINGS",
+            ),
+            (RESTRICTED, SYMMETRIC, Outcome::Direct, "ADDRESS_FILTER"),
+            // A spray connects what plain punching does not.
+            (
+                PORT_RESTRICTED,
+                SYMMETRIC,
+                Outcome::Direct,
+                "SYMMETRIC_REMAP",
+            ),
+            (SYMMETRIC, SYMMETRIC, Outcome::Relay, "SYM_SYM"),
+            (OPEN, BLOCKED, Outcome::Failed, "UDP_BLOCKED"),
+        ] {
+            let (expected, reason) = expected(&args(a, b)).unwrap();
+            assert_eq!((expected, reason.code.as_str()), (outcome, why), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_smaller_budget_makes_it_a_relay() {
+        let mut args = args(PORT_RESTRICTED, SYMMETRIC);
+        args.budget = 0;
+        assert_eq!(args.limits().sockets, 0);
+        assert_eq!(expected(&args).unwrap().0, Outcome::Relay);
+        args.budget = 4000;
+        assert_eq!(args.limits().sockets, Limits::POLITE.sockets);
+    }
+
+    #[test]
+    fn a_punch_without_a_report_is_told_by_its_last_words() {
         assert_eq!(
-            (surprise.verdict(), surprise.expected),
-            (Verdict::No, "relay")
+            no_call("punch: no answer from 203.0.113.1:8848. Is it running?"),
+            "failed: alice's punch could not tell: no answer from 203.0.113.1:8848. Is it running?"
         );
-        let failed = r#"punch:={"result":"failed","cause":{"code":"UDP_BLOCKED","text":"x"}}"#;
-        let failed = pair(&blocked(), &cone(), failed);
-        assert_eq!(
-            (failed.verdict(), failed.cause.as_deref()),
-            (Verdict::Yes, Some("UDP_BLOCKED"))
-        );
-        assert!(!failed.connects());
+        assert!(no_call("the name is taken").ends_with("is taken."));
+        let mut args = args(CONE, CONE);
+        args.exit_code = 101;
+        let said = last_line(&args).unwrap();
+        assert_eq!(said, "it printed nothing and ended with exit code 101");
     }
 
     #[test]
-    fn a_call_that_could_not_be_made_is_neither_yes_nor_no() {
-        let lost = pair(
-            &cone(),
-            &cone(),
-            "punch:=|log=punch: no answer from 203.0.113.1:8848",
-        );
-        assert_eq!((lost.verdict(), &lost.got), (Verdict::Unknown, &None));
-        let says = "failed: alice's punch could not tell: no answer from 203.0.113.1:8848. Expected was direct: ";
-        assert!(lost.sentence().starts_with(says), "{}", lost.sentence());
-        // It is no success either where a failure was expected.
-        assert_eq!(
-            pair(&blocked(), &cone(), "punch:=|log=").verdict(),
-            Verdict::Unknown
-        );
-    }
-
-    #[test]
-    fn a_nat_that_is_not_as_asked_is_a_no_whatever_came() {
-        let outcome = r#"punch:={"result":"direct"}|measured_alice:={"class":"restricted"}|measured_bob:={"class":"full-cone","mapping":"endpoint-independent","filtering":"endpoint-independent"}"#;
-        let pair = pair(&cone(), &cone(), outcome);
-        assert_eq!((pair.verdict(), pair.as_asked), (Verdict::No, Some(false)));
-    }
-
-    #[test]
-    fn the_cause_is_of_the_punch_and_of_nothing_else() {
-        let outcome = r#"punch:={"result":"direct","cause":null}|measured_alice:={"cause":{"code":"SILENT"}}"#;
-        assert_eq!(pair(&cone(), &cone(), outcome).cause, None);
+    fn what_is_written_reads_back() {
+        let (expected, why) = expected(&args(CONE, CONE)).unwrap();
+        let punch = r#"{"result":"direct","strategy":"plain","text":"direct: alice …"}"#;
+        let written = Written {
+            a: "full-cone",
+            b: "full-cone",
+            expected,
+            why,
+            got: Some(Outcome::Direct),
+            how: Some("plain".into()),
+            elapsed_ms: Some(0.5),
+            cause: None,
+            punch: Some(serde_json::from_str(punch).unwrap()),
+            nats: Some(Nats {
+                as_asked: Answer::CouldNotTell,
+                measured: ["alice", "bob"].map(|node| {
+                    NatCheck::of(node, &asked(CONE), &PathBuf::from("/nonexistent")).unwrap()
+                }),
+            }),
+            tables: None,
+        };
+        let line = serde_json::to_string(&written).unwrap();
+        assert!(!line.contains('\n'));
+        let cell: Cell = serde_json::from_str(&line).unwrap();
+        assert_eq!(cell.judgement(), Judgement::AsExpected);
+        assert_eq!(cell.as_asked, Some(Answer::CouldNotTell));
+        assert_eq!(cell.punch.unwrap().text.unwrap(), "direct: alice …");
+        assert_eq!(cell.why.unwrap().code, "OPEN_FILTER");
     }
 }

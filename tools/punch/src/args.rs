@@ -45,7 +45,8 @@ pub struct Args {
     /// unless --json is given, too
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Write one line to this file (a FIFO, or /dev/fd/N) once we are registered
+    /// Write one line to this file (a FIFO, or /dev/fd/N) when we are registered,
+    /// for a script that waits for it
     #[arg(long, value_name = "FILE")]
     pub ready: Option<PathBuf>,
     /// Wait S seconds for the peer, and then S seconds for a path [default: 10;
@@ -108,7 +109,7 @@ pub struct Args {
     pub no_measure: bool,
     /// Send nothing, and say what to expect between the NATs of these two reports
     /// of natprobe
-    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["peer", "trace"])]
+    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["peer", "trace", "report", "ready"])]
     pub plan: Option<Vec<PathBuf>>,
 }
 

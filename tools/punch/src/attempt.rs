@@ -1,8 +1,7 @@
 //! One attempt: registers, is introduced, and punches until there is a path or a
 //! cause.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -21,6 +20,7 @@ use stun::code;
 
 use crate::args::Args;
 use crate::plan::announced;
+use crate::ready::Ready;
 use crate::report::Outcome;
 use crate::router::{self, RouterPort};
 use crate::silence;
@@ -36,6 +36,7 @@ pub struct Attempt<'a, W> {
     pub settings: &'a Settings,
     pub limits: Limits,
     pub start: Instant,
+    pub ready: Ready,
     /// A stored report of our NAT, in place of a measurement.
     pub stored: Option<StoredReport>,
     pub driver: EndpointDriver<W>,
@@ -219,10 +220,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 cli::stderr::line(format_args!(
                     "punch: registered as {name}, seen at {mapped}"
                 ));
-                if let Some(file) = &self.args.ready {
-                    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
-                    writeln!(file, "registered as {name}, seen at {mapped}")?;
-                }
+                self.ready.registered(name, mapped);
                 self.router.ask(server, self.driver.port(0), mapped);
                 if self.args.peer.is_none() {
                     cli::stderr::line(format_args!(

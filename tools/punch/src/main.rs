@@ -3,6 +3,7 @@
 mod args;
 mod attempt;
 mod plan;
+mod ready;
 mod report;
 mod router;
 mod silence;

@@ -56,18 +56,18 @@ impl Report {
         trace: Option<Vec<Seen>>,
     ) -> anyhow::Result<ExitCode> {
         let object = self.to_json(trace.filter(|_| json)).to_string();
-        if let Some(file) = file {
-            std::fs::write(file, format!("{object}\n"))
-                .with_context(|| format!("cannot write {}", file.display()))?;
-        }
         let text = match json {
-            true => object,
+            true => object.clone(),
             false => self.sentence(),
         };
         match writeln!(std::io::stdout(), "{text}") {
             // That nobody reads any more does not change the outcome.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             result => result.context("writing to standard output")?,
+        }
+        if let Some(file) = file {
+            std::fs::write(file, format!("{object}\n"))
+                .with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(match self.outcome {
             Outcome::Connected(_) => ExitCode::SUCCESS,

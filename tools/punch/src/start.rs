@@ -22,6 +22,7 @@ use sansio::Via;
 
 use crate::args::Args;
 use crate::attempt::{Attempt, Ended};
+use crate::ready::Ready;
 use crate::report::{Outcome, Report};
 use crate::router::RouterPort;
 use crate::stay::stay;
@@ -51,6 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let limits = args.limits()?;
+    let ready = Ready::open(args.ready.as_deref())?;
     let stored = args.nat.as_deref().map(StoredReport::read).transpose()?;
     let settings = settings(args).await?;
     // Another process with the name would take the registration over.
@@ -84,6 +86,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         settings: &settings,
         limits,
         start,
+        ready,
         stored,
         driver,
         router: RouterPort::new(args),
