@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbitrary::any_message;
 use proptest::prelude::*;
 use relaying::{ALICE, BOB, TurnClient, UNIX, World, at, limits};
-use rendezvous_proto::relay::{Limits, SHORTEST};
+use rendezvous_proto::relay::{Command, Limits, SHORTEST};
 use rendezvous_proto::server::{RATE, Sender};
 use sansio::Protocol;
 use session::credentials::{Credentials, Granted, Secret};
@@ -152,6 +152,33 @@ fn an_abandoned_allocation_makes_room_for_another_of_its_name() {
             .is_ok()
     );
     assert_eq!(world.relay().allocations(), 5);
+}
+
+#[test]
+fn allocations_that_expire_together_are_closed_in_the_order_of_their_ports() {
+    let mut world = World::new(limits(), &[]);
+    let names = ["a", "a", "b", "b", "c", "c"];
+    let clients = [
+        "203.0.113.17:1",
+        "203.0.113.17:2",
+        "203.0.113.17:3",
+        "203.0.113.17:4",
+        "203.0.113.17:5",
+        "203.0.113.17:6",
+    ];
+    for (name, client) in names.into_iter().zip(clients) {
+        let mut client = TurnClient::new(&mut world, name, client);
+        client.allocate(&mut world).unwrap();
+    }
+    world.pass(SHORTEST);
+    let closed: Vec<u16> = std::iter::from_fn(|| world.relay().poll_command())
+        .map(|command| match command {
+            Command::Close { port } => port,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(closed.len(), 6);
+    assert!(closed.is_sorted(), "{closed:?}");
 }
 
 #[test]
