@@ -57,6 +57,11 @@ impl Registrar {
         self.cookies.issue(now, client)
     }
 
+    /// Whether that cookie was issued to this client.
+    pub(crate) fn is_cookie(&self, now: Instant, client: SocketAddr, cookie: &[u8]) -> bool {
+        self.cookies.check(now, client, cookie)
+    }
+
     pub(crate) fn find(&self, now: Instant, name: &str) -> Option<&Registration> {
         self.registry.find(now, name)
     }

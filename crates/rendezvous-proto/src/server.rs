@@ -25,7 +25,10 @@ pub use crate::types::{Config, Event, MOST_NAMES, RATE, Sender, Stats};
 /// The rendezvous.
 #[derive(Debug)]
 pub struct Server {
-    limiter: RateLimiter,
+    /// The requests that bring no cookie of the server, whose sources may be forged.
+    unproved: RateLimiter,
+    /// Those that bring one, so that forged sources do not use up their rate.
+    proved: RateLimiter,
     connections: Connections,
     discovery: Discovery,
     registrar: Registrar,
@@ -42,7 +45,8 @@ impl Server {
         let key = |label| derive(&config.secret, label);
         let cookies = Cookies::new(key("cookies"), now);
         Server {
-            limiter: RateLimiter::new(config.rate),
+            unproved: RateLimiter::new(config.rate),
+            proved: RateLimiter::new(config.rate),
             connections: Connections::default(),
             discovery: Discovery::new(config.addresses),
             registrar: Registrar::new(cookies, Registry::new(config.most_names)),
@@ -106,7 +110,7 @@ impl Server {
     /// the allocation, everything else by that of the client's network.
     fn handle_turn(&mut self, now: Instant, from: FiveTuple, message: &Message<'_>) {
         let limited = message.class() == Class::Request && self.relay.is_some();
-        if limited && !self.allows(now, from.client) {
+        if limited && !self.allows(now, from.client, None) {
             return;
         }
         match &mut self.relay {
@@ -119,7 +123,7 @@ impl Server {
         let Ok(request) = ClassicRequest::parse(bytes) else {
             return self.output.dropped(from.client, Drop::Garbage);
         };
-        if self.allows(now, from.client) {
+        if self.allows(now, from.client, None) {
             self.discovery.classic(from, &request, &mut self.output);
         }
     }
@@ -146,7 +150,7 @@ impl Server {
             }
             return Sender::Unproved;
         }
-        if !self.allows(*now, from.client) {
+        if !self.allows(*now, from.client, message.nonce()) {
             return Sender::Unproved;
         }
         let unknown = message.unknown_required();
@@ -244,8 +248,14 @@ impl Server {
         self.output.refuse(request, code, answer);
     }
 
-    fn allows(&mut self, now: Instant, client: SocketAddr) -> bool {
-        let allowed = self.limiter.allow(now, client.ip());
+    fn allows(&mut self, now: Instant, client: SocketAddr, cookie: Option<&[u8]>) -> bool {
+        let proved = cookie.is_some_and(|c| self.registrar.is_cookie(now, client, c));
+        let limiter = if proved {
+            &mut self.proved
+        } else {
+            &mut self.unproved
+        };
+        let allowed = limiter.allow(now, client.ip());
         if !allowed {
             self.output.dropped(client, Drop::OverRate);
         }
@@ -285,7 +295,7 @@ impl Server {
                 return None;
             }
         };
-        if !self.allows(now, from) {
+        if !self.allows(now, from, None) {
             return None;
         }
         let client = from;

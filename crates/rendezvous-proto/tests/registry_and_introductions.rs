@@ -201,6 +201,32 @@ fn each_datagram_is_counted_once() {
 }
 
 #[test]
+fn a_flood_with_forged_sources_does_not_limit_a_client_that_has_proved_its_own() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
+    let request = stun::binding_request([3; 12], None);
+    for n in 0..2 * RATE {
+        let forged = format!("203.0.113.{}:{}", n % 256, 1024 + n);
+        server.handle_datagram(now, 0, at(&forged), &request);
+    }
+    drain(&mut server);
+    assert!(server.stats().limited > 0);
+    assert_eq!(alice.register(&mut server, now), None);
+    // A cookie of another's is worth as little as none.
+    let stolen = Builder::request(Method::Binding, [4; 12]).nonce(&alice.cookie);
+    server.handle_datagram(now, 0, at(BOB), &stolen.finish());
+    assert_eq!(drain(&mut server).len(), 0);
+    // And who has one is limited, too.
+    let own = Builder::request(Method::Binding, [5; 12]).nonce(&alice.cookie);
+    let own = own.finish();
+    for _ in 0..2 * RATE {
+        server.handle_datagram(now, 0, at(ALICE), &own);
+    }
+    assert!(drain(&mut server).len() <= RATE as usize);
+}
+
+#[test]
 fn a_flood_from_one_network_does_not_limit_another() {
     let now = Instant::now();
     let mut server = whole_server(now);

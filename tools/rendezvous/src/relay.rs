@@ -126,13 +126,15 @@ impl RelayOptions {
     }
 }
 
-/// All addresses of this host: the relay does not send to its other services.
+/// All addresses of this host, to whose other services the relay does not send,
+/// and the broadcast addresses of its networks.
 fn own_addresses() -> anyhow::Result<Vec<IpAddr>> {
     let interfaces = nix::ifaddrs::getifaddrs()
         .context("cannot list the addresses of this host (getifaddrs)")?;
-    Ok(interfaces
-        .filter_map(|interface| {
-            let address = interface.address?;
+    let addresses = interfaces.flat_map(|interface| [interface.address, interface.broadcast]);
+    Ok(addresses
+        .flatten()
+        .filter_map(|address| {
             let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
             v4.or_else(|| Some(IpAddr::V6(address.as_sockaddr_in6()?.ip())))
         })

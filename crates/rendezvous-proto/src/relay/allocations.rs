@@ -200,9 +200,10 @@ impl Allocations {
         self.quotas.of_name(username) >= self.limits.per_name
     }
 
-    /// Whether the clients of this address have used up its quota.
+    /// Whether the clients of this address, or of its IPv6 network, have used up
+    /// its quota.
     pub(super) fn address_is_full(&self, client: IpAddr) -> bool {
-        self.quotas.of_address(client) >= self.limits.per_address
+        self.quotas.network_is_full(client, self.limits.per_address)
     }
 
     /// The name's allocation that has been silent for longest, if that is

@@ -30,9 +30,10 @@ const fn v6(a: u16, b: u16, bits: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, bits))
 }
 
-/// Addresses that are not public (RFC 6890). Those for documentation are not
-/// among them: they lead nowhere, or into a laboratory.
-const DENIED: [IpNet; 20] = [
+/// Addresses that are not public (RFC 6890 and its registry). Those for
+/// documentation in IPv4 and 2001:db8::/32 are not among them: they lead nowhere,
+/// or into a laboratory.
+const DENIED: [IpNet; 26] = [
     v4(0, 0, 0, 8),
     v4(10, 0, 0, 8),
     v4(100, 64, 0, 10),
@@ -40,6 +41,8 @@ const DENIED: [IpNet; 20] = [
     v4(169, 254, 0, 16),
     v4(172, 16, 0, 12),
     v4(192, 0, 0, 24),
+    // The anycast address of 6to4 relays (RFC 7526).
+    v4(192, 88, 99, 24),
     v4(192, 168, 0, 16),
     v4(198, 18, 0, 15),
     v4(224, 0, 0, 4),
@@ -50,6 +53,13 @@ const DENIED: [IpNet; 20] = [
     v6(0x64, 0xff9b, 32),
     v6(0x2001, 0, 32),
     v6(0x2002, 0, 16),
+    // Benchmarks (RFC 5180), ORCHID (RFC 4843, RFC 7343), documentation (RFC
+    // 9637), segment routing (RFC 9602).
+    v6(0x2001, 2, 48),
+    v6(0x2001, 0x10, 28),
+    v6(0x2001, 0x20, 28),
+    v6(0x3fff, 0, 20),
+    v6(0x5f00, 0, 16),
     v6(0x100, 0, 32),
     v6(0xfc00, 0, 7),
     v6(0xfe80, 0, 10),
@@ -104,6 +114,9 @@ mod tests {
             "100.128.0.1",
             "2606:4700::1",
             "2001:db8::1",
+            "2001:2:1::1",
+            "2001:30::1",
+            "4000::1",
         ] {
             assert!(allows(public), "{public}");
         }
@@ -116,6 +129,7 @@ mod tests {
             "172.16.0.1",
             "172.31.255.255",
             "192.168.1.2",
+            "192.88.99.1",
             "198.19.0.1",
             "224.0.0.251",
             "255.255.255.255",
@@ -124,6 +138,11 @@ mod tests {
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
             "2002:a00:1::1",
+            "2001:2::1",
+            "2001:1f::1",
+            "2001:2f::1",
+            "3fff:fff::1",
+            "5f00:1::1",
             "fd00::1",
             "fe80::1",
             "ff02::1",
