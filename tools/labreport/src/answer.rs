@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The result of a comparison. "Could not tell" is never counted as no.
+/// The result of a comparison. In one comparison, "could not tell" is not a no;
+/// in a matrix, a cell without an answer makes the matrix a no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// As asked, or as expected.
@@ -25,7 +26,7 @@ impl Answer {
         }
     }
 
-    /// Both together: one no is a no; otherwise one unknown is an unknown.
+    /// Both together: no if one is no; else could-not-tell if one is.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,

@@ -135,7 +135,7 @@ Examples:
   labreport matrix cells.json                          a table and a summary
   labreport matrix --html matrix.html --junit junit.xml <cells.ndjson
 
-Exit codes: 0 every cell is as expected, 1 one is not, 2 no cell has a result.")]
+Exit codes: 0 every cell is as asked and as expected, 1 one is not, 2 no lab came up.")]
 pub struct MatrixArgs {
     /// The cells; - or nothing is stdin
     #[arg(value_name = "FILE")]

@@ -8,10 +8,10 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::de::{Deserialize, IntoDeserializer};
 use serde_json::{Value, json};
 
-/// The ports that `sequential` and `block` types draw from (lab/nat/ports).
+/// The ports that `sequential` and `block` types assign (lab/nat/ports).
 const RANGE: [u16; 2] = [40000, 40511];
 
-/// What a type says of itself, overrides included.
+/// The behaviour that a type declares, overrides included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// As it was typed: `full-cone,ports=random`.

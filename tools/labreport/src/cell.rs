@@ -36,14 +36,16 @@ pub struct Cell {
     /// alice's report.
     #[serde(default)]
     pub punch: Option<Punch>,
-    /// Whether the NATs were measured as asked. `None`: they were not measured.
+    /// Whether the NATs were measured as asked. `None`: no measurement was asked
+    /// for. `CouldNotTell`: one was tried, and failed.
     #[serde(default, deserialize_with = "there")]
     pub as_asked: Option<Answer>,
     #[serde(default, rename = "measured")]
     _measured: IgnoredAny,
 }
 
-/// What is there says something, even if it is null.
+/// A null that is present means "could not tell"; a key that is missing means
+/// "not tried".
 fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Answer>, D::Error> {
     Answer::deserialize(deserializer).map(Some)
 }
@@ -63,7 +65,7 @@ pub struct Punch {
     pub text: Option<String>,
 }
 
-/// Something for programs, and the same for people.
+/// A code, and its explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// For programs.
@@ -107,7 +109,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What a cell comes to.
+/// The judgement of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
     /// It ended as expected.
@@ -148,19 +150,19 @@ impl Cell {
         }
     }
 
-    /// Whether nothing in it is otherwise than asked and expected.
+    /// Whether the cell is as asked and as expected.
     pub fn is_fine(&self) -> bool {
         let as_asked = self.as_asked.unwrap_or(Answer::Yes);
         self.judgement() == Judgement::AsExpected && as_asked == Answer::Yes
     }
 
     /// The strategy, where it says more than the outcome does.
-    pub fn special(&self) -> Option<&str> {
+    pub fn notable_strategy(&self) -> Option<&str> {
         let how = self.how.as_deref();
         how.filter(|how| !matches!(*how, "" | "plain" | "lan" | "relay"))
     }
 
-    /// What is in the cell, in a word or two.
+    /// The outcome in a word or two.
     pub fn word(&self) -> String {
         match (self.judgement(), self.got) {
             (Judgement::NoLab, _) => "no lab".into(),

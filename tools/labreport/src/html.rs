@@ -109,7 +109,7 @@ fn square(matrix: &Matrix, a: &str, b: &str) -> Markup {
                 i.letter { (letter(cell)) }
                 span.word {
                     (cell.word())
-                    @if let Some(how) = cell.special() { small { (how) } }
+                    @if let Some(how) = cell.notable_strategy() { small { (how) } }
                 }
             }
         }

@@ -30,7 +30,7 @@ pub fn render(matrix: &Matrix) -> String {
 
 /// What was got and how; where it is not as expected, also what was.
 fn content(cell: &Cell) -> String {
-    let how = cell.special();
+    let how = cell.notable_strategy();
     let how = how.map_or(String::new(), |how| format!(", {}", escape(how)));
     let text = cell.word() + &how;
     if cell.is_fine() {

@@ -102,9 +102,9 @@ impl Matrix {
         got.filter(|got| got.connects()).count()
     }
 
-    /// How many things are not as asked or as expected.
+    /// How many cells are not as asked or not as expected.
     pub fn wrong(&self) -> usize {
-        self.surprises().len() + self.lost()
+        self.cells.iter().filter(|cell| !cell.is_fine()).count()
     }
 
     /// How many labs did not come up.
@@ -148,7 +148,7 @@ impl Matrix {
             }
             let nats = match cell.as_asked {
                 Some(Answer::No) => "NOT AS ASKED",
-                Some(Answer::CouldNotTell) => "NOT MEASURED",
+                Some(Answer::CouldNotTell) => "COULD NOT BE MEASURED",
                 Some(Answer::Yes) | None => continue,
             };
             lines.push(format!(
@@ -177,7 +177,7 @@ impl Matrix {
         causes
     }
 
-    /// Both numbers that count.
+    /// How many pairs connect, and how many are not as asked or as expected.
     pub fn total(&self) -> String {
         format!(
             "{} of {} pairs connect; {} not as expected",
@@ -364,7 +364,7 @@ pub mod tests {
         assert!(
             matrix
                 .summary()
-                .starts_with("NOT MEASURED: a; see: lab/netns.sh a a\n")
+                .starts_with("COULD NOT BE MEASURED: a; see: lab/netns.sh a a\n")
         );
         assert_eq!(matrix.answer(), Answer::No);
     }

@@ -29,7 +29,7 @@ pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// One line on stderr, which begins with the name that we were called by:
-/// netns.sh calls us under its own, because the user called it and not us.
+/// netns.sh sets argv[0] to its own name, which is the command that the user typed.
 pub fn log(text: impl Display) {
     let called = std::env::args_os().next().unwrap_or_default();
     let called = Path::new(&called).file_name();
@@ -37,7 +37,7 @@ pub fn log(text: impl Display) {
     cli::stderr::line(format_args!("{called}: {text}"));
 }
 
-/// Whether the reader of our output has closed it.
+/// Whether standard output was closed early, as by `head`.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     let cause = error
         .chain()

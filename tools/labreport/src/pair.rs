@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use nat::oracle;
-use nat::plan::between;
+use nat::plan::{Strategy, between};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -49,7 +49,11 @@ struct Tables {
 /// # Errors
 /// When a report cannot be read, or stdout not written.
 pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
-    let (expected, why) = expected(args)?;
+    let Expectation {
+        outcome: expected,
+        why,
+        sentence,
+    } = expected(args)?;
     let raw = input::report(&args.punch)?;
     let report: Option<Punch> = match &raw {
         Some(raw) => serde_json::from_str(raw.get())
@@ -83,26 +87,49 @@ pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
                 Some(reason) => no_call(&reason),
                 None => punch.text.unwrap_or_default(),
             };
-            format!("{got} Expected was {expected}: {}.", why.text)
+            format!("{got} {sentence}")
         }
     };
     output::print(&format!("{line}\n"))?;
     Ok(answer)
 }
 
-/// What the planner expects of both types, and why.
-fn expected(args: &PairArgs) -> anyhow::Result<(Outcome, Reason)> {
+/// What is expected of a punch between both types.
+struct Expectation {
+    /// The outcome that the plan leads to.
+    outcome: Outcome,
+    /// Why plain punching, without guesses, connects or does not: the oracle's reason.
+    why: Reason,
+    /// Both, for people.
+    sentence: String,
+}
+
+fn expected(args: &PairArgs) -> anyhow::Result<Expectation> {
     let limits = args.limits();
-    let plan = between(&args.a.side(limits), &args.b.side(limits));
+    let strategy = between(&args.a.side(limits), &args.b.side(limits)).strategy;
     let why = oracle::expected(&args.a.behaviour(), &args.b.behaviour()).why;
     let code = serde_json::to_value(why)?;
-    Ok((
-        serde_json::from_value(plan.strategy.outcome().into())?,
-        Reason {
+    let outcome = strategy.outcome();
+    // The oracle's reason is about plain punching, so it is only the reason of
+    // an outcome that plain punching has.
+    let sentence = match strategy {
+        Strategy::Plain | Strategy::None | Strategy::Unknown => {
+            format!("Expected was {outcome}: {why}.")
+        }
+        Strategy::Relay => format!("Expected was {outcome}: plain punching fails, because {why}."),
+        guess => format!(
+            "Expected was {outcome} ({}): plain punching fails, because {why}.",
+            guess.name()
+        ),
+    };
+    Ok(Expectation {
+        outcome: serde_json::from_value(outcome.into())?,
+        why: Reason {
             code: code.as_str().unwrap_or_default().into(),
             text: why.to_string(),
         },
-    ))
+        sentence,
+    })
 }
 
 fn nats(args: &PairArgs) -> anyhow::Result<Option<Nats>> {
@@ -202,8 +229,23 @@ mod tests {
             (SYMMETRIC, SYMMETRIC, Outcome::Relay, "SYM_SYM"),
             (OPEN, BLOCKED, Outcome::Failed, "UDP_BLOCKED"),
         ] {
-            let (expected, reason) = expected(&args(a, b)).unwrap();
-            assert_eq!((expected, reason.code.as_str()), (outcome, why), "{a} {b}");
+            let expected = expected(&args(a, b)).unwrap();
+            let found = (expected.outcome, expected.why.code.as_str());
+            assert_eq!(found, (outcome, why), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_reason_of_plain_punching_is_not_given_for_a_guess() {
+        let says = |a, b| expected(&args(a, b)).unwrap().sentence;
+        let plain = says(CONE, SYMMETRIC);
+        assert!(plain.starts_with("Expected was direct: "), "{plain}");
+        for (a, b, start) in [
+            (PORT_RESTRICTED, SYMMETRIC, "Expected was direct (spray)"),
+            (SYMMETRIC, SYMMETRIC, "Expected was relay"),
+        ] {
+            let because = format!("{start}: plain punching fails, because ");
+            assert!(says(a, b).starts_with(&because), "{}", says(a, b));
         }
     }
 
@@ -212,7 +254,7 @@ mod tests {
         let mut args = args(PORT_RESTRICTED, SYMMETRIC);
         args.budget = 0;
         assert_eq!(args.limits().sockets, 0);
-        assert_eq!(expected(&args).unwrap().0, Outcome::Relay);
+        assert_eq!(expected(&args).unwrap().outcome, Outcome::Relay);
         args.budget = 4000;
         assert_eq!(args.limits().sockets, Limits::POLITE.sockets);
     }
@@ -232,7 +274,11 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let (expected, why) = expected(&args(CONE, CONE)).unwrap();
+        let Expectation {
+            outcome: expected,
+            why,
+            ..
+        } = expected(&args(CONE, CONE)).unwrap();
         let punch = r#"{"result":"direct","strategy":"plain","text":"direct: alice …"}"#;
         let written = Written {
             a: "full-cone",

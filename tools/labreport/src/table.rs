@@ -41,7 +41,7 @@ pub fn render(matrix: &Matrix) -> String {
 
 /// The outcome, and how it came about where ports were guessed or mapped.
 fn shown(cell: &Cell, many: bool) -> String {
-    let how = cell.special().filter(|_| !many);
+    let how = cell.notable_strategy().filter(|_| !many);
     let how = how.map_or(String::new(), |how| format!(", {how}"));
     let mark = if cell.is_fine() { "" } else { "!" };
     format!("{}{how}{mark}", cell.word())
