@@ -8,7 +8,7 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use gateway_proto::lease::{
-//!     Action, Config, Event, Grant, Lease, MappingProtocol, Refusal,
+//!     Action, Config, Event, Grant, Lease, MappingProtocol, NoMapping,
 //! };
 //!
 //! let now = Instant::now();
@@ -18,7 +18,7 @@
 //!         // Send what gateway_proto::message builds, wait, and report. This
 //!         // gateway knows PCP alone.
 //!         Action::Find(MappingProtocol::Pcp) => lease.handle_found(now, MappingProtocol::Pcp),
-//!         Action::Find(other) => lease.handle_missing(now, other, Refusal::Silent),
+//!         Action::Find(other) => lease.handle_missing(now, other, NoMapping::Silent),
 //!         Action::Map { protocol, lifetime, .. } => {
 //!             let external = "203.0.113.17:5000".parse().unwrap();
 //!             lease.handle_granted(now, protocol, Grant { external, lifetime });
@@ -34,8 +34,8 @@
 //! assert!(matches!(lease.poll_action(), Some(Action::Map { .. })));
 //! ```
 //!
-//! In the fields of messages, `internal` and `external` are the words of RFC 6887
-//! for inside and outside.
+//! In field names, `internal` and `external` are RFC 6887's words for inside and
+//! outside. A field `external` of type `SocketAddr` is an outside endpoint.
 //!
 //! It has no messages of UPnP-IGD, which is HTTP: the driver brings a client. It
 //! maps no TCP ports, and does not notice that the host has moved to another

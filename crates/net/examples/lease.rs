@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             event = lease.next() => match event {
                 Event::Mapped(it) => print(&format!("mapped {} {} {}", it.external, it.protocol, it.lifetime.as_secs())),
                 Event::Lost(why) => print(&format!("lost: {why}")),
-                Event::Nothing(refusals) => for (protocol, why) in refusals {
+                Event::Nothing(failures) => for (protocol, why) in failures {
                     print(&format!("nothing by {protocol}: {why}"));
                 },
             },

@@ -12,7 +12,7 @@ mod lease;
 mod requests;
 mod route;
 
-pub use gateway_proto::lease::{Config, Event, Grant, Mapped, MappingProtocol, Refusal};
+pub use gateway_proto::lease::{Config, Event, Grant, Mapped, MappingProtocol, NoMapping};
 pub use lease::Lease;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

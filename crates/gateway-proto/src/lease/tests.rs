@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::MappingProtocol::{NatPmp, Pcp, UpnpIgd};
 use super::{
-    Action, Config, Event, Grant, LIFETIME, LONGEST, Lease, Mapped, MappingProtocol, REST, Refusal,
-    State,
+    Action, Config, Event, Grant, LIFETIME, Lease, MAX_LIFETIME, Mapped, MappingProtocol,
+    NoMapping, PAUSE_AFTER_FAILURE, State,
 };
 
 const OUTER: &str = "203.0.113.17:5000";
@@ -85,7 +85,7 @@ fn all_protocols_are_tried_at_once_and_the_first_that_answers_is_asked_for_the_m
     world.lease.handle_found(world.now, Pcp);
     world
         .lease
-        .handle_missing(world.now, UpnpIgd, Refusal::Silent);
+        .handle_missing(world.now, UpnpIgd, NoMapping::Silent);
     assert_eq!(world.actions(), []);
     assert_eq!(world.events(), []);
 }
@@ -97,23 +97,23 @@ fn after_a_refusal_the_next_protocol_is_asked_and_at_last_all_again() {
     world.lease.handle_found(world.now, Pcp);
     world.lease.handle_found(world.now, UpnpIgd);
     assert_eq!(world.actions(), [map(Pcp, None)]);
-    let refused = Refusal::Refused("not authorised".to_owned());
+    let refused = NoMapping::RefusedByGateway("not authorised".to_owned());
     world.lease.handle_failed(world.now, Pcp, refused.clone());
     assert_eq!(world.actions(), [map(UpnpIgd, None)]);
     world
         .lease
-        .handle_missing(world.now, NatPmp, Refusal::Silent);
+        .handle_missing(world.now, NatPmp, NoMapping::Silent);
     assert_eq!(world.events(), []);
     world
         .lease
         .handle_failed(world.now, UpnpIgd, refused.clone());
     let why = vec![
         (Pcp, refused.clone()),
-        (NatPmp, Refusal::Silent),
+        (NatPmp, NoMapping::Silent),
         (UpnpIgd, refused),
     ];
     assert_eq!(world.events(), [Event::Nothing(why)]);
-    assert_eq!(world.sleep(), REST);
+    assert_eq!(world.sleep(), PAUSE_AFTER_FAILURE);
     assert_eq!(world.actions(), MappingProtocol::ALL.map(Action::Find));
 }
 
@@ -124,7 +124,7 @@ fn a_mapping_whose_answer_may_be_lost_is_released_before_the_next_protocol_is_as
     world.lease.handle_found(world.now, Pcp);
     world.lease.handle_found(world.now, NatPmp);
     world.actions();
-    world.lease.handle_failed(world.now, Pcp, Refusal::Silent);
+    world.lease.handle_failed(world.now, Pcp, NoMapping::Silent);
     assert_eq!(world.actions(), [Action::Release(Pcp)]);
     world.lease.handle_released(world.now);
     assert_eq!(world.actions(), [map(NatPmp, None)]);
@@ -160,7 +160,7 @@ fn a_failed_renewal_is_repeated_until_the_lifetime_ends_and_then_all_protocols_a
         world.sleep();
         tries += world.actions().contains(&map(Pcp, Some(OUTER))) as u32;
         world.now += Duration::from_millis(100);
-        world.lease.handle_failed(world.now, Pcp, Refusal::Silent);
+        world.lease.handle_failed(world.now, Pcp, NoMapping::Silent);
     }
     let lived = (world.now - begin).as_secs();
     assert!((98..=100).contains(&lived), "{lived}");
@@ -174,11 +174,11 @@ fn a_mapping_is_lost_at_the_end_of_its_lifetime_while_a_renewal_is_not_answered(
     world.hold(Pcp, 100);
     world.sleep();
     assert_eq!(world.sleep(), Duration::from_secs(50));
-    assert_eq!(world.events(), [Event::Lost(Refusal::Silent)]);
+    assert_eq!(world.events(), [Event::Lost(NoMapping::Silent)]);
 }
 
 #[test]
-fn an_external_address_that_is_not_public_is_refused() {
+fn a_grant_with_an_outside_address_that_is_not_public_is_rejected() {
     for claimed in [
         "100.64.1.2:5000",
         "192.168.0.2:5000",
@@ -198,12 +198,12 @@ fn an_external_address_that_is_not_public_is_refused() {
         assert_eq!(world.events(), [], "{claimed}");
         assert_eq!(world.actions(), [Action::Release(Pcp)]);
         let ip = claimed.parse::<SocketAddr>().unwrap().ip();
-        assert_eq!(world.lease.refused, [(Pcp, Refusal::NotPublic(ip))]);
+        assert_eq!(world.lease.failures, [(Pcp, NoMapping::NotPublic(ip))]);
     }
 }
 
 #[test]
-fn an_external_address_that_a_server_saw_is_accepted_even_if_it_is_private() {
+fn a_grant_with_an_outside_address_that_a_server_saw_is_accepted_even_if_it_is_private() {
     let mut world = world(&["10.0.0.7"]);
     world.lease.handle_found(world.now, NatPmp);
     world
@@ -213,7 +213,7 @@ fn an_external_address_that_a_server_saw_is_accepted_even_if_it_is_private() {
 }
 
 #[test]
-fn a_lifetime_of_zero_is_refused_and_an_endless_one_is_renewed_daily() {
+fn a_grant_with_a_lifetime_of_zero_is_rejected_and_a_long_lifetime_is_cut_to_a_day() {
     let mut empty = world(&[]);
     empty.lease.handle_found(empty.now, Pcp);
     empty.lease.handle_granted(empty.now, Pcp, grant(OUTER, 0));
@@ -222,7 +222,7 @@ fn a_lifetime_of_zero_is_refused_and_an_endless_one_is_renewed_daily() {
     long.lease.handle_found(long.now, Pcp);
     long.lease
         .handle_granted(long.now, Pcp, grant(OUTER, u32::MAX.into()));
-    assert_eq!(long.sleep(), LONGEST / 2);
+    assert_eq!(long.sleep(), MAX_LIFETIME / 2);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn closing_while_the_gateway_is_asked_releases_after_its_answer() {
                 .lease
                 .handle_granted(world.now, Pcp, grant(OUTER, 100));
         } else {
-            world.lease.handle_failed(world.now, Pcp, Refusal::Silent);
+            world.lease.handle_failed(world.now, Pcp, NoMapping::Silent);
         }
         assert_eq!(world.actions(), [Action::Release(Pcp)]);
         assert_eq!(world.events(), []);

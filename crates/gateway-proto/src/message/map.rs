@@ -124,9 +124,10 @@ impl PcpMap {
 pub struct PcpMapping {
     /// 0 is success; RFC 6887 §7.4 has the others.
     pub result: u8,
-    /// How many seconds the mapping lasts, or a refusal stays the answer.
+    /// On success the lifetime of the mapping, in seconds. With an error result, the
+    /// time for which the server would answer the same request by the same error.
     pub lifetime: u32,
-    /// The outside address, on success.
+    /// The outside endpoint, on success.
     pub external: SocketAddr,
 }
 

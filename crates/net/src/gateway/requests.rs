@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_proto::lease::{Action, Grant, MappingProtocol, Refusal};
+use gateway_proto::lease::{Action, Grant, MappingProtocol, NoMapping};
 use gateway_proto::message::map::{NatPmpMapping, PcpMap, nat_pmp_map};
 use gateway_proto::message::{
     GATEWAY_PORT, NAT_PMP_REQUEST, NatPmpAnswer, PcpAnswer, pcp_announce,
@@ -40,9 +40,9 @@ pub(super) struct Igd {
 /// How an [`Action`] ended.
 pub(super) enum Outcome {
     Found(MappingProtocol),
-    Missing(MappingProtocol, Refusal),
+    Missing(MappingProtocol, NoMapping),
     Granted(MappingProtocol, Grant),
-    Failed(MappingProtocol, Refusal),
+    Failed(MappingProtocol, NoMapping),
     Released,
 }
 
@@ -71,19 +71,19 @@ impl Requests {
         }
     }
 
-    async fn find(&self, protocol: MappingProtocol) -> Result<(), Refusal> {
-        let gateway = default_gateway().ok_or(Refusal::NoGateway)?;
+    async fn find(&self, protocol: MappingProtocol) -> Result<(), NoMapping> {
+        let gateway = default_gateway().ok_or(NoMapping::NoGateway)?;
         match protocol {
             MappingProtocol::Pcp => {
                 let answer = exchange(gateway, pcp_announce, PcpAnswer::parse).await;
-                answer.map(drop).ok_or(Refusal::Silent)
+                answer.map(drop).ok_or(NoMapping::Silent)
             }
             MappingProtocol::NatPmp => external_by_nat_pmp(gateway).await.map(drop),
             MappingProtocol::UpnpIgd => {
                 let local = internal(gateway, self.port)?.ip();
                 let theirs = |ip| ip == IpAddr::V4(gateway);
                 let found = search(local, Some(gateway), theirs).await;
-                self.igd().gateway = Some(found.ok_or(Refusal::Silent)?);
+                self.igd().gateway = Some(found.ok_or(NoMapping::Silent)?);
                 Ok(())
             }
         }
@@ -94,8 +94,8 @@ impl Requests {
         protocol: MappingProtocol,
         external: Option<SocketAddr>,
         lifetime: Duration,
-    ) -> Result<Grant, Refusal> {
-        let gateway = default_gateway().ok_or(Refusal::NoGateway)?;
+    ) -> Result<Grant, NoMapping> {
+        let gateway = default_gateway().ok_or(NoMapping::NoGateway)?;
         let seconds = seconds(lifetime);
         // The outside port equal to the inside one is the port that a NAT
         // which preserves ports gives our own packets.
@@ -119,13 +119,13 @@ impl Requests {
                 // Three requests: the address, the port, and another port if
                 // that one is taken.
                 let granted = timeout(UPNP_HTTP * 3, map).await;
-                granted.map_err(|_| Refusal::Silent)?
+                granted.map_err(|_| NoMapping::Silent)?
             }
         }
     }
 
-    async fn release(&self, protocol: MappingProtocol) -> Result<(), Refusal> {
-        let gateway = default_gateway().ok_or(Refusal::NoGateway)?;
+    async fn release(&self, protocol: MappingProtocol) -> Result<(), NoMapping> {
+        let gateway = default_gateway().ok_or(NoMapping::NoGateway)?;
         match protocol {
             MappingProtocol::Pcp => self.pcp(gateway, None, 0).await.map(drop),
             MappingProtocol::NatPmp => self.nat_pmp(gateway, 0, 0).await.map(drop),
@@ -138,7 +138,7 @@ impl Requests {
                     return Ok(());
                 };
                 let removed = timeout(UPNP_HTTP, igd.remove_port(UDP, external)).await;
-                removed.map_err(|_| Refusal::Silent)?.map_err(refused)
+                removed.map_err(|_| NoMapping::Silent)?.map_err(refused)
             }
         }
     }
@@ -148,7 +148,7 @@ impl Requests {
         gateway: Ipv4Addr,
         external: Option<SocketAddr>,
         seconds: u32,
-    ) -> Result<Grant, Refusal> {
+    ) -> Result<Grant, NoMapping> {
         let map = PcpMap {
             internal: internal(gateway, self.port)?,
             nonce: self.nonce,
@@ -158,7 +158,7 @@ impl Requests {
             |_| map.request(external, seconds),
             |datagram| map.parse(datagram),
         );
-        let answer = answer.await.ok_or(Refusal::Silent)?;
+        let answer = answer.await.ok_or(NoMapping::Silent)?;
         match answer.result {
             0 => Ok(Grant {
                 external: answer.external,
@@ -173,13 +173,13 @@ impl Requests {
         gateway: Ipv4Addr,
         external: u16,
         seconds: u32,
-    ) -> Result<(u16, Duration), Refusal> {
+    ) -> Result<(u16, Duration), NoMapping> {
         let answer = exchange(
             gateway,
             |_| nat_pmp_map(self.port, external, seconds),
             |datagram| NatPmpMapping::parse(datagram).filter(|answer| answer.internal == self.port),
         );
-        let answer = answer.await.ok_or(Refusal::Silent)?;
+        let answer = answer.await.ok_or(NoMapping::Silent)?;
         match answer.result {
             0 => {
                 let lifetime = Duration::from_secs(answer.lifetime.into());
@@ -197,8 +197,8 @@ impl Requests {
         wanted: u16,
         again: bool,
         lifetime: Duration,
-    ) -> Result<Grant, Refusal> {
-        let igd = self.igd().gateway.clone().ok_or(Refusal::Silent)?;
+    ) -> Result<Grant, NoMapping> {
+        let igd = self.igd().gateway.clone().ok_or(NoMapping::Silent)?;
         let ip = igd.get_external_ip().await.map_err(refused)?;
         let seconds = seconds(lifetime);
         self.igd().external = Some(wanted);
@@ -227,20 +227,20 @@ impl Requests {
     }
 }
 
-async fn external_by_nat_pmp(gateway: Ipv4Addr) -> Result<IpAddr, Refusal> {
+async fn external_by_nat_pmp(gateway: Ipv4Addr) -> Result<IpAddr, NoMapping> {
     let answer = exchange(gateway, |_| NAT_PMP_REQUEST, NatPmpAnswer::parse).await;
-    let answer = answer.ok_or(Refusal::Silent)?;
+    let answer = answer.ok_or(NoMapping::Silent)?;
     match answer.external {
         Some(ip) => Ok(IpAddr::V4(ip)),
-        None if answer.result == 0 => Err(Refusal::Unusable),
+        None if answer.result == 0 => Err(NoMapping::NotPublic(Ipv4Addr::UNSPECIFIED.into())),
         None => Err(nat_pmp_refused(answer.result)),
     }
 }
 
 /// Our own address towards the gateway, to which it maps.
-fn internal(gateway: Ipv4Addr, port: u16) -> Result<SocketAddr, Refusal> {
+fn internal(gateway: Ipv4Addr, port: u16) -> Result<SocketAddr, NoMapping> {
     let towards = SocketAddr::from((gateway, GATEWAY_PORT));
-    let ip = address_towards(towards).map_err(refused)?;
+    let ip = address_towards(towards).map_err(|error| NoMapping::NoRoute(error.to_string()))?;
     Ok(SocketAddr::new(ip, port))
 }
 
@@ -253,10 +253,10 @@ fn seconds(lifetime: Duration) -> u32 {
         .unwrap_or(u32::MAX)
 }
 
-fn nat_pmp_refused(code: u16) -> Refusal {
+fn nat_pmp_refused(code: u16) -> NoMapping {
     refused(format_args!("result {code} of RFC 6886 §3.5"))
 }
 
-fn refused(why: impl std::fmt::Display) -> Refusal {
-    Refusal::Refused(why.to_string())
+fn refused(why: impl std::fmt::Display) -> NoMapping {
+    NoMapping::RefusedByGateway(why.to_string())
 }
