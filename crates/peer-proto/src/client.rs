@@ -244,6 +244,10 @@ impl Client {
             self.register(now, LIFETIME);
             return self.ask(now);
         }
+        if self.requests.catch_up(now, message) {
+            tracing::debug!("the server has seen a later SEQUENCE of our key");
+            return self.register(now, LIFETIME);
+        }
         match (message.class(), message.mapped(), message.error()) {
             (Class::Success, Some(mapped), _) => {
                 self.registration.refresh_at = Some(now + REFRESH);
@@ -312,6 +316,10 @@ impl Client {
         if self.requests.new_cookie(message) {
             // The registration is as stale as the cookie.
             self.register(now, LIFETIME);
+            self.pending.ask_again(peer, now);
+            return self.ask(now);
+        }
+        if self.requests.catch_up(now, message) {
             self.pending.ask_again(peer, now);
             return self.ask(now);
         }

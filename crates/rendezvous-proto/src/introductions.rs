@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
 use crate::output::{Drop, Output, Request};
-use crate::registrar::Registrar;
+use crate::registrar::{Refused, Registrar};
 use crate::registry::Registration;
 use crate::types::Event;
 use table::{CallerRequest, Due, Introduction, Known, Notification, Table};
@@ -36,7 +36,7 @@ impl Introductions {
         request: &Request<'_>,
         registrar: &mut Registrar,
         output: &mut Output,
-    ) -> Result<(), u16> {
+    ) -> Result<(), Refused> {
         let (now, message) = (request.now, &request.message);
         let caller_request = CallerRequest {
             from: request.from,
@@ -55,7 +55,7 @@ impl Introductions {
         let offer = message.seal().ok_or(code::BAD_REQUEST)?;
         let held = registrar.find(now, callee).ok_or(code::NOT_REGISTERED)?;
         if !self.table.room_for(callee) {
-            return Err(code::INSUFFICIENT_CAPACITY);
+            return Err(code::INSUFFICIENT_CAPACITY.into());
         }
         let mut transaction: Transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);

@@ -48,6 +48,23 @@ struct Signed<'a> {
     cookie: [u8; cookie::LENGTH],
 }
 
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: u16,
+    /// The SEQUENCE that the next request of this owner has to exceed.
+    pub(crate) last_sequence: Option<u64>,
+}
+
+impl From<u16> for Refused {
+    fn from(code: u16) -> Self {
+        Refused {
+            code,
+            last_sequence: None,
+        }
+    }
+}
+
 impl Registrar {
     pub(crate) fn new(cookies: Cookies, registry: Registry) -> Self {
         Registrar { cookies, registry }
@@ -72,10 +89,14 @@ impl Registrar {
     }
 
     /// Register: binds a name to a key at an address, refreshes that, or ends it.
-    pub(crate) fn register<'a>(&mut self, request: &Request<'a>) -> Result<Accepted<'a>, u16> {
+    pub(crate) fn register<'a>(&mut self, request: &Request<'a>) -> Result<Accepted<'a>, Refused> {
         let message = &request.message;
         let Some(key) = message.public_key() else {
-            return Err(self.cookie(request).err().unwrap_or(code::BAD_REQUEST));
+            return Err(self
+                .cookie(request)
+                .err()
+                .unwrap_or(code::BAD_REQUEST)
+                .into());
         };
         let signed = self.signed(request, Some(key))?;
         let lifetime = match message.lifetime() {
@@ -95,9 +116,9 @@ impl Registrar {
         self.registry
             .register(request.now, signed.name, signed.sequence, lifetime, place)
             .map_err(|refusal| match refusal {
-                Refusal::Taken => code::NAME_TAKEN,
-                Refusal::Replayed => code::FORBIDDEN,
-                Refusal::Full => code::INSUFFICIENT_CAPACITY,
+                Refusal::Taken => code::NAME_TAKEN.into(),
+                Refusal::Replayed => self.outdated(signed.name),
+                Refusal::Full => code::INSUFFICIENT_CAPACITY.into(),
             })?;
         let (name, seconds) = (signed.name, lifetime.as_secs());
         tracing::debug!(name, client = %request.from.client, key = fingerprint(&key), seconds,
@@ -120,7 +141,7 @@ impl Registrar {
 
     /// The caller of a Connect: registered at the address that it asks from, and
     /// with a request that is newer than all before it.
-    pub(crate) fn caller<'a>(&mut self, request: &Request<'a>) -> Result<Caller<'a>, u16> {
+    pub(crate) fn caller<'a>(&mut self, request: &Request<'a>) -> Result<Caller<'a>, Refused> {
         let name = request.message.name();
         let key = name
             .and_then(|name| self.registry.find(request.now, name))
@@ -129,10 +150,19 @@ impl Registrar {
         let signed = self.signed(request, key)?;
         let key = key.ok_or(code::NOT_REGISTERED)?;
         if !self.registry.advance(signed.name, signed.sequence) {
-            return Err(code::FORBIDDEN);
+            return Err(self.outdated(signed.name));
         }
         let name = signed.name;
         Ok(Caller { name, key })
+    }
+
+    /// An old request, sent again, or the request of an owner whose clock went
+    /// back. Its signature is right, so it is told how to go on.
+    fn outdated(&self, name: &str) -> Refused {
+        Refused {
+            code: code::FORBIDDEN,
+            last_sequence: self.registry.last_sequence(name),
+        }
     }
 
     /// The cookie is checked first: a signature costs time, which is spent only

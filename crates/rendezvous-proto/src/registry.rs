@@ -117,6 +117,12 @@ impl Registry {
         Ok(())
     }
 
+    /// The highest SEQUENCE of a name's owner, in a Register or a Connect.
+    pub(crate) fn last_sequence(&self, name: &str) -> Option<u64> {
+        let held = self.names.get(name)?;
+        Some(held.sequence.max(held.connect_sequence))
+    }
+
     /// Whether a Connect with this sequence number is newer than all before it;
     /// if so, the number is kept.
     pub(crate) fn advance(&mut self, name: &str, sequence: u64) -> bool {

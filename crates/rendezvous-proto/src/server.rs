@@ -14,7 +14,7 @@ use crate::discovery::Discovery;
 use crate::introductions::Introductions;
 use crate::output::{Drop, Output, Request};
 use crate::rate::{Connections, RateLimiter};
-use crate::registrar::{Accepted, Before, Registrar};
+use crate::registrar::{Accepted, Before, Refused, Registrar};
 use crate::registry::Registry;
 use crate::relay::Relay;
 use crate::secret::derive;
@@ -165,24 +165,27 @@ impl Server {
                 Ok(Sender::Unproved)
             }
             Method::Register => self.register(request),
-            Method::Lookup => registrar.lookup(request).map(|key| {
-                output.answer(request, Builder::success(message).public_key(&key));
-                Sender::Unproved
-            }),
+            Method::Lookup => match registrar.lookup(request) {
+                Ok(key) => {
+                    output.answer(request, Builder::success(message).public_key(&key));
+                    Ok(Sender::Unproved)
+                }
+                Err(code) => Err(code.into()),
+            },
             Method::Connect => {
                 let connected = self.introductions.connect(request, registrar, output);
                 connected.map(|()| Sender::Unproved)
             }
             // Those of TURN have gone to the relay.
-            _ => Err(code::BAD_REQUEST),
+            _ => Err(code::BAD_REQUEST.into()),
         };
-        handled.unwrap_or_else(|code| {
-            self.refuse(request, code);
+        handled.unwrap_or_else(|refused| {
+            self.refuse(request, refused);
             Sender::Unproved
         })
     }
 
-    fn register(&mut self, request: &Request<'_>) -> Result<Sender, u16> {
+    fn register(&mut self, request: &Request<'_>) -> Result<Sender, Refused> {
         let Accepted {
             name,
             key,
@@ -235,8 +238,12 @@ impl Server {
         Ok(Sender::Proved)
     }
 
-    fn refuse(&mut self, request: &Request<'_>, code: u16) {
+    fn refuse(&mut self, request: &Request<'_>, refused: Refused) {
+        let code = refused.code;
         let mut answer = Builder::error(&request.message, code);
+        if let Some(last) = refused.last_sequence {
+            answer = answer.sequence(last);
+        }
         if matches!(code, code::UNAUTHENTICATED | code::STALE_NONCE) {
             let client = request.from.client;
             answer = answer.nonce(&self.registrar.issue_cookie(request.now, client));

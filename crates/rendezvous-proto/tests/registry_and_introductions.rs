@@ -201,6 +201,30 @@ fn each_datagram_is_counted_once() {
 }
 
 #[test]
+fn an_owner_whose_clock_went_back_is_told_the_last_sequence_and_nobody_else_is() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
+    alice.sequence = 100;
+    assert_eq!(alice.register(&mut server, now), None);
+    let mut refusal = |alice: &mut Registrant, sequence| {
+        alice.sequence = sequence;
+        let request = alice.register_request(90);
+        let answer = ask(&mut server, now, alice.from, &request).payload;
+        let answer = Message::parse(&answer).unwrap();
+        (answer.error(), answer.sequence())
+    };
+    assert_eq!(refusal(&mut alice, 3), (Some(code::FORBIDDEN), Some(101)));
+    assert_eq!(
+        refusal(&mut alice, 101),
+        (None, None),
+        "she goes on above it"
+    );
+    alice.key = Identity::from_secret(&[9; 32]);
+    assert_eq!(refusal(&mut alice, 3), (Some(code::NAME_TAKEN), None));
+}
+
+#[test]
 fn a_flood_with_forged_sources_does_not_limit_a_client_that_has_proved_its_own() {
     let now = Instant::now();
     let mut server = whole_server(now);

@@ -2,7 +2,7 @@
 //! something are signed.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -22,11 +22,16 @@ pub(super) struct Register {
     pub(super) credentials: bool,
 }
 
+/// The least time from one correction of our SEQUENCE to the next.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub(super) struct Requests {
     name: String,
     identity: Identity,
     sequence: u64,
+    /// When the server has last told the SEQUENCE to go on from.
+    caught_up: Option<Instant>,
     rng: ChaCha20Rng,
     cookie: Option<Vec<u8>>,
     /// The cookies of the last two registrations: notifications show one of them.
@@ -39,6 +44,7 @@ impl Requests {
             name: config.name.clone(),
             identity: config.identity.clone(),
             sequence: config.sequence,
+            caught_up: None,
             rng: ChaCha20Rng::from_seed(config.seed),
             cookie: None,
             shown: VecDeque::new(),
@@ -62,6 +68,25 @@ impl Requests {
             }
             _ => false,
         }
+    }
+
+    /// Our clock went back: an error answer tells the last SEQUENCE of our key that
+    /// the server has seen. True if the next one will be higher.
+    /// Not more than once in [`CATCH_UP`], so that no server can make us ask on and on.
+    pub(super) fn catch_up(&mut self, now: Instant, message: &Message<'_>) -> bool {
+        let refused = message.error() == Some(code::FORBIDDEN);
+        let rested = self.caught_up.is_none_or(|at| at + CATCH_UP <= now);
+        let behind = |last: &u64| (self.sequence..u64::MAX).contains(last);
+        let Some(last) = message
+            .sequence()
+            .filter(behind)
+            .filter(|_| refused && rested)
+        else {
+            return false;
+        };
+        self.sequence = last;
+        self.caught_up = Some(now);
+        true
     }
 
     /// Whether a notification comes from our server: it shows a cookie that a
