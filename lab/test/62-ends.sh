@@ -6,6 +6,7 @@ source "${BASH_SOURCE[0]%/*}/words.sh"
 
 story full-cone open ends.py unheard
 story full-cone open ends.py unwritten
+story full-cone open ends.py full
 story full-cone open ends.py twice
 story full-cone open ends.py signals
 story port-restricted open ends.py patience

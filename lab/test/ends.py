@@ -46,6 +46,28 @@ def unwritten():
     check("punch whose reader has gone: its outcome", code == 0, (code, log))
 
 
+def full():
+    """A rendezvous without room for another name is no reason to end: there may be room later."""
+    one_name = start("server", "rendezvous", "--ip", S1, "--port", "9100", "--max-names", "1")
+    check("a rendezvous for one name is up", one_name.stdout.readline())
+    server = ("--server", f"{S1}:9100")
+    first = start("alice", "punch", "--name", "alice", *server)
+    check("the first name has its room", line(first, "registered as alice"))
+    punch = start("bob", "punch", "--name", "bob", *server)
+    check("punch says that there is no room", line(punch, "no room for another name"))
+    chat = start("bob", "chat", "--stay", "--json", "--name", "carol", *server, stdin=subprocess.PIPE)
+    said = chat.stdout.readline()
+    check("and so does chat", "no room for another name" in said, said)
+    check("and both go on", punch.poll() is None and chat.poll() is None)
+    chat.terminate()
+    first.terminate()
+    end(first)
+    check("punch has the room of a name that was given back", line(punch, "registered as bob", deadline=30))
+    for process in (punch, chat, one_name):
+        process.terminate()
+        end(process)
+
+
 def twice():
     """One name in one home is used by one process at a time."""
     for holder in (("punch",), ("chat", "--stay")):

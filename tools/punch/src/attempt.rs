@@ -13,6 +13,7 @@ use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
 use net::gateway;
 use peer_proto::cause::Cause;
+use peer_proto::client::REFRESH;
 use peer_proto::endpoint::Event;
 use peer_proto::punch::{Measured, Path};
 use session::identity::fingerprint;
@@ -233,6 +234,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 "the name {name} is taken: it belongs to another key at {server}; \
                  use another --name"
             ),
+            Event::Refused(code::INSUFFICIENT_CAPACITY) => cli::stderr::line(format_args!(
+                "punch: {server} has no room for another name now; trying again every {} s",
+                REFRESH.as_secs()
+            )),
             Event::Refused(code) => anyhow::bail!(
                 "the server refused the registration of {name}: {code} {}",
                 code::reason(code)

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::bail;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
+use peer_proto::client::REFRESH;
 use peer_proto::endpoint::Event;
 use peer_proto::punch::Path;
 use quinn::Incoming;
@@ -29,6 +30,11 @@ impl Hub {
                 "the name {name} is taken: it belongs to another key at {}. Use another --name",
                 self.network.server
             ),
+            Event::Refused(code::INSUFFICIENT_CAPACITY) => self.user.problem(format!(
+                "the rendezvous at {} has no room for another name now; trying again every {} s",
+                self.network.server,
+                REFRESH.as_secs()
+            )),
             Event::Refused(code) => bail!(
                 "the rendezvous at {} refused to register {name}: {code} {}",
                 self.network.server,
