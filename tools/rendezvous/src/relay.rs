@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use nix::sys::socket::SockaddrStorage;
 use rendezvous_proto::relay::{Config, IpNet, Limits, Policy, Relay, SHORTEST, parse_range};
 use session::credentials::Secret;
 use tokio::net::UdpSocket;
@@ -131,12 +132,18 @@ impl RelayOptions {
 fn own_addresses() -> anyhow::Result<Vec<IpAddr>> {
     let interfaces = nix::ifaddrs::getifaddrs()
         .context("cannot list the addresses of this host (getifaddrs)")?;
-    let addresses = interfaces.flat_map(|interface| [interface.address, interface.broadcast]);
-    Ok(addresses
-        .flatten()
-        .filter_map(|address| {
-            let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
-            v4.or_else(|| Some(IpAddr::V6(address.as_sockaddr_in6()?.ip())))
+    Ok(interfaces
+        .flat_map(|interface| {
+            let v4 = |storage: Option<SockaddrStorage>| Some(storage?.as_sockaddr_in()?.ip());
+            let (address, mask) = (v4(interface.address), v4(interface.netmask));
+            // Computed: in the system's answer the peer of a point-to-point link
+            // stands in the place of the broadcast address.
+            let broadcast = address.zip(mask).map(|(address, mask)| address | !mask);
+            let v6 = interface
+                .address
+                .and_then(|address| Some(address.as_sockaddr_in6()?.ip()));
+            let v4 = [address, broadcast].into_iter().flatten().map(IpAddr::V4);
+            v4.chain(v6.map(IpAddr::V6)).collect::<Vec<_>>()
         })
         .collect())
 }
@@ -191,4 +198,18 @@ fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_broadcast_addresses_of_our_networks_are_ours_as_well() {
+        // The loopback interface has 127.0.0.1/8 on every host.
+        let own = own_addresses().unwrap();
+        for address in ["127.0.0.1", "127.255.255.255"] {
+            assert!(own.contains(&address.parse().unwrap()), "{own:?}");
+        }
+    }
 }
