@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use crate::input::{Editing, Printer};
 use crate::notice::Notice;
@@ -25,7 +27,7 @@ impl Screen {
     /// Those of stdout, such as a closed pipe.
     pub fn tell(&mut self, notice: &Notice) -> io::Result<()> {
         match self {
-            Screen::Prompt(terminal) => terminal.print(&match notice {
+            Screen::Prompt(terminal) => terminal.print(match notice {
                 Notice::Message { .. } => format!("{}\n", notice.text()),
                 _ => notice.text().lines().map(|l| format!("* {l}\n")).collect(),
             }),
@@ -46,9 +48,118 @@ impl Screen {
     }
 }
 
+/// Prints that wait for the terminal. Further ones are dropped and counted: a
+/// terminal that takes nothing (Control-S) must not stop the conversation.
+const MOST_WAITING: usize = 4096;
+
+/// How long the end waits for a terminal that takes nothing.
+const FLUSH: Duration = Duration::from_millis(500);
+
 /// A terminal: the prompt is its last line, and what changes, such as a
 /// progress bar, stands right above it.
+///
+/// A thread draws: the printer blocks until the line editor takes the text, which
+/// it does not do between two lines, when it waits for the next prompt.
 pub struct Terminal {
+    drawings: Option<SyncSender<Drawing>>,
+    /// Disconnected when all is drawn.
+    ended: Receiver<()>,
+    /// The last bars.
+    bars: Vec<String>,
+    /// Notices for which there was no room since the last that had room.
+    dropped: usize,
+}
+
+/// What the thread draws.
+enum Drawing {
+    /// Text above the bars.
+    Text(String),
+    /// Bars, in place of the last.
+    Bars(Vec<String>),
+}
+
+impl Terminal {
+    /// A terminal whose prompt is edited there.
+    pub fn new(printer: Printer, editing: Arc<Editing>) -> Terminal {
+        let (drawings, received) = sync_channel(MOST_WAITING);
+        let (ending, ended) = sync_channel(0);
+        std::thread::spawn(move || {
+            let _ending = ending;
+            let mut canvas = Canvas {
+                printer,
+                editing,
+                bars: Vec::new(),
+                drawn: 0,
+            };
+            while let Ok(drawing) = received.recv() {
+                if canvas.draw(drawing).is_err() {
+                    return;
+                }
+            }
+        });
+        Terminal {
+            drawings: Some(drawings),
+            ended,
+            bars: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Draws these bars in place of the last.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn draw(&mut self, bars: Vec<String>) -> io::Result<()> {
+        if bars != self.bars && self.send(Drawing::Bars(bars.clone()))? {
+            self.bars = bars;
+        }
+        Ok(())
+    }
+
+    /// How many bars there are.
+    pub fn bars(&self) -> usize {
+        self.bars.len()
+    }
+
+    fn print(&mut self, text: String) -> io::Result<()> {
+        if self.dropped > 0 {
+            let lost = format!(
+                "* the terminal took nothing: {} notices dropped\n",
+                self.dropped
+            );
+            if self.send(Drawing::Text(lost))? {
+                self.dropped = 0;
+            }
+        }
+        if !self.send(Drawing::Text(text))? {
+            self.dropped += 1;
+        }
+        Ok(())
+    }
+
+    /// False if too much waits already.
+    fn send(&self, drawing: Drawing) -> io::Result<bool> {
+        let drawings = self.drawings.as_ref();
+        match drawings.map(|drawings| drawings.try_send(drawing)) {
+            Some(Ok(())) => Ok(true),
+            Some(Err(TrySendError::Full(_))) => Ok(false),
+            Some(Err(TrySendError::Disconnected(_))) | None => {
+                Err(io::Error::other("the terminal is gone"))
+            }
+        }
+    }
+}
+
+impl Drop for Terminal {
+    /// Waits until all is drawn.
+    fn drop(&mut self) {
+        self.drawings = None;
+        let _ = self.ended.recv_timeout(FLUSH);
+    }
+}
+
+/// What is on the terminal.
+struct Canvas {
     printer: Printer,
     editing: Arc<Editing>,
     bars: Vec<String>,
@@ -56,32 +167,15 @@ pub struct Terminal {
     drawn: usize,
 }
 
-impl Terminal {
-    /// A terminal whose prompt is edited there.
-    pub fn new(printer: Printer, editing: Arc<Editing>) -> Terminal {
-        Terminal {
-            printer,
-            editing,
-            bars: Vec::new(),
-            drawn: 0,
+impl Canvas {
+    fn draw(&mut self, drawing: Drawing) -> io::Result<()> {
+        match drawing {
+            Drawing::Text(text) => self.print(&text),
+            Drawing::Bars(bars) => {
+                self.bars = bars;
+                self.print("")
+            }
         }
-    }
-
-    /// Draws these bars in place of the last.
-    ///
-    /// # Errors
-    /// Those of the terminal.
-    pub fn draw(&mut self, bars: Vec<String>) -> io::Result<()> {
-        if bars == self.bars {
-            return Ok(());
-        }
-        self.bars = bars;
-        self.print("")
-    }
-
-    /// How many bars there are.
-    pub fn bars(&self) -> usize {
-        self.bars.len()
     }
 
     fn print(&mut self, text: &str) -> io::Result<()> {
@@ -155,23 +249,70 @@ mod tests {
         let (shown, editing) = (FakeTerminal::default(), Arc::new(Editing::default()));
         let shows = |lines: &[&str]| assert_eq!(*shown.0.lock().unwrap(), lines);
         let bars = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let mut terminal = Terminal::new(Box::new(shown.clone()), Arc::clone(&editing));
+        let mut terminal = Canvas {
+            printer: Box::new(shown.clone()),
+            editing: Arc::clone(&editing),
+            bars: Vec::new(),
+            drawn: 0,
+        };
         terminal.print("a\n").unwrap();
-        terminal.draw(bars(&["one 1", "two 1"])).unwrap();
+        terminal
+            .draw(Drawing::Bars(bars(&["one 1", "two 1"])))
+            .unwrap();
         shows(&["a", "one 1", "two 1"]);
-        terminal.draw(bars(&["one 2", "two 2"])).unwrap();
+        terminal
+            .draw(Drawing::Bars(bars(&["one 2", "two 2"])))
+            .unwrap();
         terminal.print("b\n").unwrap();
         shows(&["a", "b", "one 2", "two 2"]);
-        terminal.draw(bars(&["two 3"])).unwrap();
+        terminal.draw(Drawing::Bars(bars(&["two 3"]))).unwrap();
         shows(&["a", "b", "two 3"]);
         // The user presses Enter: the entered line must stay.
         shown.0.lock().unwrap().push("bob> hello".into());
         editing.entered.store(true, Ordering::SeqCst);
-        terminal.draw(bars(&["two 4"])).unwrap();
+        terminal.draw(Drawing::Bars(bars(&["two 4"]))).unwrap();
         shows(&["a", "b", "two 3", "bob> hello", "two 4"]);
-        terminal.draw(Vec::new()).unwrap();
+        terminal.draw(Drawing::Bars(Vec::new())).unwrap();
         shows(&["a", "b", "two 3", "bob> hello"]);
         terminal.print("").unwrap();
         shows(&["a", "b", "two 3", "bob> hello"]);
+    }
+    /// A line editor between two lines: it takes nothing until it is let.
+    struct Busy(Receiver<()>, FakeTerminal);
+
+    impl ExternalPrinter for Busy {
+        fn print(&mut self, msg: String) -> rustyline::Result<()> {
+            self.0.recv().expect("let");
+            self.1.print(msg)
+        }
+    }
+
+    #[test]
+    fn a_notice_does_not_wait_for_the_line_editor() {
+        let shown = FakeTerminal::default();
+        let (let_it, waits) = sync_channel(MOST_WAITING * 2);
+        let printer = Box::new(Busy(waits, shown.clone()));
+        let mut terminal = Terminal::new(printer, Arc::new(Editing::default()));
+        let most = MOST_WAITING + 10;
+        for n in 0..most {
+            terminal.print(format!("{n}\n")).unwrap();
+        }
+        // One is with the editor or still waits, all others wait or are dropped.
+        let dropped = terminal.dropped;
+        assert!((9..=10).contains(&dropped), "{dropped}");
+        for _ in 0..most {
+            let_it.send(()).unwrap();
+        }
+        let gone = loop {
+            match terminal.send(Drawing::Text(String::new())).unwrap() {
+                true => break terminal.print("last\n".into()),
+                false => std::thread::yield_now(),
+            }
+        };
+        gone.unwrap();
+        drop(terminal);
+        let shown = shown.0.lock().unwrap();
+        let told = format!("* the terminal took nothing: {dropped} notices dropped");
+        assert_eq!(shown[most - dropped..], [told, "last".to_owned()]);
     }
 }
