@@ -69,6 +69,7 @@ impl Introductions {
             return Ok(());
         }
         for ended in self.table.make_room(&introduction.request, callee)? {
+            output.stats.made_room += 1;
             if let Ok(connect) = Message::parse(&ended.connect) {
                 let answer = Builder::error(&connect, code::QUOTA_REACHED).finish();
                 output.send(ended.request.from, answer);
@@ -143,6 +144,7 @@ impl Introductions {
                 let event = Event::Introduced {
                     caller: introduction.caller.clone(),
                     callee: introduction.callee.clone(),
+                    address: introduction.request.from.client,
                 };
                 (to_caller, Some(event))
             }
@@ -203,6 +205,7 @@ impl Introductions {
         output.events.push_back(Event::Silent {
             caller: introduction.caller.clone(),
             callee: introduction.callee.clone(),
+            address: introduction.request.from.client,
         });
         let answer = Builder::error(&connect, code::PEER_SILENT).finish();
         self.answer_caller(now, transaction, answer, output);

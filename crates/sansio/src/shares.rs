@@ -62,6 +62,11 @@ impl<O: Ord + Copy, E: Ord + Copy> Shares<O, E> {
         self.of.get(&owner).map_or(0, BTreeSet::len)
     }
 
+    /// The elements of one owner, the oldest first.
+    pub fn elements_of(&self, owner: O) -> impl Iterator<Item = E> {
+        self.of.get(&owner).into_iter().flatten().copied()
+    }
+
     /// The oldest element of one owner.
     pub fn oldest(&self, owner: O) -> Option<E> {
         self.of.get(&owner)?.first().copied()
