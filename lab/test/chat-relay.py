@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from nodes import S1, check, done, enter
+from nodes import S1, check, done, enter, until
 from chats import Chat, meet, talk
 
 NET = S1.rsplit(".", 1)[0]
@@ -54,8 +54,7 @@ def over():
     for sender, receiver in ((alice, bob), (bob, alice)):
         takes(receiver, send(sender, receiver, 500_000))
     leave(alice, bob)
-    with open("/run/rendezvous.log") as log:
-        check("what was relayed was given back", "relay: alice no longer has " in log.read())
+    check("what was relayed was given back", until(lambda: "relay: alice no longer has " in open("/run/rendezvous.log").read()))
 
 
 def direct_only():

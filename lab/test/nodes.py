@@ -76,6 +76,14 @@ def learn(inside, outside, ip=None, port=None):
     return seen
 
 
+def until(condition, deadline=5):
+    """Poll a condition; what it was at last."""
+    end = time.monotonic() + deadline
+    while not (good := condition()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return good
+
+
 passed = failed = 0
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from nodes import S1, S2, Udp, check, done
+from nodes import S1, S2, Udp, check, done, until
 
 PORT = os.environ["PINHOLE_PORT"]
 BIN = os.environ["PINHOLE_BIN"]
@@ -80,13 +80,6 @@ def credentials(name, lifetime=600):
 def log():
     with open("/run/rendezvous.log") as file:
         return file.read()
-
-
-def until(condition, deadline=5):
-    end = time.monotonic() + deadline
-    while not (good := condition()) and time.monotonic() < end:
-        time.sleep(0.01)
-    return good
 
 
 def ours():

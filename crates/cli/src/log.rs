@@ -5,11 +5,13 @@
 //! changes of state and decisions, `trace` for packets, too, and
 //! `peer_proto=debug,net=trace` to choose by crate.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::stderr::{self, Lines};
 
@@ -20,6 +22,12 @@ use crate::stderr::{self, Lines};
 /// A value that cannot be understood is reported on stderr and ignored: a log
 /// is no reason for a tool not to run.
 pub fn init() {
+    init_to(|| Lines);
+}
+
+/// The same, for a tool whose lines go another way: each event is written at once to
+/// a writer of its own.
+pub fn init_to<W: Write>(writer: impl Fn() -> W + Send + Sync + 'static) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     if wanted.is_empty() {
         return;
@@ -27,13 +35,21 @@ pub fn init() {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let color = std::io::stderr().is_terminal() && !no_color;
     let set = match EnvFilter::builder().parse(&wanted) {
-        Ok(filter) => tracing::subscriber::set_global_default(events(filter, color, || Lines))
+        Ok(filter) => tracing::subscriber::set_global_default(events(filter, color, writer))
             .map_err(|error| error.to_string()),
         Err(error) => Err(format!("{error}; try RUST_LOG=debug")),
     };
     if let Err(error) = set {
         stderr::line(format_args!("no log by RUST_LOG={wanted}: {error}"));
     }
+}
+
+/// The time of day in UTC, as events have it: RFC 3339, with microseconds.
+pub fn time() -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
 }
 
 /// Each event that the filter lets through becomes one write to the writer.
@@ -96,6 +112,12 @@ mod tests {
         ]) {
             assert!(line.ends_with(end), "{line:?}");
         }
+    }
+
+    #[test]
+    fn the_time_is_that_of_rfc_3339_in_utc() {
+        let shape = time().replace(|c: char| c.is_ascii_digit(), "0");
+        assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
     }
 
     #[test]

@@ -54,9 +54,6 @@ impl Introductions {
         let callee = message.peer_name().ok_or(code::BAD_REQUEST)?;
         let offer = message.seal().ok_or(code::BAD_REQUEST)?;
         let held = registrar.find(now, callee).ok_or(code::NOT_REGISTERED)?;
-        if !self.table.room_for(callee) {
-            return Err(code::INSUFFICIENT_CAPACITY.into());
-        }
         let mut transaction: Transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);
         let introduction = Introduction {
@@ -70,6 +67,13 @@ impl Introductions {
         if notification.payload.len() > introduction.connect.len() {
             output.dropped(request.from.client, Drop::TooShort);
             return Ok(());
+        }
+        for ended in self.table.make_room(&introduction.request, callee)? {
+            output.stats.made_room += 1;
+            if let Ok(connect) = Message::parse(&ended.connect) {
+                let answer = Builder::error(&connect, code::QUOTA_REACHED).finish();
+                output.send(ended.request.from, answer);
+            }
         }
         output.stats.connects += 1;
         tracing::debug!(caller = caller.name, callee, to = %held.at.client, "introduction begins");
@@ -140,6 +144,7 @@ impl Introductions {
                 let event = Event::Introduced {
                     caller: introduction.caller.clone(),
                     callee: introduction.callee.clone(),
+                    address: introduction.request.from.client,
                 };
                 (to_caller, Some(event))
             }
@@ -162,7 +167,7 @@ impl Introductions {
         );
         output.stats.introduced += u64::from(event.is_some());
         output.events.extend(event);
-        self.answer_caller(transaction, to_caller, output);
+        self.answer_caller(*now, transaction, to_caller, output);
         true
     }
 
@@ -176,7 +181,7 @@ impl Introductions {
         for due in self.table.due(now) {
             match due {
                 Due::Notify(Notification { to, payload }) => output.send(to, payload),
-                Due::GiveUp(transaction) => self.give_up(transaction, output),
+                Due::GiveUp(transaction) => self.give_up(now, transaction, output),
             }
         }
     }
@@ -185,7 +190,7 @@ impl Introductions {
         self.table.next()
     }
 
-    fn give_up(&mut self, transaction: Transaction, output: &mut Output) {
+    fn give_up(&mut self, now: Instant, transaction: Transaction, output: &mut Output) {
         let Some(introduction) = self.table.get(&transaction) else {
             return;
         };
@@ -200,15 +205,22 @@ impl Introductions {
         output.events.push_back(Event::Silent {
             caller: introduction.caller.clone(),
             callee: introduction.callee.clone(),
+            address: introduction.request.from.client,
         });
         let answer = Builder::error(&connect, code::PEER_SILENT).finish();
-        self.answer_caller(transaction, answer, output);
+        self.answer_caller(now, transaction, answer, output);
     }
 
-    fn answer_caller(&mut self, transaction: Transaction, answer: Vec<u8>, output: &mut Output) {
+    fn answer_caller(
+        &mut self,
+        now: Instant,
+        transaction: Transaction,
+        answer: Vec<u8>,
+        output: &mut Output,
+    ) {
         if let Some(introduction) = self.table.get(&transaction) {
             output.send(introduction.request.from, answer.clone());
-            self.table.answered(&transaction, answer);
+            self.table.answered(now, &transaction, answer);
         }
     }
 }

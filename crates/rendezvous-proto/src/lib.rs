@@ -45,7 +45,10 @@
 //! - `registrar`: cookies, signatures and the registry of names;
 //! - `introductions`: the caller's offer to the callee, and the answer back;
 //! - [`relay`]: the TURN server, whose relayed sockets the driver opens;
-//! - `rate`: what one network may ask for.
+//! - `streams`: the TCP connections;
+//! - `rate`: what one source prefix may ask for.
+//!
+//! Every table has a share for each source prefix ([`sansio::Shares`]).
 //!
 //! What it does not do: it has no sockets and no clock, and stores nothing on
 //! disk. It does not speak TLS or DTLS, and by TCP answers Binding alone. It
@@ -71,4 +74,5 @@ mod registry;
 pub mod relay;
 mod secret;
 pub mod server;
+mod streams;
 mod types;

@@ -1,10 +1,9 @@
-//! Bounds on what one client, or one network, may ask for.
+//! Bounds on what one client, or one source prefix, may ask for.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
+use sansio::Prefix;
 
 /// A bucket holds one second's worth of tokens.
 const BURST: Duration = Duration::from_secs(1);
@@ -33,104 +32,86 @@ impl TokenBucket {
     }
 }
 
-/// Networks remembered at once. When the table is full it is swept; while it is
-/// full of networks that have just been active, all others share one bucket.
-const MOST: usize = 16 * 1024;
+/// Counters in each row, as a power of two.
+const COUNTERS: u32 = 16;
 
-/// A bound on the requests of each network.
-#[derive(Debug)]
+/// Rows of counters.
+const ROWS: usize = 2;
+
+/// A bound on the requests of each source prefix.
+///
+/// A forged source may be of any of 16 million prefixes. So there is no table of
+/// prefixes that could be full: each prefix has a counter in each row, which it
+/// shares with the prefixes that a keyed hash puts there. It is limited where all of
+/// its counters are used up: it would have to share each of them with a prefix that
+/// sends at the full rate. (A count-min sketch with conservative update.)
 pub(crate) struct RateLimiter {
     rate: u32,
-    buckets: HashMap<IpNet, TokenBucket>,
-    sweep_at: Option<Instant>,
+    start: Instant,
+    /// Of each row: what places a prefix in it.
+    keys: [(u64, u64); ROWS],
+    /// When each bucket will be full, in nanoseconds since `start`; row by row.
+    full_at: Vec<u64>,
 }
 
 impl RateLimiter {
-    /// `rate` is in requests per second.
-    pub(crate) fn new(rate: u32) -> Self {
+    /// `rate` is in requests per second; `seed` is random and used for nothing else.
+    pub(crate) fn new(rate: u32, seed: [u8; 32], now: Instant) -> Self {
+        let (words, _) = seed.as_chunks::<8>();
+        let word = |n: usize| u64::from_be_bytes(words[n]);
         RateLimiter {
-            rate,
-            buckets: HashMap::new(),
-            sweep_at: None,
+            rate: rate.max(1),
+            start: now,
+            keys: [(word(0), word(1)), (word(2), word(3))],
+            full_at: vec![0; ROWS << COUNTERS],
         }
     }
 
     /// Whether one more request from there is within the rate.
     pub(crate) fn allow(&mut self, now: Instant, source: IpAddr) -> bool {
-        let mut network = network(source);
-        if self.buckets.len() >= MOST && !self.buckets.contains_key(&network) {
-            // Each bucket is full after a second at the latest. To sweep more
-            // often would find nothing, and cost time for every packet of a flood.
-            if self.sweep_at.is_none_or(|at| at <= now) {
-                self.buckets.retain(|_, bucket| bucket.full_at > now);
-                self.sweep_at = Some(now + BURST);
-            }
-            if self.buckets.len() >= MOST {
-                network = IpNet::default();
+        let now = now.saturating_duration_since(self.start).as_nanos() as u64;
+        let counters = self.counters(Prefix::of(source));
+        let least = counters.map(|counter| self.full_at[counter]).into_iter();
+        let full_at = least.min().unwrap_or(0).max(now) + 1_000_000_000 / u64::from(self.rate);
+        let allowed = full_at <= now + BURST.as_nanos() as u64;
+        if allowed {
+            for counter in counters {
+                self.full_at[counter] = self.full_at[counter].max(full_at);
             }
         }
-        let bucket = self.buckets.entry(network);
-        let bucket = bucket.or_insert_with(|| TokenBucket::full(now));
-        bucket.take(now, self.rate, 1)
+        allowed
+    }
+
+    /// Multiply-shift hashing: no prefix can be chosen such that it meets another,
+    /// without the keys.
+    fn counters(&self, prefix: Prefix) -> [usize; ROWS] {
+        std::array::from_fn(|row| {
+            let (factor, summand) = self.keys[row];
+            let hash = factor.wrapping_mul(prefix.bits()).wrapping_add(summand);
+            (row << COUNTERS) | (hash >> (u64::BITS - COUNTERS)) as usize
+        })
     }
 }
 
-/// TCP connections that may be open at once.
-const MOST_CONNECTIONS: usize = 1024;
-
-/// Of these, from one network.
-const MOST_OF_NETWORK: usize = 64;
-
-/// The number of open TCP connections, in all and of each network.
-#[derive(Debug, Default)]
-pub(crate) struct Connections {
-    total: usize,
-    of: HashMap<IpNet, usize>,
-}
-
-impl Connections {
-    /// Counts one more from there; false if there is no room for it.
-    pub(crate) fn enter(&mut self, source: IpAddr) -> bool {
-        let network = network(source);
-        let of = self.of.get(&network).copied().unwrap_or(0);
-        let room = self.total < MOST_CONNECTIONS && of < MOST_OF_NETWORK;
-        if room {
-            self.total += 1;
-            self.of.insert(network, of + 1);
-        }
-        room
+impl std::fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RateLimiter({} requests per second)", self.rate)
     }
-
-    /// A connection that was counted has ended.
-    pub(crate) fn leave(&mut self, source: IpAddr) {
-        let network = network(source);
-        if let Some(of) = self.of.get_mut(&network) {
-            self.total -= 1;
-            *of -= 1;
-            if *of == 0 {
-                self.of.remove(&network);
-            }
-        }
-    }
-}
-
-/// The /24 of an IPv4 address or the /48 of an IPv6 one: one customer may well
-/// have all of it.
-fn network(source: IpAddr) -> IpNet {
-    let source = source.to_canonical();
-    let length = if source.is_ipv4() { 24 } else { 48 };
-    let network = IpNet::new(source, length).expect("no longer than an address");
-    network.trunc()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn limiter(now: Instant) -> RateLimiter {
+        let seed = std::array::from_fn(|n| (n * 89 + 41) as u8);
+        RateLimiter::new(100, seed, now)
+    }
+
     #[test]
-    fn a_network_has_a_burst_and_then_its_rate_and_shares_them_with_no_other() {
-        let mut limiter = RateLimiter::new(100);
+    fn a_prefix_has_a_burst_and_then_its_rate_and_shares_them_with_no_other() {
         let start = Instant::now();
+        let mut limiter = limiter(start);
         let source: IpAddr = "203.0.113.17".parse().unwrap();
         let passed = (0..300).filter(|_| limiter.allow(start, source)).count();
         assert_eq!(passed, 100);
@@ -142,39 +123,23 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_bounded_for_each_network_and_in_all() {
-        let mut connections = Connections::default();
-        let of = |net: u8| IpAddr::from([203, 0, net, 7]);
-        let room = (0..100).filter(|_| connections.enter(of(1))).count();
-        assert_eq!(room, MOST_OF_NETWORK);
-        connections.leave(of(1));
-        assert!(connections.enter(of(1)) && !connections.enter(of(1)));
-        let room = (2..200).map(|net| (0..64).filter(|_| connections.enter(of(net))).count());
-        assert_eq!(room.sum::<usize>(), MOST_CONNECTIONS - MOST_OF_NETWORK);
-        for net in 1..200 {
-            (0..64).for_each(|_| connections.leave(of(net)));
-        }
-        assert!(connections.total == 0 && connections.of.is_empty());
-    }
-
-    #[test]
-    fn the_table_of_networks_is_bounded() {
-        let mut limiter = RateLimiter::new(100);
+    fn however_many_prefixes_send_others_are_not_limited() {
         let start = Instant::now();
-        for n in 0..40_000u32 {
-            limiter.allow(start, IpAddr::V4((n << 8).into()));
+        let mut limiter = limiter(start);
+        // 100,000 prefixes send a little, and 500 all that they may and more.
+        let of = |n: u32| IpAddr::V4((n << 8).into());
+        for n in 0..100_000 {
+            for _ in 0..5 {
+                limiter.allow(start, of(n));
+            }
         }
-        assert!(limiter.buckets.len() <= MOST + 1);
-    }
-
-    #[test]
-    fn a_network_is_a_24_of_ipv4_and_a_48_of_ipv6() {
-        for (address, expected) in [
-            ("203.0.113.17", "203.0.113.0/24"),
-            ("::ffff:203.0.113.17", "203.0.113.0/24"),
-            ("2001:db8:1:2::3", "2001:db8:1::/48"),
-        ] {
-            assert_eq!(network(address.parse().unwrap()).to_string(), expected);
+        for n in 200_000..200_500 {
+            for _ in 0..150 {
+                limiter.allow(start, of(n));
+            }
+            assert!(!limiter.allow(start, of(n)));
         }
+        let served = (300_000..310_000).filter(|&n| limiter.allow(start, of(n)));
+        assert!(served.count() >= 9990);
     }
 }

@@ -20,6 +20,7 @@ mod allocations;
 mod authentication;
 mod pending;
 mod policy;
+mod ports;
 mod quotas;
 mod types;
 
@@ -105,6 +106,11 @@ impl Relay {
         if let Held::Open(_, allocation) = self.allocations.held(client) {
             allocation.active = now;
         }
+    }
+
+    /// Whether that nonce was issued to this client.
+    pub(crate) fn is_nonce(&self, now: Instant, client: SocketAddr, nonce: &[u8]) -> bool {
+        self.authenticator.is_nonce(now, client, nonce)
     }
 
     /// Whether a client has an allocation, or waits for one.
@@ -277,17 +283,15 @@ impl Relay {
         // EVEN-PORT with its bit set asks to reserve the next port as well, which
         // this relay does not do (RFC 8656 §7.2).
         let even = message.even_port();
-        if even == Some(true) || self.allocations.is_full() {
+        if even == Some(true) {
             return Err(code::INSUFFICIENT_CAPACITY);
         }
-        if self.allocations.name_is_full(request.user.username) {
-            let abandoned = self
-                .allocations
-                .abandoned(request.now, request.user.username);
-            self.close(abandoned.ok_or(code::QUOTA_REACHED)?);
-        }
-        if self.allocations.address_is_full(request.client.client.ip()) {
-            return Err(code::QUOTA_REACHED);
+        let client = request.client.client.ip();
+        let pays = self
+            .allocations
+            .room(request.now, request.user.username, client)?;
+        if let Some(port) = pays {
+            self.close(port);
         }
         let begun = self.allocations.begin(PendingAllocate {
             client: request.client,
@@ -344,7 +348,7 @@ impl Relay {
         if family && message.wants_ipv6() != self.address.is_ipv6() {
             return Err(code::PEER_FAMILY_MISMATCH);
         }
-        let (port, allocation) =
+        let (port, _) =
             self.allocations
                 .of_user(request.now, request.client, request.user.username)?;
         let answer = Builder::success(message);
@@ -352,7 +356,7 @@ impl Relay {
             self.close(port);
             return Ok(Some(answer.lifetime(0)));
         }
-        allocation.expires = request.now + lifetime;
+        self.allocations.extend(port, request.now + lifetime);
         Ok(Some(answer.lifetime(lifetime.as_secs() as u32)))
     }
 
@@ -364,6 +368,7 @@ impl Relay {
             self.commands.push_back(Command::Close { port });
             self.events.push_back(Event::Closed {
                 name,
+                client: allocation.client.client,
                 relayed,
                 bytes,
             });
@@ -371,7 +376,7 @@ impl Relay {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        for port in self.allocations.expired(now) {
+        while let Some(port) = self.allocations.expired(now) {
             self.close(port);
         }
     }

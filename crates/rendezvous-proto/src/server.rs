@@ -13,13 +13,15 @@ use crate::cookie::Cookies;
 use crate::discovery::Discovery;
 use crate::introductions::Introductions;
 use crate::output::{Drop, Output, Request};
-use crate::rate::{Connections, RateLimiter};
+use crate::rate::RateLimiter;
 use crate::registrar::{Accepted, Before, Refused, Registrar};
 use crate::registry::Registry;
 use crate::relay::Relay;
 use crate::secret::derive;
+use crate::streams::Streams;
 use crate::types::FiveTuple;
 
+pub use crate::streams::{MOST_STREAMS, StreamId};
 pub use crate::types::{Config, Event, MOST_NAMES, RATE, Sender, Stats};
 
 /// The rendezvous.
@@ -29,7 +31,7 @@ pub struct Server {
     unproved: RateLimiter,
     /// Those that bring one, so that forged sources do not use up their rate.
     proved: RateLimiter,
-    connections: Connections,
+    streams: Streams,
     discovery: Discovery,
     registrar: Registrar,
     introductions: Introductions,
@@ -44,10 +46,11 @@ impl Server {
     pub fn new(config: Config, now: Instant) -> Self {
         let key = |label| derive(&config.secret, label);
         let cookies = Cookies::new(key("cookies"), now);
+        let limiter = |label| RateLimiter::new(config.rate, key(label), now);
         Server {
-            unproved: RateLimiter::new(config.rate),
-            proved: RateLimiter::new(config.rate),
-            connections: Connections::default(),
+            unproved: limiter("rates of requests without a cookie"),
+            proved: limiter("rates of requests with a cookie"),
+            streams: Streams::new(),
             discovery: Discovery::new(config.addresses),
             registrar: Registrar::new(cookies, Registry::new(config.most_names)),
             introductions: Introductions::new(key("transaction ids")),
@@ -60,6 +63,13 @@ impl Server {
     /// Adds a relay.
     pub fn with_relay(mut self, relay: Relay) -> Self {
         self.relay = Some(relay);
+        self
+    }
+
+    /// Bounds the TCP connections that are open at once, where the driver has sockets for fewer
+    /// than [`MOST_STREAMS`].
+    pub fn with_most_streams(mut self, most: usize) -> Self {
+        self.streams.bound(most);
         self
     }
 
@@ -110,7 +120,7 @@ impl Server {
     /// the allocation, everything else by that of the client's network.
     fn handle_turn(&mut self, now: Instant, from: FiveTuple, message: &Message<'_>) {
         let limited = message.class() == Class::Request && self.relay.is_some();
-        if limited && !self.allows(now, from.client, None) {
+        if limited && !self.allows(now, from.client, message.nonce()) {
             return;
         }
         match &mut self.relay {
@@ -202,6 +212,7 @@ impl Server {
             }),
             (true, Before::Here | Before::Elsewhere) => Some(Event::Unregistered {
                 name: name.to_owned(),
+                address: from.client,
             }),
             _ => None,
         });
@@ -256,7 +267,17 @@ impl Server {
     }
 
     fn allows(&mut self, now: Instant, client: SocketAddr, cookie: Option<&[u8]>) -> bool {
-        let proved = cookie.is_some_and(|c| self.registrar.is_cookie(now, client, c));
+        let ours = |cookie: &[u8]| {
+            let relay = self.relay.as_ref();
+            self.registrar.is_cookie(now, client, cookie)
+                || relay.is_some_and(|relay| relay.is_nonce(now, client, cookie))
+        };
+        let proved = cookie.is_some_and(ours);
+        self.allows_from(now, client, proved)
+    }
+
+    /// `proved`: the client receives at its source address.
+    fn allows_from(&mut self, now: Instant, client: SocketAddr, proved: bool) -> bool {
         let limiter = if proved {
             &mut self.proved
         } else {
@@ -269,46 +290,59 @@ impl Server {
         allowed
     }
 
-    /// A TCP connection was accepted. If this returns false there is no room for
-    /// it: close it, and do not call [`Self::stream_closed`].
-    pub fn stream_opened(&mut self, from: SocketAddr) -> bool {
-        let room = self.connections.enter(from.ip());
-        if !room {
-            self.output.dropped(from, Drop::OverRate);
+    /// A TCP connection to the address of `socket` was accepted. Another one may have ended to make
+    /// room for it: call [`Self::poll_closed_stream`].
+    pub fn stream_opened(&mut self, now: Instant, socket: SocketId, from: SocketAddr) -> StreamId {
+        let (id, made_room) = self.streams.open(now, socket, from);
+        self.output.stats.made_room += u64::from(made_room);
+        id
+    }
+
+    /// What a TCP connection has received, and the answers to the messages in it
+    /// (RFC 8489 §6.2.2); `None`: it has ended. By TCP, a client asks how its NAT maps TCP. Only
+    /// Binding is answered, since names belong to UDP addresses.
+    pub fn stream_received(&mut self, now: Instant, id: StreamId, bytes: &[u8]) -> Option<Vec<u8>> {
+        let stream = self.streams.get(id)?;
+        let from = FiveTuple {
+            socket: stream.socket,
+            client: stream.from,
+        };
+        let messages = self.streams.receive(now, id, bytes).ok();
+        let answers = messages.and_then(|messages| {
+            let answers = messages.iter().map(|bytes| self.stream(now, from, bytes));
+            answers.collect::<Option<Vec<_>>>()
+        });
+        if answers.is_none() {
+            self.streams.end(id);
         }
-        room
+        answers.map(|answers| answers.concat())
     }
 
-    /// A TCP connection has ended.
-    pub fn stream_closed(&mut self, from: SocketAddr) {
-        self.connections.leave(from.ip());
-    }
-
-    /// One message of a TCP connection to the address of `socket`, and the answer
-    /// to it (RFC 8489 §6.2.2); `None`: close the connection. By TCP, a client
-    /// asks how its NAT maps TCP. Only Binding is answered, since names belong to
-    /// UDP addresses.
-    pub fn handle_stream(
-        &mut self,
-        now: Instant,
-        socket: SocketId,
-        from: SocketAddr,
-        bytes: &[u8],
-    ) -> Option<Vec<u8>> {
+    /// The answer to one message; `None` ends the connection.
+    fn stream(&mut self, now: Instant, from: FiveTuple, bytes: &[u8]) -> Option<Vec<u8>> {
         let message = match Message::parse(bytes) {
             Ok(message) if message.is(Class::Request, Method::Binding) => message,
             _ => {
-                self.output.dropped(from, Drop::Garbage);
+                self.output.dropped(from.client, Drop::Garbage);
                 return None;
             }
         };
-        if !self.allows(now, from, None) {
+        // The handshake of TCP has shown that it receives at its source address.
+        if !self.allows_from(now, from.client, true) {
             return None;
         }
-        let client = from;
-        let from = FiveTuple { socket, client };
         let request = Request { now, from, message };
         Some(self.discovery.stream(&request, &mut self.output))
+    }
+
+    /// A TCP connection has ended.
+    pub fn stream_closed(&mut self, id: StreamId) {
+        self.streams.end(id);
+    }
+
+    /// The next TCP connection that has ended. The driver closes it, if it has not yet.
+    pub fn poll_closed_stream(&mut self) -> Option<StreamId> {
+        self.streams.poll_closed()
     }
 
     /// The next event for the operator's log.
@@ -347,12 +381,14 @@ impl Protocol for Server {
             relay.handle_timeout(now);
         }
         self.introductions.handle_timeout(now, &mut self.output);
+        self.streams.handle_timeout(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         let relay = self.relay.as_ref().and_then(Relay::poll_timeout);
         let introductions = self.introductions.poll_timeout();
-        introductions.into_iter().chain(relay).min()
+        let streams = self.streams.poll_timeout();
+        [relay, introductions, streams].into_iter().flatten().min()
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {

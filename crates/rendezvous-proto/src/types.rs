@@ -50,6 +50,8 @@ pub struct Stats {
     pub limited: u64,
     /// Requests dropped because the answer would have been longer.
     pub too_short: u64,
+    /// Introductions and TCP connections that ended to make room for others.
+    pub made_room: u64,
 }
 
 /// An event for the operator's log.
@@ -68,6 +70,8 @@ pub enum Event {
     Unregistered {
         /// The name.
         name: String,
+        /// The client's address.
+        address: SocketAddr,
     },
     /// Two clients were introduced.
     Introduced {
@@ -75,6 +79,8 @@ pub enum Event {
         caller: String,
         /// The callee's name.
         callee: String,
+        /// The caller's address.
+        address: SocketAddr,
     },
     /// The callee did not acknowledge the caller in time.
     Silent {
@@ -82,7 +88,21 @@ pub enum Event {
         caller: String,
         /// The callee's name.
         callee: String,
+        /// The caller's address.
+        address: SocketAddr,
     },
+}
+
+impl Event {
+    /// The address of the client whose request led to it.
+    pub fn client(&self) -> SocketAddr {
+        match self {
+            Event::Registered { address, .. }
+            | Event::Unregistered { address, .. }
+            | Event::Introduced { address, .. }
+            | Event::Silent { address, .. } => *address,
+        }
+    }
 }
 
 /// What is known about the sender of a datagram once it has been handled.

@@ -282,13 +282,23 @@ fn by_tcp_a_binding_is_answered_and_nothing_else() {
     let now = Instant::now();
     let mut server = whole_server(now);
     let from = at(ALICE);
-    assert!(server.stream_opened(from));
+    let mut ask = |bytes: &[u8]| {
+        let id = server.stream_opened(now, 0, from);
+        let answer = server.stream_received(now, id, bytes);
+        let ended = server.poll_closed_stream();
+        assert_eq!(answer.is_none(), ended == Some(id), "{answer:?}");
+        server.stream_closed(id);
+        server.poll_closed_stream();
+        answer
+    };
     let request = stun::binding_request([7; 12], None);
-    let answer = server.handle_stream(now, 0, from, &request).unwrap();
+    let answer = ask(&request).unwrap();
     let answer = Message::parse(&answer).unwrap();
     assert_eq!(answer.mapped(), Some(from));
     assert_eq!(answer.response_origin(), Some(at("203.0.113.1:8848")));
     assert_eq!(answer.other_address(), Some(at("203.0.113.2:8849")));
+    let two = ask(&request.repeat(2)).unwrap();
+    assert_eq!(two, ask(&request).unwrap().repeat(2));
     let elsewhere = stun::binding_request(
         [7; 12],
         Some(Change {
@@ -296,15 +306,54 @@ fn by_tcp_a_binding_is_answered_and_nothing_else() {
             port: true,
         }),
     );
-    let answer = server.handle_stream(now, 0, from, &elsewhere).unwrap();
+    let answer = ask(&elsewhere).unwrap();
     assert_eq!(Message::parse(&answer).unwrap().error(), Some(420));
     let lookup = Builder::request(Method::Lookup, [7; 12]).peer_name("bob");
     for bytes in [&lookup.finish()[..], b"no message"] {
-        assert_eq!(server.handle_stream(now, 0, from, bytes), None);
+        assert_eq!(ask(bytes), None);
     }
-    assert!(drain(&mut server).is_empty(), "nothing is sent by UDP");
-    let answered = (0..2 * RATE).filter(|_| server.handle_stream(now, 0, from, &request).is_some());
+    let answered = (0..2 * RATE).filter(|_| ask(&request).is_some());
     assert!(answered.count() < RATE as usize);
-    let room = (0..100).filter(|_| server.stream_opened(from)).count();
-    assert_eq!(room, 63);
+    assert!(drain(&mut server).is_empty(), "nothing is sent by UDP");
+}
+
+#[test]
+fn a_flood_of_forged_datagrams_does_not_limit_a_client_that_has_connected_by_tcp() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let request = stun::binding_request([7; 12], None);
+    for _ in 0..2 * RATE {
+        server.handle_datagram(now, 0, at("203.0.113.18:9"), &request);
+    }
+    let id = server.stream_opened(now, 0, at(ALICE));
+    assert!(server.stream_received(now, id, &request).is_some());
+}
+
+#[test]
+fn connections_of_sixteen_prefixes_keep_no_other_out() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let from = |net: u32, port: u32| at(&format!("198.51.{net}.7:{}", 1000 + port));
+    let first = server.stream_opened(now, 0, from(0, 0));
+    for n in 1..1024 {
+        server.stream_opened(now, 0, from(n / 64, n));
+    }
+    assert_eq!(server.poll_closed_stream(), None);
+    let later = now + Duration::from_secs(1);
+    let alice = server.stream_opened(later, 0, at(ALICE));
+    assert_eq!(server.poll_closed_stream(), Some(first), "idle for longest");
+    assert_eq!(server.stats().made_room, 1);
+    let request = stun::binding_request([7; 12], None);
+    assert!(server.stream_received(later, alice, &request).is_some());
+    assert_eq!(server.stream_received(later, first, &request), None);
+    // Half a message each keeps them open for ten seconds.
+    let second = server.stream_opened(later, 0, from(20, 1));
+    assert!(
+        server
+            .stream_received(later, second, &request[..9])
+            .is_some()
+    );
+    while server.poll_closed_stream().is_some() {}
+    server.handle_timeout(later + Duration::from_secs(10));
+    assert_eq!(server.poll_closed_stream(), Some(second));
 }

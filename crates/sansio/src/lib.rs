@@ -38,6 +38,9 @@
 //!
 //! Each protocol has methods of its own for its results: a report, events. This crate has no driver:
 //! `net` drives protocols with tokio, `sim` in memory.
+//!
+//! [`Prefix`] and [`Shares`] are what servers and their drivers bound tables with: each source prefix
+//! has a share, and the biggest makes room.
 #![cfg_attr(
     not(test),
     deny(
@@ -47,10 +50,16 @@
     )
 )]
 
+mod prefix;
+mod shares;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use stun::Icmp;
+
+pub use prefix::Prefix;
+pub use shares::Shares;
 
 /// The number of a socket that a driver opens for a protocol, from 0.
 pub type SocketId = usize;

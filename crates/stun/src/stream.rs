@@ -17,6 +17,11 @@ impl Frames {
         self.held.extend_from_slice(bytes);
     }
 
+    /// Whether nothing has arrived of the next message.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// The bytes of the next whole message, which is not parsed yet.
     ///
     /// # Errors

@@ -4,31 +4,64 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-/// Clients remembered in each of the two tables. A client that is in use sends
-/// every 15 s, and is among the recent ones then.
-const RECENT: usize = 128 * 1024;
+use sansio::{Prefix, Shares};
+
+/// Clients remembered. When there are as many, the prefix with most of them loses the one that
+/// has been silent for longest.
+const MOST: usize = 256 * 1024;
+
+/// Of these, of one prefix.
+const MOST_OF_PREFIX: usize = 16 * 1024;
+
+/// A client that sends is counted as active again once this many others have been noted. A client
+/// that is in use sends every 15 s.
+const RENEWED_AFTER: u64 = 1024;
 
 /// A packet that a client has not asked for has to come from the address that it
 /// sent to: its NAT lets in nothing else.
 #[derive(Default)]
 pub struct LocalAddresses {
-    recent: HashMap<SocketAddr, IpAddr>,
-    before: HashMap<SocketAddr, IpAddr>,
+    /// The address, and the number of the last note.
+    clients: HashMap<SocketAddr, (IpAddr, u64)>,
+    shares: Shares<Prefix, (u64, SocketAddr)>,
+    notes: u64,
 }
 
 impl LocalAddresses {
     /// Only for clients that have proved their address: the source address of
     /// any other datagram may be forged.
     pub fn note(&mut self, client: SocketAddr, local: IpAddr) {
-        if self.recent.len() >= RECENT && !self.recent.contains_key(&client) {
-            self.before = std::mem::take(&mut self.recent);
+        let prefix = Prefix::of(client.ip());
+        if let Some((noted, note)) = self.clients.get_mut(&client) {
+            *noted = local;
+            if *note + RENEWED_AFTER <= self.notes {
+                self.shares.remove(prefix, (*note, client));
+                *note = self.notes;
+                self.shares.insert(prefix, (*note, client));
+                self.notes += 1;
+            }
+            return;
         }
-        self.recent.insert(client, local);
+        let own = self.shares.oldest(prefix);
+        let pays = if self.shares.of(prefix) >= MOST_OF_PREFIX {
+            own.map(|oldest| (prefix, oldest))
+        } else if self.clients.len() >= MOST {
+            let other = self.shares.pays(prefix);
+            other.or(own.map(|oldest| (prefix, oldest)))
+        } else {
+            None
+        };
+        if let Some((owner, oldest)) = pays {
+            self.shares.remove(owner, oldest);
+            self.clients.remove(&oldest.1);
+        }
+        self.clients.insert(client, (local, self.notes));
+        self.shares.insert(prefix, (self.notes, client));
+        self.notes += 1;
     }
 
     pub fn towards(&self, client: SocketAddr) -> Option<IpAddr> {
-        let local = self.recent.get(&client);
-        local.or_else(|| self.before.get(&client)).copied()
+        self.clients.get(&client).map(|(local, _)| *local)
     }
 }
 
@@ -36,21 +69,48 @@ impl LocalAddresses {
 mod tests {
     use super::*;
 
+    const LOCAL: [IpAddr; 2] = [
+        IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)),
+    ];
+
+    fn client(net: u32, port: u16) -> SocketAddr {
+        SocketAddr::new(IpAddr::from((net << 8).to_be_bytes()), port)
+    }
+
     #[test]
-    fn a_client_that_keeps_sending_is_remembered_and_the_tables_are_bounded() {
+    fn one_prefix_pushes_out_its_own_clients_alone_and_first_those_that_are_silent() {
         let mut addresses = LocalAddresses::default();
-        let [one, another] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
         let alice: SocketAddr = "203.0.113.17:40000".parse().unwrap();
-        addresses.note(alice, another);
-        addresses.note(alice, one);
-        for n in 0..5 * RECENT as u32 {
-            if n % RECENT as u32 == 0 {
-                addresses.note(alice, one);
+        addresses.note(alice, LOCAL[1]);
+        addresses.note(alice, LOCAL[0]);
+        let kept = client(1, 9);
+        for n in 0..3 * MOST_OF_PREFIX as u16 {
+            if n % 9999 == 0 {
+                addresses.note(kept, LOCAL[1]);
             }
-            let other = SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1);
-            addresses.note(other, another);
-            assert_eq!(addresses.towards(alice), Some(one));
+            addresses.note(client(1, n), LOCAL[1]);
         }
-        assert!(addresses.recent.len() <= RECENT && addresses.before.len() <= RECENT);
+        assert_eq!(addresses.towards(alice), Some(LOCAL[0]));
+        assert_eq!(addresses.towards(kept), Some(LOCAL[1]));
+        assert_eq!(addresses.towards(client(1, 10)), None);
+        assert_eq!(addresses.clients.len(), MOST_OF_PREFIX + 1);
+    }
+
+    #[test]
+    fn where_all_places_are_taken_the_prefix_with_most_clients_makes_room() {
+        let mut addresses = LocalAddresses::default();
+        for net in 0..=(MOST / MOST_OF_PREFIX) as u32 {
+            for port in 0..MOST_OF_PREFIX as u16 {
+                addresses.note(client(net, port), LOCAL[0]);
+            }
+        }
+        for net in 100..200 {
+            addresses.note(client(net, 1), LOCAL[1]);
+        }
+        assert_eq!(addresses.clients.len(), MOST);
+        assert_eq!(addresses.shares.len(), MOST);
+        let found = (100..200).filter(|net| addresses.towards(client(*net, 1)).is_some());
+        assert_eq!(found.count(), 100);
     }
 }

@@ -1,71 +1,117 @@
-//! The operator's log: text, or JSON lines (docs/reference/json.md).
+//! The operator's log: text, or JSON lines (docs/reference/json.md). Each line has the
+//! time of its event. A thread writes it, so that no reader of it can stop the server.
+
+mod lines;
+mod within;
+mod writer;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
+use anyhow::Context;
 use rendezvous_proto::relay;
 use rendezvous_proto::server::{Event, Stats};
-use serde_json::json;
+use sansio::Prefix;
+use serde_json::{Value, json};
+
+use lines::{Owner, Summary, WINDOW};
+use within::within;
+use writer::{Format, Writer};
+
+/// How long a line that has to be written is waited for: the one on stdout, an error at the
+/// start, and the rest of the log at the end.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes the log to stderr.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Log {
+    form: Form,
+    writer: Writer,
+}
+
+/// Text or JSON.
+#[derive(Clone, Copy, Debug)]
+struct Form {
     json: bool,
 }
 
 impl Log {
-    pub fn new(json: bool) -> Self {
-        Log { json }
+    /// A log that `tracing` events, too, are written to.
+    ///
+    /// # Errors
+    /// When there is no stderr.
+    pub fn start(json: bool) -> anyhow::Result<Self> {
+        // Not std's stderr, which has a lock: whoever writes to that would wait for this thread.
+        let out = std::io::stderr().as_fd().try_clone_to_owned();
+        let out = std::fs::File::from(out.context("cannot use stderr for the log")?);
+        let form = Form { json };
+        let writer = Writer::start(out, form);
+        let traces = writer.clone();
+        ::cli::log::init_to(move || traces.clone());
+        Ok(Log { form, writer })
     }
 
-    /// The one line on stdout: scripts wait for it before they start clients.
+    /// The one line on stdout: scripts wait for it before they start clients. A reader that does
+    /// not read it is not waited for.
     pub fn listening(&self, addresses: &[SocketAddr]) -> std::io::Result<()> {
-        let mut stdout = std::io::stdout().lock();
-        if self.json {
-            writeln!(
-                stdout,
-                "{}",
-                json!({"event": "listening", "addresses": addresses})
-            )?;
-        } else {
-            let list: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-            writeln!(stdout, "rendezvous: listening on {}", list.join(", "))?;
-        }
-        stdout.flush()
+        let list: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+        let line = match self.form.json {
+            true => json!({"event": "listening", "addresses": list}).to_string(),
+            false => format!("rendezvous: listening on {}", list.join(", ")),
+        };
+        let written = within(TIMEOUT, move || {
+            let mut stdout = std::io::stdout().lock();
+            writeln!(stdout, "{line}")?;
+            stdout.flush()
+        });
+        written.unwrap_or_else(|| {
+            self.trouble("nobody reads stdout, where it says that it listens");
+            Ok(())
+        })
     }
 
     pub fn event(&self, event: &Event) {
-        let (text, value) = match event {
+        self.client_line(event.client(), kind(event), || match event {
             Event::Registered { name, address, key } => (
                 format!("{name} registered from {address}, key {key}"),
-                json!({"event": "registered", "name": name, "address": address, "key": key}),
+                json!({"name": name, "address": address, "key": key}),
             ),
-            Event::Unregistered { name } => (
+            Event::Unregistered { name, address } => (
                 format!("{name} has ended its registration"),
-                json!({"event": "unregistered", "name": name}),
+                json!({"name": name, "address": address}),
             ),
-            Event::Introduced { caller, callee } => (
+            Event::Introduced {
+                caller,
+                callee,
+                address,
+            } => (
                 format!("introduced {caller} to {callee}"),
-                json!({"event": "introduced", "caller": caller, "target": callee}),
+                json!({"caller": caller, "target": callee, "address": address}),
             ),
-            Event::Silent { caller, callee } => (
+            Event::Silent {
+                caller,
+                callee,
+                address,
+            } => (
                 format!("no answer from {callee}, which {caller} has asked for"),
-                json!({"event": "silent", "caller": caller, "target": callee}),
+                json!({"caller": caller, "target": callee, "address": address}),
             ),
-        };
-        self.line(&text, &value);
+        });
     }
 
     /// Something failed that does not end the process.
     pub fn trouble(&self, what: &str) {
-        self.line(what, &json!({"event": "trouble", "what": what}));
+        self.line(what, "trouble", json!({"what": what}));
     }
 
     pub fn ended(&self, stats: &Stats) {
         let text = format!(
             "ended: {} Binding requests answered, {} registrations and refreshes, \
              {} introductions asked for, {} made, {} requests refused; dropped: {} garbage, \
-             {} that ask for nothing, {} over the rate, {} too short for their answer",
+             {} that ask for nothing, {} over the rate, {} too short for their answer; {} made \
+             room for others",
             stats.bindings,
             stats.registrations,
             stats.connects,
@@ -75,30 +121,35 @@ impl Log {
             stats.ignored,
             stats.limited,
             stats.too_short,
+            stats.made_room,
         );
-        self.line(&text, &json!({"event": "ended", "stats": stats}));
+        self.line(&text, "ended", json!({"stats": stats}));
     }
 
     pub fn relay_event(&self, event: &relay::Event) {
-        let (text, value) = match event {
+        let kind = match event {
+            relay::Event::Opened { .. } => "relay_opened",
+            relay::Event::Closed { .. } => "relay_closed",
+        };
+        self.client_line(event.client(), kind, || match event {
             relay::Event::Opened {
                 name,
                 client,
                 relayed,
             } => (
                 format!("relay: {name} at {client} has got {relayed}"),
-                json!({"event": "relay_opened", "name": name, "client": client, "relayed": relayed}),
+                json!({"name": name, "client": client, "relayed": relayed}),
             ),
             relay::Event::Closed {
                 name,
+                client,
                 relayed,
                 bytes,
             } => (
                 format!("relay: {name} no longer has {relayed}, after {bytes} bytes"),
-                json!({"event": "relay_closed", "name": name, "relayed": relayed, "bytes": bytes}),
+                json!({"name": name, "client": client, "relayed": relayed, "bytes": bytes}),
             ),
-        };
-        self.line(&text, &value);
+        });
     }
 
     pub fn relay_ended(&self, stats: &relay::Stats) {
@@ -112,13 +163,108 @@ impl Log {
             stats.over_rate,
             stats.unpermitted,
         );
-        self.line(&text, &json!({"event": "relay_ended", "stats": stats}));
+        self.line(&text, "relay_ended", json!({"stats": stats}));
     }
 
-    fn line(&self, text: &str, value: &serde_json::Value) {
-        match self.json {
-            true => ::cli::stderr::line(value),
-            false => ::cli::stderr::line(format_args!("rendezvous: {text}")),
+    /// Writes what waits. To be called at the end; what its reader does not take in time is lost.
+    pub fn end(&self) {
+        self.writer.end(TIMEOUT);
+    }
+
+    /// A line about a client: its prefix has a share of the log.
+    fn client_line(
+        &self,
+        client: SocketAddr,
+        kind: &'static str,
+        line: impl FnOnce() -> (String, Value),
+    ) {
+        let prefix = Prefix::of(client.ip());
+        self.writer.event(prefix, kind, || {
+            let (text, fields) = line();
+            self.form.line(&text, kind, fields)
+        });
+    }
+
+    fn line(&self, text: &str, kind: &'static str, fields: Value) {
+        let line = self.form.line(text, kind, fields);
+        self.writer.line(Owner::Server, line);
+    }
+}
+
+/// The last line of a process that could not start; no longer than the timeout.
+pub fn last_line(line: String) {
+    within(TIMEOUT, || {
+        ::cli::stderr::line(line);
+        Ok(())
+    });
+}
+
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Registered { .. } => "registered",
+        Event::Unregistered { .. } => "unregistered",
+        Event::Introduced { .. } => "introduced",
+        Event::Silent { .. } => "silent",
+    }
+}
+
+impl Form {
+    fn line(self, text: &str, kind: &str, mut fields: Value) -> String {
+        let time = ::cli::log::time();
+        if !self.json {
+            return format!("{time} rendezvous: {text}");
         }
+        fields["event"] = kind.into();
+        fields["time"] = time.into();
+        fields.to_string()
+    }
+}
+
+impl Format for Form {
+    fn summary(&self, summary: &Summary) -> String {
+        let (prefix, counts) = (summary.prefix, &summary.counts);
+        let each: Vec<String> = counts
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        let (seconds, each) = (WINDOW.as_secs(), each.join(", "));
+        let text = format!("{prefix} has caused more lines within {seconds} s: {each}");
+        let fields = json!({"prefix": prefix.to_string(), "seconds": seconds, "counts": counts});
+        self.line(&text, "more", fields)
+    }
+
+    fn dropped(&self, lines: u64) -> String {
+        let text = format!("{lines} lines of the log were dropped: its reader does not keep up");
+        self.line(&text, "dropped", json!({"lines": lines}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_its_time_in_text_and_in_json() {
+        let prefix = Prefix::of([203, 0, 113, 7].into());
+        let counts = [("registered", 7), ("silent", 2)].into();
+        let summary = Summary { prefix, counts };
+        let text = Form { json: false }.summary(&summary);
+        let (time, text) = text.split_once(' ').unwrap();
+        assert!(time.len() == 27 && time.ends_with('Z'), "{time}");
+        let expected =
+            "rendezvous: 203.0.113.0/24 has caused more lines within 10 s: 7 registered, 2 silent";
+        assert_eq!(text, expected);
+        let json = Form { json: true }.summary(&summary);
+        let mut json: Value = serde_json::from_str(&json).unwrap();
+        let time = json["time"].take();
+        assert_eq!(time.as_str().map(str::len), Some(27));
+        let expected = json!({"event": "more", "prefix": "203.0.113.0/24", "seconds": 10,
+            "counts": {"registered": 7, "silent": 2}, "time": null});
+        assert_eq!(json, expected);
+        let json: Value = serde_json::from_str(&Form { json: true }.dropped(9)).unwrap();
+        assert_eq!(
+            (&json["event"], &json["lines"]),
+            (&json!("dropped"), &json!(9))
+        );
     }
 }

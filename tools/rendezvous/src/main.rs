@@ -1,6 +1,7 @@
 //! `rendezvous`: a STUN server with NAT behaviour discovery (RFC 5780), a
 //! registry that introduces peers to each other, and a relay (TURN).
 
+mod files;
 mod local_addresses;
 mod log;
 mod relay;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use rendezvous_proto::server::{Config, MOST_NAMES, RATE, Server};
+use rendezvous_proto::server::{Config, MOST_NAMES, MOST_STREAMS, RATE, Server};
 
 /// STUN server with NAT behaviour discovery (RFC 8489, RFC 5780), by UDP and TCP,
 /// which also introduces peers to each other. Names are kept in memory.
@@ -60,17 +61,22 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    ::cli::log::init();
-    match run(Options::parse()) {
+    let options = Options::parse();
+    let ended = log::Log::start(options.json).and_then(|log| {
+        let ended = run(options, log.clone());
+        log.end();
+        ended
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ::cli::stderr::line(format_args!("rendezvous: {error:#}"));
+            log::last_line(format!("rendezvous: {error:#}"));
             ExitCode::from(2)
         }
     }
 }
 
-fn run(options: Options) -> anyhow::Result<()> {
+fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
     let addresses = addresses(&options)?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).context("cannot read the system's randomness")?;
@@ -84,14 +90,18 @@ fn run(options: Options) -> anyhow::Result<()> {
     if let Some(relay) = options.relay.relay(options.ip)? {
         server = server.with_relay(relay);
     }
+    let streams = files::for_streams(options.relay.most());
+    if streams < MOST_STREAMS {
+        log.trouble(&format!(
+            "this process may open too few files for {MOST_STREAMS} TCP connections beside its \
+             relayed addresses, and takes {streams}: raise LimitNOFILE, or lower --relay-total"
+        ));
+    }
+    server = server.with_most_streams(streams);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(serve::serve(
-            server,
-            &addresses,
-            log::Log::new(options.json),
-        ))
+        .block_on(serve::serve(server, &addresses, log))
 }
 
 /// The addresses in the order in which the server numbers its sockets.

@@ -65,6 +65,15 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
 }
 
 impl RelayOptions {
+    /// The most relayed addresses at once.
+    pub fn most(&self) -> usize {
+        if self.relay {
+            self.relay_total as usize
+        } else {
+            0
+        }
+    }
+
     /// The relay, if one is asked for; `bound` is `--ip`.
     ///
     /// # Errors

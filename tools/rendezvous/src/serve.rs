@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::local_addresses::LocalAddresses;
 use crate::log::Log;
 use crate::relay::Sockets;
-use crate::stream;
+use crate::stream::{self, Streams};
 
 /// Datagrams that one socket may hand over before the others have their turn.
 const BATCH: usize = 64;
@@ -26,6 +26,7 @@ pub struct Shared {
     server: Mutex<Server>,
     sockets: Vec<Udp>,
     relayed: Sockets,
+    pub streams: Streams,
     local_addresses: Mutex<LocalAddresses>,
     log: Log,
     /// The server's next timeout may have changed.
@@ -55,6 +56,7 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
         server: Mutex::new(server),
         sockets,
         relayed: Sockets::new(addresses[0].ip()),
+        streams: Streams::default(),
         local_addresses: Mutex::default(),
         log,
         changed: Notify::new(),
@@ -138,6 +140,7 @@ async fn keep_time(shared: &Arc<Shared>) {
         let mut server = shared.lock();
         server.handle_timeout(Instant::now());
         shared.flush(&mut server, None);
+        shared.close_streams(&mut server);
     }
 }
 
@@ -145,6 +148,18 @@ impl Shared {
     /// The server.
     pub fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server's next timeout may have changed.
+    pub fn changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Closes the TCP connections that have ended.
+    pub fn close_streams(&self, server: &mut Server) {
+        while let Some(id) = server.poll_closed_stream() {
+            self.streams.close(id);
+        }
     }
 
     fn local_addresses(&self) -> std::sync::MutexGuard<'_, LocalAddresses> {

@@ -1,23 +1,37 @@
 //! The same addresses by TCP: Binding, for clients that measure how their NAT
-//! maps TCP.
+//! maps TCP. The server decides when a connection ends.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rendezvous_proto::server::Server;
+use rendezvous_proto::server::StreamId;
 use sansio::SocketId;
-use stun::Frames;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 
 use crate::serve::Shared;
 
-/// A connection that is silent for this long is closed. Clients send every 15 s.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// How long to wait when there is no file descriptor for another connection.
+/// How long to wait when there is no file for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The tasks that serve a connection each.
+#[derive(Default)]
+pub struct Streams(Mutex<HashMap<StreamId, AbortHandle>>);
+
+impl Streams {
+    /// Closes a connection, unless it is closed.
+    pub fn close(&self, id: StreamId) {
+        if let Some(task) = self.lock().remove(&id) {
+            task.abort();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Accepts connections to the address of socket `index`, until the runtime ends.
 pub async fn accept(shared: Arc<Shared>, index: SocketId, listener: TcpListener) {
@@ -26,44 +40,41 @@ pub async fn accept(shared: Arc<Shared>, index: SocketId, listener: TcpListener)
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        if shared.lock().stream_opened(from) {
-            let shared = Arc::clone(&shared);
-            tokio::spawn(async move {
-                serve(&shared, index, &stream, from).await;
-                shared.lock().stream_closed(from);
-            });
-        }
+        let mut server = shared.lock();
+        let id = server.stream_opened(Instant::now(), index, from);
+        let served = Arc::clone(&shared);
+        let task = tokio::spawn(async move {
+            serve(&served, id, &stream).await;
+            served.lock().stream_closed(id);
+            served.changed();
+        });
+        shared.streams.lock().insert(id, task.abort_handle());
+        // Another one may have ended for it.
+        shared.close_streams(&mut server);
+        shared.changed();
     }
 }
 
-/// Answers until the client closes the connection, is silent for too long, or
-/// sends something that is not answered.
-async fn serve(shared: &Shared, index: SocketId, stream: &TcpStream, from: SocketAddr) {
-    let mut frames = Frames::default();
+/// Answers until the client closes the connection, does not read its answers, or sends something
+/// that is not answered.
+async fn serve(shared: &Shared, id: StreamId, stream: &TcpStream) {
     let mut buffer = [0; stun::MAX_DATAGRAM];
-    while let Ok(Ok(())) = tokio::time::timeout(IDLE, stream.readable()).await {
-        match stream.try_read(&mut buffer) {
+    while stream.readable().await.is_ok() {
+        let length = match stream.try_read(&mut buffer) {
             Ok(0) => return,
-            Ok(length) => frames.push(&buffer[..length]),
+            Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             Err(_) => return,
-        }
-        loop {
-            let message = match frames.next_message() {
-                Ok(Some(message)) => message,
-                Ok(None) => break,
-                Err(_) => return,
-            };
-            let answer = handle(&mut shared.lock(), index, from, &message);
-            // A client that does not read its answers loses the connection.
-            let sent = answer.map(|answer| (stream.try_write(&answer), answer.len()));
-            if !matches!(sent, Some((Ok(sent), length)) if sent == length) {
-                return;
-            }
+        };
+        let received = &buffer[..length];
+        let answers = shared.lock().stream_received(Instant::now(), id, received);
+        shared.changed();
+        let sent = |answers: Vec<u8>| match answers.len() {
+            0 => true,
+            length => stream.try_write(&answers).is_ok_and(|sent| sent == length),
+        };
+        if !answers.is_some_and(sent) {
+            return;
         }
     }
-}
-
-fn handle(server: &mut Server, index: SocketId, from: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
-    server.handle_stream(Instant::now(), index, from, bytes)
 }

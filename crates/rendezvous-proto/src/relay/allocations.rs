@@ -1,18 +1,17 @@
 //! The table of allocations, and of the requests that wait for a socket.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use sansio::{Prefix, Shares};
 use stun::{Builder, code};
 
 use super::allocation::{Allocation, Drop};
 use super::authentication::{Answer, UserRequest};
 use super::pending::PendingAllocate;
 use super::policy::Policy;
+use super::ports::Ports;
 use super::quotas::{Quotas, name_of};
 use super::types::{Config, Limits};
 use crate::types::FiveTuple;
@@ -40,12 +39,18 @@ pub(super) struct Allocations {
     address: IpAddr,
     policy: Policy,
     limits: Limits,
-    ports: RangeInclusive<u16>,
-    rng: ChaCha20Rng,
+    /// Those that no allocation has.
+    ports: Ports,
     open: BTreeMap<u16, Allocation>,
     /// With the number of ports that were tried and not free.
     pending: BTreeMap<u16, (PendingAllocate, u8)>,
     by_client: HashMap<FiveTuple, u16>,
+    /// The open ones of each name.
+    by_name: HashMap<String, BTreeSet<u16>>,
+    /// When each of the open ones expires.
+    schedule: BTreeSet<(Instant, u16)>,
+    /// The open ones of each prefix.
+    shares: Shares<Prefix, u16>,
     quotas: Quotas,
 }
 
@@ -72,11 +77,13 @@ impl Allocations {
             address: config.address,
             policy: config.policy.clone(),
             limits: config.limits,
-            ports: config.ports.clone(),
-            rng: ChaCha20Rng::from_seed(seed),
+            ports: Ports::new(config.ports.clone(), seed),
             open: BTreeMap::new(),
             pending: BTreeMap::new(),
             by_client: HashMap::new(),
+            by_name: HashMap::new(),
+            schedule: BTreeSet::new(),
+            shares: Shares::new(),
             quotas: Quotas::default(),
         }
     }
@@ -190,31 +197,51 @@ impl Allocations {
         Ok(Some(Builder::success(message)))
     }
 
-    /// Whether there are as many allocations as there may be.
-    pub(super) fn is_full(&self) -> bool {
-        self.open.len() + self.pending.len() >= self.limits.total
+    /// Makes room for one more allocation of this name and client: the port of an allocation
+    /// that has to be closed for it, if one has.
+    ///
+    /// # Errors
+    /// The code that refuses the request.
+    pub(super) fn room(
+        &self,
+        now: Instant,
+        username: &str,
+        client: IpAddr,
+    ) -> Result<Option<u16>, u16> {
+        if self.quotas.network_is_full(client, self.limits.per_address) {
+            return Err(code::QUOTA_REACHED);
+        }
+        if self.quotas.of_name(username) >= self.limits.per_name {
+            let abandoned = self.abandoned(now, username);
+            return Ok(Some(abandoned.ok_or(code::QUOTA_REACHED)?));
+        }
+        if self.open.len() + self.pending.len() >= self.limits.total {
+            let pays = self.biggest_pays(Prefix::of(client));
+            return Ok(Some(pays.ok_or(code::INSUFFICIENT_CAPACITY)?));
+        }
+        Ok(None)
     }
 
-    /// Whether this name has used up its quota.
-    pub(super) fn name_is_full(&self, username: &str) -> bool {
-        self.quotas.of_name(username) >= self.limits.per_name
-    }
-
-    /// Whether the clients of this address, or of its IPv6 network, have used up
-    /// its quota.
-    pub(super) fn address_is_full(&self, client: IpAddr) -> bool {
-        self.quotas.network_is_full(client, self.limits.per_address)
+    /// The allocation that has been silent for longest, of the prefix that has most: it must have
+    /// more than the newcomer's will have then, so that two prefixes do not take turns in closing each
+    /// other's.
+    fn biggest_pays(&self, newcomer: Prefix) -> Option<u16> {
+        let (biggest, many, _) = self.shares.biggest()?;
+        let silent = |port: &u16| self.open.get(port).map(|held| held.active);
+        let of_biggest = self.shares.elements_of(biggest);
+        let port = of_biggest.min_by_key(silent);
+        port.filter(|_| many > self.shares.of(newcomer) + 1)
     }
 
     /// The name's allocation that has been silent for longest, if that is
     /// [`ABANDONED`] or longer.
-    pub(super) fn abandoned(&self, now: Instant, username: &str) -> Option<u16> {
-        let of_name = self
-            .open
+    fn abandoned(&self, now: Instant, username: &str) -> Option<u16> {
+        let ports = self.by_name.get(name_of(username))?;
+        let of_name = ports
             .iter()
-            .filter(|(_, held)| name_of(&held.username) == name_of(username));
+            .filter_map(|port| Some((*port, self.open.get(port)?)));
         let (port, held) = of_name.min_by_key(|(_, held)| held.active)?;
-        (held.active + ABANDONED <= now).then_some(*port)
+        (held.active + ABANDONED <= now).then_some(port)
     }
 
     /// Takes a request in, and assigns a port to it.
@@ -235,6 +262,11 @@ impl Allocations {
             (now, expires),
             self.limits.rate,
         );
+        self.schedule.insert((expires, port));
+        let name = name_of(&request.username).to_owned();
+        self.by_name.entry(name).or_default().insert(port);
+        let prefix = Prefix::of(request.client.client.ip());
+        self.shares.insert(prefix, port);
         self.open.insert(port, allocation);
         Some(request)
     }
@@ -243,11 +275,13 @@ impl Allocations {
     /// assigned another port.
     pub(super) fn not_opened(&mut self, port: u16) -> Option<Begun> {
         let (request, tries) = self.pending.remove(&port)?;
-        Some(self.assign(request, tries + 1))
+        let begun = self.assign(request, tries + 1);
+        self.ports.release(port);
+        Some(begun)
     }
 
     fn assign(&mut self, request: PendingAllocate, tries: u8) -> Begun {
-        let port = (tries < TRIES).then(|| self.free_port(request.even));
+        let port = (tries < TRIES).then(|| self.ports.take(request.even));
         let Some(port) = port.flatten() else {
             self.release(&request.username, request.client);
             return Begun::NoPort(request);
@@ -257,19 +291,28 @@ impl Allocations {
         Begun::Opens(port)
     }
 
-    /// A random port that is free: a peer cannot guess which is assigned next.
-    fn free_port(&mut self, even: bool) -> Option<u16> {
-        let (first, last) = (*self.ports.start(), *self.ports.end());
-        let many = u32::from(last.checked_sub(first)?) + 1;
-        let start = self.rng.next_u32() % many;
-        (0..many)
-            .map(|step| first + ((start + step) % many) as u16)
-            .filter(|port| !even || port % 2 == 0)
-            .find(|port| !self.open.contains_key(port) && !self.pending.contains_key(port))
+    /// The allocation of this port expires at another time than before.
+    pub(super) fn extend(&mut self, port: u16, expires: Instant) {
+        if let Some(held) = self.open.get_mut(&port) {
+            self.schedule.remove(&(held.expires, port));
+            held.expires = expires;
+            self.schedule.insert((expires, port));
+        }
     }
 
     pub(super) fn close(&mut self, port: u16) -> Option<Allocation> {
         let allocation = self.open.remove(&port)?;
+        self.schedule.remove(&(allocation.expires, port));
+        let name = name_of(&allocation.username);
+        if let Some(of_name) = self.by_name.get_mut(name) {
+            of_name.remove(&port);
+            if of_name.is_empty() {
+                self.by_name.remove(name);
+            }
+        }
+        let prefix = Prefix::of(allocation.client.client.ip());
+        self.shares.remove(prefix, port);
+        self.ports.release(port);
         self.release(&allocation.username, allocation.client);
         Some(allocation)
     }
@@ -279,12 +322,13 @@ impl Allocations {
         self.quotas.release(username, client.client.ip());
     }
 
-    pub(super) fn expired(&self, now: Instant) -> Vec<u16> {
-        let expired = self.open.iter().filter(|(_, held)| held.expires <= now);
-        expired.map(|(port, _)| *port).collect()
+    /// The next allocation that has expired.
+    pub(super) fn expired(&self, now: Instant) -> Option<u16> {
+        let &(expires, port) = self.schedule.first()?;
+        (expires <= now).then_some(port)
     }
 
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.open.values().map(|held| held.expires).min()
+        self.schedule.first().map(|&(expires, _)| expires)
     }
 }

@@ -66,6 +66,11 @@ impl Authenticator {
         }
     }
 
+    /// Whether that nonce was issued to this client.
+    pub(super) fn is_nonce(&self, now: Instant, from: SocketAddr, nonce: &[u8]) -> bool {
+        self.cookies.check(now, from, nonce)
+    }
+
     /// RFC 8489 §9.2.4, with a nonce that only `from` can have received.
     pub(super) fn authenticate<'a>(
         &self,

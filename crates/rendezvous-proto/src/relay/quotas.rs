@@ -1,8 +1,8 @@
 //! How many allocations each name and each client network has.
 //!
-//! An IPv4 client is counted by its address, an IPv6 one by its /64, of which a
-//! host has as many addresses as it likes, and by its /48, which one customer may
-//! well have (RFC 6177).
+//! An IPv4 client is counted by its address and by its /24, an IPv6 one by its /64,
+//! of which a host has as many addresses as it likes, and by its /48, which one
+//! customer may well have (RFC 6177).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,9 +23,9 @@ impl Quotas {
     }
 
     /// Whether the client's network has used up its share: `per_address` for an
-    /// IPv4 address or a /64, four times that for a /48.
+    /// IPv4 address or a /64, four times that for a /24 or a /48.
     pub(super) fn network_is_full(&self, client: IpAddr, per_address: usize) -> bool {
-        let shares = [per_address, per_address.saturating_mul(SHARES_OF_A_SITE)];
+        let shares = [per_address, per_address.saturating_mul(SHARES_OF_A_PREFIX)];
         let of = |network: IpNet| self.networks.get(&network).copied().unwrap_or(0);
         networks(client)
             .zip(shares)
@@ -53,13 +53,17 @@ impl Quotas {
     }
 }
 
-/// What a /48 may have, in shares of a /64.
-const SHARES_OF_A_SITE: usize = 4;
+/// What a prefix may have, in shares of an address.
+const SHARES_OF_A_PREFIX: usize = 4;
 
 /// The networks by which a client is counted, the smallest first.
 fn networks(client: IpAddr) -> impl Iterator<Item = IpNet> {
     let client = client.to_canonical();
-    let lengths: &[u8] = if client.is_ipv4() { &[32] } else { &[64, 48] };
+    let lengths: &[u8] = if client.is_ipv4() {
+        &[32, 24]
+    } else {
+        &[64, 48]
+    };
     let network = move |&length| IpNet::new(client, length).map(|network| network.trunc());
     lengths
         .iter()

@@ -128,13 +128,24 @@ pub enum Event {
         /// The relayed address.
         relayed: SocketAddr,
     },
-    /// A relayed address was given back, has expired, or has been abandoned.
+    /// A relayed address was given back, has expired, or has made room for another.
     Closed {
         /// The name in the client's credentials.
         name: String,
+        /// Its address.
+        client: SocketAddr,
         /// The relayed address.
         relayed: SocketAddr,
         /// Bytes of payload relayed, in both directions together.
         bytes: u64,
     },
+}
+
+impl Event {
+    /// The address of the client.
+    pub fn client(&self) -> SocketAddr {
+        match self {
+            Event::Opened { client, .. } | Event::Closed { client, .. } => *client,
+        }
+    }
 }
