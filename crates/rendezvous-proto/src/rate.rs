@@ -116,7 +116,7 @@ impl Connections {
 
 /// The /24 of an IPv4 address or the /48 of an IPv6 one: one customer may well
 /// have all of it.
-fn network(source: IpAddr) -> IpNet {
+pub(crate) fn network(source: IpAddr) -> IpNet {
     let source = source.to_canonical();
     let length = if source.is_ipv4() { 24 } else { 48 };
     let network = IpNet::new(source, length).expect("no longer than an address");
