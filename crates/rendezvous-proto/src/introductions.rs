@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use session::rotation::Rotation;
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
 use crate::output::{Drop, Output, Request};
@@ -63,7 +64,8 @@ impl Introductions {
             caller_key: caller.key,
             callee: callee.to_owned(),
         };
-        let notification = notification(transaction, &introduction, held, offer);
+        let rotation = registrar.find(now, caller.name).and_then(rotation_of);
+        let notification = notification(transaction, &introduction, held, offer, rotation);
         if notification.payload.len() > introduction.connect.len() {
             output.dropped(request.from.client, Drop::TooShort);
             return Ok(());
@@ -105,14 +107,15 @@ impl Introductions {
             // take no other call.
             let caller = registrar.find(now, &introduction.caller);
             let asked_from = introduction.request.from.client;
-            if caller.is_none_or(|caller| caller.at.client != asked_from) {
+            let Some(caller) = caller.filter(|caller| caller.at.client == asked_from) else {
                 continue;
-            }
+            };
             let connect = Message::parse(&introduction.connect).ok();
             let Some(offer) = connect.as_ref().and_then(Message::seal) else {
                 continue;
             };
-            let notification = notification(transaction, introduction, held, offer);
+            let rotation = rotation_of(caller);
+            let notification = notification(transaction, introduction, held, offer, rotation);
             tracing::debug!(callee, to = %held.at.client, "introduction follows the callee");
             self.table.redirect(now, &transaction, notification);
         }
@@ -225,6 +228,10 @@ impl Introductions {
     }
 }
 
+fn rotation_of(caller: &Registration) -> Option<&Rotation> {
+    caller.rotation.as_deref()
+}
+
 /// The notification for the callee at its present address, with the cookie that
 /// it registered with there.
 fn notification(
@@ -232,15 +239,27 @@ fn notification(
     introduction: &Introduction,
     callee: &Registration,
     offer: &[u8],
+    rotation: Option<&Rotation>,
 ) -> Notification {
-    let payload = Builder::request(Method::Notify, transaction)
-        .nonce(&callee.cookie)
-        .name(&introduction.caller)
-        .peer_name(&introduction.callee)
-        .public_key(&introduction.caller_key)
-        .peer_address(introduction.request.from.client)
-        .seal(offer)
-        .finish();
+    let payload = |rotation: Option<&Rotation>| {
+        let notify = Builder::request(Method::Notify, transaction)
+            .nonce(&callee.cookie)
+            .name(&introduction.caller)
+            .peer_name(&introduction.callee)
+            .public_key(&introduction.caller_key)
+            .peer_address(introduction.request.from.client)
+            .seal(offer);
+        match rotation {
+            Some(rotation) => notify.rotation(rotation.as_bytes()).finish(),
+            None => notify.finish(),
+        }
+    };
+    let whole = payload(rotation);
+    // Most callees need no rotation, so it is left out rather than the invitation.
+    let payload = match whole.len() <= introduction.connect.len() {
+        true => whole,
+        false => payload(None),
+    };
     let to = callee.at;
     Notification { to, payload }
 }

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use session::identity::{PublicKey, fingerprint, verify};
 use session::name::{LIFETIME, valid_name};
+use session::rotation::Rotation;
+use session::work::Subject;
 use stun::code;
 
 use crate::cookie::{self, Cookies};
 use crate::output::Request;
-use crate::registry::{Place, Refusal, Registration, Registry};
+use crate::registry::{Application, Place, Refusal, Registration, Registry};
 
 /// Checks cookies and signatures, and keeps the names.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub(crate) struct Refused {
     pub(crate) code: u16,
     /// The SEQUENCE that the next request of this owner has to exceed.
     pub(crate) last_sequence: Option<u64>,
+    /// The difficulty of the proof of work that is wanted, in bits.
+    pub(crate) work: Option<u8>,
 }
 
 impl From<u16> for Refused {
@@ -61,6 +65,7 @@ impl From<u16> for Refused {
         Refused {
             code,
             last_sequence: None,
+            work: None,
         }
     }
 }
@@ -68,6 +73,11 @@ impl From<u16> for Refused {
 impl Registrar {
     pub(crate) fn new(cookies: Cookies, registry: Registry) -> Self {
         Registrar { cookies, registry }
+    }
+
+    /// Reserves a name for a key, for ever.
+    pub(crate) fn reserve(&mut self, name: &str, key: PublicKey) {
+        self.registry.reserve(name, key);
     }
 
     pub(crate) fn issue_cookie(&self, now: Instant, client: SocketAddr) -> [u8; cookie::LENGTH] {
@@ -113,11 +123,29 @@ impl Registrar {
             Some(held) if held.at == request.from => Before::Here,
             Some(_) => Before::Elsewhere,
         };
+        let subject = Subject {
+            nonce: &signed.cookie,
+            name: signed.name,
+            key: &key,
+        };
+        let application = Application {
+            name: signed.name,
+            sequence: signed.sequence,
+            lifetime,
+            place,
+            rotation: message.rotation().map(Rotation::from_bytes),
+            work: message.work().map_or(0, |proof| subject.shown_by(proof)),
+        };
         self.registry
-            .register(request.now, signed.name, signed.sequence, lifetime, place)
+            .register(request.now, application)
             .map_err(|refusal| match refusal {
                 Refusal::Taken => code::NAME_TAKEN.into(),
+                Refusal::Reserved => code::FORBIDDEN.into(),
                 Refusal::Replayed => self.outdated(signed.name),
+                Refusal::Work(bits) => Refused {
+                    work: Some(bits),
+                    ..code::WORK_REQUIRED.into()
+                },
                 Refusal::Full => code::INSUFFICIENT_CAPACITY.into(),
             })?;
         let (name, seconds) = (signed.name, lifetime.as_secs());
@@ -131,12 +159,12 @@ impl Registrar {
         })
     }
 
-    /// Lookup: the key of a name.
-    pub(crate) fn lookup(&self, request: &Request<'_>) -> Result<PublicKey, u16> {
+    /// Lookup: the registration of a name, whose key is asked for.
+    pub(crate) fn lookup(&self, request: &Request<'_>) -> Result<&Registration, u16> {
         self.cookie(request)?;
         let name = request.message.peer_name().ok_or(code::BAD_REQUEST)?;
         let held = self.registry.find(request.now, name);
-        held.map(|held| held.key).ok_or(code::NOT_REGISTERED)
+        held.ok_or(code::NOT_REGISTERED)
     }
 
     /// The caller of a Connect: registered at the address that it asks from, and
@@ -162,6 +190,7 @@ impl Registrar {
         Refused {
             code: code::FORBIDDEN,
             last_sequence: self.registry.last_sequence(name),
+            work: None,
         }
     }
 

@@ -1,17 +1,42 @@
 //! The table of names, the keys that own them, and the owners' addresses.
+//!
+//! A name is charged to the network (an IPv4 /24, an IPv6 /48) that its owner
+//! registered it from last. What an owner does with its own name is never refused
+//! for that: the bounds are on new names alone. Each operation takes the same time,
+//! however many names there are.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+mod list;
+mod names;
+mod new_names;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use sansio::Prefix;
 use session::identity::PublicKey;
+use session::rotation::Rotation;
+use session::work::{LEAST_BITS, MOST_BITS};
 
+use self::names::Names;
+use self::new_names::{NewNames, Rate};
 use crate::cookie;
 use crate::types::FiveTuple;
 
 /// A name stays bound to its key for this long after its registration has ended:
 /// no other client takes it over while its owner restarts.
 pub(crate) const HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// A network may hold this part of the table before it has to work for more.
+const FAIR_SHARE: usize = 64;
+
+/// A share is not smaller than this.
+const LEAST_SHARE: usize = 16;
+
+/// A proof of work counts if it is one bit short: the difficulty may have risen
+/// while the client was at it.
+const SLACK_BITS: u8 = 1;
 
 /// A name's entry.
 #[derive(Clone, Debug)]
@@ -24,6 +49,8 @@ pub(crate) struct Registration {
     /// The cookie that it registered with: it shows that a notification comes
     /// from this server.
     pub(crate) cookie: [u8; cookie::LENGTH],
+    /// How the owner got its key from the one before, if it has had another.
+    pub(crate) rotation: Option<Box<Rotation>>,
     expires: Instant,
     /// The sequence number of the last registration.
     sequence: u64,
@@ -37,132 +64,28 @@ pub(crate) struct Registration {
 pub(crate) enum Refusal {
     /// Another key owns the name.
     Taken,
+    /// The operator has reserved the name for the key that signed the rotation.
+    Reserved,
     /// The sequence number does not grow: an old request was sent again.
     Replayed,
-    /// The table is full of registrations that live.
+    /// A new name costs a proof of work of so many bits now.
+    Work(u8),
+    /// There is no room for another new name of that network.
     Full,
 }
 
-/// The table of names.
-#[derive(Debug)]
-pub(crate) struct Registry {
-    names: HashMap<Arc<str>, Registration>,
-    /// When each registration ends, one element for each name. The first to end
-    /// is found at once: any client may ask for room as often as it likes.
-    ends: BTreeSet<(Instant, Arc<str>)>,
-    most: usize,
-    /// Names examined to make room.
-    #[cfg(test)]
-    examined: usize,
-}
-
-impl Registry {
-    /// A table of at most `most` names.
-    pub(crate) fn new(most: usize) -> Self {
-        Registry {
-            names: HashMap::new(),
-            ends: BTreeSet::new(),
-            most,
-            #[cfg(test)]
-            examined: 0,
-        }
-    }
-
-    /// Registers, or refreshes. The caller has checked cookie and signature.
-    ///
-    /// # Errors
-    /// See [`Refusal`]; the table has not changed.
-    pub(crate) fn register(
-        &mut self,
-        now: Instant,
-        name: &str,
-        sequence: u64,
-        lifetime: Duration,
-        place: Place,
-    ) -> Result<(), Refusal> {
-        match self.names.get(name) {
-            Some(held) if now < held.expires + HOLD => {
-                if held.key != place.key {
-                    return Err(Refusal::Taken);
-                }
-                if sequence == held.sequence && place.at.client == held.at.client {
-                    return Ok(()); // A retransmission: its answer was lost.
-                }
-                if sequence <= held.sequence {
-                    return Err(Refusal::Replayed);
-                }
-            }
-            _ => self.make_room(now)?,
-        }
-        let before = self.names.remove_entry(name);
-        let connect_sequence = before.as_ref().map_or(0, |(_, held)| held.connect_sequence);
-        let name: Arc<str> = match before {
-            Some((name, held)) => {
-                self.ends.remove(&(held.expires, Arc::clone(&name)));
-                name
-            }
-            None => name.into(),
-        };
-        let Place { key, at, cookie } = place;
-        let registration = Registration {
-            key,
-            at,
-            cookie,
-            expires: now + lifetime,
-            sequence,
-            connect_sequence,
-        };
-        self.ends.insert((registration.expires, Arc::clone(&name)));
-        self.names.insert(name, registration);
-        Ok(())
-    }
-
-    /// The highest SEQUENCE of a name's owner, in a Register or a Connect.
-    pub(crate) fn last_sequence(&self, name: &str) -> Option<u64> {
-        let held = self.names.get(name)?;
-        Some(held.sequence.max(held.connect_sequence))
-    }
-
-    /// Whether a Connect with this sequence number is newer than all before it;
-    /// if so, the number is kept.
-    pub(crate) fn advance(&mut self, name: &str, sequence: u64) -> bool {
-        let Some(held) = self.names.get_mut(name) else {
-            return false;
-        };
-        let newer = sequence > held.connect_sequence;
-        held.connect_sequence = held.connect_sequence.max(sequence);
-        newer
-    }
-
-    /// The registration of a name, if it lives.
-    pub(crate) fn find(&self, now: Instant, name: &str) -> Option<&Registration> {
-        self.names.get(name).filter(|held| now < held.expires)
-    }
-
-    /// The number of registrations that live.
-    pub(crate) fn alive(&self, now: Instant) -> usize {
-        self.names
-            .values()
-            .filter(|held| now < held.expires)
-            .count()
-    }
-
-    /// When the table is full, the name whose registration ended first is
-    /// forgotten, whether it is still bound to its key or not. A registration
-    /// that lives is never forgotten.
-    fn make_room(&mut self, now: Instant) -> Result<(), Refusal> {
-        while self.names.len() >= self.most {
-            #[cfg(test)]
-            {
-                self.examined += 1;
-            }
-            let ended = self.ends.first().filter(|(expires, _)| *expires <= now);
-            let (_, name) = ended.cloned().ok_or(Refusal::Full)?;
-            self.ends.pop_first();
-            self.names.remove(&name);
-        }
-        Ok(())
-    }
+/// What a registration asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Application<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) sequence: u64,
+    /// Zero ends the registration.
+    pub(crate) lifetime: Duration,
+    pub(crate) place: Place,
+    /// Not checked yet.
+    pub(crate) rotation: Option<Rotation>,
+    /// The difficulty that its proof of work meets, in bits.
+    pub(crate) work: u8,
 }
 
 /// What a registration binds its name to.
@@ -173,111 +96,249 @@ pub(crate) struct Place {
     pub(crate) cookie: [u8; cookie::LENGTH],
 }
 
-#[cfg(test)]
-mod tests {
-    use session::name::LIFETIME;
+/// The table of names.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    names: Names,
+    /// The names that the operator has reserved. They are charged to nobody.
+    reserved: HashMap<String, Reserved>,
+    new_names: NewNames,
+    most: usize,
+}
 
-    use super::*;
+/// A name that belongs to one key for ever.
+#[derive(Debug)]
+struct Reserved {
+    key: PublicKey,
+    registration: Option<Registration>,
+}
 
-    fn place(key: u8) -> Place {
-        Place {
-            key: [key; 32],
-            at: FiveTuple {
-                socket: 0,
-                client: "203.0.113.17:40000".parse().unwrap(),
-            },
-            cookie: [0; cookie::LENGTH],
+impl Registry {
+    /// A table of at most `most` names.
+    pub(crate) fn new(most: usize) -> Self {
+        Registry {
+            names: Names::default(),
+            reserved: HashMap::new(),
+            new_names: NewNames::default(),
+            most,
         }
     }
 
-    #[test]
-    fn a_name_stays_bound_to_its_key_until_the_hold_is_over() {
-        let mut registry = Registry::new(10);
-        let start = Instant::now();
-        let mut register = |at, name: &str, sequence, key| {
-            registry.register(at, name, sequence, LIFETIME, place(key))
+    /// Reserves a name for a key.
+    pub(crate) fn reserve(&mut self, name: &str, key: PublicKey) {
+        let registration = None;
+        let reserved = Reserved { key, registration };
+        self.reserved.insert(name.to_owned(), reserved);
+    }
+
+    /// Registers, or refreshes. The caller has checked cookie and signature.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; the table has not changed.
+    pub(crate) fn register(
+        &mut self,
+        now: Instant,
+        application: Application<'_>,
+    ) -> Result<(), Refusal> {
+        let (name, ended) = (application.name, application.lifetime.is_zero());
+        if let Some(reserved) = self.reserved.get_mut(name) {
+            return reserved.register(now, application);
+        }
+        let held = self.names.get(name);
+        let renewed = match held.filter(|held| now < held.expires + HOLD) {
+            Some(held) => held.renewed(now, application)?,
+            // There is nothing to end.
+            None if ended => return Ok(()),
+            None => {
+                self.names.remove(name);
+                self.admit(
+                    now,
+                    Prefix::of(application.place.at.client.ip()),
+                    &application,
+                )?;
+                Some(Registration::new(now, application))
+            }
         };
-        assert_eq!(register(start, "alice", 5, 1), Ok(()));
-        assert_eq!(register(start, "alice", 9, 2), Err(Refusal::Taken));
-        assert_eq!(register(start, "alice", 4, 1), Err(Refusal::Replayed));
-        assert_eq!(
-            register(start + HOLD, "alice", 5, 1),
-            Ok(()),
-            "the same again"
-        );
-        assert_eq!(register(start, "alice", 6, 1), Ok(()));
-        let expired = start + LIFETIME;
-        assert_eq!(register(expired, "alice", 9, 2), Err(Refusal::Taken));
-        assert_eq!(register(expired + HOLD, "alice", 1, 2), Ok(()));
-        assert_eq!(registry.alive(expired), 1);
-    }
-
-    #[test]
-    fn a_registration_that_has_expired_is_not_found() {
-        let mut registry = Registry::new(10);
-        let start = Instant::now();
-        registry
-            .register(start, "bob", 1, LIFETIME, place(1))
-            .unwrap();
-        assert!(registry.find(start, "bob").is_some());
-        assert!(registry.find(start + LIFETIME, "bob").is_none());
-    }
-
-    #[test]
-    fn a_full_table_forgets_a_name_that_has_ended_and_none_that_lives() {
-        let mut registry = Registry::new(2);
-        let start = Instant::now();
-        for (name, key) in [("a", 1), ("b", 2)] {
-            registry
-                .register(start, name, 1, LIFETIME, place(key))
-                .unwrap();
+        if let Some(registration) = renewed {
+            self.names.put(name, registration, ended);
         }
-        let third = |registry: &mut Registry, at| registry.register(at, "c", 1, LIFETIME, place(3));
-        assert_eq!(third(&mut registry, start), Err(Refusal::Full));
-        assert_eq!(third(&mut registry, start + LIFETIME), Ok(()));
+        Ok(())
     }
 
-    #[test]
-    fn the_name_that_ended_first_is_forgotten_and_no_other() {
-        let mut registry = Registry::new(2);
-        let start = Instant::now();
-        let second = Duration::from_secs(1);
-        for (name, key, at) in [("b", 2, start), ("a", 1, start + second)] {
-            registry
-                .register(at, name, 1, LIFETIME, place(key))
-                .unwrap();
-        }
-        let later = start + LIFETIME + second;
-        let register = |registry: &mut Registry, name: &str, key| {
-            registry.register(later, name, 2, LIFETIME, place(key))
+    /// Makes room for a new name, if its network may have one.
+    fn admit(
+        &mut self,
+        now: Instant,
+        network: Prefix,
+        application: &Application<'_>,
+    ) -> Result<(), Refusal> {
+        self.names.forget_unbound(now);
+        let rate = self.new_names.rate(now, &network);
+        let full = self.names.len() >= self.most;
+        let pays = match full {
+            true => self.names.find_room(now, &network),
+            false => None,
         };
-        assert_eq!(register(&mut registry, "c", 3), Ok(()));
-        assert_eq!(register(&mut registry, "a", 9), Err(Refusal::Taken));
-        assert_eq!(register(&mut registry, "a", 1), Ok(()), "it is alive again");
-        assert_eq!(register(&mut registry, "b", 2), Err(Refusal::Full));
+        if rate == Rate::FarOver || full && pays.is_none() {
+            return Err(Refusal::Full);
+        }
+        let bits = self.difficulty(rate, &network);
+        if application.work + SLACK_BITS < bits {
+            return Err(Refusal::Work(bits));
+        }
+        if let Some(pays) = pays {
+            self.names.forget(pays);
+        }
+        self.new_names.count(now, network);
+        Ok(())
     }
 
-    #[test]
-    fn making_room_does_not_search_the_table() {
-        const MOST: usize = 1000;
-        let mut registry = Registry::new(MOST);
-        let start = Instant::now();
-        let step = Duration::from_millis(1);
-        for n in 0..MOST as u32 {
-            registry
-                .register(start + step * n, &n.to_string(), 1, LIFETIME, place(1))
-                .unwrap();
+    /// What a new name of that network costs, in bits: nothing, unless the table is
+    /// more than three quarters full, the network has more than its fair share of
+    /// it, or it is over its rate.
+    fn difficulty(&self, rate: Rate, network: &Prefix) -> u8 {
+        let quarter = self.most / 4;
+        let above = (self.names.len() + 1).checked_sub(self.most - quarter + 1);
+        let by_table = above.map_or(0, |above| {
+            let range = usize::from(MOST_BITS - LEAST_BITS);
+            usize::from(LEAST_BITS) + above * range / quarter.max(1)
+        });
+        let share = (self.most / FAIR_SHARE).max(LEAST_SHARE);
+        let shares = (self.names.charged_to(network) / share).checked_ilog2();
+        let by_share = shares.map_or(0, |doubled| usize::from(LEAST_BITS) + doubled as usize);
+        let by_rate = match rate {
+            Rate::Within => 0,
+            Rate::Over | Rate::FarOver => usize::from(MOST_BITS),
+        };
+        let bits = by_table.max(by_share).max(by_rate);
+        bits.min(usize::from(MOST_BITS)) as u8
+    }
+
+    fn get(&self, name: &str) -> Option<&Registration> {
+        match self.reserved.get(name) {
+            Some(reserved) => reserved.registration.as_ref(),
+            None => self.names.get(name),
         }
-        for n in 0..MOST {
-            let new = registry.register(start, &format!("new-{n}"), 1, LIFETIME, place(2));
-            assert_eq!(new, Err(Refusal::Full));
+    }
+
+    /// The highest SEQUENCE of a name's owner, in a Register or a Connect.
+    pub(crate) fn last_sequence(&self, name: &str) -> Option<u64> {
+        let held = self.get(name)?;
+        Some(held.sequence.max(held.connect_sequence))
+    }
+
+    /// Whether a Connect with this sequence number is newer than all before it;
+    /// if so, the number is kept.
+    pub(crate) fn advance(&mut self, name: &str, sequence: u64) -> bool {
+        let held = match self.reserved.get_mut(name) {
+            Some(reserved) => reserved.registration.as_mut(),
+            None => self.names.get_mut(name),
+        };
+        let Some(held) = held else {
+            return false;
+        };
+        let newer = sequence > held.connect_sequence;
+        held.connect_sequence = held.connect_sequence.max(sequence);
+        newer
+    }
+
+    /// The registration of a name, if it lives.
+    pub(crate) fn find(&self, now: Instant, name: &str) -> Option<&Registration> {
+        self.get(name).filter(|held| now < held.expires)
+    }
+
+    /// The number of registrations that live. It looks at each.
+    pub(crate) fn alive(&self, now: Instant) -> usize {
+        let reserved = self.reserved.values();
+        let reserved = reserved.filter_map(|reserved| reserved.registration.as_ref());
+        let all = reserved.chain(self.names.iter());
+        all.filter(|held| now < held.expires).count()
+    }
+}
+
+impl Registration {
+    fn new(now: Instant, application: Application<'_>) -> Self {
+        let Application { name, place, .. } = application;
+        let leads_here = |rotation: &Rotation| rotation.leads_to(name, &place.key);
+        Registration {
+            rotation: application.rotation.filter(leads_here).map(Box::new),
+            key: place.key,
+            at: place.at,
+            cookie: place.cookie,
+            expires: now + application.lifetime,
+            sequence: application.sequence,
+            connect_sequence: 0,
         }
-        // Nor when one name after the other ends.
-        for n in 0..MOST as u32 {
-            let (at, name) = (start + LIFETIME + step * n, format!("new-{n}"));
-            assert_eq!(registry.register(at, &name, 1, LIFETIME, place(2)), Ok(()));
+    }
+
+    /// What becomes of it by a request of its owner; `None`: nothing, since the
+    /// request is a retransmission.
+    fn renewed(
+        &self,
+        now: Instant,
+        mut application: Application<'_>,
+    ) -> Result<Option<Registration>, Refusal> {
+        let (sequence, client) = (application.sequence, application.place.at.client);
+        let owner = application.place.key == self.key;
+        if owner && sequence == self.sequence && client == self.at.client {
+            return Ok(None); // Its answer was lost.
         }
-        assert!(registry.examined <= 3 * MOST, "{}", registry.examined);
-        assert_eq!((registry.names.len(), registry.ends.len()), (MOST, MOST));
+        if !owner && !self.may_pass_on(&application) {
+            return Err(Refusal::Taken);
+        }
+        if owner && sequence <= self.sequence {
+            return Err(Refusal::Replayed);
+        }
+        // A signature is checked once, and not with each refresh.
+        application
+            .rotation
+            .take_if(|rotation| Some(&*rotation) == self.rotation.as_deref());
+        let mut renewed = Registration::new(now, application);
+        if !owner && renewed.rotation.is_none() {
+            return Err(Refusal::Taken);
+        }
+        // SEQUENCE grows across keys, too: no request of an earlier key can be sent
+        // again.
+        if sequence <= self.sequence {
+            return Err(Refusal::Replayed);
+        }
+        renewed.rotation = renewed.rotation.or_else(|| self.rotation.clone());
+        renewed.connect_sequence = self.connect_sequence;
+        Ok(Some(renewed))
+    }
+
+    /// Whether the rotation in that application, if it is genuine, gives the name to
+    /// another key. It does not go back to the key that it has just come from: then
+    /// the rotation from there to here could be sent again by whoever has this key.
+    fn may_pass_on(&self, application: &Application<'_>) -> bool {
+        let from_here = |rotation: &Rotation| rotation.old() == self.key;
+        let back = |last: &Rotation| last.old() == application.place.key;
+        application.rotation.as_ref().is_some_and(from_here)
+            && !self.rotation.as_deref().is_some_and(back)
+    }
+}
+
+impl Reserved {
+    fn register(&mut self, now: Instant, application: Application<'_>) -> Result<(), Refusal> {
+        if application.place.key != self.key {
+            let rotated = application.rotation.as_ref().is_some_and(|rotation| {
+                rotation.old() == self.key
+                    && rotation.leads_to(application.name, &application.place.key)
+            });
+            return Err(match rotated {
+                true => Refusal::Reserved,
+                false => Refusal::Taken,
+            });
+        }
+        match &self.registration {
+            Some(held) => {
+                if let Some(renewed) = held.renewed(now, application)? {
+                    self.registration = Some(renewed);
+                }
+            }
+            None if application.lifetime.is_zero() => {}
+            None => self.registration = Some(Registration::new(now, application)),
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
-use session::identity::fingerprint;
+use session::identity::{PublicKey, fingerprint};
 use stun::{Builder, Class, ClassicRequest, MAX_DATAGRAM, Message, Method, ParseError, code, turn};
 
 use crate::cookie::Cookies;
@@ -70,6 +70,14 @@ impl Server {
     /// than [`MOST_STREAMS`].
     pub fn with_most_streams(mut self, most: usize) -> Self {
         self.streams.bound(most);
+        self
+    }
+
+    /// Reserves names for keys: each belongs to its key for ever.
+    pub fn with_reserved(mut self, names: impl IntoIterator<Item = (String, PublicKey)>) -> Self {
+        for (name, key) in names {
+            self.registrar.reserve(&name, key);
+        }
         self
     }
 
@@ -176,8 +184,12 @@ impl Server {
             }
             Method::Register => self.register(request),
             Method::Lookup => match registrar.lookup(request) {
-                Ok(key) => {
-                    output.answer(request, Builder::success(message).public_key(&key));
+                Ok(held) => {
+                    let mut answer = Builder::success(message).public_key(&held.key);
+                    if let Some(rotation) = &held.rotation {
+                        answer = answer.rotation(rotation.as_bytes());
+                    }
+                    output.answer(request, answer);
                     Ok(Sender::Unproved)
                 }
                 Err(code) => Err(code.into()),
@@ -216,7 +228,7 @@ impl Server {
             }),
             _ => None,
         });
-        if ended {
+        if ended && before != Before::Nowhere {
             self.introductions.caller_left(name);
         }
         let mut answer = Builder::success(&request.message)
@@ -254,6 +266,11 @@ impl Server {
         let mut answer = Builder::error(&request.message, code);
         if let Some(last) = refused.last_sequence {
             answer = answer.sequence(last);
+        }
+        if let Some(bits) = refused.work {
+            let client = request.from.client;
+            let cookie = self.registrar.issue_cookie(request.now, client);
+            answer = answer.work(&[bits]).nonce(&cookie);
         }
         if matches!(code, code::UNAUTHENTICATED | code::STALE_NONCE) {
             let client = request.from.client;

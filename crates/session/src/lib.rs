@@ -3,6 +3,8 @@
 //!
 //! - [`identity`]: an Ed25519 key pair. It signs requests to the rendezvous.
 //! - [`name`]: which names can be registered, and for how long.
+//! - [`rotation`]: a new key of a name's owner, signed by the old one.
+//! - [`work`]: the proof of work that a new name may cost.
 //! - [`seal`]: one Noise handshake for each attempt to connect two peers. The
 //!   rendezvous forwards its two messages and cannot read them.
 //! - [`credentials`]: user names and passwords for the relay (TURN), which the
@@ -52,4 +54,6 @@
 pub mod credentials;
 pub mod identity;
 pub mod name;
+pub mod rotation;
 pub mod seal;
+pub mod work;

@@ -81,6 +81,11 @@ pub enum Attribute {
     Bounced = 0xcf09,
     /// Part of the measurement of a path: which part, and its figures.
     Measure = 0xcf0a,
+    /// A proof of work: in a 429, how many bits are wanted (1 byte); in a request, what was found (8
+    /// bytes).
+    Work = 0xcf0c,
+    /// The sender's new key, signed by its old one: the old key and the signature, 96 bytes.
+    Rotation = 0xcf0d,
     /// Credentials for the relay. Empty in the request that asks for them; in the answer, sealed to
     /// the client's key.
     Relay = 0xcf10,

@@ -164,6 +164,16 @@ impl Builder {
         self.raw(Attribute::Relay, sealed)
     }
 
+    /// WORK: one byte in an error answer, eight in a request.
+    pub fn work(self, work: &[u8]) -> Self {
+        self.raw(Attribute::Work, work)
+    }
+
+    /// ROTATION.
+    pub fn rotation(self, rotation: &[u8; 96]) -> Self {
+        self.raw(Attribute::Rotation, rotation)
+    }
+
     /// ATTEMPT.
     pub fn attempt(self, attempt: [u8; 8]) -> Self {
         self.raw(Attribute::Attempt, &attempt)

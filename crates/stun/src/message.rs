@@ -207,6 +207,21 @@ impl<'a> Message<'a> {
         self.get(Attribute::Relay)
     }
 
+    /// WORK in an error answer: the leading zero bits that are wanted.
+    pub fn work_wanted(&self) -> Option<u8> {
+        self.array(Attribute::Work).map(u8::from_be_bytes)
+    }
+
+    /// WORK in a request: what was found.
+    pub fn work(&self) -> Option<[u8; 8]> {
+        self.array(Attribute::Work)
+    }
+
+    /// The sender's old key, and that key's signature of the new one. Neither is checked.
+    pub fn rotation(&self) -> Option<[u8; 96]> {
+        self.array(Attribute::Rotation)
+    }
+
     /// The attempt that a probe belongs to.
     pub fn attempt(&self) -> Option<[u8; 8]> {
         self.array(Attribute::Attempt)

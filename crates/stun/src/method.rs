@@ -120,6 +120,8 @@ pub mod code {
     pub const NAME_TAKEN: u16 = 409;
     /// A comprehension-required attribute is unknown (RFC 8489).
     pub const UNKNOWN_ATTRIBUTE: u16 = 420;
+    /// A new name is registered for a proof of work only: WORK has the difficulty.
+    pub const WORK_REQUIRED: u16 = 429;
     /// There is no allocation for this 5-tuple, or there is one already (RFC 8656).
     pub const ALLOCATION_MISMATCH: u16 = 437;
     /// The NONCE is too old, or was given to another address (RFC 8489).
@@ -147,6 +149,7 @@ pub mod code {
             PEER_SILENT => "Peer Silent",
             NAME_TAKEN => "Name Taken",
             UNKNOWN_ATTRIBUTE => "Unknown Attribute",
+            WORK_REQUIRED => "Proof of Work Required",
             ALLOCATION_MISMATCH => "Allocation Mismatch",
             STALE_NONCE => "Stale Nonce",
             FAMILY_NOT_SUPPORTED => "Family Not Supported",

@@ -36,6 +36,8 @@ fn whole(transaction: [u8; 12], method: Method, address: SocketAddr, name: &str)
         .sequence(77)
         .seal(name.as_bytes())
         .attempt([9; 8])
+        .work(&[4; 8])
+        .rotation(&[6; 96])
         .bounced(&[[1; 12], [2; 12]])
         .icmp(Icmp { kind: 3, code: 13 })
         .use_candidate()
@@ -56,6 +58,8 @@ proptest! {
         prop_assert_eq!(message.peer_address(), Some(address));
         prop_assert_eq!(message.change_request(), Some(Change { ip: true, port: false }));
         prop_assert_eq!(message.lifetime(), Some(90));
+        prop_assert_eq!((message.work(), message.work_wanted()), (Some([4; 8]), None));
+        prop_assert_eq!(message.rotation(), Some([6; 96]));
         prop_assert_eq!(message.name(), Some(name.as_str()));
         prop_assert_eq!(message.peer_name(), Some(name.as_str()));
         prop_assert_eq!(message.public_key(), Some([5; 32]));
