@@ -211,3 +211,27 @@ fn a_silent_callee_is_notified_nine_times_and_then_given_up() {
     server.handle_timeout(now + Duration::from_secs(60));
     assert_eq!(server.poll_timeout(), None);
 }
+
+#[test]
+fn a_callee_that_does_not_accept_tells_the_caller_why_at_once() {
+    for refusal in [code::BUSY, code::USER_ASKED, code::FORBIDDEN] {
+        let now = Instant::now();
+        let mut server = whole_server(now);
+        let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
+        alice.register(&mut server, now);
+        Registrant::new(&mut server, now, "bob", BOB).register(&mut server, now);
+        let connect = |request: Builder| request.peer_name("bob").seal(&[1; 100]);
+        let request = alice.signed(Method::Connect, connect);
+        let notification = ask(&mut server, now, ALICE, &request);
+        let notification = Message::parse(&notification.payload).unwrap();
+        let answer = Builder::error(&notification, refusal).finish();
+        let told = ask(&mut server, now, BOB, &answer);
+        assert_eq!((told.to, error_of(&told)), (at(ALICE), Some(refusal)));
+        assert!(told.payload.len() <= request.len());
+        // bob is not notified again, and alice's next request begins anew.
+        server.handle_timeout(now + Duration::from_secs(1));
+        assert!(drain(&mut server).is_empty());
+        let again = alice.signed(Method::Connect, connect);
+        assert_eq!(ask(&mut server, now, ALICE, &again).to, at(BOB));
+    }
+}

@@ -138,6 +138,10 @@ pub mod code {
     pub const QUOTA_REACHED: u16 = 486;
     /// A table of the server is full (RFC 8656).
     pub const INSUFFICIENT_CAPACITY: u16 = 508;
+    /// The callee has no room for another attempt with this caller now.
+    pub const BUSY: u16 = 600;
+    /// The callee's user is asked whether to talk to this caller.
+    pub const USER_ASKED: u16 = 601;
 
     /// The reason phrase.
     pub fn reason(code: u16) -> &'static str {
@@ -158,6 +162,8 @@ pub mod code {
             PEER_FAMILY_MISMATCH => "Peer Family Mismatch",
             QUOTA_REACHED => "Quota Reached",
             INSUFFICIENT_CAPACITY => "Insufficient Capacity",
+            BUSY => "Busy",
+            USER_ASKED => "User Asked",
             _ => "Error",
         }
     }
