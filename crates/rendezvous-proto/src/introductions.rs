@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use session::seal::Fresh;
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
 use crate::output::{Drop, Output, Request};
+use crate::prover::Prover;
 use crate::registrar::{Refused, Registrar};
 use crate::registry::Registration;
 use crate::types::Event;
@@ -20,6 +22,7 @@ pub(crate) struct Introductions {
     table: Table,
     /// For the notifications' transaction ids.
     rng: ChaCha20Rng,
+    prover: Prover,
 }
 
 impl Introductions {
@@ -27,7 +30,12 @@ impl Introductions {
         Introductions {
             table: Table::default(),
             rng: ChaCha20Rng::from_seed(seed),
+            prover: Prover::default(),
         }
+    }
+
+    pub(crate) fn set_prover(&mut self, prover: Prover) {
+        self.prover = prover;
     }
 
     /// Connect: a caller asks for an introduction.
@@ -52,7 +60,7 @@ impl Introductions {
         }
         let caller = registrar.caller(request)?;
         let callee = message.peer_name().ok_or(code::BAD_REQUEST)?;
-        let offer = message.seal().ok_or(code::BAD_REQUEST)?;
+        let offer = Offer::of(message).ok_or(code::BAD_REQUEST)?;
         let held = registrar.find(now, callee).ok_or(code::NOT_REGISTERED)?;
         if !self.table.room_for(callee) {
             return Err(code::INSUFFICIENT_CAPACITY.into());
@@ -66,7 +74,7 @@ impl Introductions {
             caller_key: caller.key,
             callee: callee.to_owned(),
         };
-        let notification = notification(transaction, &introduction, held, offer);
+        let notification = self.notification(transaction, &introduction, held, offer);
         if notification.payload.len() > introduction.connect.len() {
             output.dropped(request.from.client, Drop::TooShort);
             return Ok(());
@@ -105,10 +113,10 @@ impl Introductions {
                 continue;
             }
             let connect = Message::parse(&introduction.connect).ok();
-            let Some(offer) = connect.as_ref().and_then(Message::seal) else {
+            let Some(offer) = connect.as_ref().and_then(Offer::of) else {
                 continue;
             };
-            let notification = notification(transaction, introduction, held, offer);
+            let notification = self.notification(transaction, introduction, held, offer);
             tracing::debug!(callee, to = %held.at.client, "introduction follows the callee");
             self.table.redirect(now, &transaction, notification);
         }
@@ -149,7 +157,7 @@ impl Introductions {
             }
             _ => return false,
         };
-        let to_caller = to_caller.finish();
+        let to_caller = self.prover.answer(&connect, to_caller).finish();
         if to_caller.len() > introduction.connect.len() {
             output.dropped(from.client, Drop::TooShort);
             return true;
@@ -201,7 +209,8 @@ impl Introductions {
             caller: introduction.caller.clone(),
             callee: introduction.callee.clone(),
         });
-        let answer = Builder::error(&connect, code::PEER_SILENT).finish();
+        let answer = Builder::error(&connect, code::PEER_SILENT);
+        let answer = self.prover.answer(&connect, answer).finish();
         self.answer_caller(transaction, answer, output);
     }
 
@@ -211,24 +220,41 @@ impl Introductions {
             self.table.answered(&transaction, answer);
         }
     }
+
+    /// The notification for the callee at its present address, with the cookie that
+    /// it registered with there.
+    fn notification(
+        &self,
+        transaction: Transaction,
+        introduction: &Introduction,
+        callee: &Registration,
+        Offer { fresh, seal }: Offer<'_>,
+    ) -> Notification {
+        let notification = Builder::request(Method::Notify, transaction)
+            .nonce(&callee.cookie)
+            .name(&introduction.caller)
+            .peer_name(&introduction.callee)
+            .public_key(&introduction.caller_key)
+            .peer_address(introduction.request.from.client)
+            .fresh(&fresh)
+            .seal(seal);
+        let proved = self.prover.notification(callee.asks_proof, notification);
+        Notification {
+            to: callee.at,
+            payload: proved.finish(),
+        }
+    }
 }
 
-/// The notification for the callee at its present address, with the cookie that
-/// it registered with there.
-fn notification(
-    transaction: Transaction,
-    introduction: &Introduction,
-    callee: &Registration,
-    offer: &[u8],
-) -> Notification {
-    let payload = Builder::request(Method::Notify, transaction)
-        .nonce(&callee.cookie)
-        .name(&introduction.caller)
-        .peer_name(&introduction.callee)
-        .public_key(&introduction.caller_key)
-        .peer_address(introduction.request.from.client)
-        .seal(offer)
-        .finish();
-    let to = callee.at;
-    Notification { to, payload }
+/// What a caller has sealed, and the callee's nonce that it is bound to.
+struct Offer<'a> {
+    fresh: Fresh,
+    seal: &'a [u8],
+}
+
+impl<'a> Offer<'a> {
+    fn of(connect: &Message<'a>) -> Option<Self> {
+        let (fresh, seal) = (connect.fresh()?, connect.seal()?);
+        Some(Offer { fresh, seal })
+    }
 }

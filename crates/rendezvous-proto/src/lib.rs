@@ -45,6 +45,7 @@
 //! - `registrar`: cookies, signatures and the registry of names;
 //! - `introductions`: the caller's offer to the callee, and the answer back;
 //! - [`relay`]: the TURN server, whose relayed sockets the driver opens;
+//! - `prover`: the server's own key, which signs what clients ask to be proved;
 //! - `rate`: what one network may ask for.
 //!
 //! What it does not do: it has no sockets and no clock, and stores nothing on
@@ -65,6 +66,7 @@ mod discovery;
 mod icmp_errors;
 mod introductions;
 mod output;
+mod prover;
 mod rate;
 mod registrar;
 mod registry;

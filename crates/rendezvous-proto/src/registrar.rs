@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use session::identity::{PublicKey, fingerprint, verify};
 use session::name::{LIFETIME, valid_name};
+use session::seal::Fresh;
 use stun::code;
 
 use crate::cookie::{self, Cookies};
@@ -103,10 +104,17 @@ impl Registrar {
             Some(0) => Duration::ZERO,
             _ => LIFETIME,
         };
+        let fresh = match (message.fresh(), lifetime) {
+            (Some(fresh), _) => fresh,
+            (None, Duration::ZERO) => Fresh::default(),
+            (None, _) => return Err(code::BAD_REQUEST.into()),
+        };
         let place = Place {
             key,
             at: request.from,
             cookie: signed.cookie,
+            fresh,
+            asks_proof: message.asks_proof(),
         };
         let before = match self.registry.find(request.now, signed.name) {
             None => Before::Nowhere,
@@ -131,12 +139,12 @@ impl Registrar {
         })
     }
 
-    /// Lookup: the key of a name.
-    pub(crate) fn lookup(&self, request: &Request<'_>) -> Result<PublicKey, u16> {
+    /// Lookup: the registration of a name.
+    pub(crate) fn lookup(&self, request: &Request<'_>) -> Result<&Registration, u16> {
         self.cookie(request)?;
         let name = request.message.peer_name().ok_or(code::BAD_REQUEST)?;
         let held = self.registry.find(request.now, name);
-        held.map(|held| held.key).ok_or(code::NOT_REGISTERED)
+        held.ok_or(code::NOT_REGISTERED)
     }
 
     /// The caller of a Connect: registered at the address that it asks from, and

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session::identity::PublicKey;
+use session::seal::Fresh;
 
 use crate::cookie;
 use crate::types::FiveTuple;
@@ -24,6 +25,10 @@ pub(crate) struct Registration {
     /// The cookie that it registered with: it shows that a notification comes
     /// from this server.
     pub(crate) cookie: [u8; cookie::LENGTH],
+    /// The owner's nonce, to which callers bind their offers.
+    pub(crate) fresh: Fresh,
+    /// The owner wants notifications to be proved.
+    pub(crate) asks_proof: bool,
     expires: Instant,
     /// The sequence number of the last registration.
     sequence: u64,
@@ -103,11 +108,19 @@ impl Registry {
             }
             None => name.into(),
         };
-        let Place { key, at, cookie } = place;
+        let Place {
+            key,
+            at,
+            cookie,
+            fresh,
+            asks_proof,
+        } = place;
         let registration = Registration {
             key,
             at,
             cookie,
+            fresh,
+            asks_proof,
             expires: now + lifetime,
             sequence,
             connect_sequence,
@@ -171,6 +184,8 @@ pub(crate) struct Place {
     pub(crate) key: PublicKey,
     pub(crate) at: FiveTuple,
     pub(crate) cookie: [u8; cookie::LENGTH],
+    pub(crate) fresh: Fresh,
+    pub(crate) asks_proof: bool,
 }
 
 #[cfg(test)]
@@ -187,6 +202,8 @@ mod tests {
                 client: "203.0.113.17:40000".parse().unwrap(),
             },
             cookie: [0; cookie::LENGTH],
+            fresh: [0; 8],
+            asks_proof: false,
         }
     }
 

@@ -68,7 +68,7 @@ pub enum Attribute {
     PublicKey = 0xcf03,
     /// A number that grows with every signed request of a key: u64, big endian.
     Sequence = 0xcf04,
-    /// An Ed25519 signature of all that precedes it, 64 bytes.
+    /// An Ed25519 signature, 64 bytes: see [`crate::Builder::sign`].
     Signature = 0xcf05,
     /// The peer's reflexive address at the rendezvous; coded as XOR-MAPPED-ADDRESS.
     PeerAddress = 0xcf06,
@@ -81,6 +81,11 @@ pub enum Attribute {
     Bounced = 0xcf09,
     /// Part of the measurement of a path: which part, and its figures.
     Measure = 0xcf0a,
+    /// A nonce of the callee's, 8 bytes, that an offer to it is bound to.
+    Fresh = 0xcf0b,
+    /// The server's Ed25519 public key, 32 bytes. Empty in a request that asks the server to prove its
+    /// answer.
+    ServerKey = 0xcf0e,
     /// Credentials for the relay. Empty in the request that asks for them; in the answer, sealed to
     /// the client's key.
     Relay = 0xcf10,

@@ -118,6 +118,8 @@ pub mod code {
     pub const PEER_SILENT: u16 = 408;
     /// The name is registered with another key.
     pub const NAME_TAKEN: u16 = 409;
+    /// The offer is bound to a FRESH that is not the callee's: it has to be looked up again.
+    pub const STALE_OFFER: u16 = 412;
     /// A comprehension-required attribute is unknown (RFC 8489).
     pub const UNKNOWN_ATTRIBUTE: u16 = 420;
     /// There is no allocation for this 5-tuple, or there is one already (RFC 8656).
@@ -146,6 +148,7 @@ pub mod code {
             NOT_REGISTERED => "Not Registered",
             PEER_SILENT => "Peer Silent",
             NAME_TAKEN => "Name Taken",
+            STALE_OFFER => "Stale Offer",
             UNKNOWN_ATTRIBUTE => "Unknown Attribute",
             ALLOCATION_MISMATCH => "Allocation Mismatch",
             STALE_NONCE => "Stale Nonce",
