@@ -134,6 +134,7 @@ impl Settings {
         Ok(Config {
             client: client::Config {
                 server: self.server,
+                server_key: None,
                 name: self.name.clone(),
                 identity: self.identity.clone(),
                 sequence,

@@ -157,6 +157,7 @@ fn register(socket: &UdpSocket, server: SocketAddr, name: &str) -> Result<Creden
                 .public_key(&identity.public())
                 .sequence(sequence)
                 .lifetime(90)
+                .fresh(&[0; 8])
                 .relay(&[])
                 .sign(|part| identity.sign(part));
         }

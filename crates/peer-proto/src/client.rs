@@ -9,12 +9,14 @@
 
 mod exchange;
 mod notifications;
+mod offers;
 mod pending;
 mod registration;
 mod requests;
+mod server;
 mod types;
 
-pub use types::{Config, Event, Introduced, Invitation};
+pub use types::{Callee, Config, Event, Introduced, Invitation, OtherKey};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -23,10 +25,12 @@ use std::time::{Duration, Instant};
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
 use self::exchange::Exchange;
-use self::notifications::{Answer, Notifications};
-use self::pending::{ASK_AGAIN, Asking, PendingRequests, Standing, Wish};
+use self::notifications::Notifications;
+use self::offers::Offers;
+use self::pending::{ASK_AGAIN, Asking, Outcome, PendingRequests, Standing, Wish};
 use self::registration::Registration;
-use self::requests::{Forbidden, Register, Requests};
+use self::requests::{Register, Requests};
+use self::server::{Server, Verdict};
 use session::identity::PublicKey;
 use session::name::LIFETIME;
 use session::seal::{Offer, SealError};
@@ -34,6 +38,10 @@ use session::seal::{Offer, SealError};
 /// Requests are padded to this many bytes, since no answer is longer than its
 /// request. It also makes all of them look alike.
 const REQUEST: usize = 640;
+
+/// A notification has up to 80 bytes that the request for it has not, and is not
+/// longer than it, however long the offer is.
+const MARGIN: usize = 80;
 
 /// A registration is refreshed this often, which also keeps the NAT's mapping.
 pub const REFRESH: Duration = Duration::from_secs(15);
@@ -53,9 +61,11 @@ const SILENT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Client {
     requests: Requests,
+    server: Server,
     registration: Registration,
     pending: PendingRequests,
     notifications: Notifications,
+    offers: Offers,
     /// When the server was last heard, or last asked after a pause.
     heard: Instant,
     silence_told: bool,
@@ -69,9 +79,11 @@ impl Client {
     pub fn new(config: Config, now: Instant) -> Self {
         let mut client = Client {
             requests: Requests::new(&config),
+            server: Server::new(config.server_key),
             registration: Registration::new(config.relay),
             pending: PendingRequests::default(),
             notifications: Notifications::default(),
+            offers: Offers::default(),
             heard: now,
             silence_told: false,
             rtt: None,
@@ -89,9 +101,14 @@ impl Client {
     }
 
     /// Asks for an introduction, until [`Event::Introduced`]. `payload` is sealed
-    /// to `key`.
-    pub fn connect(&mut self, now: Instant, peer: &str, key: PublicKey, payload: Vec<u8>) {
-        let wish = Wish::Introduction { key, payload };
+    /// to the callee's key. If the server has another key for the peer by now, the
+    /// client asks no more, and reports [`Event::Found`] again.
+    pub fn connect(&mut self, now: Instant, peer: &str, callee: Callee, payload: Vec<u8>) {
+        let wish = Wish::Introduction {
+            callee,
+            payload,
+            look_up: false,
+        };
         self.pending.add(now, peer, wish);
         self.ask(now);
     }
@@ -148,18 +165,86 @@ impl Client {
         self.rtt
     }
 
+    /// The key that the server is known by.
+    pub fn server_key(&self) -> Option<PublicKey> {
+        self.server.key()
+    }
+
+    /// Answers that came in place of the server's, if none of its own came since.
+    pub fn other_server_key(&self) -> Option<OtherKey> {
+        self.server.other()
+    }
+
     /// A message from the server's address.
     pub fn handle_input(&mut self, now: Instant, message: &Message<'_>) {
         if message.is(Class::Request, Method::Notify) {
-            return self.notified(message);
+            return self.notified(now, message);
         }
-        let answers = |exchange: &mut Exchange| exchange.is_answered_by(message);
-        if let Some(exchange) = self.registration.exchange.take_if(answers) {
-            self.hear(now, &exchange);
+        let transaction = message.transaction();
+        let registration = self.registration.request(transaction);
+        let Some(request) = registration.or_else(|| self.pending.request(transaction)) else {
+            return;
+        };
+        match self.server.judge(request.bytes(), message) {
+            Verdict::Genuine => self.answered(now, message),
+            Verdict::Challenge => self.challenged(now, message),
+            Verdict::Noise => tracing::debug!("dropped: an answer that does not prove itself"),
+        }
+    }
+
+    fn answered(&mut self, now: Instant, message: &Message<'_>) {
+        let transaction = message.transaction();
+        let registration = self.registration.request(transaction);
+        let Some(exchange) = registration.or_else(|| self.pending.request(transaction)) else {
+            return;
+        };
+        if let Some(cookie) = exchange.cookie() {
+            self.requests.keep_cookie(cookie);
+        }
+        let rtt = exchange.rtt(now);
+        self.hear(now, rtt);
+        if message.class() == Class::Success {
+            self.events.extend(self.server.told());
+        }
+        if self.registration.take(transaction).is_some() {
             self.registration_answered(now, message);
-        } else if let Some((peer, asking)) = self.pending.answered(message) {
-            self.hear(now, &asking.exchange);
-            self.pending_answered(now, &peer, asking.offer, message);
+        } else if let Some((peer, offer)) = self.pending.take(transaction) {
+            self.pending_answered(now, &peer, offer, message);
+        }
+    }
+
+    /// The server wants another cookie, or somebody on the way says so. The request
+    /// that was sent may still be answered.
+    fn challenged(&mut self, now: Instant, message: &Message<'_>) {
+        let transaction = message.transaction();
+        if let Some(other) = message.other_address() {
+            self.other_address(other, false);
+        }
+        let registration = self.registration.on_its_way(transaction);
+        let Some(exchange) = registration.or_else(|| self.pending.on_its_way(transaction)) else {
+            return;
+        };
+        let news = self.requests.new_cookie(now, message);
+        // A request with the cookie that we still have is only sent again.
+        if !news && self.requests.cookie() == exchange.cookie() {
+            return;
+        }
+        let rtt = exchange.rtt(now);
+        self.hear(now, rtt);
+        let peer = self.pending.doubt(transaction);
+        if peer.is_none() || news {
+            // The registration is as stale as the cookie.
+            self.register(now, LIFETIME);
+        }
+        if let Some(peer) = peer {
+            self.pending.ask_again(&peer, now);
+        }
+        self.ask(now);
+    }
+
+    fn other_address(&mut self, other: SocketAddr, proved: bool) {
+        if self.registration.other_address(other, proved) {
+            self.events.push_back(Event::OtherAddress(other));
         }
     }
 
@@ -178,9 +263,13 @@ impl Client {
         let due = exchanges.filter_map(|exchange| exchange.poll_transmit(now, longest));
         self.transmits.extend(due);
         if self.silent_at().is_some_and(|at| at <= now) {
-            tracing::debug!("the server is silent");
+            let other = self.server.other();
+            tracing::debug!(?other, "the server is silent");
             self.silence_told = true;
-            self.events.push_back(Event::ServerSilent);
+            self.events.push_back(match other {
+                Some(other) => Event::OtherServerKey(other),
+                None => Event::ServerSilent,
+            });
         }
     }
 
@@ -211,14 +300,15 @@ impl Client {
         (self.is_waiting() && !self.silence_told).then_some(self.heard + SILENT)
     }
 
-    fn hear(&mut self, now: Instant, exchange: &Exchange) {
+    fn hear(&mut self, now: Instant, rtt: Option<Duration>) {
         self.heard = now;
         self.silence_told = false;
-        self.rtt = exchange.rtt(now).or(self.rtt);
+        self.rtt = rtt.or(self.rtt);
     }
 
     fn send(&mut self, now: Instant, transaction: Transaction, request: Builder) -> Exchange {
-        let bytes = request.pad_to(REQUEST).finish();
+        let length = REQUEST.max(request.length() + MARGIN);
+        let bytes = request.pad_to(length).finish();
         self.transmits.push_back(bytes.clone());
         if !self.is_waiting() {
             self.heard = now;
@@ -227,22 +317,20 @@ impl Client {
     }
 
     fn register(&mut self, now: Instant, lifetime: Duration) {
+        let fresh = self.requests.draw_fresh();
+        self.offers.turn(now, fresh);
         let (transaction, request) = self.requests.register(Register {
             lifetime,
             credentials: self.registration.wants_credentials(now),
+            fresh,
         });
-        self.registration.exchange = Some(self.send(now, transaction, request));
+        let exchange = self.send(now, transaction, request);
+        self.registration.sent(exchange);
     }
 
     fn registration_answered(&mut self, now: Instant, message: &Message<'_>) {
-        if let Some(other) = message.other_address()
-            && !std::mem::replace(&mut self.registration.other_told, true)
-        {
-            self.events.push_back(Event::OtherAddress(other));
-        }
-        if self.requests.new_cookie(message) {
-            self.register(now, LIFETIME);
-            return self.ask(now);
+        if let Some(other) = message.other_address() {
+            self.other_address(other, true);
         }
         if self.requests.catch_up(now, message) {
             tracing::debug!("the server has seen a later SEQUENCE of our key");
@@ -296,7 +384,7 @@ impl Client {
     /// Sends every pending request whose time has come.
     fn ask(&mut self, now: Instant) {
         while let Some((peer, wish)) = self.pending.next_due(now, self.standing()) {
-            match self.requests.of(&wish, &peer) {
+            match self.requests.of(now, &wish, &peer) {
                 Some((transaction, request, offer)) => {
                     let exchange = self.send(now, transaction, request);
                     self.pending.asked(&peer, Asking { exchange, offer });
@@ -313,32 +401,31 @@ impl Client {
         offer: Option<Offer>,
         message: &Message<'_>,
     ) {
-        if self.requests.new_cookie(message) {
-            // The registration is as stale as the cookie.
-            self.register(now, LIFETIME);
-            self.pending.ask_again(peer, now);
-            return self.ask(now);
-        }
         if self.requests.catch_up(now, message) {
             self.pending.ask_again(peer, now);
             return self.ask(now);
         }
         if let Some(error) = message.error() {
+            let stale = error == code::STALE_OFFER;
+            if self.pending.look_up_again(peer, stale) {
+                self.pending.ask_again(peer, now);
+                return self.ask(now);
+            }
             self.pending.ask_again(peer, now + ASK_AGAIN);
-            // Two pending requests may have brought the same stale cookie. The
-            // second answer then brings no news.
-            if !matches!(error, code::UNAUTHENTICATED | code::STALE_NONCE) {
-                self.unavailable(peer.to_owned(), error);
-            }
-            return;
+            return self.unavailable(peer.to_owned(), error);
         }
-        match self.pending.event(peer, offer, message) {
-            Some(event) => {
+        match self.pending.outcome(now, peer, offer, message) {
+            Outcome::Event(event) => {
                 self.pending.remove(peer);
-                self.events.push_back(event);
+                self.events.push_back(*event);
             }
-            None => {
+            Outcome::Offer => {
+                self.pending.ask_again(peer, now);
+                self.ask(now);
+            }
+            Outcome::Nothing => {
                 // No key, or not the key that was sealed to: start over.
+                self.pending.look_up_again(peer, false);
                 self.pending.ask_again(peer, now + ASK_AGAIN);
                 self.unavailable(peer.to_owned(), code::FORBIDDEN);
             }
@@ -348,37 +435,5 @@ impl Client {
     fn unavailable(&mut self, peer: String, code: u16) {
         tracing::debug!(peer, code, "peer unavailable");
         self.events.push_back(Event::PeerUnavailable { peer, code });
-    }
-
-    fn notified(&mut self, message: &Message<'_>) {
-        if !self.requests.is_from_our_server(message) {
-            return tracing::debug!("dropped: a notification without a cookie of ours");
-        }
-        let transaction = message.transaction();
-        match self.notifications.answer(transaction) {
-            Some(Answer::Sent(answer)) => return self.transmits.push_back(answer.clone()),
-            Some(Answer::None) => return,
-            None => {}
-        }
-        match self.requests.invitation(message) {
-            Some(Ok(invitation)) => {
-                tracing::debug!(caller = invitation.caller, address = %invitation.address, "invitation");
-                self.notifications.remember(transaction, Answer::None);
-                let invitation = Event::Invitation(Box::new(invitation));
-                self.events.push_back(invitation);
-            }
-            Some(Err(Forbidden)) => {
-                tracing::debug!("refused: an invitation that is not sealed to us");
-                let answer = Builder::error(message, code::FORBIDDEN).finish();
-                self.answer(transaction, answer);
-            }
-            None => tracing::debug!("dropped: a notification that is not complete"),
-        }
-    }
-
-    fn answer(&mut self, transaction: Transaction, answer: Vec<u8>) {
-        self.transmits.push_back(answer.clone());
-        self.notifications
-            .remember(transaction, Answer::Sent(answer));
     }
 }

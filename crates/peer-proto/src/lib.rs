@@ -52,7 +52,9 @@
 //!         most_names: 100,
 //!     },
 //!     start,
-//! );
+//! )
+//! .with_key(Identity::from_secret(&[7; 32]));
+//! let server_key = Identity::from_secret(&[7; 32]).public();
 //!
 //! let mut peer = |name: &str, outside: [u8; 4], inside: [u8; 4], calls: Option<&str>| {
 //!     let nat = Profile::named("port-restricted").unwrap();
@@ -61,6 +63,7 @@
 //!     network.bind(host, SocketAddr::from((inside, 40000)));
 //!     let client = client::Config {
 //!         server: at,
+//!         server_key: Some(server_key),
 //!         name: name.into(),
 //!         identity: Identity::from_secret(&[inside[2]; 32]),
 //!         sequence: 1,

@@ -28,6 +28,7 @@ fn begin(server: &mut Server, now: Instant, sequence: u64) -> Vec<Event> {
     let alice: SocketAddr = ALICE.parse().unwrap();
     let config = Config {
         server: "203.0.113.1:8848".parse().unwrap(),
+        server_key: None,
         name: "alice".into(),
         identity: Identity::from_secret(&[1; 32]),
         sequence,

@@ -8,9 +8,11 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use session::rotation::Rotation;
+use session::seal::Fresh;
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
 use crate::output::{Drop, Output, Request};
+use crate::prover::Prover;
 use crate::registrar::{Refused, Registrar};
 use crate::registry::Registration;
 use crate::types::Event;
@@ -21,6 +23,7 @@ pub(crate) struct Introductions {
     table: Table,
     /// For the notifications' transaction ids.
     rng: ChaCha20Rng,
+    prover: Prover,
 }
 
 impl Introductions {
@@ -28,7 +31,12 @@ impl Introductions {
         Introductions {
             table: Table::default(),
             rng: ChaCha20Rng::from_seed(seed),
+            prover: Prover::default(),
         }
+    }
+
+    pub(crate) fn set_prover(&mut self, prover: Prover) {
+        self.prover = prover;
     }
 
     /// Connect: a caller asks for an introduction.
@@ -53,7 +61,7 @@ impl Introductions {
         }
         let caller = registrar.caller(request)?;
         let callee = message.peer_name().ok_or(code::BAD_REQUEST)?;
-        let offer = message.seal().ok_or(code::BAD_REQUEST)?;
+        let offer = Offer::of(message).ok_or(code::BAD_REQUEST)?;
         let held = registrar.find(now, callee).ok_or(code::NOT_REGISTERED)?;
         let mut transaction: Transaction = [0; 12];
         self.rng.fill_bytes(&mut transaction);
@@ -65,7 +73,7 @@ impl Introductions {
             callee: callee.to_owned(),
         };
         let rotation = registrar.find(now, caller.name).and_then(rotation_of);
-        let notification = notification(transaction, &introduction, held, offer, rotation);
+        let notification = self.notification(transaction, &introduction, held, offer, rotation);
         if notification.payload.len() > introduction.connect.len() {
             output.dropped(request.from.client, Drop::TooShort);
             return Ok(());
@@ -111,11 +119,11 @@ impl Introductions {
                 continue;
             };
             let connect = Message::parse(&introduction.connect).ok();
-            let Some(offer) = connect.as_ref().and_then(Message::seal) else {
+            let Some(offer) = connect.as_ref().and_then(Offer::of) else {
                 continue;
             };
             let rotation = rotation_of(caller);
-            let notification = notification(transaction, introduction, held, offer, rotation);
+            let notification = self.notification(transaction, introduction, held, offer, rotation);
             tracing::debug!(callee, to = %held.at.client, "introduction follows the callee");
             self.table.redirect(now, &transaction, notification);
         }
@@ -157,7 +165,7 @@ impl Introductions {
             }
             _ => return false,
         };
-        let to_caller = to_caller.finish();
+        let to_caller = self.prover.answer(&connect, to_caller).finish();
         if to_caller.len() > introduction.connect.len() {
             output.dropped(from.client, Drop::TooShort);
             return true;
@@ -210,7 +218,8 @@ impl Introductions {
             callee: introduction.callee.clone(),
             address: introduction.request.from.client,
         });
-        let answer = Builder::error(&connect, code::PEER_SILENT).finish();
+        let answer = Builder::error(&connect, code::PEER_SILENT);
+        let answer = self.prover.answer(&connect, answer).finish();
         self.answer_caller(now, transaction, answer, output);
     }
 
@@ -226,40 +235,56 @@ impl Introductions {
             self.table.answered(now, &transaction, answer);
         }
     }
+
+    /// The notification for the callee at its present address, with the cookie that
+    /// it registered with there.
+    fn notification(
+        &self,
+        transaction: Transaction,
+        introduction: &Introduction,
+        callee: &Registration,
+        Offer { fresh, seal }: Offer<'_>,
+        rotation: Option<&Rotation>,
+    ) -> Notification {
+        let payload = |rotation: Option<&Rotation>| {
+            let mut notify = Builder::request(Method::Notify, transaction)
+                .nonce(&callee.cookie)
+                .name(&introduction.caller)
+                .peer_name(&introduction.callee)
+                .public_key(&introduction.caller_key)
+                .peer_address(introduction.request.from.client)
+                .fresh(&fresh)
+                .seal(seal);
+            if let Some(rotation) = rotation {
+                notify = notify.rotation(rotation.as_bytes());
+            }
+            let proved = self.prover.notification(callee.asks_proof, notify);
+            proved.finish()
+        };
+        let whole = payload(rotation);
+        // Most callees need no rotation, so it is left out rather than the invitation.
+        let payload = match whole.len() <= introduction.connect.len() {
+            true => whole,
+            false => payload(None),
+        };
+        let to = callee.at;
+        Notification { to, payload }
+    }
 }
 
 fn rotation_of(caller: &Registration) -> Option<&Rotation> {
     caller.rotation.as_deref()
 }
 
-/// The notification for the callee at its present address, with the cookie that
-/// it registered with there.
-fn notification(
-    transaction: Transaction,
-    introduction: &Introduction,
-    callee: &Registration,
-    offer: &[u8],
-    rotation: Option<&Rotation>,
-) -> Notification {
-    let payload = |rotation: Option<&Rotation>| {
-        let notify = Builder::request(Method::Notify, transaction)
-            .nonce(&callee.cookie)
-            .name(&introduction.caller)
-            .peer_name(&introduction.callee)
-            .public_key(&introduction.caller_key)
-            .peer_address(introduction.request.from.client)
-            .seal(offer);
-        match rotation {
-            Some(rotation) => notify.rotation(rotation.as_bytes()).finish(),
-            None => notify.finish(),
-        }
-    };
-    let whole = payload(rotation);
-    // Most callees need no rotation, so it is left out rather than the invitation.
-    let payload = match whole.len() <= introduction.connect.len() {
-        true => whole,
-        false => payload(None),
-    };
-    let to = callee.at;
-    Notification { to, payload }
+/// What a caller has sealed, and the callee's nonce that it is bound to.
+struct Offer<'a> {
+    fresh: Fresh,
+    seal: &'a [u8],
+}
+
+impl<'a> Offer<'a> {
+    fn of(connect: &Message<'a>) -> Option<Self> {
+        let (fresh, seal) = (connect.fresh()?, connect.seal()?);
+        Some(Offer { fresh, seal })
+    }
 }

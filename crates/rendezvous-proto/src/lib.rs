@@ -46,6 +46,7 @@
 //! - `introductions`: the caller's offer to the callee, and the answer back;
 //! - [`relay`]: the TURN server, whose relayed sockets the driver opens;
 //! - `streams`: the TCP connections;
+//! - `prover`: the server's own key, which signs what clients ask to be proved;
 //! - `rate`: what one source prefix may ask for.
 //!
 //! Every table has a share for each source prefix ([`sansio::Shares`]).
@@ -68,6 +69,7 @@ mod discovery;
 mod icmp_errors;
 mod introductions;
 mod output;
+mod prover;
 mod rate;
 mod registrar;
 mod registry;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use session::identity::{PublicKey, fingerprint, verify};
 use session::name::{LIFETIME, valid_name};
 use session::rotation::Rotation;
+use session::seal::Fresh;
 use session::work::Subject;
 use stun::code;
 
@@ -113,10 +114,17 @@ impl Registrar {
             Some(0) => Duration::ZERO,
             _ => LIFETIME,
         };
+        let fresh = match (message.fresh(), lifetime) {
+            (Some(fresh), _) => fresh,
+            (None, Duration::ZERO) => Fresh::default(),
+            (None, _) => return Err(code::BAD_REQUEST.into()),
+        };
         let place = Place {
             key,
             at: request.from,
             cookie: signed.cookie,
+            fresh,
+            asks_proof: message.asks_proof(),
         };
         let before = match self.registry.find(request.now, signed.name) {
             None => Before::Nowhere,

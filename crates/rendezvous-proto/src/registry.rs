@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use sansio::Prefix;
 use session::identity::PublicKey;
 use session::rotation::Rotation;
+use session::seal::Fresh;
 use session::work::{LEAST_BITS, MOST_BITS};
 
 use self::names::Names;
@@ -51,6 +52,10 @@ pub(crate) struct Registration {
     pub(crate) cookie: [u8; cookie::LENGTH],
     /// How the owner got its key from the one before, if it has had another.
     pub(crate) rotation: Option<Box<Rotation>>,
+    /// The owner's nonce, to which callers bind their offers.
+    pub(crate) fresh: Fresh,
+    /// The owner wants notifications to be proved.
+    pub(crate) asks_proof: bool,
     expires: Instant,
     /// The sequence number of the last registration.
     sequence: u64,
@@ -94,6 +99,8 @@ pub(crate) struct Place {
     pub(crate) key: PublicKey,
     pub(crate) at: FiveTuple,
     pub(crate) cookie: [u8; cookie::LENGTH],
+    pub(crate) fresh: Fresh,
+    pub(crate) asks_proof: bool,
 }
 
 /// The table of names.
@@ -265,6 +272,8 @@ impl Registration {
             key: place.key,
             at: place.at,
             cookie: place.cookie,
+            fresh: place.fresh,
+            asks_proof: place.asks_proof,
             expires: now + application.lifetime,
             sequence: application.sequence,
             connect_sequence: 0,

@@ -6,13 +6,14 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
-use session::identity::{PublicKey, fingerprint};
+use session::identity::{Identity, PublicKey, fingerprint};
 use stun::{Builder, Class, ClassicRequest, MAX_DATAGRAM, Message, Method, ParseError, code, turn};
 
 use crate::cookie::Cookies;
 use crate::discovery::Discovery;
 use crate::introductions::Introductions;
 use crate::output::{Drop, Output, Request};
+use crate::prover::Prover;
 use crate::rate::RateLimiter;
 use crate::registrar::{Accepted, Before, Refused, Registrar};
 use crate::registry::Registry;
@@ -36,6 +37,7 @@ pub struct Server {
     registrar: Registrar,
     introductions: Introductions,
     relay: Option<Relay>,
+    prover: Prover,
     /// For the seeds of sealed credentials.
     rng: ChaCha20Rng,
     output: Output,
@@ -55,9 +57,18 @@ impl Server {
             registrar: Registrar::new(cookies, Registry::new(config.most_names)),
             introductions: Introductions::new(key("transaction ids")),
             relay: None,
+            prover: Prover::default(),
             rng: ChaCha20Rng::from_seed(key("sealed credentials")),
             output: Output::default(),
         }
+    }
+
+    /// Gives the server a key of its own, by which clients know it. Without one it
+    /// proves nothing.
+    pub fn with_key(mut self, identity: Identity) -> Self {
+        self.prover = Prover::new(identity);
+        self.introductions.set_prover(self.prover.clone());
+        self
     }
 
     /// Adds a relay.
@@ -185,11 +196,13 @@ impl Server {
             Method::Register => self.register(request),
             Method::Lookup => match registrar.lookup(request) {
                 Ok(held) => {
-                    let mut answer = Builder::success(message).public_key(&held.key);
+                    let mut answer = Builder::success(message)
+                        .public_key(&held.key)
+                        .fresh(&held.fresh);
                     if let Some(rotation) = &held.rotation {
                         answer = answer.rotation(rotation.as_bytes());
                     }
-                    output.answer(request, answer);
+                    output.answer(request, self.prover.answer(message, answer));
                     Ok(Sender::Unproved)
                 }
                 Err(code) => Err(code.into()),
@@ -249,6 +262,7 @@ impl Server {
                 answer = answer.relay(&sealed);
             }
         }
+        let answer = self.prover.answer(&request.message, answer);
         self.output.answer(request, answer);
         if ended {
             return Ok(Sender::Unproved);
@@ -279,6 +293,11 @@ impl Server {
             if let Some(other) = self.discovery.other_address(request.from.socket) {
                 answer = answer.other_address(other);
             }
+        }
+        let (now, client, message) = (request.now, request.from.client, &request.message);
+        let proved = |cookie| self.registrar.is_cookie(now, client, cookie);
+        if message.nonce().is_some_and(proved) {
+            answer = self.prover.answer(message, answer);
         }
         self.output.refuse(request, code, answer);
     }

@@ -297,6 +297,7 @@ fn only_registered_names_get_credentials_and_only_their_owners_can_read_them() {
             .name("alice")
             .public_key(&key.public())
             .sequence(sequence)
+            .fresh(&[4; 8])
             .lifetime(lifetime);
         let request = if wanted { request.relay(&[]) } else { request };
         request.sign(|part| by.sign(part)).pad_to(640).finish()

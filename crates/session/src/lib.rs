@@ -3,6 +3,7 @@
 //!
 //! - [`identity`]: an Ed25519 key pair. It signs requests to the rendezvous.
 //! - [`name`]: which names can be registered, and for how long.
+//! - [`proof`]: how the rendezvous proves that a message is its own.
 //! - [`rotation`]: a new key of a name's owner, signed by the old one.
 //! - [`work`]: the proof of work that a new name may cost.
 //! - [`seal`]: one Noise handshake for each attempt to connect two peers. The
@@ -18,17 +19,18 @@
 //!
 //! ```
 //! use session::identity::Identity;
-//! use session::seal::{Names, Offer, Opened, SealError};
+//! use session::seal::{Bound, Offer, Opened, SealError};
 //!
 //! # fn main() -> Result<(), SealError> {
 //! let alice = Identity::from_secret(&[1; 32]); // 32 random bytes each,
 //! let bob = Identity::from_secret(&[2; 32]); // kept on disk by the tools
-//! let names = Names { caller: "alice", callee: "bob" };
+//! // Bob hands out a new nonce every few seconds, and takes no offer to an old one.
+//! let bound = Bound { caller: "alice", callee: "bob", fresh: [5; 8] };
 //!
 //! // Each seed is 32 random bytes, used once.
 //! let (mut offer, message) =
-//!     Offer::new(&alice, &bob.public(), names, b"alice's candidates", [3; 32])?;
-//! let opened = Opened::new(&bob, &alice.public(), names, &message, [4; 32])?;
+//!     Offer::new(&alice, &bob.public(), bound, b"alice's candidates", [3; 32])?;
+//! let opened = Opened::new(&bob, &alice.public(), bound, &message, [4; 32])?;
 //! assert_eq!(opened.payload, b"alice's candidates");
 //! let (answer, keys_of_bob) = opened.answer(b"bob's candidates")?;
 //! let (candidates, keys_of_alice) = offer.accept(&answer)?;
@@ -54,6 +56,7 @@
 pub mod credentials;
 pub mod identity;
 pub mod name;
+pub mod proof;
 pub mod rotation;
 pub mod seal;
 pub mod work;

@@ -4,8 +4,8 @@
 //! The caller knows the callee's key and seals its candidates to it. The answer
 //! completes the handshake and yields the keys of the attempt, which are forward
 //! secret. The rendezvous forwards both messages and can neither read nor change
-//! them. The prologue binds both names, so that an offer cannot be replayed to
-//! another callee.
+//! them. The prologue binds both names and a nonce of the callee's, so that an
+//! offer cannot be replayed to another callee, nor later.
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -58,19 +58,25 @@ impl std::fmt::Debug for Offer {
     }
 }
 
-/// The two registered names of an attempt.
+/// A nonce of the callee's.
+pub type Fresh = [u8; 8];
+
+/// What an offer is bound to: it opens for nothing else.
 #[derive(Clone, Copy, Debug)]
-pub struct Names<'a> {
-    /// The caller's.
+pub struct Bound<'a> {
+    /// The caller's registered name.
     pub caller: &'a str,
     /// The callee's.
     pub callee: &'a str,
+    /// The nonce that the callee has registered with.
+    pub fresh: Fresh,
 }
 
-impl Names<'_> {
+impl Bound<'_> {
     fn prologue(&self) -> Vec<u8> {
         // No name contains a zero byte.
-        format!("pinhole/1\0{}\0{}", self.caller, self.callee).into_bytes()
+        let names = format!("pinhole/2\0{}\0{}\0", self.caller, self.callee);
+        [names.as_bytes(), &self.fresh].concat()
     }
 }
 
@@ -83,12 +89,12 @@ impl Offer {
     pub fn new(
         identity: &Identity,
         callee: &PublicKey,
-        names: Names<'_>,
+        bound: Bound<'_>,
         payload: &[u8],
         seed: [u8; 32],
     ) -> Result<(Offer, Vec<u8>), SealError> {
         let remote = montgomery(callee).ok_or(SealError::BadKey)?;
-        let (secret, prologue) = (identity.scalar(), names.prologue());
+        let (secret, prologue) = (identity.scalar(), bound.prologue());
         let mut state = builder(PATTERN, seed)
             .local_private_key(&secret)
             .and_then(|builder| builder.remote_public_key(&remote))
@@ -123,19 +129,19 @@ impl std::fmt::Debug for Opened {
 }
 
 impl Opened {
-    /// Opens an offer that came with the caller's name and key. `seed` is 32
-    /// random bytes, used once.
+    /// Opens an offer that came with the caller's name and key, and with a nonce
+    /// that is still valid. `seed` is 32 random bytes, used once.
     ///
     /// # Errors
     /// `DoesNotOpen`, or `WrongSender` when another key sealed it.
     pub fn new(
         identity: &Identity,
         caller: &PublicKey,
-        names: Names<'_>,
+        bound: Bound<'_>,
         offer: &[u8],
         seed: [u8; 32],
     ) -> Result<Opened, SealError> {
-        let (secret, prologue) = (identity.scalar(), names.prologue());
+        let (secret, prologue) = (identity.scalar(), bound.prologue());
         let mut state = builder(PATTERN, seed)
             .local_private_key(&secret)
             .and_then(|builder| builder.prologue(&prologue))
@@ -273,9 +279,10 @@ impl Random for Rng {
 mod tests {
     use super::*;
 
-    const NAMES: Names<'_> = Names {
+    const BOUND: Bound<'_> = Bound {
         caller: "alice",
         callee: "bob",
+        fresh: [5; 8],
     };
 
     fn alice() -> Identity {
@@ -289,8 +296,8 @@ mod tests {
     #[test]
     fn both_peers_read_each_other_and_share_the_keys() {
         let (mut offer, message) =
-            Offer::new(&alice(), &bob().public(), NAMES, b"from alice", [3; 32]).unwrap();
-        let opened = Opened::new(&bob(), &alice().public(), NAMES, &message, [4; 32]).unwrap();
+            Offer::new(&alice(), &bob().public(), BOUND, b"from alice", [3; 32]).unwrap();
+        let opened = Opened::new(&bob(), &alice().public(), BOUND, &message, [4; 32]).unwrap();
         assert_eq!(opened.payload, b"from alice");
         let (answer, of_bob) = opened.answer(b"from bob").unwrap();
         let (payload, of_alice) = offer.accept(&answer).unwrap();
@@ -302,19 +309,24 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_opens_only_for_its_callee_with_its_caller_and_its_names() {
-        let (_, message) = Offer::new(&alice(), &bob().public(), NAMES, b"x", [3; 32]).unwrap();
+    fn an_offer_opens_only_for_its_callee_with_its_caller_its_names_and_its_nonce() {
+        let (_, message) = Offer::new(&alice(), &bob().public(), BOUND, b"x", [3; 32]).unwrap();
         let eve = Identity::from_secret(&[9; 32]);
-        let open = |who: &Identity, caller: &Identity, names| {
-            Opened::new(who, &caller.public(), names, &message, [4; 32]).map(|_| ())
+        let open = |who: &Identity, caller: &Identity, bound| {
+            Opened::new(who, &caller.public(), bound, &message, [4; 32]).map(|_| ())
         };
-        assert_eq!(open(&eve, &alice(), NAMES), Err(SealError::DoesNotOpen));
-        assert_eq!(open(&bob(), &eve, NAMES), Err(SealError::WrongSender));
-        let renamed = Names {
+        assert_eq!(open(&eve, &alice(), BOUND), Err(SealError::DoesNotOpen));
+        assert_eq!(open(&bob(), &eve, BOUND), Err(SealError::WrongSender));
+        let renamed = Bound {
             caller: "mallory",
-            ..NAMES
+            ..BOUND
         };
         assert_eq!(open(&bob(), &alice(), renamed), Err(SealError::DoesNotOpen));
-        assert_eq!(open(&bob(), &alice(), NAMES), Ok(()));
+        let later = Bound {
+            fresh: [6; 8],
+            ..BOUND
+        };
+        assert_eq!(open(&bob(), &alice(), later), Err(SealError::DoesNotOpen));
+        assert_eq!(open(&bob(), &alice(), BOUND), Ok(()));
     }
 }

@@ -68,7 +68,7 @@ pub enum Attribute {
     PublicKey = 0xcf03,
     /// A number that grows with every signed request of a key: u64, big endian.
     Sequence = 0xcf04,
-    /// An Ed25519 signature of all that precedes it, 64 bytes.
+    /// An Ed25519 signature, 64 bytes: see [`crate::Builder::sign`].
     Signature = 0xcf05,
     /// The peer's reflexive address at the rendezvous; coded as XOR-MAPPED-ADDRESS.
     PeerAddress = 0xcf06,
@@ -81,11 +81,16 @@ pub enum Attribute {
     Bounced = 0xcf09,
     /// Part of the measurement of a path: which part, and its figures.
     Measure = 0xcf0a,
+    /// A nonce of the callee's, 8 bytes, that an offer to it is bound to.
+    Fresh = 0xcf0b,
     /// A proof of work: in a 429, how many bits are wanted (1 byte); in a request, what was found (8
     /// bytes).
     Work = 0xcf0c,
     /// The sender's new key, signed by its old one: the old key and the signature, 96 bytes.
     Rotation = 0xcf0d,
+    /// The server's Ed25519 public key, 32 bytes. Empty in a request that asks the server to prove its
+    /// answer.
+    ServerKey = 0xcf0e,
     /// Credentials for the relay. Empty in the request that asks for them; in the answer, sealed to
     /// the client's key.
     Relay = 0xcf10,

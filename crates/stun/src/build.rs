@@ -149,6 +149,21 @@ impl Builder {
         self.raw(Attribute::Sequence, &sequence.to_be_bytes())
     }
 
+    /// FRESH.
+    pub fn fresh(self, fresh: &[u8; 8]) -> Self {
+        self.raw(Attribute::Fresh, fresh)
+    }
+
+    /// SERVER-KEY, with the server's key.
+    pub fn server_key(self, key: &[u8; 32]) -> Self {
+        self.raw(Attribute::ServerKey, key)
+    }
+
+    /// SERVER-KEY, empty: asks the server to prove its answer.
+    pub fn ask_proof(self) -> Self {
+        self.raw(Attribute::ServerKey, &[])
+    }
+
     /// PEER-ADDRESS.
     pub fn peer_address(self, address: SocketAddr) -> Self {
         self.xor_address(Attribute::PeerAddress, address)
@@ -214,6 +229,11 @@ impl Builder {
         }
         let value = missing.saturating_sub(4).next_multiple_of(4);
         self.raw(Attribute::Padding, &vec![0; value])
+    }
+
+    /// The length of the message so far, in bytes.
+    pub fn length(&self) -> usize {
+        self.stun.len()
     }
 
     /// The bytes, without integrity.

@@ -192,6 +192,21 @@ impl<'a> Message<'a> {
         self.array(Attribute::Sequence).map(u64::from_be_bytes)
     }
 
+    /// The nonce of the callee's that an offer to it is bound to.
+    pub fn fresh(&self) -> Option<[u8; 8]> {
+        self.array(Attribute::Fresh)
+    }
+
+    /// The server's key. It may not be a valid point.
+    pub fn server_key(&self) -> Option<[u8; 32]> {
+        self.array(Attribute::ServerKey)
+    }
+
+    /// Whether the request asks the server to prove its answer: with an empty SERVER-KEY.
+    pub fn asks_proof(&self) -> bool {
+        self.get(Attribute::ServerKey).is_some_and(<[u8]>::is_empty)
+    }
+
     /// The peer's reflexive address at the rendezvous.
     pub fn peer_address(&self) -> Option<SocketAddr> {
         self.xor_address(Attribute::PeerAddress)
@@ -248,11 +263,15 @@ impl<'a> Message<'a> {
         self.get(Attribute::UseCandidate).is_some()
     }
 
-    /// The bytes that are signed, and the signature: see [`crate::Builder::sign`].
+    /// The bytes that are signed, and the signature: see [`crate::Builder::sign`]. `None` where anything
+    /// but PADDING follows the signature: somebody on the way could have added it.
     pub fn signed(&self) -> Option<(Vec<u8>, [u8; 64])> {
         let (offset, value) = self.position(Attribute::Signature)?;
         let signature = value.try_into().ok()?;
-        Some((signed_part(self.bytes, offset), signature))
+        let padding = Attribute::Padding.code();
+        let mut attributes = self.stun.iter_attributes();
+        let covered = attributes.all(|(at, raw)| at <= offset || raw.get_type().value() == padding);
+        covered.then(|| (signed_part(self.bytes, offset), signature))
     }
 
     /// Whether MESSAGE-INTEGRITY-SHA256 is there, not truncated, and of this key. A message with

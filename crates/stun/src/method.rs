@@ -118,6 +118,8 @@ pub mod code {
     pub const PEER_SILENT: u16 = 408;
     /// The name is registered with another key.
     pub const NAME_TAKEN: u16 = 409;
+    /// The offer is bound to a FRESH that is not the callee's: it has to be looked up again.
+    pub const STALE_OFFER: u16 = 412;
     /// A comprehension-required attribute is unknown (RFC 8489).
     pub const UNKNOWN_ATTRIBUTE: u16 = 420;
     /// A new name is registered for a proof of work only: WORK has the difficulty.
@@ -152,6 +154,7 @@ pub mod code {
             NOT_REGISTERED => "Not Registered",
             PEER_SILENT => "Peer Silent",
             NAME_TAKEN => "Name Taken",
+            STALE_OFFER => "Stale Offer",
             UNKNOWN_ATTRIBUTE => "Unknown Attribute",
             WORK_REQUIRED => "Proof of Work Required",
             ALLOCATION_MISMATCH => "Allocation Mismatch",

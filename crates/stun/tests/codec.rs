@@ -38,6 +38,8 @@ fn whole(transaction: [u8; 12], method: Method, address: SocketAddr, name: &str)
         .attempt([9; 8])
         .work(&[4; 8])
         .rotation(&[6; 96])
+        .fresh(&[8; 8])
+        .server_key(&[6; 32])
         .bounced(&[[1; 12], [2; 12]])
         .icmp(Icmp { kind: 3, code: 13 })
         .use_candidate()
@@ -66,6 +68,9 @@ proptest! {
         prop_assert_eq!(message.sequence(), Some(77));
         prop_assert_eq!(message.seal(), Some(name.as_bytes()));
         prop_assert_eq!(message.attempt(), Some([9; 8]));
+        prop_assert_eq!(message.fresh(), Some([8; 8]));
+        prop_assert_eq!(message.server_key(), Some([6; 32]));
+        prop_assert!(!message.asks_proof());
         prop_assert_eq!(message.bounced(), Some(&[[1; 12], [2; 12]][..]));
         prop_assert_eq!(message.icmp(), Some(Icmp { kind: 3, code: 13 }));
         prop_assert!(message.use_candidate());
@@ -195,4 +200,10 @@ fn a_signature_covers_all_before_it_but_no_padding_after_it() {
         .finish();
     let message = Message::parse(&bytes).unwrap();
     assert_eq!(message.signed(), Some((signed, [8; 64])));
+    // Whoever adds something after it has not signed that.
+    let sign = || Builder::request(Method::Register, [1; 12]).sign(|_| [8; 64]);
+    let signed = |bytes: Vec<u8>| Message::parse(&bytes).unwrap().signed().is_some();
+    assert!(signed(sign().finish()));
+    assert!(!signed(sign().lifetime(0).finish()));
+    assert!(!signed(sign().pad_to(200).lifetime(0).finish()));
 }

@@ -28,8 +28,18 @@ impl Exchange {
         }
     }
 
-    pub(super) fn is_answered_by(&self, message: &Message<'_>) -> bool {
-        self.transaction == message.transaction()
+    pub(super) fn transaction(&self) -> Transaction {
+        self.transaction
+    }
+
+    /// The request, as it was sent.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The cookie that the request shows.
+    pub(super) fn cookie(&self) -> Option<&[u8]> {
+        Message::parse(&self.bytes).ok()?.nonce()
     }
 
     /// The round trip of an answer that comes now, if the request was sent only

@@ -12,7 +12,7 @@ use super::pending::Wish;
 use super::types::{Config, Invitation};
 use session::credentials::{Credentials, Granted};
 use session::identity::Identity;
-use session::seal::{Names, Offer, Opened};
+use session::seal::{Bound, Fresh, Offer, Opened};
 
 /// A registration.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,16 @@ pub(super) struct Register {
     pub(super) lifetime: Duration,
     /// Credentials for the relay are asked for, too.
     pub(super) credentials: bool,
+    /// Callers bind their offers to it.
+    pub(super) fresh: Fresh,
 }
+
+/// The least time from one new cookie to the next: whoever asks for another each
+/// time makes us send no more than this.
+const NEW_COOKIE: Duration = Duration::from_millis(100);
+
+/// The longest NONCE (RFC 8489 §14.10: less than 128 characters).
+const LONGEST_COOKIE: usize = 127;
 
 /// The least time from one correction of our SEQUENCE to the next.
 const CATCH_UP: Duration = Duration::from_secs(10);
@@ -34,6 +43,8 @@ pub(super) struct Requests {
     caught_up: Option<Instant>,
     rng: ChaCha20Rng,
     cookie: Option<Vec<u8>>,
+    /// When the cookie was taken.
+    renewed: Option<Instant>,
     /// The cookies of the last two registrations: notifications show one of them.
     shown: VecDeque<Vec<u8>>,
 }
@@ -47,6 +58,7 @@ impl Requests {
             caught_up: None,
             rng: ChaCha20Rng::from_seed(config.seed),
             cookie: None,
+            renewed: None,
             shown: VecDeque::new(),
         }
     }
@@ -56,18 +68,48 @@ impl Requests {
     }
 
     /// Takes a new cookie out of an error answer; true if there is one.
-    pub(super) fn new_cookie(&mut self, message: &Message<'_>) -> bool {
-        let asked = matches!(
-            message.error(),
-            Some(code::UNAUTHENTICATED | code::STALE_NONCE)
-        );
+    pub(super) fn new_cookie(&mut self, now: Instant, message: &Message<'_>) -> bool {
+        let rested = self.renewed.is_none_or(|at| at + NEW_COOKIE <= now);
         match message.nonce() {
-            Some(nonce) if asked && self.cookie.as_deref() != Some(nonce) => {
+            Some(nonce)
+                if self.cookie.as_deref() != Some(nonce)
+                    && nonce.len() <= LONGEST_COOKIE
+                    && rested =>
+            {
                 self.cookie = Some(nonce.to_vec());
+                self.renewed = Some(now);
                 true
             }
             _ => false,
         }
+    }
+
+    /// The server has answered a request with this cookie: it is the right one,
+    /// whatever somebody on the way may have sent since.
+    pub(super) fn keep_cookie(&mut self, cookie: &[u8]) {
+        if self.cookie.as_deref() != Some(cookie) {
+            self.cookie = Some(cookie.to_vec());
+            self.show(cookie.to_vec());
+        }
+    }
+
+    /// A registration shows that cookie, and a notification will.
+    fn show(&mut self, cookie: Vec<u8>) {
+        if self.shown.front() != Some(&cookie) {
+            self.shown.push_front(cookie);
+            self.shown.truncate(2);
+        }
+    }
+
+    pub(super) fn cookie(&self) -> Option<&[u8]> {
+        self.cookie.as_deref()
+    }
+
+    /// Random: a nonce for our registration.
+    pub(super) fn draw_fresh(&mut self) -> Fresh {
+        let mut fresh = Fresh::default();
+        self.rng.fill_bytes(&mut fresh);
+        fresh
     }
 
     /// Our clock went back: an error answer tells the last SEQUENCE of our key that
@@ -99,11 +141,8 @@ impl Requests {
     /// The first request brings no cookie and hence needs no signature.
     pub(super) fn register(&mut self, what: Register) -> (Transaction, Builder) {
         let (transaction, mut request) = self.request(Method::Register);
-        if let Some(cookie) = &self.cookie {
-            if self.shown.front() != Some(cookie) {
-                self.shown.push_front(cookie.clone());
-                self.shown.truncate(2);
-            }
+        if let Some(cookie) = self.cookie.clone() {
+            self.show(cookie);
             self.sequence += 1;
             if what.credentials {
                 request = request.relay(&[]);
@@ -113,6 +152,7 @@ impl Requests {
                 .public_key(&self.identity.public())
                 .sequence(self.sequence)
                 .lifetime(what.lifetime.as_secs() as u32)
+                .fresh(&what.fresh)
                 .sign(|part| self.identity.sign(part));
         }
         (transaction, request)
@@ -122,25 +162,28 @@ impl Requests {
     /// `None` if the payload cannot be sealed to the key.
     pub(super) fn of(
         &mut self,
+        now: Instant,
         wish: &Wish,
         peer: &str,
     ) -> Option<(Transaction, Builder, Option<Offer>)> {
-        let Wish::Introduction { key, payload } = wish else {
+        let Some((callee, payload)) = wish.callee(now) else {
             let (transaction, request) = self.request(Method::Lookup);
             return Some((transaction, request.peer_name(peer), None));
         };
         let (transaction, request) = self.request(Method::Connect);
         let seed = self.seed();
-        let names = Names {
+        let bound = Bound {
             caller: &self.name,
             callee: peer,
+            fresh: callee.fresh,
         };
-        let (offer, seal) = Offer::new(&self.identity, key, names, payload, seed).ok()?;
+        let (offer, seal) = Offer::new(&self.identity, &callee.key, bound, payload, seed).ok()?;
         self.sequence += 1;
         let request = request
             .name(&self.name)
             .peer_name(peer)
             .sequence(self.sequence)
+            .fresh(&callee.fresh)
             .seal(&seal)
             .sign(|part| self.identity.sign(part));
         Some((transaction, request, Some(offer)))
@@ -152,20 +195,23 @@ impl Requests {
         Some((granted.credentials, granted.lifetime))
     }
 
-    /// The invitation in a notification. The error is that the seal cannot be
-    /// opened, or that another name is meant; `None` is no invitation.
+    /// The invitation in a notification, whose offer is bound to `fresh`. The error
+    /// is that the seal cannot be opened, or that another name is meant; `None` is
+    /// no invitation.
     pub(super) fn invitation(
         &mut self,
         message: &Message<'_>,
+        fresh: Fresh,
     ) -> Option<Result<Invitation, Forbidden>> {
         let (caller, target, key) = (message.name()?, message.peer_name()?, message.public_key()?);
         let (address, offer) = (message.peer_address()?, message.seal()?);
         let seed = self.seed();
-        let names = Names {
+        let bound = Bound {
             caller,
             callee: target,
+            fresh,
         };
-        let opened = Opened::new(&self.identity, &key, names, offer, seed);
+        let opened = Opened::new(&self.identity, &key, bound, offer, seed);
         Some(match opened {
             Ok(opened) if target == self.name => Ok(Invitation {
                 caller: caller.to_owned(),
@@ -183,7 +229,7 @@ impl Requests {
         self.rng.fill_bytes(&mut transaction);
         let mut request = Builder::request(method, transaction);
         if let Some(cookie) = &self.cookie {
-            request = request.nonce(cookie);
+            request = request.nonce(cookie).ask_proof();
         }
         (transaction, request)
     }

@@ -1,10 +1,11 @@
 //! What a client starts from, and what it reports.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use session::credentials::Credentials;
 use session::identity::{Identity, PublicKey};
-use session::seal::{Keys, Opened};
+use session::seal::{Fresh, Keys, Opened};
 use stun::Transaction;
 
 /// What a client starts from.
@@ -12,6 +13,9 @@ use stun::Transaction;
 pub struct Config {
     /// The rendezvous.
     pub server: SocketAddr,
+    /// Its key. Answers that do not prove themselves by it are dropped. `None`
+    /// takes the first key that proves itself, and a server without a key.
+    pub server_key: Option<PublicKey>,
     /// Our name.
     pub name: String,
     /// Our key.
@@ -44,13 +48,22 @@ pub enum Event {
     Refused(u16),
     /// The server has not answered for three seconds. The client goes on asking.
     ServerSilent,
-    /// The key that a peer is registered with. Nothing has been sealed to it yet:
+    /// Somebody has answered for three seconds, and not the server that is
+    /// expected. The client goes on asking.
+    OtherServerKey(OtherKey),
+    /// The server has this key, and has proved it. Told once, before
+    /// [`Event::Registered`].
+    ServerProved(PublicKey),
+    /// No key was expected, and the server has none: whoever is on the way may
+    /// answer in its place. Told once.
+    ServerKeyless,
+    /// What a peer is registered with. Nothing has been sealed to its key yet:
     /// that is done by [`Client::connect`](super::Client::connect).
     Found {
         /// The peer's name.
         peer: String,
-        /// Its key.
-        key: PublicKey,
+        /// Its key and nonce.
+        callee: Callee,
     },
     /// The peer is not registered, or did not acknowledge. The client goes on
     /// asking.
@@ -65,6 +78,26 @@ pub enum Event {
     /// Another peer asks for an introduction to us: answer with
     /// [`Client::accept`](super::Client::accept).
     Invitation(Box<Invitation>),
+}
+
+/// What a peer is registered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Callee {
+    /// Its key.
+    pub key: PublicKey,
+    /// Its nonce, to which an offer is bound.
+    pub fresh: Fresh,
+    /// When the server has told it.
+    pub at: Instant,
+}
+
+/// Answers that the expected server has not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherKey {
+    /// The server's key.
+    pub expected: PublicKey,
+    /// The key of whoever has answered; `None` if it has proved none.
+    pub got: Option<PublicKey>,
 }
 
 /// An introduction that the peer has acknowledged.

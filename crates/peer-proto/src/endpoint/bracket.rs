@@ -9,10 +9,9 @@ use stun::Message;
 
 use super::binding::BindingTransaction;
 use crate::candidate::Candidates;
-use crate::client::Invitation;
+use crate::client::{Callee, Invitation};
 use nat::plan::Ports;
 use sansio::{SocketId, Transmit};
-use session::identity::PublicKey;
 
 /// What the ports are for.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub(super) enum Purpose {
         theirs: Candidates,
     },
     /// A peer that was called is called again with them.
-    CallAgain { peer: String, key: PublicKey },
+    CallAgain { peer: String, callee: Callee },
 }
 
 /// The ports that were found, and the sockets that have them.

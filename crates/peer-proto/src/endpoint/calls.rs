@@ -2,13 +2,14 @@
 
 use nat::plan::Side;
 use sansio::SocketId;
-use session::identity::PublicKey;
+
+use crate::client::Callee;
 
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) peer: String,
-    /// The peer's key, once the server has sent it.
-    pub(super) key: Option<PublicKey>,
+    /// The peer's key and nonce, once the server has sent them.
+    pub(super) callee: Option<Callee>,
     /// The introduction has been asked for.
     pub(super) asked: bool,
     /// What the peer was told of our NAT.
@@ -24,7 +25,7 @@ impl Call {
     pub(super) fn new(peer: &str) -> Self {
         Self {
             peer: peer.to_owned(),
-            key: None,
+            callee: None,
             asked: false,
             told: None,
             reserved: None,
@@ -72,17 +73,17 @@ impl Calls {
 
     /// Whether an introduction can be asked for.
     pub(super) fn is_ready(&self) -> bool {
-        let ready = |call: &Call| !call.asked && call.key.is_some();
+        let ready = |call: &Call| !call.asked && call.callee.is_some();
         self.calls.iter().any(ready)
     }
 
-    /// The next call whose introduction can be asked for, with the peer's key. It
-    /// counts as asked for, and the peer is told this of our NAT.
-    pub(super) fn ask_next(&mut self, told: Option<Side>) -> Option<(String, PublicKey)> {
+    /// The next call whose introduction can be asked for, and whom it is
+    /// for. It counts as asked for, and the peer is told this of our NAT.
+    pub(super) fn ask_next(&mut self, told: Option<Side>) -> Option<(String, Callee)> {
         let mut waiting = self.calls.iter_mut().filter(|call| !call.asked);
-        let (key, call) = waiting.find_map(|call| Some((call.key?, call)))?;
+        let (callee, call) = waiting.find_map(|call| Some((call.callee?, call)))?;
         (call.asked, call.told) = (true, told);
-        Some((call.peer.clone(), key))
+        Some((call.peer.clone(), callee))
     }
 
     /// What peers were told of us has changed: introductions are asked for again.
@@ -92,9 +93,11 @@ impl Calls {
         }
     }
 
-    pub(super) fn found(&mut self, peer: &str, key: PublicKey) {
+    /// The server has told whom the call is for. If it has told another key before,
+    /// the introduction is asked for again.
+    pub(super) fn found(&mut self, peer: &str, callee: Callee) {
         if let Some(call) = self.get_mut(peer) {
-            call.key = Some(key);
+            (call.callee, call.asked) = (Some(callee), false);
         }
     }
 

@@ -10,7 +10,7 @@ use super::gathering::Openers;
 use super::start::{Introduction, plan_of};
 use super::{Endpoint, Event, Wish};
 use crate::candidate::Candidates;
-use crate::client::{self, Introduced, Invitation};
+use crate::client::{self, Callee, Introduced, Invitation};
 use crate::relay;
 use nat::plan::{Plan, Ports, Role, Strategy};
 use sansio::SocketId;
@@ -31,7 +31,12 @@ impl Endpoint {
             client::Event::Granted(credentials) => self.granted(now, credentials),
             client::Event::Refused(code) => self.events.push_back(Event::Refused(code)),
             client::Event::ServerSilent => self.events.push_back(Event::ServerSilent),
-            client::Event::Found { peer, key } => self.peer_found(peer, key),
+            client::Event::OtherServerKey(other) => {
+                self.events.push_back(Event::OtherServerKey(other));
+            }
+            client::Event::ServerProved(key) => self.events.push_back(Event::ServerProved(key)),
+            client::Event::ServerKeyless => self.events.push_back(Event::ServerKeyless),
+            client::Event::Found { peer, callee } => self.peer_found(peer, callee),
             client::Event::PeerUnavailable { peer, code } => {
                 self.calls.unavailable(&peer, code);
                 self.events.push_back(Event::PeerUnavailable { peer, code });
@@ -64,13 +69,13 @@ impl Endpoint {
         }
     }
 
-    fn peer_found(&mut self, peer: String, key: PublicKey) {
-        match self.invitations.known_other(&peer, &key) {
+    fn peer_found(&mut self, peer: String, callee: Callee) {
+        match self.invitations.known_other(&peer, &callee.key) {
             Some(known) => {
                 self.hang_up(&peer);
-                self.key_changed(peer, known, key);
+                self.key_changed(peer, known, callee.key);
             }
-            None => self.calls.found(&peer, key),
+            None => self.calls.found(&peer, callee),
         }
     }
 
@@ -99,9 +104,9 @@ impl Endpoint {
         }
         let candidates = self.candidates();
         let payload = candidates.encode();
-        while let Some((peer, key)) = self.calls.ask_next(candidates.side) {
+        while let Some((peer, callee)) = self.calls.ask_next(candidates.side) {
             tracing::debug!(peer, relayed = ?candidates.relayed, "asking for an introduction");
-            self.client.connect(now, &peer, key, payload.clone());
+            self.client.connect(now, &peer, callee, payload.clone());
             self.relaying.end_wait();
         }
         for invitation in self.invitations.take() {
@@ -221,12 +226,13 @@ impl Endpoint {
         };
         let call = self.calls.get(peer);
         let (told, reserved) = call.map_or((None, None), |call| (call.told, call.reserved));
+        let callee = call.and_then(|call| call.callee);
         self.hang_up(peer);
         let plan = plan_of(Role::Caller, told, theirs.side);
         let openers = self.openers(&plan, Role::Caller, introduced.address, &theirs);
-        if let (Some(openers), None) = (openers, reserved) {
-            let Introduced { peer, key, .. } = introduced;
-            return self.begin_bracket(now, &openers, Purpose::CallAgain { peer, key });
+        if let (Some(openers), None, Some(callee)) = (openers, reserved, callee) {
+            let peer = introduced.peer;
+            return self.begin_bracket(now, &openers, Purpose::CallAgain { peer, callee });
         }
         let introduction = Introduction {
             role: Role::Caller,
@@ -279,15 +285,15 @@ impl Endpoint {
             Purpose::Answer { invitation, theirs } => {
                 self.accept(now, *invitation, &candidates, theirs, reserved);
             }
-            Purpose::CallAgain { peer, key } => {
+            Purpose::CallAgain { peer, callee } => {
                 self.calls.add(Call {
-                    key: Some(key),
+                    callee: Some(callee),
                     asked: true,
                     told: candidates.side,
                     reserved,
                     ..Call::new(&peer)
                 });
-                self.client.connect(now, &peer, key, candidates.encode());
+                self.client.connect(now, &peer, callee, candidates.encode());
             }
         }
     }

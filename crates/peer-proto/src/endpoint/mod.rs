@@ -48,7 +48,7 @@ use self::ourselves::{Nat, Ourselves};
 use self::outbox::Outbox;
 use self::relaying::Relaying;
 use crate::cause::Cause;
-use crate::client::Client;
+use crate::client::{Client, OtherKey};
 use crate::punch::{self, Outgoing, Target};
 use crate::relay;
 use nat::plan::Side;
@@ -271,6 +271,16 @@ impl Endpoint {
     pub fn mapped(&self) -> Vec<SocketAddr> {
         let first = self.client.mapped().into_iter();
         first.chain(self.gathering.other_mapped()).collect()
+    }
+
+    /// The key that the server is known by.
+    pub fn server_key(&self) -> Option<PublicKey> {
+        self.client.server_key()
+    }
+
+    /// Answers that came in place of the server's, if none of its own came since.
+    pub fn other_server_key(&self) -> Option<OtherKey> {
+        self.client.other_server_key()
     }
 
     /// Why a peer that was called has not been reached so far, for callers that

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::relaying::Wish;
 use crate::candidate::Tcp;
 use crate::cause::Cause;
+use crate::client::OtherKey;
 use crate::punch::{Measured, Path};
 use crate::{client, relay};
 use nat::plan::{Plan, Role};
@@ -76,6 +77,13 @@ pub enum Event {
     Refused(u16),
     /// The server has not answered for three seconds. We go on asking.
     ServerSilent,
+    /// Somebody has answered for three seconds, and not the server that is
+    /// expected. We go on asking.
+    OtherServerKey(OtherKey),
+    /// The server has this key, and has proved it. Told once.
+    ServerProved(PublicKey),
+    /// No key was expected, and the server has none. Told once.
+    ServerKeyless,
     /// The peer is not there yet. We go on asking.
     PeerUnavailable {
         /// The peer's name.

@@ -38,7 +38,9 @@ impl Rendezvous {
         };
         Rendezvous {
             first: config.addresses.len(),
-            server: Server::new(config, now).with_relay(Relay::new(relay, now)),
+            server: Server::new(config, now)
+                .with_key(super::identity("rendezvous"))
+                .with_relay(Relay::new(relay, now)),
             relayed: VecDeque::new(),
         }
     }

@@ -30,6 +30,8 @@ fn application(name: &str, key: u8, network: u16) -> Application<'_> {
                 client: client(network),
             },
             cookie: [0; cookie::LENGTH],
+            fresh: [0; 8],
+            asks_proof: false,
         },
         rotation: None,
         work: MOST_BITS,

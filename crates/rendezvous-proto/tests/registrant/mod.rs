@@ -8,6 +8,9 @@ use stun::{Builder, Message, Method, code};
 
 use crate::client::{ask, error_of};
 
+/// The nonce that each of them registers with, and binds its offers to.
+pub const FRESH: [u8; 8] = [4; 8];
+
 pub struct Registrant {
     pub name: &'static str,
     pub from: &'static str,
@@ -39,7 +42,8 @@ impl Registrant {
             .nonce(&self.cookie)
             .name(self.name)
             .public_key(&self.key.public())
-            .sequence(self.sequence);
+            .sequence(self.sequence)
+            .fresh(&FRESH);
         fill(request)
             .sign(|part| self.key.sign(part))
             .pad_to(640)

@@ -42,6 +42,7 @@ impl Hub {
             ),
             Event::ServerSilent => self.user.tell(Notice::ServerSilent(self.network.server)),
             Event::Measured { .. } | Event::Finished { .. } => {}
+            Event::OtherServerKey(_) | Event::ServerProved(_) | Event::ServerKeyless => {}
             Event::PeerUnavailable { peer, .. } => {
                 if let Some(cause) = self.network.endpoint.cause_so_far(&peer) {
                     self.not_yet(peer, cause);
