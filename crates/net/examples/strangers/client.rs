@@ -287,34 +287,34 @@ fn allocations(server: SocketAddr, address: IpAddr, end: Instant) -> Result<Kind
         let mut client = relay::Client::new(&config, Instant::now());
         let until = Instant::now() + TIMEOUT;
         let mut buffer = [0; stun::turn::MAX_DATAGRAM];
-        let allocated = loop {
+        let mut allocated = false;
+        loop {
             while let Some(bytes) = client.poll_transmit() {
                 let _ = socket.send_to(&bytes, server);
             }
             match client.poll_event() {
-                Some(relay::Event::Allocated { .. }) => break true,
+                Some(relay::Event::Allocated { .. }) => {
+                    allocated = true;
+                    client.close(Instant::now());
+                    continue;
+                }
                 Some(relay::Event::Failed(why)) => {
                     if let relay::Failure::Refused(code) = why {
                         *codes.entry(code).or_default() += 1;
                     }
-                    break false;
+                    return Ok(allocated);
                 }
                 _ => {}
             }
             if Instant::now() >= until {
-                break false;
+                return Ok(false);
             }
             let wait = Duration::from_millis(5);
             if let Some(length) = receive(&socket, &mut buffer, wait)? {
                 client.handle_input(Instant::now(), server, &buffer[..length]);
             }
             client.handle_timeout(Instant::now());
-        };
-        client.close(Instant::now());
-        while let Some(bytes) = client.poll_transmit() {
-            let _ = socket.send_to(&bytes, server);
         }
-        Ok(allocated)
     })
 }
 
