@@ -30,6 +30,8 @@ pub use crate::types::{Config, Event, MOST_NAMES, RATE, Sender, Stats};
 pub struct Server {
     /// The requests that bring no cookie of the server, whose sources may be forged.
     unproved: RateLimiter,
+    /// Of these, the ones that ask for a cookie, so that forged Bindings keep nobody from getting one.
+    newcomers: RateLimiter,
     /// Those that bring one, so that forged sources do not use up their rate.
     proved: RateLimiter,
     streams: Streams,
@@ -51,6 +53,7 @@ impl Server {
         let limiter = |label| RateLimiter::new(config.rate, key(label), now);
         Server {
             unproved: limiter("rates of requests without a cookie"),
+            newcomers: limiter("rates of newcomers"),
             proved: limiter("rates of requests with a cookie"),
             streams: Streams::new(),
             discovery: Discovery::new(config.addresses),
@@ -139,7 +142,7 @@ impl Server {
     /// the allocation, everything else by that of the client's network.
     fn handle_turn(&mut self, now: Instant, from: FiveTuple, message: &Message<'_>) {
         let limited = message.class() == Class::Request && self.relay.is_some();
-        if limited && !self.allows(now, from.client, message.nonce()) {
+        if limited && !self.allows(now, from.client, message.method(), message.nonce()) {
             return;
         }
         match &mut self.relay {
@@ -152,7 +155,7 @@ impl Server {
         let Ok(request) = ClassicRequest::parse(bytes) else {
             return self.output.dropped(from.client, Drop::Garbage);
         };
-        if self.allows(now, from.client, None) {
+        if self.allows(now, from.client, Method::Binding, None) {
             self.discovery.classic(from, &request, &mut self.output);
         }
     }
@@ -179,7 +182,7 @@ impl Server {
             }
             return Sender::Unproved;
         }
-        if !self.allows(*now, from.client, message.nonce()) {
+        if !self.allows(*now, from.client, message.method(), message.nonce()) {
             return Sender::Unproved;
         }
         let unknown = message.unknown_required();
@@ -302,22 +305,22 @@ impl Server {
         self.output.refuse(request, code, answer);
     }
 
-    fn allows(&mut self, now: Instant, client: SocketAddr, cookie: Option<&[u8]>) -> bool {
+    fn allows(
+        &mut self,
+        now: Instant,
+        client: SocketAddr,
+        method: Method,
+        cookie: Option<&[u8]>,
+    ) -> bool {
         let ours = |cookie: &[u8]| {
             let relay = self.relay.as_ref();
             self.registrar.is_cookie(now, client, cookie)
                 || relay.is_some_and(|relay| relay.is_nonce(now, client, cookie))
         };
-        let proved = cookie.is_some_and(ours);
-        self.allows_from(now, client, proved)
-    }
-
-    /// `proved`: the client receives at its source address.
-    fn allows_from(&mut self, now: Instant, client: SocketAddr, proved: bool) -> bool {
-        let limiter = if proved {
-            &mut self.proved
-        } else {
-            &mut self.unproved
+        let limiter = match cookie.is_some_and(ours) {
+            true => &mut self.proved,
+            false if method == Method::Binding => &mut self.unproved,
+            false => &mut self.newcomers,
         };
         let allowed = limiter.allow(now, client.ip());
         if !allowed {
@@ -364,7 +367,8 @@ impl Server {
             }
         };
         // The handshake of TCP has shown that it receives at its source address.
-        if !self.allows_from(now, from.client, true) {
+        if !self.proved.allow(now, from.client.ip()) {
+            self.output.dropped(from.client, Drop::OverRate);
             return None;
         }
         let request = Request { now, from, message };

@@ -147,6 +147,25 @@ fn a_flood_of_forged_datagrams_does_not_limit_a_client_of_the_relay() {
 }
 
 #[test]
+fn forged_bindings_keep_nobody_of_their_prefix_from_getting_a_cookie() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let binding = stun::binding_request([7; 12], None);
+    for port in 1..=2 * RATE as u16 {
+        server.handle_datagram(
+            now,
+            0,
+            (std::net::Ipv4Addr::new(203, 0, 113, 9), port).into(),
+            &binding,
+        );
+    }
+    drain(&mut server);
+    assert!(server.stats().limited > 0);
+    let mut alice = Registrant::new(&mut server, now, "alice", "203.0.113.17:9");
+    assert_eq!(alice.register(&mut server, now), None);
+}
+
+#[test]
 fn a_flood_from_more_prefixes_than_any_table_has_limits_neither_newcomers_nor_clients() {
     let now = Instant::now();
     let mut server = whole_server(now);
