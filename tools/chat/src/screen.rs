@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use crate::input::{Editing, Printer};
-use crate::notice::Notice;
+use crate::notice::{Notice, peer_address};
+use crate::qr;
 use crate::text::clip;
 
 /// Where notices go.
@@ -27,10 +28,16 @@ impl Screen {
     /// Those of stdout, such as a closed pipe.
     pub fn tell(&mut self, notice: &Notice) -> io::Result<()> {
         match self {
-            Screen::Prompt(terminal) => terminal.print(match notice {
-                Notice::Message { .. } => format!("{}\n", notice.text()),
-                _ => notice.text().lines().map(|l| format!("* {l}\n")).collect(),
-            }),
+            Screen::Prompt(terminal) => {
+                let mut text = match notice {
+                    Notice::Message { .. } => format!("{}\n", notice.text()),
+                    _ => notice.text().lines().map(|l| format!("* {l}\n")).collect(),
+                };
+                if let Notice::Who { name, key, .. } = notice {
+                    text.push_str(&terminal.qr(&peer_address(name, key)));
+                }
+                terminal.print(text)
+            }
             Screen::Lines if notice.is_message() => print(&notice.text()),
             Screen::Lines => {
                 for line in notice.text().lines() {
@@ -68,6 +75,9 @@ pub struct Terminal {
     bars: Vec<String>,
     /// Notices for which there was no room since the last that had room.
     dropped: usize,
+    editing: Arc<Editing>,
+    /// QR codes are wanted.
+    draws_qr: bool,
 }
 
 /// What the thread draws.
@@ -80,14 +90,15 @@ enum Drawing {
 
 impl Terminal {
     /// A terminal whose prompt is edited there.
-    pub fn new(printer: Printer, editing: Arc<Editing>) -> Terminal {
+    pub fn new(printer: Printer, editing: Arc<Editing>, draws_qr: bool) -> Terminal {
+        let told = Arc::clone(&editing);
         let (drawings, received) = sync_channel(MOST_WAITING);
         let (ending, ended) = sync_channel(0);
         std::thread::spawn(move || {
             let _ending = ending;
             let mut canvas = Canvas {
                 printer,
-                editing,
+                editing: told,
                 bars: Vec::new(),
                 drawn: 0,
             };
@@ -102,7 +113,16 @@ impl Terminal {
             ended,
             bars: Vec::new(),
             dropped: 0,
+            editing,
+            draws_qr,
         }
+    }
+
+    /// A QR code of that text; nothing where it does not fit or is not wanted.
+    fn qr(&self, text: &str) -> String {
+        let columns = self.editing.columns.load(Ordering::Relaxed);
+        let code = self.draws_qr.then(|| qr::draw(text, columns.min(80)));
+        code.flatten().unwrap_or_default()
     }
 
     /// Draws these bars in place of the last.
@@ -292,7 +312,7 @@ mod tests {
         let shown = FakeTerminal::default();
         let (let_it, waits) = sync_channel(MOST_WAITING * 2);
         let printer = Box::new(Busy(waits, shown.clone()));
-        let mut terminal = Terminal::new(printer, Arc::new(Editing::default()));
+        let mut terminal = Terminal::new(printer, Arc::default(), false);
         let most = MOST_WAITING + 10;
         for n in 0..most {
             terminal.print(format!("{n}\n")).unwrap();

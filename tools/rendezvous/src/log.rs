@@ -15,6 +15,7 @@ use rendezvous_proto::relay;
 use rendezvous_proto::server::{Event, Stats};
 use sansio::Prefix;
 use serde_json::{Value, json};
+use session::identity::PublicKey;
 
 use lines::{Owner, Summary, WINDOW};
 use within::within;
@@ -23,6 +24,14 @@ use writer::{Format, Writer};
 /// How long a line that has to be written is waited for: the one on stdout, an error at the
 /// start, and the rest of the log at the end.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What clients have to know of this server.
+#[derive(Clone, Debug)]
+pub struct Ourselves {
+    pub key: PublicKey,
+    /// What they are given as --server.
+    pub clients: String,
+}
 
 /// Writes the log to stderr.
 #[derive(Clone)]
@@ -55,11 +64,21 @@ impl Log {
 
     /// The one line on stdout: scripts wait for it before they start clients. A reader that does
     /// not read it is not waited for.
-    pub fn listening(&self, addresses: &[SocketAddr]) -> std::io::Result<()> {
+    pub fn listening(
+        &self,
+        addresses: &[SocketAddr],
+        Ourselves { key, clients }: &Ourselves,
+    ) -> std::io::Result<()> {
         let list: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         let line = match self.form.json {
-            true => json!({"event": "listening", "addresses": list}).to_string(),
-            false => format!("rendezvous: listening on {}", list.join(", ")),
+            true => json!({
+                "event": "listening", "addresses": list, "key": hex::encode(key), "clients": clients,
+            })
+            .to_string(),
+            false => {
+                let list = list.join(", ");
+                format!("rendezvous: listening on {list}; clients: --server {clients}")
+            }
         };
         let written = within(TIMEOUT, move || {
             let mut stdout = std::io::stdout().lock();

@@ -203,7 +203,7 @@ fn introductions(plan: Plan) -> Result<Outcome> {
         let callee = format!("{callee}-{prefix}");
         let caller = format!("{caller}-{prefix}");
         let (_, request) = client.request(Method::Connect, &caller, |r| {
-            r.peer_name(&callee).seal(&[1; 100])
+            r.peer_name(&callee).fresh(&[1; 8]).seal(&[1; 100])
         });
         client.send(&request);
         Ok(())

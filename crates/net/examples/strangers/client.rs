@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use peer_proto::client::{Client, Config, Event};
+use peer_proto::client::{Callee, Client, Config, Event};
 use peer_proto::relay;
 use session::credentials::{Credentials, Granted};
-use session::identity::{Identity, PublicKey};
+use session::identity::Identity;
 use stun::Message;
 
 use crate::Result;
@@ -86,6 +86,7 @@ impl Driven {
             sequence: 1,
             relay: false,
             seed: random(),
+            server_key: None,
         };
         Ok(Driven {
             socket: UdpSocket::bind((address, 0))?,
@@ -121,8 +122,21 @@ impl Driven {
         }
     }
 
+    /// The key and the nonce of a peer, if it is registered before the timeout.
+    fn look_up(&mut self, codes: &mut Codes, peer: &str) -> Result<Option<Callee>> {
+        let mut found = None;
+        self.client.look_up(Instant::now(), peer);
+        self.until(codes, |event| {
+            if let Event::Found { callee, .. } = event {
+                found = Some(*callee);
+            }
+            found.is_some()
+        })?;
+        Ok(found)
+    }
+
     /// Whether something has come to pass before the timeout; the error codes before it are counted.
-    fn until(&mut self, codes: &mut Codes, done: impl Fn(&Event) -> bool) -> Result<bool> {
+    fn until(&mut self, codes: &mut Codes, mut done: impl FnMut(&Event) -> bool) -> Result<bool> {
         let until = Instant::now() + TIMEOUT;
         while let Some(event) = self.next(until)? {
             match &event {
@@ -155,14 +169,13 @@ pub fn run(server: SocketAddr, address: IpAddr, time: Duration, relay: bool) -> 
     let kinds = std::thread::scope(|scope| {
         let bob = name("bob");
         let identity = Identity::from_secret(&random());
-        let key = identity.public();
         let callee = Driven::new(server, address, bob.clone(), identity)?;
         let stop = &stop;
         let answers = scope.spawn(move || answer(callee, stop));
         let mut tasks = vec![
             scope.spawn(move || registrations(server, address, end)),
             scope.spawn(move || refreshes(server, address, end)),
-            scope.spawn(move || introductions(server, address, end, &bob, key)),
+            scope.spawn(move || introductions(server, address, end, &bob)),
             scope.spawn(move || streams(server, address, end)),
         ];
         if relay {
@@ -220,13 +233,7 @@ fn refreshes(server: SocketAddr, address: IpAddr, end: Instant) -> Result<Kind> 
     })
 }
 
-fn introductions(
-    server: SocketAddr,
-    address: IpAddr,
-    end: Instant,
-    bob: &str,
-    key: PublicKey,
-) -> Result<Kind> {
+fn introductions(server: SocketAddr, address: IpAddr, end: Instant, bob: &str) -> Result<Kind> {
     let identity = Identity::from_secret(&random());
     let mut alice = Driven::new(server, address, name("alice"), identity)?;
     let mut codes = Codes::new();
@@ -234,14 +241,13 @@ fn introductions(
         return Err(format!("the caller could not register: {}", print_codes(&codes)).into());
     }
     // The callee registers meanwhile.
-    let found = |event: &Event| matches!(event, Event::Found { .. });
-    alice.client.look_up(Instant::now(), bob);
-    if !alice.until(&mut codes, found)? {
-        return Err(format!("the callee could not register: {}", print_codes(&codes)).into());
-    }
+    alice.look_up(&mut codes, bob)?;
     Kind::new("introductions").repeat(end, |codes| {
+        let Some(callee) = alice.look_up(codes, bob)? else {
+            return Ok(false);
+        };
         let now = Instant::now();
-        alice.client.connect(now, bob, key, vec![1; 100]);
+        alice.client.connect(now, bob, callee, vec![1; 100]);
         let introduced = |event: &Event| matches!(event, Event::Introduced(_));
         let done = alice.until(codes, introduced)?;
         alice.client.forget(bob);

@@ -80,7 +80,10 @@ impl Registrant {
     }
 
     pub fn register(&mut self, name: &str, lifetime: u32) -> (Transaction, Vec<u8>) {
-        self.request(Method::Register, name, |r| r.lifetime(lifetime).relay(&[]))
+        let fresh = random();
+        self.request(Method::Register, name, |request| {
+            request.lifetime(lifetime).fresh(&fresh).relay(&[])
+        })
     }
 
     pub fn send(&self, bytes: &[u8]) {

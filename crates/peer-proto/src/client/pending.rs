@@ -300,7 +300,7 @@ mod tests {
             look_up: false,
         };
         pending.add(now, "bob", wish);
-        let mut next = |pending: &mut PendingRequests| {
+        let next = |pending: &mut PendingRequests| {
             pending.ask_again("bob", now);
             let (_, wish) = pending.next_due(now, Standing::Registered).unwrap();
             wish.callee(now).is_some()

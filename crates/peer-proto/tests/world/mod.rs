@@ -197,7 +197,7 @@ impl World {
         self.network.bind(host, local);
         let client = client::Config {
             server: at(SERVER),
-            server_key: Some(identity("rendezvous").public()),
+            server_key: Some(rendezvous::key().public()),
             name: setup.name.into(),
             identity: identity(setup.name),
             sequence: 1000,
