@@ -39,6 +39,7 @@ say() {
 }
 torn() {
 	local why out
+	[[ -e /dev/fd/1 ]] || die 'cannot write to stdout: it is closed'
 	exec {out}>&1
 	why=$(LC_ALL=C; printf '\n' 2>&1 >&"$out")
 	[[ $why != *'Broken pipe'* ]] || exit 2
@@ -206,10 +207,16 @@ apart=(--mount --pid --net --fork --kill-child --mount-proc)
 ((EUID == 0)) || apart+=(--user --map-root-user)
 private=(setpriv --pdeathsig KILL unshare "${apart[@]}")
 
+# begin … begun: between them, the second run of this script starts, which takes one line from $PINHOLE_BEGUN. If the
+# line is still there, there is no second run: unshare was refused.
+begin() { exec {PINHOLE_BEGUN}<<<never; }
+begun() { ! read -r -u "$PINHOLE_BEGUN" || die "no lab: $(lib needs; refusal)"; }
+
 # inside: the second run of this script, in the namespaces that the first run has made
 inside() {
 	local stage=$PINHOLE_STAGE
-	unset PINHOLE_STAGE
+	[[ ! $PINHOLE_BEGUN ]] || { read -r -u "$PINHOLE_BEGUN"; exec {PINHOLE_BEGUN}<&-; }
+	unset PINHOLE_STAGE PINHOLE_BEGUN
 	[[ ${words[0]} != up ]] || words=("${words[@]:1}")
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
@@ -240,7 +247,7 @@ run() {
 	fi
 	lib needs
 	set -- "${words[@]}"
-	local verb=${1-} taker=${1-}
+	local verb=${1-} taker=${1-} code
 	case $verb in
 	up | exec | shell | nat | status | down)
 		lib keep
@@ -256,6 +263,7 @@ run() {
 	matrix) takes --json --markdown --junit --html --install --loss --delay --prefix --same-lan --no-verify ;;
 	*) taker='a lab that does not stay'; takes --json --install --loss --delay --prefix --same-lan --no-verify ;;
 	esac
+	[[ ${command[*]} || $verb == @(shell|down) ]] || [[ -e /dev/fd/1 ]] || die 'cannot write to stdout: it is closed'
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"
 	case $verb in
 	'') (($# == 0)) || usage 'the NAT type is an empty word'; help >&2; exit 2 ;;
@@ -276,7 +284,11 @@ run() {
 		prepared 0
 		local stage=demonstrate
 		((${#command[@]} == 0)) || stage='command'
-		PINHOLE_STAGE=$stage PINHOLE_BIN=$bin "${private[@]}" "$self" "${again[@]}" ;;
+		begin
+		PINHOLE_STAGE=$stage PINHOLE_BEGUN=$PINHOLE_BEGUN PINHOLE_BIN=$bin "${private[@]}" "$self" "${again[@]}"
+		code=$?
+		((code == 0)) || begun
+		return $code ;;
 	esac
 }
 

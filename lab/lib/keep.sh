@@ -7,7 +7,9 @@ where() {
 	if ((EUID == 0)); then
 		labs=/run/pinhole
 	else
-		labs=${XDG_RUNTIME_DIR:-/tmp}/pinhole-$EUID
+		labs=$XDG_RUNTIME_DIR
+		[[ -d $labs ]] || labs=/tmp # after su, or in a job of cron, the variable may name a folder that is not there
+		labs+=/pinhole-$EUID
 		[[ ! -d /run/pinhole ]] || elsewhere='; use sudo to see the labs of root'
 	fi
 	[[ ! -e $labs && ! -L $labs ]] || [[ -O $labs && ! -L $labs ]] || die "$labs belongs to another user, or is a symbolic link"
@@ -50,20 +52,21 @@ started() {
 }
 
 up() {
-	local holder word
+	local holder word from to
 	where
 	alone
 	! found "$name" || die "the lab \"$name\" is up ($a, $b); --name another, or end it: $0 down --name $name"
-	coproc held { exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${again[@]}" 2>&1; }
-	# shellcheck disable=SC2154 # coproc sets it
-	holder=$held_PID
+	begin
+	coproc held { exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BEGUN=$PINHOLE_BEGUN PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${again[@]}" 2>&1; }
+	# bash unsets these when the process has ended, as it does at once where namespaces are refused
+	holder=$held_PID from=${held[0]} to=${held[1]}
 	until [[ $word == ready ]]; do
-		read -rt 60 -u "${held[0]}" word || die "the lab did not come up"
+		[[ $from ]] && read -rt $((2 * patience)) -u "$from" word || { begun; die "the lab did not come up"; }
 		[[ $word == ready ]] || echo "$word" >&2
 	done
 	echo "$holder $(started "$holder") $1 $2 $prefix $bin" >"$labs/$name"
 	found "$name" || die "the lab ended at once"
-	echo stay >&"${held[1]}"
+	echo stay >&"$to"
 	exec {lock}<&-
 	if [[ $json ]]; then
 		tabbed "$name" "$1" "$2" "$prefix.0/24" "$holder" | labreport json "${columns[@]}" || return
@@ -121,14 +124,13 @@ nodes() {
 	echo "${names//$'\n'/ }"
 }
 
-# ended: whether the lab that was found has ended or ends within 0.4 s: its first process ends last
+# ended: whether the lab that was found has ended, or is about to: the kernel ends the others when its first process
+# exits, and marks that one before (PF_EXITING)
 ended() {
-	local try
-	for try in {1..20}; do
-		found "$name" || return 0
-		sleep 0.02
-	done
-	return 1
+	local stat
+	found "$name" && read -r stat 2>/dev/null <"/proc/$first/stat" || return 0
+	set -- ${stat##*) }
+	(($7 & 4))
 }
 
 status() {

@@ -2,23 +2,26 @@
 # What a lab needs: Debian packages, and the tools, built.
 
 tools=(rendezvous natprobe punch nattrace labreport)
+conntrack=/proc/sys/net/netfilter/nf_conntrack_max tracked=8192 # entries of all labs, and of one lab that sprays
+
+# tools_folder: set $bin
+tools_folder() {
+	bin=${PINHOLE_BIN:-${lab%/*}/target/release}
+	[[ $bin == /* ]] || bin=$PWD/$bin
+}
 
 # ready: install and build what a lab needs, or say what is missing
 ready() {
 	local tool stale=
+	tools_folder
 	if [[ $PINHOLE_BIN ]]; then
-		bin=$PINHOLE_BIN
-		[[ $bin == /* ]] || bin=$PWD/$bin
 		for tool in "${tools[@]}"; do
 			[[ -x $bin/$tool ]] || die "there is no $tool in PINHOLE_BIN=$bin"
 		done
 		packages
 		return
 	fi
-	bin=${lab%/*}/target/release
-	for tool in "${tools[@]}"; do
-		[[ -x $bin/$tool ]] || stale=missing
-	done
+	built || stale=missing
 	[[ $stale ]] || stale=$(find "${lab%/*}"/{crates,tools,Cargo.toml,Cargo.lock} -newer "$bin/.for-the-lab" -print -quit 2>&1)
 	packages "$stale"
 	[[ ! $stale ]] || build "$stale"
@@ -27,8 +30,7 @@ ready() {
 # reporter: labreport alone, for a command that builds no lab and prints JSON
 reporter() {
 	local tools=(labreport)
-	bin=${PINHOLE_BIN:-${lab%/*}/target/release}
-	[[ $bin == /* ]] || bin=$PWD/$bin
+	tools_folder
 	[[ ! -x $bin/labreport ]] || return 0
 	[[ ! $PINHOLE_BIN ]] || die "there is no labreport in PINHOLE_BIN=$bin, which --json needs"
 	build missing
@@ -104,12 +106,43 @@ build() {
 	"${as[@]}" touch "$bin/.for-the-lab"
 }
 
+# refusal: why this host refuses the namespaces of a lab, as far as it tells, and what to do
+refusal() {
+	local kind value kinds=(mnt pid net)
+	((EUID == 0)) || kinds+=(user)
+	for kind in "${kinds[@]}"; do
+		setting user/max_${kind}_namespaces 0 && echo "this host allows no $kind namespaces; type: sudo sysctl user.max_${kind}_namespaces=10000" && return
+	done
+	if ((EUID == 0)); then
+		echo 'this host refuses private namespaces, even to root; if it is a container, start it with --privileged'
+	elif [[ ! -e /proc/self/ns/user ]]; then
+		echo 'this kernel has no user namespaces (CONFIG_USER_NS), so only root can have a lab; use sudo'
+	elif setting kernel/unprivileged_userns_clone 0; then
+		echo 'this host allows user namespaces to root alone; use sudo, or type: sudo sysctl kernel.unprivileged_userns_clone=1'
+	elif setting kernel/apparmor_restrict_unprivileged_userns 1; then
+		echo 'AppArmor restricts user namespaces on this host; use sudo, or type: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0'
+	else
+		echo 'this host refuses private namespaces to an ordinary user; use sudo; if it is a container, start it with --privileged'
+	fi
+}
+
+# setting NAME VALUE: whether that file of /proc/sys has this value
+setting() {
+	local value
+	read -r value 2>/dev/null <"/proc/sys/$1" && [[ $value == "$2" ]]
+}
+
 # doctor: what this kernel and machine support, and what does not work without it
 doctor() {
-	local lacks=0 namespaces=true as home why lines=()
-	can vital 'private namespaces' 'no lab; on Ubuntu 24.04 an ordinary user needs: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0' \
-		"${private[@]}" sh -c 'mount -t tmpfs pinhole /run && ip netns add n0'
-	can vital 'NAT in nft' 'no lab; install nftables, or load nf_tables and nft_chain_nat' \
+	local lacks=0 lacking=() as home why tool lines=()
+	tools_folder
+	can vital 'ip, of iproute2' 'no lab; install iproute2' has ip || lacking+=(ip)
+	can vital 'nft, of nftables' 'no lab; install nftables' has nft || lacking+=(nft)
+	has tc || lacking+=(tc)
+	can vital 'unshare, nsenter, setpriv, flock, mount' 'no lab; install util-linux and mount' \
+		eval 'has unshare && has nsenter && has setpriv && has flock && has mount'
+	can vital 'private namespaces' "no lab; $(refusal)" "${private[@]}" mount -t tmpfs pinhole /run || lacking+=(setpriv)
+	can vital 'NAT in nft' 'no lab; load nf_tables and nft_chain_nat' \
 		"${private[@]}" nft -f - <<<'table ip t { map m { type inet_service : ipv4_addr . inet_service; flags dynamic, timeout; timeout 1s; }; chain c { type nat hook prerouting priority -100; meta l4proto udp dnat ip to udp dport map @m; }; }'
 	can vital 'veth and bridge' 'no lab; load veth and bridge' \
 		"${private[@]}" sh -c 'ip link add v0 type veth peer name v1 && ip link add b0 type bridge'
@@ -123,29 +156,47 @@ doctor() {
 		"${private[@]}" sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
 	can wish 'miniupnpd, for nftables' 'no upnp=on; a lab with upnp=on installs it (Debian: miniupnpd-nftables)' \
 		for_nftables
-	owner
-	can wish 'cargo' "the tools cannot be built: $why (or set PINHOLE_BIN)" owner
-	can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
-		pkg-config --exists libnftnl libmnl
-	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"
-	can wish 'conntrack table for 8 labs at once' 'sprays in several labs may fill it; raise it: sysctl net.netfilter.nf_conntrack_max=65536' \
-		sh -c '[ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" -ge 65536 ]'
+	if [[ -e $conntrack ]]; then
+		can wish 'conntrack table for 8 labs at once' 'the matrix runs fewer; raise it: sysctl net.netfilter.nf_conntrack_max=65536' \
+			eval '(($(<$conntrack) >= 8 * tracked))'
+	else
+		can unknown 'conntrack table for 8 labs at once' 'not tested: the first lab loads nf_conntrack'
+	fi
+	if [[ $PINHOLE_BIN ]]; then
+		can vital 'the tools' "no lab: PINHOLE_BIN=$bin has not all of ${tools[*]}" built
+	else
+		can wish 'the tools, built' 'the next lab builds them first' built
+		owner
+		can wish 'cargo' "the tools cannot be built: $why (or set PINHOLE_BIN)" owner
+		can wish 'libnftnl and libmnl for building' 'the tools cannot be built; install pkg-config libnftnl-dev libmnl-dev' \
+			pkg-config --exists libnftnl libmnl
+	fi
+	! built || ((lacks)) || can vital 'a whole lab' "no lab; the reason is printed by: $0 open open --no-verify -- true" \
+		env "PINHOLE_BIN=$bin" "$self" open open --no-verify -- true
 	[[ ! $json ]] || printf '%s\n' "${lines[@]}" | labreport json --array what can:truth vital:truth without || return
 	return $((lacks ? 2 : 0))
 }
 
-# can vital|wish WHAT COST CMD…: whether CMD succeeds; what runs in private namespaces is not tested without them
+# built: whether all tools are there
+built() {
+	local tool
+	for tool in "${tools[@]}"; do [[ -x $bin/$tool ]] || return; done
+}
+
+# can vital|wish|unknown WHAT COST CMD…: print whether CMD succeeds. It is not tested if it has a word of $lacking.
 can() {
-	local weight=$1 what=$2 cost=$3 yes=true
-	if [[ $4 == setpriv && ! $namespaces ]]; then
-		yes=null cost='not tested: needs private namespaces'
+	local weight=$1 what=$2 cost=$3 yes=true word
+	for word in "${lacking[@]}"; do
+		[[ " ${*:4}" != *[\ \'\;]"$word "* ]] || { weight=unknown cost="not tested: needs ${word/setpriv/private namespaces}"; break; }
+	done
+	if [[ $weight == unknown ]]; then
+		yes=null
 	elif ! "${@:4}" >/dev/null 2>&1; then
 		yes=false
 		[[ $weight == wish ]] || lacks=1
-		[[ $what != 'private namespaces' ]] || namespaces=
 	fi
 	if [[ $json ]]; then
-		[[ $weight == vital ]] && weight=true || weight=false
+		[[ $1 == vital ]] && weight=true || weight=false
 		lines+=("$(tabbed "$what" $yes $weight "$cost")")
 	elif [[ $yes == true ]]; then
 		say 'yes  %s\n' "$what"
@@ -154,4 +205,5 @@ can() {
 	else
 		say 'no   %-34s %s\n' "$what" "$cost"
 	fi
+	[[ $yes == true ]]
 }

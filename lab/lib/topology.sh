@@ -6,8 +6,19 @@ declare -gA ends=()   # node → queries for ip -batch, one for each end of a li
 declare -gA ruleset=() # router → the parameters of its rules, then the rules
 declare -gA mappers=() # routers on which hosts can map ports
 declare -gA lifetime=() # router → how many seconds its conntrack keeps UDP entries
+declare -gA mac=()     # node and interface → hardware address
 created=
 log=/run/rendezvous.log
+patience=60 # seconds: the deadline of each wait, long enough for a machine that is slow or busy
+
+# What the lab relies on in net/ipv4/conf. A new namespace inherits these settings from the host; see inherited. All else
+# is the kernel's default in a new namespace, or forward sets it.
+relied=(rp_filter=0 arp_ignore=0 arp_announce=0 arp_filter=0)
+conf=/proc/sys/net/ipv4/conf
+
+# No link-local IPv6 addresses, because their duplicate detection takes time. A kernel without IPv6 refuses these words.
+unaddressed='addrgenmode none'
+[[ -e /proc/net/if_inet6 ]] || unaddressed=
 
 node() {
 	local name
@@ -17,14 +28,23 @@ node() {
 	done
 }
 
-# link NODE INTERFACE NODE INTERFACE; without link-local IPv6 addresses, whose duplicate detection takes time
+# link NODE INTERFACE NODE INTERFACE
 link() {
-	created+="link add $2 netns $1 type veth peer name $4 netns $3"$'\n'
-	setup[$1]+="link set $2 addrgenmode none up"$'\n'
-	setup[$3]+="link set $4 addrgenmode none up"$'\n'
+	hardware "$1" "$2"
+	hardware "$3" "$4"
+	created+="link add $2 address ${mac[$1 $2]} netns $1 type veth peer name $4 address ${mac[$3 $4]} netns $3"$'\n'
+	setup[$1]+="link set $2 $unaddressed up"$'\n'
+	setup[$3]+="link set $4 $unaddressed up"$'\n'
 	ends[$1]+="link show dev $2"$'\n'
 	ends[$3]+="link show dev $4"$'\n'
 }
+
+# hardware NODE INTERFACE: give it the next hardware address
+hardware() { printf -v "mac[$1 $2]" 02:00:00:00:00:%02x "${#mac[@]}"; }
+
+# neighbour NODE INTERFACE ADDRESS NODE INTERFACE: tell the first node the hardware address that ADDRESS has in the
+# second. No packet then waits for ARP, which --delay would make the first packet of every pair of hosts do.
+neighbour() { setup[$1]+="neigh add $3 lladdr ${mac[$4 $5]} dev $2 nud permanent"$'\n'; }
 
 # on NODE COMMAND: a command for ip in that node
 on() { setup[$1]+="$2"$'\n'; }
@@ -71,6 +91,8 @@ side() {
 		on "$outer" "addr add $carried.1 peer $carried.2 dev lan"
 		on "$nat" "addr add $carried.2 peer $carried.1 dev wan"
 		on "$nat" "route add default via $carried.1"
+		neighbour "$outer" lan "$carried.2" "$nat" wan
+		neighbour "$nat" wan "$carried.1" "$outer" lan
 		read_type "$home$said"
 		public=$carried.2
 	fi
@@ -79,6 +101,8 @@ side() {
 	on core "route add $prefix.$first/28 via $wan dev $who"
 	on "$outer" "addr add $wan peer $core dev wan"
 	on "$outer" "route add default via $core"
+	neighbour core "$who" "$wan" "$outer" wan
+	neighbour "$outer" wan "$core" core "$who"
 
 	local gateway=$lan.1 inside=$lan.0/24
 	if [[ ${head[hosts]} == public ]]; then
@@ -94,19 +118,28 @@ side() {
 	fi
 	router "$nat" "$inside" "$public" "${parameters[@]}"
 
-	((${#hosts[@]} == 1)) || setup[$nat]="link add lan type bridge
-link set lan addrgenmode none up
+	[[ $same_lan && $who == bob && ${head[hosts]} != public ]] && i=3
+	if ((${#hosts[@]} > 1)); then
+		hardware "$nat" lan
+		setup[$nat]="link add lan address ${mac[$nat lan]} type bridge
+link set lan $unaddressed up
 ${setup[$nat]}"
-	[[ $same_lan && $who == bob ]] && i=3
+	fi
 	for host in "${hosts[@]}"; do
 		((${#hosts[@]} == 1)) || interface=$host
 		link "$host" eth0 "$nat" "$interface"
 		[[ $interface == lan ]] || on "$nat" "link set $interface master lan"
 		on "$host" "addr add $lan.$i/$mask dev eth0"
 		on "$host" "route add default via $gateway"
+		neighbour "$host" eth0 "$gateway" "$nat" lan
+		neighbour "$nat" lan "$lan.$i" "$host" eth0
 		((i++))
 	done
-	((${#hosts[@]} == 1)) || ends[$nat]+=$'link show dev lan\n' # last: it has a carrier when one of its ports has
+	if ((${#hosts[@]} > 1)); then
+		neighbour "$who" eth0 "$lan.$((i - 1))" "${who}2" eth0
+		neighbour "${who}2" eth0 "$lan.$((i - 2))" "$who" eth0
+		ends[$nat]+=$'link show dev lan\n' # last: it has a carrier when one of its ports has
+	fi
 }
 
 # network A B: collect the commands of the whole network
@@ -120,16 +153,43 @@ network() {
 	on server "route add default via $core"
 	on core "addr add $core peer $s1 dev server"
 	on core "route add $s2 dev server"
+	neighbour server eth0 "$core" core server
+	neighbour core server "$s1" server eth0
+	neighbour core server "$s2" server eth0
+}
+
+# inherited: set $settings, commands for a shell in a node: for each setting that the lab relies on, and that a new
+# namespace has otherwise (all take the host's values, so the first one of this lab shows what they are)
+inherited() {
+	local setting name all default
+	settings=
+	for setting in "${relied[@]}"; do
+		name=${setting%=*}
+		read -r all <"$conf/all/$name" && read -r default <"$conf/default/$name"
+		[[ $all == "${setting#*=}" && $default == "$all" ]] || settings+=" $setting"
+	done
+	# shellcheck disable=SC2016 # for the shell in the node
+	[[ ! $settings ]] || settings='for s in'$settings'; do for i in '$conf'/*; do echo ${s#*=} >$i/${s%=*} || exit; done; done; '
+}
+
+# addressed HOST: set its addresses and routes
+addressed() {
+	if [[ $settings ]]; then
+		nsenter --net="/run/netns/$1" sh -c "$settings ip -batch -" <<<"${setup[$1]}"
+	else
+		ip -n "$1" -batch - <<<"${setup[$1]}"
+	fi
 }
 
 # raise: run what has been collected, each node in a process of its own, and start the rendezvous
 raise() {
-	local node jobs=()
+	local node jobs=() settings
 	local routers=(core nat-alice nat-bob) # started first, because they take longest
 	[[ ! ${setup[isp-alice]} ]] || routers+=(isp-alice)
 	[[ ! ${setup[isp-bob]} ]] || routers+=(isp-bob)
 	mount -t tmpfs -o mode=755 pinhole /run 2>/dev/null ||
 		die "may not mount in a private namespace; \"$0 doctor\" says why"
+	inherited
 	ip -batch - <<<"$created" || die "cannot make the namespaces and their links"
 	for node in "${routers[@]}"; do
 		forward "$node" &
@@ -139,10 +199,11 @@ raise() {
 	jobs+=($!)
 	serve
 	for node in alice alice2 bob; do
-		ip -n "$node" -batch - <<<"${setup[$node]}" &
+		addressed "$node" &
 		jobs+=($!)
 	done
-	read -rt 10 -u "$ready" || die "the rendezvous did not come up: $(<$log)"
+	read -rt $patience -u "$ready" || (($? <= 128)) || die "the rendezvous did not come up within $patience s"
+	[[ $REPLY ]] || die "the rendezvous did not come up: $(cat "$log" 2>&1)"
 	exec {ready}<&-
 	joined "${jobs[@]}"
 	carried
@@ -158,15 +219,14 @@ joined() {
 
 # carried: wait until each link has a carrier. An interface that is up drops packets until the kernel has handled its
 # carrier event, in a work queue that waits for a lock of all namespaces: up to half a second while other labs start and
-# end. The first packet dropped would be an ARP request, which is sent again only after a second. A newer kernel handles
-# the event at once when it is asked for one interface alone.
+# end. A newer kernel handles the event at once when it is asked for one interface alone.
 carried() {
-	local node links asked=${ends[*]} end=$((SECONDS + 10))
+	local node links asked=${ends[*]} end=$((SECONDS + patience))
 	asked=${asked//[!$'\n']/}
 	while :; do
 		mapfile -t links < <(for node in "${!ends[@]}"; do ip -n "$node" -o -batch - <<<"${ends[$node]}" & done; wait)
 		((${#links[@]} < ${#asked})) || dark "${links[*]}" || break
-		((SECONDS < end)) || die "not all ${#asked} ends of links came up: ${links[*]}"
+		((SECONDS < end)) || die "not all ${#asked} ends of links came up within $patience s: ${links[*]}"
 		sleep 0.01
 	done
 }
@@ -177,7 +237,7 @@ dark() { [[ $1 == *' qdisc noop '* || $1 == *' state DOWN '* || $1 == *' state L
 # forward ROUTER: set its addresses, its rules, and how long its conntrack keeps UDP entries (that file exists only once
 # a rule uses conntrack). Packets within the LAN must not pass the NAT's rules, which they would with br_netfilter.
 forward() {
-	nsenter --net="/run/netns/$1" sh -c '
+	nsenter --net="/run/netns/$1" sh -c "$settings"'
 		cd /proc/sys/net
 		echo 1 >ipv4/ip_forward && echo 0 >ipv4/icmp_ratelimit || exit
 		[ ! -e bridge ] || echo 0 >bridge/bridge-nf-call-iptables || exit
@@ -193,7 +253,7 @@ forward() {
 # serve: start the rendezvous on both public addresses; it writes one line to $ready when it is up
 serve() {
 	exec {ready}< <(
-		ip -n server -batch - <<<"${setup[server]}" &&
+		addressed server &&
 			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" \
 				--relay --relay-allow "$prefix.0/24" </dev/null 2>$log
 	)

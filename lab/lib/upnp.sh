@@ -3,7 +3,7 @@
 
 # mapping ROUTER…: start miniupnpd in each, and wait until it listens
 mapping() {
-	local node pid end=$((SECONDS + 15))
+	local node pid end=$((SECONDS + patience))
 	local -A pids=()
 	for node; do
 		configured "$node" >"/run/upnp-$node.conf"
@@ -16,7 +16,8 @@ mapping() {
 		pid=${pids[$node]}
 		# 14E7 is port 5351, which it opens last
 		until grep -q ':14E7 ' "/proc/$pid/net/udp" 2>/dev/null; do
-			kill -0 "$pid" 2>/dev/null && ((SECONDS < end)) || die "upnp=on: miniupnpd did not come up in $node: $(<"/run/upnp-$node.log")"
+			kill -0 "$pid" 2>/dev/null || die "upnp=on: miniupnpd ended at once in $node: $(<"/run/upnp-$node.log")"
+			((SECONDS < end)) || die "upnp=on: miniupnpd did not come up in $node within $patience s: $(<"/run/upnp-$node.log")"
 			sleep 0.005
 		done
 		grep -q 'Port forwarding is now enabled' "/run/upnp-$node.log" ||

@@ -49,7 +49,8 @@ meet() {
 			3>&1 >"$room/bob.out" 2>"$room/bob.log"
 	)
 	bob=$!
-	read -rt 10 -u "$ready_bob" # bob is registered, or has ended
+	# bob is registered, or has ended
+	read -rt $patience -u "$ready_bob" || (($? <= 128)) || die "bob's punch did not register within $patience s: $(<"$room/bob.log")"
 	PINHOLE_NAME=alice within alice "$bin/punch" "${options[@]}" --peer bob --report "$room/alice.json" \
 		>"$room/alice.out" 2>"$room/alice.log"
 	met=$?
