@@ -67,7 +67,7 @@ install() {
 		[[ $install ]] && has sudo || die "packages are missing; install them with --install, or type: sudo ${command[*]}"
 		sudo=(sudo)
 	fi
-	echo "netns.sh: installing $*" >&2
+	echo "$me: installing $*" >&2
 	"${sudo[@]}" apt-get update -qq >/dev/null &&
 		"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}" -qq -o Dpkg::Use-Pty=0 >/dev/null ||
 		die "could not install $*"
@@ -95,10 +95,10 @@ build() {
 	local home as why quiet=(--quiet)
 	owner || die "the tools are not built, and $why (or set PINHOLE_BIN)"
 	if [[ -x $bin/rendezvous && ! -w $bin ]]; then
-		echo "netns.sh: $1 is newer than the tools, and you may not write to $bin: using the tools as they are" >&2
+		echo "$me: $1 is newer than the tools, and you may not write to $bin: using the tools as they are" >&2
 		return
 	fi
-	echo 'netns.sh: building the tools; the first time, this takes some minutes' >&2
+	echo "$me: building the tools; the first time, this takes some minutes" >&2
 	[[ ! -t 2 ]] || quiet=() # cargo shows its progress
 	(cd "${lab%/*}" && "${as[@]}" cargo build --release "${quiet[@]}" "${tools[@]/#/--package=}" >&2) || die "building the tools failed"
 	"${as[@]}" touch "$bin/.for-the-lab"
@@ -123,10 +123,12 @@ doctor() {
 		"${private[@]}" sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
 	can wish 'miniupnpd, for nftables' 'no upnp=on; a lab with upnp=on installs it (Debian: miniupnpd-nftables)' \
 		for_nftables
-	owner
-	can wish 'cargo' "the tools cannot be built: $why (or set PINHOLE_BIN)" owner
-	can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
-		pkg-config --exists libnftnl libmnl
+	if [[ ! $installed ]]; then
+		owner
+		can wish 'cargo' "the tools cannot be built: $why (or set PINHOLE_BIN)" owner
+		can wish 'libnftnl and libmnl for building' 'no nattrace; install pkg-config libnftnl-dev libmnl-dev' \
+			pkg-config --exists libnftnl libmnl
+	fi
 	can wish 'the tools, built' 'the next lab builds them first' test -x "${PINHOLE_BIN:-${lab%/*}/target/release}/rendezvous"
 	can wish 'conntrack table for 8 labs at once' 'sprays in several labs may fill it; raise it: sysctl net.netfilter.nf_conntrack_max=65536' \
 		sh -c '[ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" -ge 65536 ]'

@@ -217,4 +217,9 @@ mod tests {
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
     }
+
+    #[test]
+    fn pages_are_as_in_packaging() {
+        pages::check(&Args::command());
+    }
 }

@@ -162,6 +162,12 @@ mod tests {
     }
 
     #[test]
+    fn pages_are_as_in_packaging() {
+        use clap::CommandFactory;
+        pages::check(&Options::command());
+    }
+
+    #[test]
     fn a_server_on_the_command_line_is_not_mixed_with_one_of_the_environment() {
         let lab = [("PINHOLE_S1", "a"), ("PINHOLE_S2", "b")];
         let both = settings(&[], &lab).unwrap();
