@@ -11,7 +11,8 @@
 #
 # As root it installs what it needs. It needs rustup, for the standard libraries of the targets.
 #
-#   PINHOLE_BIN=FOLDER packaging/build.sh MACHINE      packs the tools in FOLDER and builds nothing
+#   PINHOLE_BIN=FOLDER packaging/build.sh MACHINE
+#                                   builds nothing, and packs the tools in FOLDER quickly, for a test: no .rpm
 
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
@@ -152,7 +153,7 @@ tarball() {
 	local name=pinhole-$version-linux-$machine
 	stage "$tree/$name" "$tree/$name/share/zsh/site-functions"
 	settled "$tree/$name"
-	tar --create --sort=name --owner=0 --group=0 --numeric-owner --directory "$tree" "$name" | gzip -9n >"$out/$name.tar.gz"
+	tar --create --sort=name --owner=0 --group=0 --numeric-owner --directory "$tree" "$name" | gzip "-${level}n" >"$out/$name.tar.gz"
 }
 
 # glibc: the newest version of glibc that nattrace asks for
@@ -172,7 +173,7 @@ debian() {
 	settled "$root"
 	(cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 	touch --date="@$SOURCE_DATE_EPOCH" "$root/DEBIAN/md5sums" "$root/DEBIAN"
-	dpkg-deb --root-owner-group -Zxz --build "$root" "$out/pinhole_${version}_$deb.deb" >/dev/null
+	dpkg-deb --root-owner-group -Zxz "-z$level" --build "$root" "$out/pinhole_${version}_$deb.deb" >/dev/null
 }
 
 redhat() {
@@ -187,11 +188,11 @@ redhat() {
 }
 
 build() {
-	local machine deb compiler triplet emulator bin tree
+	local machine deb compiler triplet emulator bin tree level=9
 	machine "$1"
 	tree=$(mktemp -d)
 	if [[ ${PINHOLE_BIN-} ]]; then
-		bin=$PINHOLE_BIN emulator=
+		bin=$PINHOLE_BIN emulator='' level=1
 	else
 		has rustup || die 'there is no rustup, which gets the standard libraries of the targets: https://rustup.rs'
 		needs "$compiler" "${compiler//_/-}" libc6-dev
@@ -205,7 +206,7 @@ build() {
 	step "packing for $machine"
 	tarball
 	debian
-	redhat
+	[[ ${PINHOLE_BIN-} ]] || redhat
 	rm -rf "$tree"
 }
 
@@ -214,6 +215,7 @@ machines=("$@")
 [[ ! ${PINHOLE_BIN-} || ${#machines[@]} == 1 ]] || die 'PINHOLE_BIN has the tools of one machine: say which'
 mkdir -p "$out"
 rm -f "$out"/*.{deb,rpm,tar.gz,cdx.json} "$out/SHA256SUMS"
+shopt -s nullglob
 for each in "${machines[@]}"; do build "$each"; done
 python3 packaging/sbom.py >"$out/pinhole-$version.cdx.json"
 (cd "$out" && sha256sum -- *.deb *.rpm *.tar.gz *.cdx.json >SHA256SUMS)

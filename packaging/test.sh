@@ -2,7 +2,8 @@
 #
 # Installs the Debian package, runs the lab with it, and purges it: nothing may remain.
 #
-#   packaging/test.sh                 on clean systems: Debian 12, Debian 13, Ubuntu 24.04 (a release runs this)
+#   packaging/test.sh                 on clean systems: Debian 12, Debian 13, Ubuntu 24.04 (a release runs this), and
+#                                     the RPM in an empty folder
 #   packaging/test.sh NAME…           on some of them: debian12 debian13 ubuntu2404
 #   packaging/test.sh --here          on this system, as the test suite does
 #
@@ -143,11 +144,25 @@ try() {
 	exit $failed
 }
 
+# unpacked RPM: it is installed in an empty folder, without scripts; its lab works there, and its files are those of the
+# .deb, but for what each distribution has elsewhere
+unpacked() {
+	local where=rpm root
+	root=$(mktemp -d)
+	check 'it is installed in an empty folder' rpm --install --nodeps --noscripts --ignorearch --root "$root" "$1"
+	check 'pinhole-lab full-cone restricted' demonstrated "$root/usr/bin/pinhole-lab"
+	check 'it has the files of the .deb' diff \
+		<(dpkg-deb --fsys-tarfile "$deb" | tar --list | sed 's,^\.,,; s,vendor-completions,site-functions,' | grep -v '/$\|/changelog\.gz$' | sort) \
+		<(rpm -qpl "$1" | while read -r file; do [[ -d $root$file || $file == */LICENSE-* ]] || echo "$file"; done | sort)
+	rm -rf --one-file-system "$root"
+}
+
 packages() {
 	local machine=x86_64
 	[[ $(uname -m) != aarch64 ]] || machine=aarch64
 	deb=$(echo "$here"/target/package/pinhole_*_"$(dpkg --print-architecture)".deb)
 	tarball=$(echo "$here"/target/package/pinhole-*-linux-$machine.tar.gz)
+	rpm=$(echo "$here"/target/package/pinhole-*.$machine.rpm)
 	[[ -e $deb && -e $tarball ]] || die "there is no package in target/package: packaging/build.sh makes it"
 }
 
@@ -159,7 +174,10 @@ fi
 ((EUID == 0)) || die 'this needs root: to install a package, and to lay overlays'
 packages
 systems=("$@")
-((${#systems[@]})) || systems=(debian12 debian13 ubuntu2404)
+if ((!${#systems[@]})); then
+	systems=(debian12 debian13 ubuntu2404)
+	unpacked "$rpm"
+fi
 for system in "${systems[@]}"; do
 	if [[ $system == --here ]]; then
 		system=here lower=/
