@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Everything that people install, from a clean clone with one command, in target/package.
+# Everything that people install, from a clean clone with one command, in target/package (or PINHOLE_PACKAGES).
 #
 #   packaging/build.sh              for x86_64 and aarch64
 #   packaging/build.sh MACHINE      for one of them
@@ -12,11 +12,11 @@
 # As root it installs what it needs. It needs rustup, for the standard libraries of the targets.
 #
 #   PINHOLE_BIN=FOLDER packaging/build.sh MACHINE
-#                                   builds nothing, and packs the tools in FOLDER quickly, for a test: no .rpm
+#                                   builds nothing, and packs the tools in FOLDER quickly, for a test: no .rpm, no SBOM
 
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
-here=$PWD out=$PWD/target/package
+here=$PWD out=${PINHOLE_PACKAGES:-$PWD/target/package}
 tools=(natprobe punch rendezvous chat labreport) # nattrace, which links C, is built apart
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
@@ -217,6 +217,6 @@ mkdir -p "$out"
 rm -f "$out"/*.{deb,rpm,tar.gz,cdx.json} "$out/SHA256SUMS"
 shopt -s nullglob
 for each in "${machines[@]}"; do build "$each"; done
-python3 packaging/sbom.py >"$out/pinhole-$version.cdx.json"
+[[ ${PINHOLE_BIN-} ]] || python3 packaging/sbom.py >"$out/pinhole-$version.cdx.json"
 (cd "$out" && sha256sum -- *.deb *.rpm *.tar.gz *.cdx.json >SHA256SUMS)
 step "in ${out#"$here"/}: $(cd "$out" && echo *.deb *.rpm *.tar.gz *.cdx.json SHA256SUMS)"

@@ -7,14 +7,14 @@
 #   packaging/test.sh NAME…           on some of them: debian12 debian13 ubuntu2404
 #   packaging/test.sh --here          on this system, as the test suite does
 #
-# The package is the one in target/package (packaging/build.sh). A clean system is a debootstrap root in
+# The package is the one in target/package (or PINHOLE_PACKAGES), which packaging/build.sh makes. A clean system is a debootstrap root in
 # PINHOLE_ROOTS (default: target/package/roots), made once. Each try sees it through an overlay in RAM, so that the
 # root, and with --here this system, stays as it was. Needs root; the clean systems need a Debian or Ubuntu mirror.
 # One line a check, "ok" or "FAIL"; exit 1 if anything failed.
 
 set -uo pipefail
 self=$(readlink -f "${BASH_SOURCE[0]}")
-here=${self%/packaging/*} roots=${PINHOLE_ROOTS:-${self%/packaging/*}/target/package/roots}
+made=${PINHOLE_PACKAGES:-${self%/packaging/*}/target/package} roots=${PINHOLE_ROOTS:-${self%/packaging/*}/target/package/roots}
 
 die() { echo "test.sh: $*" >&2; exit 2; }
 ok() { printf 'ok    %s\n' "$*"; }
@@ -160,10 +160,10 @@ unpacked() {
 packages() {
 	local machine=x86_64
 	[[ $(uname -m) != aarch64 ]] || machine=aarch64
-	deb=$(echo "$here"/target/package/pinhole_*_"$(dpkg --print-architecture)".deb)
-	tarball=$(echo "$here"/target/package/pinhole-*-linux-$machine.tar.gz)
-	rpm=$(echo "$here"/target/package/pinhole-*.$machine.rpm)
-	[[ -e $deb && -e $tarball ]] || die "there is no package in target/package: packaging/build.sh makes it"
+	deb=$(echo "$made"/pinhole_*_"$(dpkg --print-architecture)".deb)
+	tarball=$(echo "$made"/pinhole-*-linux-$machine.tar.gz)
+	rpm=$(echo "$made"/pinhole-*.$machine.rpm)
+	[[ -e $deb && -e $tarball ]] || die "there is no package in $made: packaging/build.sh makes it"
 }
 
 if [[ ${1-} == inside ]]; then

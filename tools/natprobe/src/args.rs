@@ -76,8 +76,8 @@ pub(crate) struct Options {
 
 const EXAMPLES: &str = "\
 Examples:
-  natprobe --s1 203.0.113.1 --s2 203.0.113.2            a server's two addresses
-  natprobe --s1 stun.example.org:3478 --json >here.json a report for other programs
+  natprobe --s1 203.0.113.1 --s2 203.0.113.2             a server's two addresses
+  natprobe --s1 stun.example.org:3478 --json >here.json  a report for other programs
   natprobe --s1 stun.example.org:3478 --against there.json
   natprobe --s1 rendezvous.example.org --lifetime --rfc4787
   PINHOLE_SERVER=rendezvous.example.org natprobe
