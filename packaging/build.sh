@@ -199,8 +199,8 @@ build() {
 		needs pkg-config pkg-config
 		bin=$out/bin-$machine
 		mkdir -p "$bin"
-		static
 		dynamic
+		static
 	fi
 	run_each
 	step "packing for $machine"
