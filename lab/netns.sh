@@ -28,7 +28,12 @@ here=$PWD self=${BASH_SOURCE[0]}
 lab=$PWD self=$PWD/${self##*/}
 cd "$here" || exit 2
 
-die() { echo "netns.sh: $*" >&2; exit 2; }
+# installed by the package, this script is the command pinhole-lab, and the tools are in the same prefix
+installed='' me=netns.sh
+[[ $lab != */share/pinhole/lab ]] || installed=${lab%/share/pinhole/lab}/bin me=pinhole-lab
+[[ ! $installed ]] || PINHOLE_BIN=${PINHOLE_BIN:-$installed}
+
+die() { echo "$me: $*" >&2; exit 2; }
 usage() { die "$* (--help says more)"; }
 
 # say FORMAT WORD…: printf; where stdout cannot be written, the script ends with one error, or with none where
@@ -46,8 +51,8 @@ torn() {
 	die "cannot write to stdout: ${why##*: }"
 }
 
-# labreport ARGUMENT…: judges and prints JSON; its errors begin with "netns.sh:" like those of this script
-labreport() { (exec -a netns.sh "$bin/labreport" "$@"); }
+# labreport ARGUMENT…: judges and prints JSON; its errors begin with the name of this script
+labreport() { (exec -a "$me" "$bin/labreport" "$@"); }
 
 # tabbed WORD…: the words on one line with tabs between them, for labreport json
 tabbed() {
@@ -57,7 +62,7 @@ tabbed() {
 
 # lib NAME: load a part of this script
 lib() {
-	[[ -r $lab/lib/$1.sh ]] || die "cannot read $lab/lib/$1.sh: netns.sh needs the files beside it; make a link to it instead of a copy"
+	[[ -r $lab/lib/$1.sh ]] || die "cannot read $lab/lib/$1.sh: $me needs the files beside it; make a link to it instead of a copy"
 	# shellcheck source=/dev/null
 	source "$lab/lib/$1.sh" || exit 2
 }
@@ -70,20 +75,20 @@ help() {
 	read -rd '' text <<'HELP'
 A NAT laboratory in network namespaces.
 
-  lab/netns.sh A B               put alice behind NAT type A and bob behind B, measure both NATs,
-                                 introduce alice and bob, punch, show the packets and the outcome
-  lab/netns.sh A B -- CMD…       run CMD in the same network, with the same rendezvous; in CMD,
-                                 "ip netns exec NODE …" runs a program in a node
-  lab/netns.sh up A B            start a lab that stays until it is ended
-  lab/netns.sh exec NODE -- CMD… run a command in a node of that lab
-  lab/netns.sh shell NODE        open a shell in a node of it
-  lab/netns.sh nat NODE          show what a router's NAT holds (--watch: and every change)
-  lab/netns.sh status            list the labs that stay
-  lab/netns.sh down              end one (--all: all of yours)
-  lab/netns.sh matrix [TYPE…]    punch between every ordered pair of types, and compare each
-                                 outcome with what the oracle expects
-  lab/netns.sh list              list the NAT types
-  lab/netns.sh doctor            check what this machine supports
+  lab/netns.sh A B                put alice behind NAT type A and bob behind B, measure both NATs,
+                                  introduce alice and bob, punch, show the packets and the outcome
+  lab/netns.sh A B -- CMD…        run CMD in the same network, with the same rendezvous; in CMD,
+                                  "ip netns exec NODE …" runs a program in a node
+  lab/netns.sh up A B             start a lab that stays until it is ended
+  lab/netns.sh exec NODE -- CMD…  run a command in a node of that lab
+  lab/netns.sh shell NODE         open a shell in a node of it
+  lab/netns.sh nat NODE           show what a router's NAT holds (--watch: and every change)
+  lab/netns.sh status             list the labs that stay
+  lab/netns.sh down               end one (--all: all of yours)
+  lab/netns.sh matrix [TYPE…]     punch between every ordered pair of types, and compare each
+                                  outcome with what the oracle expects
+  lab/netns.sh list               list the NAT types
+  lab/netns.sh doctor             check what this machine supports
 
 Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
 Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
@@ -116,6 +121,7 @@ tools in that folder are used and nothing is built.
 Exit codes: 0 as asked and as expected; 1 a NAT is not what was asked, or an outcome is not what
 was expected; 2 could not tell (usage, environment); with CMD, the exit code of CMD.
 HELP
+	[[ ! $installed ]] || text=$(sed -E 's,^  lab/netns\.sh ([^ ]+( [^ ]+)*)  ,  pinhole-lab \1   ,' <<<"$text")
 	say '%s\n' "$text"
 }
 

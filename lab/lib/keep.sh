@@ -135,7 +135,7 @@ ended() {
 
 status() {
 	where
-	[[ ! $elsewhere ]] || echo "netns.sh: ${elsewhere#; }" >&2
+	[[ ! $elsewhere ]] || echo "$me: ${elsewhere#; }" >&2
 	[[ ! -d $labs ]] || alone
 	if [[ $json ]]; then
 		up_now tabbed | labreport json --array "${columns[@]}" || return

@@ -69,7 +69,7 @@ install() {
 		[[ $install ]] && has sudo || die "packages are missing; install them with --install, or type: sudo ${command[*]}"
 		sudo=(sudo)
 	fi
-	echo "netns.sh: installing $*" >&2
+	echo "$me: installing $*" >&2
 	"${sudo[@]}" apt-get update -qq >/dev/null &&
 		"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}" -qq -o Dpkg::Use-Pty=0 >/dev/null ||
 		die "could not install $*"
@@ -97,10 +97,10 @@ build() {
 	local home as why quiet=(--quiet)
 	owner || die "the tools are not built, and $why (or set PINHOLE_BIN)"
 	if [[ -x $bin/rendezvous && ! -w $bin ]]; then
-		echo "netns.sh: $1 is newer than the tools, and you may not write to $bin: using the tools as they are" >&2
+		echo "$me: $1 is newer than the tools, and you may not write to $bin: using the tools as they are" >&2
 		return
 	fi
-	echo 'netns.sh: building the tools; the first time, this takes some minutes' >&2
+	echo "$me: building the tools; the first time, this takes some minutes" >&2
 	[[ ! -t 2 ]] || quiet=() # cargo shows its progress
 	(cd "${lab%/*}" && "${as[@]}" cargo build --release "${quiet[@]}" "${tools[@]/#/--package=}" >&2) || die "building the tools failed"
 	"${as[@]}" touch "$bin/.for-the-lab"
@@ -162,7 +162,7 @@ doctor() {
 	else
 		can unknown 'conntrack table for 8 labs at once' 'not tested: the first lab loads nf_conntrack'
 	fi
-	if [[ $PINHOLE_BIN ]]; then
+	if [[ $PINHOLE_BIN || $installed ]]; then
 		can vital 'the tools' "no lab: PINHOLE_BIN=$bin has not all of ${tools[*]}" built
 	else
 		can wish 'the tools, built' 'the next lab builds them first' built

@@ -6,7 +6,7 @@ rebuild() {
 	local i spec
 	for i in "${!words[@]}"; do
 		[[ ${words[i]} == @* ]] || continue
-		spec=$(labreport profile "${words[i]#@}" 2>&1) || usage "--profile: ${spec#netns.sh: }"
+		spec=$(labreport profile "${words[i]#@}" 2>&1) || usage "--profile: ${spec#"$me": }"
 		words[i]=$spec
 	done
 }

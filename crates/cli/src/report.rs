@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nat::Format;
 use nat::plan::Side;
 use serde::Deserialize;
 
@@ -40,6 +41,8 @@ pub enum ReportError {
 
 #[derive(Deserialize)]
 struct Fields {
+    #[serde(default, rename = "format")]
+    _format: Format,
     #[serde(flatten)]
     side: Side,
     lifetime: Option<Lifetime>,
@@ -68,7 +71,7 @@ impl StoredReport {
     }
 
     fn parse(text: &str) -> serde_json::Result<Self> {
-        let Fields { side, lifetime } = serde_json::from_str(text)?;
+        let Fields { side, lifetime, .. } = serde_json::from_str(text)?;
         let alive = lifetime.and_then(|lifetime| lifetime.alive_s);
         Ok(StoredReport {
             side,
@@ -106,6 +109,12 @@ mod tests {
             let report = StoredReport::parse(&report.to_string()).unwrap();
             assert_eq!(report.lifetime, read);
         }
+    }
+
+    #[test]
+    fn a_report_of_a_later_format_is_refused() {
+        let later = StoredReport::parse(r#"{"format": 2, "nat": true}"#).unwrap_err();
+        assert!(later.to_string().contains("use a later version"), "{later}");
     }
 
     #[test]

@@ -84,3 +84,17 @@ pub struct Args {
     #[command(flatten)]
     pub paths: PathOptions,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn pages_are_as_in_packaging() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        pages::check(&command);
+    }
+}

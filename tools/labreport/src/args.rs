@@ -16,7 +16,7 @@ use crate::lines::Field;
     version,
     after_help = "Examples:
   labreport matrix cells.json --html matrix.html      a page of the cells in cells.json
-  lab/netns.sh matrix --json - | labreport matrix --junit - -
+  lab/netns.sh matrix open cgnat --json - | labreport matrix --junit - -
                                                       the same for a CI system
   labreport profile report.json                          the lab type that rebuilds the NAT
                                                       of this natprobe report
@@ -216,5 +216,10 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn pages_are_as_in_packaging() {
+        pages::check(&Args::command());
     }
 }

@@ -215,7 +215,11 @@ impl Matrix {
     /// All cells as one object (docs/reference/json.md).
     fn to_json(&self) -> String {
         let cells: Vec<_> = self.raw.iter().map(|raw| raw.get()).collect();
-        format!("{{\"cells\": [\n{}\n]}}\n", cells.join(",\n"))
+        format!(
+            "{{\"format\": {}, \"cells\": [\n{}\n]}}\n",
+            nat::Format::VERSION,
+            cells.join(",\n")
+        )
     }
 }
 

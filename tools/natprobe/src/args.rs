@@ -76,8 +76,8 @@ pub(crate) struct Options {
 
 const EXAMPLES: &str = "\
 Examples:
-  natprobe --s1 203.0.113.1 --s2 203.0.113.2            a server's two addresses
-  natprobe --s1 stun.example.org:3478 --json >here.json a report for other programs
+  natprobe --s1 203.0.113.1 --s2 203.0.113.2             a server's two addresses
+  natprobe --s1 stun.example.org:3478 --json >here.json  a report for other programs
   natprobe --s1 stun.example.org:3478 --against there.json
   natprobe --s1 rendezvous.example.org --lifetime --rfc4787
   PINHOLE_SERVER=rendezvous.example.org natprobe
@@ -159,6 +159,12 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory;
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn pages_are_as_in_packaging() {
+        use clap::CommandFactory;
+        pages::check(&Options::command());
     }
 
     #[test]

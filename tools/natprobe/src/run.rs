@@ -9,9 +9,9 @@ use anyhow::Context;
 use clap::Parser;
 use cli::report::StoredReport;
 use discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
-use nat::Dependence;
 use nat::oracle::expected;
 use nat::plan::{Limits, between};
+use nat::{Dependence, Format};
 use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
 
@@ -137,6 +137,7 @@ async fn further(settings: &Settings, s1: SocketAddr, report: &mut Report) -> an
 /// The JSON object: the report, and what was asked for in addition.
 #[derive(serde::Serialize)]
 struct Page<'a> {
+    format: Format,
     #[serde(flatten)]
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,6 +163,7 @@ fn print(settings: &Settings, report: &Report, changed: &[&str]) -> anyhow::Resu
     let text = match settings.json {
         true => {
             let page = Page {
+                format: Format,
                 report,
                 against: against.as_ref().map(text::against_json),
                 rfc4787: sheet,

@@ -64,3 +64,17 @@ fn is(error: &anyhow::Error, kind: io::ErrorKind) -> bool {
             .is_some_and(|e| e.kind() == kind)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn pages_are_as_in_packaging() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        pages::check(&command);
+    }
+}

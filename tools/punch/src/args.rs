@@ -159,6 +159,11 @@ mod tests {
     }
 
     #[test]
+    fn pages_are_as_in_packaging() {
+        pages::check(&Args::command());
+    }
+
+    #[test]
     fn limits_above_the_safe_defaults_need_yes() {
         let limits = |options: &[&str]| {
             let args = [&["punch"], options].concat();

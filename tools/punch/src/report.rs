@@ -77,6 +77,7 @@ impl Report {
 
     fn to_json(&self, trace: Option<Vec<Seen>>) -> Value {
         let mut report = json!({
+            "format": nat::Format,
             "result": self.result(),
             "text": self.sentence(),
             "strategy": null,

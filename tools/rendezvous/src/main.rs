@@ -177,4 +177,9 @@ mod tests {
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
     }
+
+    #[test]
+    fn pages_are_as_in_packaging() {
+        pages::check(&Options::command());
+    }
 }

@@ -1,0 +1,35 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_nattrace_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_nattrace_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_nattrace_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_nattrace_using_subcommand
+    set -l cmd (__fish_nattrace_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c nattrace -n "__fish_nattrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nattrace -n "__fish_nattrace_needs_command" -s V -l version -d 'Print version'
+complete -c nattrace -n "__fish_nattrace_needs_command" -f -a "table" -d 'Show the NAT\'s mappings, permits, counters and connections'
+complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l watch -d 'Read again every SECONDS, until interrupted' -r
+complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l table -d 'The nft table to read: NAME, or "FAMILY NAME"' -r
+complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l node -d 'A name of this router for the output' -r
+complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l json -d 'Print one JSON object (with --watch, one per line); docs/reference/json.md describes it'
+complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l connections -d 'Show the kernel\'s tracked connections as well (JSON always has them)'
+complete -c nattrace -n "__fish_nattrace_using_subcommand table" -s h -l help -d 'Print help'

@@ -1,0 +1,19 @@
+complete -c rendezvous -l ip -d 'IP address to listen on' -r
+complete -c rendezvous -l port -d 'Port to listen on, UDP and TCP' -r
+complete -c rendezvous -l alt-ip -d 'Second IP address of this host; without it, clients cannot measure how their NAT filters' -r
+complete -c rendezvous -l alt-port -d 'Second port [default: the port after --port]' -r
+complete -c rendezvous -l rate -d 'Requests per second that are answered to one /24 (IPv6: /48)' -r
+complete -c rendezvous -l max-names -d 'Most names that may be registered at once' -r
+complete -c rendezvous -l relay-ip -d 'IP address of relayed addresses, as clients and peers see it [default: --ip]' -r
+complete -c rendezvous -l relay-ports -d 'Ports of relayed addresses' -r
+complete -c rendezvous -l relay-secret -d 'File with the secret that issues credentials, if other programs share it (coturn\'s static-auth-secret) [default: a new secret at each start]' -r -F
+complete -c rendezvous -l relay-allow -d 'Private or reserved addresses that may be peers; may be given several times' -r
+complete -c rendezvous -l relay-total -d 'Most relayed addresses at once; each is an open file' -r
+complete -c rendezvous -l relay-per-name -d 'Most relayed addresses of one name' -r
+complete -c rendezvous -l relay-per-address -d 'Most relayed addresses of the clients at one IP address' -r
+complete -c rendezvous -l relay-rate -d 'Bytes per second through one relayed address, both directions together' -r
+complete -c rendezvous -l relay-lifetime -d 'Longest lifetime of a relayed address that is not refreshed, in seconds' -r
+complete -c rendezvous -l json -d 'Print JSON lines instead of text'
+complete -c rendezvous -l relay -d 'Relay packets of registered names, on the same addresses and ports'
+complete -c rendezvous -s h -l help -d 'Print help'
+complete -c rendezvous -s V -l version -d 'Print version'
