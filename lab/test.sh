@@ -26,16 +26,35 @@ stage() {
 	if said=$("${@:2}" 2>&1); then echo "ok    $1"; else printf '%s\n' "$said" "FAIL  $1"; fi
 }
 
-# rust: what cargo's stages need; before anything is tested
+# rust: what cargo's stages need
 rust() {
-	local part why
+	local part why missing want
+	want=$(rust_for_all)
+	lacking building
 	owner || die "$why"
 	for part in fmt clippy; do
 		"${as[@]}" cargo $part --version >/dev/null 2>&1 || die "there is no cargo $part: rustup component add ${part/fmt/rustfmt}"
 	done
 }
 
+# oldest RUST TOOL…: the oldest Rust that these tools take, as they say, builds them. Where rustup does not have it and
+# does not get it, a line says that this was not tested.
+oldest() {
+	local have packages=("${@:2}")
+	packages=("${packages[@]/#/--package=}")
+	have=$("${as[@]}" cargo --version | cut -d' ' -f2)
+	[[ $have != "$1".* ]] || return 0 # everything else here tests it
+	if "${as[@]}" rustup run "$1" cargo --version >/dev/null 2>&1 ||
+		"${as[@]}" timeout 120 rustup toolchain install "$1" --profile minimal --no-self-update >/dev/null 2>&1; then
+		stage "cargo check with Rust $1: ${*:2}" "${as[@]}" "RUSTUP_TOOLCHAIN=$1" cargo check --quiet "${packages[@]}"
+	else
+		echo "note  not tested: Rust $1, the oldest for ${*:2}: rustup does not get it, and cargo $have is here"
+	fi
+}
+
 crates() {
+	oldest "$(rust_for_lab)" "${tools[@]}"
+	oldest "$(rust_for_all)" chat
 	stage 'cargo fmt' "${as[@]}" cargo fmt --all --check
 	stage 'cargo clippy' "${as[@]}" cargo clippy --quiet --workspace --all-targets -- -D warnings
 	stage 'cargo test --doc' "${as[@]}" cargo test --quiet --workspace --doc
@@ -94,12 +113,12 @@ done
 (($# < 2)) || die "one pattern, or none: $0 [PATTERN]"
 ((${#files[@]})) || die "no test's name contains \"$1\"; there are $(cd lab/test && echo [0-9]*.sh)"
 
+[[ ${1-} ]] || rust # before anything is installed
 packages building
 has python3 && python3 -c 'import ctypes, json' 2>/dev/null || install python3 # python3-minimal lacks them
 has shellcheck || install shellcheck
 has ping || install iputils-ping
 
-[[ ${1-} ]] || rust
 {
 	[[ ${1-} ]] || { crates; shell; }
 	labs "${files[@]}"

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # What a lab needs: Debian packages, and the tools, built.
 
+# shellcheck source=lab/lib/rust.sh
+source "${BASH_SOURCE[0]%/*}/rust.sh"
+
 tools=(rendezvous natprobe punch nattrace labreport)
 conntrack=/proc/sys/net/netfilter/nf_conntrack_max tracked=8192 # entries of all labs, and of one lab that sprays
 
@@ -23,8 +26,17 @@ ready() {
 	fi
 	built || stale=missing
 	[[ $stale ]] || stale=$(find "${lab%/*}"/{crates,tools,Cargo.toml,Cargo.lock} -newer "$bin/.for-the-lab" -print -quit 2>&1)
+	[[ ! $stale ]] || buildable
 	packages "$stale"
 	[[ ! $stale ]] || build "$stale"
+}
+
+# buildable: Rust is here, or nothing is installed
+buildable() {
+	local home as why missing
+	[[ ! -x $bin/rendezvous || -w $bin ]] || return 0
+	lacking building
+	owner || die "the tools are not built, and $why (or set PINHOLE_BIN)"
 }
 
 # reporter: labreport alone, for a command that builds no lab and prints JSON
@@ -33,12 +45,22 @@ reporter() {
 	tools_folder
 	[[ ! -x $bin/labreport ]] || return 0
 	[[ ! $PINHOLE_BIN ]] || die "there is no labreport in PINHOLE_BIN=$bin, which --json needs"
+	buildable
 	build missing
 }
 
 # packages BUILDING: install the Debian packages of the commands that are missing; those for building if BUILDING is not empty
 packages() {
-	local missing=()
+	local missing
+	lacking "$1"
+	install "${missing[@]}"
+	[[ ${words[*]} != *upnp=on* ]] || for_nftables ||
+		die "upnp=on needs a miniupnpd that is built for nftables: install miniupnpd-nftables in place of the one that is installed"
+}
+
+# lacking BUILDING: set $missing to these packages
+lacking() {
+	missing=()
 	has ip || missing+=(iproute2)
 	has nft || missing+=(nftables)
 	has unshare && has nsenter && has setpriv && has flock || missing+=(util-linux)
@@ -50,9 +72,6 @@ packages() {
 		has pkg-config && pkg-config --exists libnftnl || missing+=(libnftnl-dev)
 		has pkg-config && pkg-config --exists libmnl || missing+=(libmnl-dev)
 	fi
-	install "${missing[@]}"
-	[[ ${words[*]} != *upnp=on* ]] || for_nftables ||
-		die "upnp=on needs a miniupnpd that is built for nftables: install miniupnpd-nftables in place of the one that is installed"
 }
 
 has() { command -v "$1" >/dev/null; }
@@ -64,7 +83,7 @@ for_nftables() { has miniupnpd && [[ $(miniupnpd --version 2>&1) == *nftables* ]
 install() {
 	(($#)) || return 0
 	local command=(apt-get install -y --no-install-recommends "$@") sudo=()
-	has apt-get || die "missing packages: $* (Debian's names; there is no apt-get on this machine)"
+	has apt-get || die "packages are missing; $(with_packages "$@")"
 	if ((EUID)); then
 		[[ $install ]] && has sudo || die "packages are missing; install them with --install, or type: sudo ${command[*]}"
 		sudo=(sudo)
@@ -75,31 +94,14 @@ install() {
 		die "could not install $*"
 }
 
-# owner: set $as and $home for the user who builds: the one who called sudo, so that target/ belongs to them. If that
-# user cannot build, fail and set $why.
-owner() {
-	local user=${SUDO_USER:-} have want
-	as=(env "PATH=$PATH:$HOME/.cargo/bin") home=$HOME
-	if ((EUID == 0)) && [[ $user && $user != root ]]; then
-		home=$(getent passwd "$user" | cut -d: -f6)
-		as=(runuser -u "$user" -- env "HOME=$home" "USER=$user" "LOGNAME=$user" "PATH=$home/.cargo/bin:$PATH")
-	fi
-	why="there is no cargo for ${user:-you}: install Rust (https://rustup.rs)"
-	"${as[@]}" sh -c 'command -v cargo' >/dev/null || return
-	want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "${lab%/*}/Cargo.toml")
-	have=$("${as[@]}" cargo --version | cut -d' ' -f2)
-	why="cargo $have is too old, it takes $want: rustup update, or install Rust from https://rustup.rs"
-	printf '%s\n' "$want" "$have" | sort -VC
-}
-
 # build WHY: build the tools; WHY is the file that is newer than they are, or "missing"
 build() {
 	local home as why quiet=(--quiet)
-	owner || die "the tools are not built, and $why (or set PINHOLE_BIN)"
 	if [[ -x $bin/rendezvous && ! -w $bin ]]; then
 		echo "$me: $1 is newer than the tools, and you may not write to $bin: using the tools as they are" >&2
 		return
 	fi
+	owner || die "$why"
 	echo "$me: building the tools; the first time, this takes some minutes" >&2
 	[[ ! -t 2 ]] || quiet=() # cargo shows its progress
 	(cd "${lab%/*}" && "${as[@]}" cargo build --release "${quiet[@]}" "${tools[@]/#/--package=}" >&2) || die "building the tools failed"

@@ -71,7 +71,8 @@ mkdir "$tmp/repo/lab/test" && cp "$test/words.sh" "$tmp/repo/lab/test"
 printf '#!/usr/bin/env bash\necho "ok    all"\n' >"$tmp/repo/lab/test/10-all.sh"
 printf '#!/bin/sh\n[ "$1 $2" != "nextest --version" ] || exit 1\n[ "$1" != --version ] || exec echo cargo 9.0.0\necho "$(id -u) $1 ${CARGO_TARGET_DIR-none}" >>%s/cargo.log\n' "$tmp" >"$tmp/home/.cargo/bin/cargo"
 printf '#!/bin/sh\n[ "$1" = passwd ] && echo "$2:x:65534:65534::%s:/bin/sh"\n' "$tmp/home" >"$tmp/who/getent"
-chmod +x "$tmp/home/.cargo/bin/cargo" "$tmp/who/getent"
+printf '#!/bin/sh\nexit 1\n' >"$tmp/home/.cargo/bin/rustup"
+chmod +x "$tmp/home/.cargo/bin/"* "$tmp/who/getent"
 : >"$tmp/cargo.log" && chmod 666 "$tmp/cargo.log"
 runner() { HOME=$tmp/home SUDO_USER=nobody PATH=$tmp/who:$PATH "$tmp/repo/lab/test.sh" "$@" 2>&1; }
 
@@ -86,6 +87,7 @@ check 'in its middle, too' grep -q '^1 passed, 0 failed$' <<<"$(runner al)"
 said=$(runner)
 check 'test.sh passes with the cargo of the user behind sudo' grep -q '^6 passed, 0 failed$' <<<"$said"
 them=$((EUID ? EUID : 65534))
+check 'a line says that there was no older Rust to test with' grep -q '^note  not tested: Rust 1\..*, the oldest for rendezvous' <<<"$said"
 check 'which they run themselves' test "$(sort -u "$tmp/cargo.log")" = "$them clippy none
 $them fmt none
 $them test none"
@@ -108,4 +110,4 @@ check 'and says what to type' grep -q 'rustup component add clippy' <<<"$said"
 sed -i 's/9\.0\.0/1.85.1/' "$tmp/home/.cargo/bin/cargo"
 said=$(runner)
 check 'test.sh with an old cargo is exit 2' test $? = 2
-check 'and says which it takes' grep -q 'cargo 1.85.1 is too old, it takes 1\.[0-9]*: rustup update' <<<"$said"
+check 'and says which it takes' grep -q 'cargo 1.85.1 is too old, and the tools take Rust 1\.[0-9]* or newer: rustup default stable && rustup update' <<<"$said"

@@ -48,6 +48,25 @@ def differences(real, drawn, verb):
     return missing + [f"{a} does not know {b}, which is {verb}" for a, b in sorted(drawn - real)]
 
 
+
+def version(text):
+    return tuple(int(part) for part in text.split("."))
+
+
+said = {p["name"]: p["rust_version"] for p in packages}
+oldest = said["natprobe"]
+locked = json.loads(
+    subprocess.run(
+        ["cargo", "metadata", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu", "--format-version", "1"],
+        cwd=root, check=True, capture_output=True, text=True,
+    ).stdout
+)["packages"]
+tell(
+    f"no dependency says that it takes a newer Rust than {oldest}",
+    [f"{p['name']} {p['version']} takes {p['rust_version']}" for p in locked
+     if p["rust_version"] and p["name"] not in said and version(p["rust_version"])[:2] > version(oldest)[:2]],
+)
+
 page = (root / "ARCHITECTURE.md").read_text()
 graph = re.search(r"```mermaid\n(.*?)```", page, re.S)
 drawn = set(re.findall(r"^ *([\w-]+) --> ([\w-]+)$", graph[1], re.M)) if graph else set()
