@@ -68,6 +68,15 @@ def mentions():
                 yield f"{file.relative_to(root)}: there is no {page}"
 
 
+def untested():
+    """Tests that the threat model names, as `file::test`, and that are not there."""
+    files = [file for folder in ("crates", "tools", "lab") for kind in ("rs", "py") for file in (root / folder).glob(f"**/*.{kind}")]
+    for file, test in re.findall(r"`([\w./-]+\.(?:rs|py))::([^`]+)`", (root / "docs/security.md").read_text()):
+        wanted = f"fn {test}(" if file.endswith(".rs") else test
+        if not any(f"/{there}".endswith(f"/{file}") and wanted in there.read_text() for there in files):
+            yield f"{file} has no {test}"
+
+
 english, chinese = split("README.md"), split("README.zh-CN.md")
 check("the READMEs have the same commands and output", differences(*(list(commands(page[0])) for page in (english, chinese))))
 for what, pattern in (("sections", r"^(#+) "), ("links", r"\]\(((?!README)[^)]+)\)")):
@@ -76,3 +85,4 @@ code = [set(re.findall(r"`([^`\n]+)`", page[1])) for page in (english, chinese)]
 check("the READMEs name the same options, files and types", [f"only in one: {word}" for word in sorted(code[0] ^ code[1])])
 check("every link of every page leads somewhere", list(links()))
 check("every page that is named exists", list(mentions()))
+check("every test that the threat model names is there", list(untested()))
