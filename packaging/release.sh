@@ -46,6 +46,7 @@ checks
 lab/test.sh
 packaging/build.sh
 packaging/test.sh
+packaging/test-service.sh
 [[ -z $(git status --porcelain) ]] || die 'the tests or the build have changed files (git status)'
 news | git tag --annotate "v$version" --cleanup=whitespace --file=-
 echo "release.sh: v$version is tagged, and in target/package is what belongs to it, with SHA256SUMS. Next:
