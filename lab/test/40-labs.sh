@@ -106,7 +106,7 @@ for signal in KILL TERM HUP; do
 done
 "$netns" matrix udp-blocked full-cone >"$tmp/said" 2>&1 &
 script=$!
-until_it eval "(( \$(family $script | wc -w) > 20 ))" || bad 'the matrix to kill did not start'
+until_it eval "(( \$(family $script | wc -w) > 5 ))" || bad 'the matrix to kill did not start'
 family=$(family "$script")
 { kill -KILL "$script"; wait "$script"; } 2>/dev/null
 check "kill -KILL of a matrix: all $(wc -w <<<"$family") processes are gone" until_it gone $family

@@ -10,4 +10,5 @@ story full-cone open ends.py full
 story full-cone open ends.py twice
 story full-cone open ends.py signals
 story port-restricted open ends.py patience
+story port-restricted open ends.py far
 story full-cone open ends.py this_host

@@ -25,6 +25,7 @@ story full-cone full-cone punch.py relay_only
 story symmetric port-restricted punch.py limits
 story port-restricted symmetric punch.py budget
 story symmetric port-restricted punch.py stingy
+story port-restricted symmetric punch.py files
 story symmetric,size=262144 symmetric,size=262144 punch.py exhaustive
 
 # As many sprays as a gate has time for; lab/bench-spray.sh does hundreds.

@@ -2,12 +2,14 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 
-from nodes import S1, check, done
-from peers import end, line, start
+from nodes import S1, S2, Udp, check, done
+from peers import PORT, end, line, start
 
 
 def unheard():
@@ -120,6 +122,26 @@ def patience():
     os.kill(mute.pid, signal.SIGCONT)
     mute.terminate()
     end(mute)
+
+
+def far():
+    """A rendezvous that answers after 0.4 s, and less time than two round trips."""
+    gate, inside, waiting, senders = Udp("server", S1, 9010), Udp("server", S2), [], {}
+    asks = start("alice", "punch", "--server", f"{S1}:9010", "--name", "alice", "--peer", "bob", "--timeout", "0.3")
+    until = time.monotonic() + 60
+    while asks.poll() is None and time.monotonic() < until:
+        for readable in select.select([gate.socket, inside.socket], [], [], 0.01)[0]:
+            said, sender = readable.recvfrom(2000)
+            if readable is gate.socket:
+                senders[said[8:20]] = sender
+                inside.socket.sendto(said, (S1, int(PORT)))
+            else:
+                waiting.append((time.monotonic() + 0.4, said))
+        while waiting and waiting[0][0] < time.monotonic():
+            said = waiting.pop(0)[1]
+            gate.socket.sendto(said, senders[said[8:20]])
+    code, said, log = end(asks)
+    check("no time for two round trips: exit 2, and it is the time that is blamed", code == 2 and "a longer --timeout" in log, said + log)
 
 
 def this_host():

@@ -13,7 +13,7 @@ import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 S1, S2 = os.environ["PINHOLE_S1"], os.environ["PINHOLE_S2"]
-DEADLINE = 3.0
+DEADLINE = 30.0  # of what must come, however slow the machine
 serial = itertools.count()
 
 
@@ -76,7 +76,7 @@ def learn(inside, outside, ip=None, port=None):
     return seen
 
 
-def until(condition, deadline=5):
+def until(condition, deadline=DEADLINE):
     """Poll a condition; what it was at last."""
     end = time.monotonic() + deadline
     while not (good := condition()) and time.monotonic() < end:

@@ -23,12 +23,12 @@ def start(node, *words, home=None, **more):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
-def end(process, deadline=30):
+def end(process, deadline=120):
     said, log = process.communicate(timeout=deadline)
     return process.returncode, said, log
 
 
-def line(process, pattern, deadline=10):
+def line(process, pattern, deadline=60):
     """Read its log until a line matches: nothing is ready before it says so."""
     until = time.monotonic() + deadline
     while time.monotonic() < until:

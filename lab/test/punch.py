@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -17,24 +18,26 @@ NET = os.environ["PINHOLE_S1"].rsplit(".", 1)[0]
 ALICE, BOB = f"{NET}.17", f"{NET}.33"
 
 
-def start(node, *options):
+def start(node, *options, tool="punch", files=None):
+    """files: the soft and the hard limit of open files."""
     return subprocess.Popen(
-        ["ip", "netns", "exec", node, "punch", "--name", node, "--json", *options],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        ["ip", "netns", "exec", node, tool, "--json", *(["--name", node] if tool == "punch" else []), *options],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files)))
 
 
 def end(process):
-    said, log = process.communicate(timeout=60)
+    said, log = process.communicate(timeout=600)
     return process.returncode, json.loads(said or "{}"), log
 
 
-def meet(of_alice=SPEND, of_bob=SPEND):
+def meet(of_alice=SPEND, of_bob=SPEND, files=None):
     """bob waits, alice calls: (exit, report, log) of each."""
-    bob = start("bob", *of_bob, "--timeout", "20")
-    until = time.monotonic() + 10
+    bob = start("bob", *of_bob, "--timeout", "20", files=files)
+    until = time.monotonic() + 60
     while "registered as" not in (line := bob.stderr.readline()):
         assert line and time.monotonic() < until, "bob is not registered"
-    alice = start("alice", "--peer", "bob", *of_alice, "--timeout", "20")
+    alice = start("alice", "--peer", "bob", *of_alice, "--timeout", "20", files=files)
     return end(alice), end(bob)
 
 
@@ -118,6 +121,21 @@ def stingy():
     (code, one, log), (_, other, _) = meet(SPEND, ["--budget", "0"])
     check("a peer that guesses nothing: both plan for the relay", code == 0 and one["plan"]["strategy"] == other["plan"]["strategy"] == "relay", (one, other, log))
     check("and alice opens no ports for it", counted("nat-alice", "sent") < 60, one)
+
+
+def files():
+    """A socket is a file: with few of them the plan is smaller, and says so."""
+    (code, one, log), (_, other, log2) = meet(files=(64, 4096))
+    check("a soft limit of 64 files is raised: a direct path", code == 0 and one["result"] == other.get("result") == "direct", (one, other, log, log2))
+    check("with all sockets of the plan, and nothing is said of it", one["plan"]["peer_sockets"] > 200 and "files" not in log + log2, (one["plan"], log, log2))
+    (code, one, log), (code2, other, log2) = meet(files=(64, 64))
+    check("a hard limit of 64: there is a path", code == code2 == 0 and one["result"] == other.get("result") in ("direct", "relay"), (one, other, log, log2))
+    check("with the sockets that there are", 20 < one["plan"]["peer_sockets"] < 64 and one["strategy"] in ("spray", "relay"), one)
+    check("and each says so, and what to do", all("files" in said and "ulimit -n" in said for said in (log, log2)), (log, log2))
+    code, one, log = end(start("alice", tool="natprobe", files=(12, 256)))
+    check("natprobe raises a soft limit of 12", code == 0 and one["class"] == "port-restricted", log)
+    code, _, log = end(start("alice", tool="natprobe", files=(12, 12)))
+    check("natprobe with a hard limit of 12: exit 2, and what to do", code == 2 and "Too many open files" in log and "ulimit -n" in log, log)
 
 
 def exhaustive():

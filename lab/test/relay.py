@@ -34,7 +34,7 @@ class Turn:
         self.process.stdin.write(f"{line}\n".encode())
         self.process.stdin.flush()
 
-    def says(self, pattern, deadline=5):
+    def says(self, pattern, deadline=60):
         """The first line that matches, now or soon."""
         end = time.monotonic() + deadline
         while True:

@@ -28,7 +28,7 @@ class Watch:
             threading.Thread(target=lambda stream=stream: [self.lines.put(said) for said in stream], daemon=True).start()
         return self
 
-    def until(self, event, deadline=15, **wanted):
+    def until(self, event, deadline=60, **wanted):
         """The next of these events, or None."""
         end = time.monotonic() + deadline
         while (left := end - time.monotonic()) > 0:
@@ -44,8 +44,8 @@ class Watch:
     def stop(self):
         """Ctrl-C: its exit code, and its report."""
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(timeout=10)
-        while "\"result\"" not in (said := self.lines.get(timeout=5)):
+        code = self.process.wait(timeout=60)
+        while "\"result\"" not in (said := self.lines.get(timeout=60)):
             pass
         return code, json.loads(said)
 
@@ -76,7 +76,7 @@ def reboot():
 def reboot_relayed():
     alice, bob = watched()
     forget("nat-alice")
-    again = alice.until("connected", deadline=25)
+    again = alice.until("connected", deadline=60)
     check("a relayed path comes back after the caller's NAT has rebooted", again and again["relayed"], again)
     for peer in (alice, bob):
         peer.stop()

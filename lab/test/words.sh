@@ -53,9 +53,9 @@ story() {
 	"$netns" "$1" "$2" "${options[@]}" --no-verify -- python3 "$test/$3" "${@:4}" 2>&1 || bad "$3 with $1 and $2 did not succeed"
 }
 
-# until_it CMD…: poll, for five seconds
+# until_it CMD…: poll, for a minute at most
 until_it() {
-	local end=$((SECONDS + 5))
+	local end=$((SECONDS + 60))
 	until "$@"; do
 		((SECONDS < end)) || return 1
 		sleep 0.02

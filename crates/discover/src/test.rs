@@ -207,7 +207,20 @@ impl Test {
 
     /// Whether nothing came and loss alone, at this rate, does not explain it.
     pub(super) fn silence_counts(&self, loss: f64) -> bool {
-        !self.is_answered() && loss.powf(self.sent() as f64) <= MAX_DOUBT
+        !self.is_answered() && self.absence_counts(loss)
+    }
+
+    /// Whether loss alone, at this rate, does not explain the answers that did not come.
+    pub(super) fn absence_counts(&self, loss: f64) -> bool {
+        let absent = self.sent().saturating_sub(self.received());
+        loss.powf(absent as f64) <= MAX_DOUBT
+    }
+}
+
+impl Answer {
+    /// When it came.
+    pub(super) fn received(&self) -> Instant {
+        self.sent + self.round_trip
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use sansio::{Input, Protocol, SocketId};
 
+use crate::files;
 use crate::host::address_towards;
 use crate::sockets::{Arrival, Sockets};
 
@@ -51,7 +52,7 @@ pub enum Traffic<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum FlushError {
     /// The protocol wants another socket, and the system gives none.
-    #[error("opening a UDP socket: {0}")]
+    #[error("opening a UDP socket: {}", files::explained(.0))]
     Open(io::Error),
     /// The system refuses to send to that address. A datagram that is lost is
     /// not such an error: see [`send_to`](crate::udp::Udp::send_to).
@@ -62,7 +63,8 @@ pub enum FlushError {
 impl From<FlushError> for io::Error {
     fn from(error: FlushError) -> Self {
         match error {
-            FlushError::Open(error) | FlushError::Send(_, error) => error,
+            FlushError::Send(_, error) => error,
+            error @ FlushError::Open(_) => io::Error::other(error.to_string()),
         }
     }
 }

@@ -82,12 +82,14 @@ async fn connect(address: SocketAddr) -> Option<Reach> {
     }
 }
 
-/// Whether a STUN server answers there by UDP within `timeout`. It is sent five
-/// Binding requests.
+/// How long a STUN server there takes to answer by UDP; `None`: not within
+/// `timeout`. It is sent five Binding requests, and the time is counted from the
+/// first.
 ///
 /// # Errors
 /// When the socket fails.
-pub async fn speaks_stun(address: SocketAddr, timeout: Duration) -> std::io::Result<bool> {
+pub async fn stun_rtt(address: SocketAddr, timeout: Duration) -> std::io::Result<Option<Duration>> {
+    let start = Instant::now();
     let udp = Udp::bind_for(address)?;
     let request = stun::binding_request(*b"speaks STUN?", None);
     let mut buffer = [0; stun::MAX_DATAGRAM];
@@ -95,12 +97,14 @@ pub async fn speaks_stun(address: SocketAddr, timeout: Duration) -> std::io::Res
         udp.send_to(&request, address, None)?;
         let received = tokio::time::timeout(timeout / 5, udp.recv(&mut buffer)).await;
         match received {
-            Ok(Ok(Received::Datagram { from, .. })) if from == address => return Ok(true),
+            Ok(Ok(Received::Datagram { from, .. })) if from == address => {
+                return Ok(Some(start.elapsed()));
+            }
             Ok(Err(error)) => return Err(error),
             _ => {}
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ const MOST_FILE_THREADS: usize = 2048;
 /// # Errors
 /// When it cannot start, or cannot go on.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    net::files::raise().context("cannot raise the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(MOST_FILE_THREADS)

@@ -40,6 +40,7 @@ pub(crate) fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn work(settings: &Settings) -> anyhow::Result<Verdict> {
+    net::files::raise().context("cannot raise the limit of open files")?;
     let config = configure(settings).await?;
     let mut report = probe(settings, &config).await?;
     let mut read = print(settings, &report, &[])?;

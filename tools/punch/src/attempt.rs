@@ -141,8 +141,8 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                         let outcome = Outcome::Connected(path);
                         return Ok(Ended { outcome, at });
                     }
-                    let peer = self.args.peer.as_deref();
-                    let cause = silence::cause(&self.driver, self.settings, peer).await?;
+                    let (peer, waited) = (self.args.peer.as_deref(), self.start.elapsed());
+                    let cause = silence::cause(&self.driver, self.settings, peer, waited).await?;
                     return Ok(Ended::now(Outcome::Failed(cause)));
                 }
                 () = self.signals.ended() => anyhow::bail!("interrupted"),

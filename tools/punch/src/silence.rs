@@ -32,13 +32,13 @@ pub async fn is_blocked<W: FnMut(Traffic<'_>)>(
         );
     }
     let (stun, tcp) = tokio::join!(
-        reach::speaks_stun(server, ANSWER),
+        reach::stun_rtt(server, ANSWER),
         reach::tcp_rtt(server, ANSWER)
     );
-    Ok(!stun? && driver.answered().is_none() && tcp.is_some())
+    Ok(stun?.is_none() && driver.answered().is_none() && tcp.is_some())
 }
 
-/// Why there was no introduction in time; `peer` is the peer that we asked for.
+/// Why there was no introduction within `waited`; `peer` is the peer that we asked for.
 ///
 /// # Errors
 /// When the server does not answer, or had no time to.
@@ -46,6 +46,7 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
     driver: &EndpointDriver<W>,
     settings: &Settings,
     peer: Option<&str>,
+    waited: Duration,
 ) -> anyhow::Result<Cause> {
     let (server, endpoint) = (settings.server, driver.endpoint());
     if is_blocked(driver, server).await? {
@@ -55,11 +56,19 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
         if let Some(other) = endpoint.other_server_key() {
             anyhow::bail!("{}", settings.known_server.refusal(other));
         }
+        let round_trip = reach::stun_rtt(server, ANSWER).await?;
+        // To register takes two or three round trips, and one more if a packet is lost.
+        if let Some(round_trip) = round_trip.filter(|&round_trip| waited < 4 * round_trip) {
+            anyhow::bail!(
+                "there was no time to register at {server}, which takes {} ms to answer: \
+                 give a longer --timeout",
+                round_trip.as_millis()
+            );
+        }
         // Something that answers, but is not a rendezvous, shows that UDP is not
         // blocked.
-        let answers = driver.answered().is_some() || reach::speaks_stun(server, ANSWER).await?;
         anyhow::ensure!(
-            !answers,
+            driver.answered().is_none() && round_trip.is_none(),
             "{server} answers, but is not a rendezvous: start one there with: \
              rendezvous --ip {}",
             server.ip()
@@ -73,7 +82,7 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
         return Ok(cause);
     }
     anyhow::ensure!(
-        reach::speaks_stun(server, ANSWER).await?,
+        reach::stun_rtt(server, ANSWER).await?.is_some(),
         "{server} no longer answers"
     );
     let Some(peer) = peer else {

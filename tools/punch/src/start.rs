@@ -14,8 +14,8 @@ use cli::signals::Signals;
 use nat::plan::{Limits, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
-use net::host;
 use net::udp::Udp;
+use net::{files, host};
 use peer_proto::endpoint::{self, Endpoint, Wish};
 use peer_proto::punch::Path;
 use peer_proto::relay;
@@ -35,6 +35,10 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The port of a TURN server (RFC 8656 §17).
 const TURN_PORT: u16 = 3478;
+
+/// The files that an attempt has open beside the sockets of its plan: those of the
+/// system's events and signals, the trace, and what asks the router for a port.
+const OTHER_FILES: u64 = 20;
 
 /// How long our NAT may take to be measured.
 const MEASURE: Duration = Duration::from_secs(3);
@@ -57,7 +61,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         peer: peer.as_ref().map(|peer| peer.name.clone()),
         ..args.clone()
     };
-    let limits = args.limits()?;
+    let limits = within_the_files(args.limits()?)?;
     let ready = Ready::open(args.ready.as_deref())?;
     let stored = args.nat.as_deref().map(StoredReport::read).transpose()?;
     let mut settings = settings(args).await?;
@@ -121,6 +125,24 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let report = report(attempt, ended, local);
     let kept = trace.map(Trace::end);
     report.print(args.json, args.report.as_deref(), kept)
+}
+
+/// These limits, with no more sockets than this process may open, which is said.
+fn within_the_files(limits: Limits) -> anyhow::Result<Limits> {
+    let room = files::room().context("cannot read how many files may be open")?;
+    let sockets = u32::try_from(room.saturating_sub(OTHER_FILES)).unwrap_or(u32::MAX);
+    if sockets < limits.sockets {
+        cli::stderr::line(format_args!(
+            "punch: this process may open {room} more files, so it guesses ports with at most \
+             {sockets} sockets instead of {}: start it after ulimit -n {} for all of them",
+            limits.sockets,
+            u64::from(limits.sockets) + 2 * OTHER_FILES
+        ));
+    }
+    Ok(Limits {
+        sockets: sockets.min(limits.sockets),
+        ..limits
+    })
 }
 
 /// What is reported of an attempt that has ended.

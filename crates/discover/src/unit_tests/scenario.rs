@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use sansio::{Datagram, IcmpError, Input, Protocol, SocketId, Transmit};
@@ -43,6 +44,9 @@ pub(super) enum Fault {
     /// What is sent to it in the first second arrives at the end of it, as when a neighbour's
     /// link-layer address has to be asked for a second time.
     SlowAtFirst,
+    /// What arrives there from 40 to 100 ms after the start is answered at the end of it, as on a
+    /// busy machine.
+    Stalls,
     /// It does not answer.
     Dead,
 }
@@ -51,7 +55,8 @@ struct TestServer {
     fault: Fault,
     server: rendezvous_proto::server::Server,
     outbox: VecDeque<Transmit>,
-    fast_at: Instant,
+    /// While what arrives has to wait.
+    slow: Range<Instant>,
     waiting: Vec<(SocketId, SocketAddr, Vec<u8>)>,
 }
 
@@ -71,7 +76,11 @@ impl TestServer {
             fault,
             server: rendezvous_proto::server::Server::new(config, now),
             outbox: VecDeque::new(),
-            fast_at: now + Duration::from_secs(1),
+            slow: match fault {
+                Fault::SlowAtFirst => now..now + Duration::from_secs(1),
+                Fault::Stalls => now + Duration::from_millis(40)..now + Duration::from_millis(100),
+                _ => now..now,
+            },
             waiting: Vec::new(),
         }
     }
@@ -87,7 +96,7 @@ impl TestServer {
         if self.fault == Fault::Dead || (self.fault == Fault::OtherIsDead && socket > 1) {
             return;
         }
-        if self.fault == Fault::SlowAtFirst && now < self.fast_at {
+        if self.slow.contains(&now) {
             return self.waiting.push((socket, from, datagram.to_vec()));
         }
         let request = Message::parse(datagram).unwrap();
@@ -151,7 +160,7 @@ impl Protocol for TestServer {
     }
     fn handle_timeout(&mut self, now: Instant) {
         self.server.handle_timeout(now);
-        if now >= self.fast_at {
+        if now >= self.slow.end {
             for (socket, from, datagram) in std::mem::take(&mut self.waiting) {
                 self.take(now, socket, from, &datagram);
             }
@@ -161,7 +170,7 @@ impl Protocol for TestServer {
         self.outbox.pop_front()
     }
     fn poll_timeout(&self) -> Option<Instant> {
-        let fast = (!self.waiting.is_empty()).then_some(self.fast_at);
+        let fast = (!self.waiting.is_empty()).then_some(self.slow.end);
         self.server.poll_timeout().into_iter().chain(fast).min()
     }
 }

@@ -28,6 +28,21 @@ fn only_a_bare_masquerade_remaps_after_early_packets() {
     }
 }
 
+/// Some of the early packets come after the socket has sent to their source, and are let in.
+#[test]
+fn early_packets_that_are_late_leave_those_that_were_not() {
+    for name in Profile::NAMES {
+        let usual = Scenario::named(name).run();
+        let report = Scenario::named(name).fault(Fault::Stalls).run();
+        let remaps = report.remaps_after_early_inbound;
+        assert_eq!(remaps, usual.remaps_after_early_inbound, "{report:#?}");
+    }
+    let mut used = Scenario::named("port-restricted").fault(Fault::Stalls);
+    used.used = vec![5];
+    let report = used.run();
+    assert_eq!(report.remaps_after_early_inbound, None, "{report:#?}");
+}
+
 #[test]
 fn what_the_sender_of_an_unsolicited_packet_receives_is_measured() {
     use Unsolicited::*;
