@@ -7,14 +7,16 @@
 //! - `keys/NAME`: the secret of that name, 64 hex digits, mode 0600
 //! - `known-peers`: a line for each peer, with its name and the key that it was
 //!   first seen with
+//! - `known-servers`: the same for each rendezvous, by `HOST:PORT`
+//! - `rendezvous-key`: the secret of a rendezvous that runs here
 //! - `locks/NAME@SERVER`: locked while a process uses the name there; its
 //!   content, the process id, is for people
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -22,6 +24,8 @@ use nix::fcntl::{Flock, FlockArg};
 use session::identity::{Identity, PublicKey};
 use session::name::valid_name;
 
+use crate::keyfile::{self, FileError, make_folder, read};
+use crate::keylist::KeyList;
 use crate::options::Options;
 
 /// Why something cannot be read from the folder, or written there.
@@ -30,22 +34,9 @@ pub enum HomeError {
     /// No variable names a folder.
     #[error("no folder for keys: set PINHOLE_HOME or HOME")]
     Homeless,
-    /// A file or folder cannot be read or written.
-    #[error("{path}: {why}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says; part of the message, so not a `source`.
-        why: io::Error,
-    },
-    /// A file has a wrong content.
-    #[error("{path}: {problem}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
+    /// A file or folder cannot be read or written, or is malformed.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A name that cannot be registered.
     #[error(
         "{0:?} cannot be a name: a name has 1 to 32 letters, digits, '-', '_' or '.', and does \
@@ -84,12 +75,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Homeless`].
     pub fn find() -> Result<Home, HomeError> {
-        let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let path = var("PINHOLE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| Some(PathBuf::from(var("XDG_CONFIG_HOME")?).join("pinhole")))
-            .or_else(|| Some(PathBuf::from(var("HOME")?).join(".config/pinhole")))
-            .ok_or(HomeError::Homeless)?;
+        let path = keyfile::folder().ok_or(HomeError::Homeless)?;
         Ok(Home { path })
     }
 
@@ -107,10 +93,11 @@ impl Home {
         let Some(text) = read(&path)? else {
             return Ok(Options::default());
         };
-        toml::from_str(&text).map_err(|error| HomeError::Malformed {
+        let options = toml::from_str(&text).map_err(|error| FileError::Malformed {
             path,
             problem: error.message().to_owned(),
-        })
+        });
+        Ok(options?)
     }
 
     /// The key pair of a name, made on first use.
@@ -122,31 +109,9 @@ impl Home {
         if !valid_name(name) || name.starts_with('.') {
             return Err(HomeError::BadName(name.to_owned()));
         }
-        let folder = self.path.join("keys");
-        let path = folder.join(name);
-        if let Some(text) = read(&path)? {
-            let secret = key_from_hex(text.trim()).ok_or_else(|| HomeError::Malformed {
-                path,
-                problem: "not 64 hex digits: restore it from a backup, or remove it and lose \
-                          the name until the server forgets its key"
-                    .into(),
-            })?;
-            return Ok(Identity::from_secret(&secret));
-        }
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|error| HomeError::Io {
-            path: path.clone(),
-            why: io::Error::other(error),
-        })?;
-        make_folder(&folder)?;
-        match write_new(&path, &format!("{}\n", hex::encode(secret))) {
-            Ok(()) => Ok(Identity::from_secret(&secret)),
-            // Another process was faster: its key is the key.
-            Err(HomeError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
-                self.identity(name)
-            }
-            Err(error) => Err(error),
-        }
+        let path = self.path.join("keys").join(name);
+        let loss = "lose the name until the server forgets its key";
+        Ok(keyfile::read_or_make(&path, loss)?)
     }
 
     /// Keeps other processes with this folder from using the name at that server:
@@ -161,10 +126,7 @@ impl Home {
         let folder = self.path.join("locks");
         make_folder(&folder)?;
         let path = folder.join(format!("{name}@{server}"));
-        let failed = |why| HomeError::Io {
-            path: path.clone(),
-            why,
-        };
+        let failed = |why| FileError::io(&path, why);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -184,8 +146,18 @@ impl Home {
                 server,
                 process: read(&path)?.unwrap_or_default().trim().to_owned(),
             }),
-            Err((_, errno)) => Err(failed(errno.into())),
+            Err((_, errno)) => Err(failed(errno.into()).into()),
         }
+    }
+
+    /// The file with the keys that peers were first seen with.
+    pub fn peers(&self) -> KeyList {
+        KeyList::at(self.path.join("known-peers"))
+    }
+
+    /// The file with the keys that servers were first seen with, by `HOST:PORT`.
+    pub fn servers(&self) -> KeyList {
+        KeyList::at(self.path.join("known-servers"))
     }
 
     /// The keys that names were first seen with.
@@ -193,22 +165,7 @@ impl Home {
     /// # Errors
     /// When the file exists and cannot be read, or is malformed.
     pub fn known_peers(&self) -> Result<HashMap<String, PublicKey>, HomeError> {
-        let path = self.path.join("known-peers");
-        let text = read(&path)?.unwrap_or_default();
-        text.lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
-            .map(|(number, line)| {
-                let (name, key) = line.trim().split_once(' ')?;
-                Some((name.to_owned(), key_from_hex(key.trim())?))
-                    .ok_or(number)
-                    .ok()
-            })
-            .collect::<Option<_>>()
-            .ok_or_else(|| HomeError::Malformed {
-                path,
-                problem: "a line is not a name and 64 hex digits".into(),
-            })
+        Ok(self.peers().read()?)
     }
 
     /// Remembers the key that a name was first seen with.
@@ -216,18 +173,7 @@ impl Home {
     /// # Errors
     /// When the file cannot be written.
     pub fn remember_peer(&self, name: &str, key: &PublicKey) -> Result<(), HomeError> {
-        make_folder(&self.path)?;
-        let path = self.path.join("known-peers");
-        let line = format!("{name} {}\n", hex::encode(key));
-        // One short write to a file that is appended to: the lines of two
-        // processes do not mix.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
-            .map_err(|why| HomeError::Io { path, why })
+        Ok(self.peers().add(name, key)?)
     }
 
     /// Replaces the key that is known for a name, since the user trusts the new
@@ -236,23 +182,7 @@ impl Home {
     /// # Errors
     /// When the file cannot be read or written, or is malformed.
     pub fn trust_peer(&self, name: &str, key: &PublicKey) -> Result<(), HomeError> {
-        self.known_peers()?; // A malformed file is left as it is.
-        make_folder(&self.path)?;
-        let path = self.path.join("known-peers");
-        let kept = read(&path)?.unwrap_or_default();
-        let of_name = |line: &&str| line.split_whitespace().next() == Some(name);
-        let mut text: String = kept
-            .lines()
-            .filter(|line| !of_name(line))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        text.push_str(&format!("{name} {}\n", hex::encode(key)));
-        let draft = self
-            .path
-            .join(format!(".known-peers-{}", std::process::id()));
-        let _ = fs::remove_file(&draft);
-        write_new(&draft, &text)?;
-        fs::rename(&draft, &path).map_err(|why| HomeError::Io { path, why })
+        Ok(self.peers().set(name, key)?)
     }
 
     /// The path of the folder.
@@ -262,60 +192,14 @@ impl Home {
 
     /// The file of the known peers, for messages.
     pub fn known_peers_path(&self) -> PathBuf {
-        self.path.join("known-peers")
+        self.peers().path().to_owned()
     }
-}
-
-fn read(path: &Path) -> Result<Option<String>, HomeError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(why) => Err(HomeError::Io {
-            path: path.to_owned(),
-            why,
-        }),
-    }
-}
-
-fn make_folder(path: &Path) -> Result<(), HomeError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|why| HomeError::Io {
-            path: path.to_owned(),
-            why,
-        })
-}
-
-/// Writes all of the file or nothing: with half a key, the name would be lost.
-fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
-    let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let result = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::hard_link(&draft, path));
-    let _ = fs::remove_file(&draft);
-    result.map_err(|why| HomeError::Io {
-        path: path.to_owned(),
-        why,
-    })
-}
-
-fn key_from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut key = [0; 32];
-    hex::decode_to_slice(text, &mut key).ok()?;
-    Some(key)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn home(test: &str) -> Home {
@@ -339,7 +223,7 @@ mod tests {
         fs::write(home.path.join("keys/alice"), "not a key").unwrap();
         assert!(matches!(
             home.identity("alice"),
-            Err(HomeError::Malformed { .. })
+            Err(HomeError::File(FileError::Malformed { .. }))
         ));
         fs::remove_dir_all(home.path).unwrap();
     }

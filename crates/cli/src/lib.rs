@@ -12,7 +12,7 @@
 //! use cli::{home::Home, options::Options, settings::Settings};
 //!
 //! let home = Home::find()?;
-//! let typed = Options { server: Some("203.0.113.1".into()), name: None };
+//! let typed = Options { server: Some("203.0.113.1".into()), ..Options::default() };
 //! let options = typed.or(home.options()?);
 //! let settings = Settings::gather(home, options, Some("bob")).await?;
 //! // Nobody else may use our name while this is held.
@@ -25,15 +25,23 @@
 //! speaks a protocol, and nothing prints a result: that is the tool's part.
 
 #[cfg(feature = "peer")]
+pub mod address;
+#[cfg(feature = "peer")]
 pub mod cause;
 #[cfg(feature = "peer")]
 pub mod home;
+#[cfg(feature = "keyfile")]
+pub mod keyfile;
+#[cfg(feature = "peer")]
+pub mod keylist;
 #[cfg(feature = "log")]
 pub mod log;
 #[cfg(feature = "peer")]
 pub mod options;
 #[cfg(feature = "report")]
 pub mod report;
+#[cfg(feature = "peer")]
+pub mod server;
 #[cfg(feature = "peer")]
 pub mod settings;
 #[cfg(feature = "signals")]

@@ -10,13 +10,52 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
-    /// The rendezvous, `HOST[:PORT]`.
+    /// The rendezvous, `[NAME@]HOST[:PORT][#KEY]`.
     pub server: Option<String>,
     /// Our name there.
     pub name: Option<String>,
+    /// The key that the rendezvous has now is trusted, if it has changed.
+    #[serde(skip)]
+    pub trust_server: bool,
+}
+
+/// A name is given twice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the server is given as {server}, which says that our name is {there}, and the name as \
+     {name}: leave one of them out"
+)]
+pub struct TwoNames {
+    server: String,
+    there: String,
+    name: String,
 }
 
 impl Options {
+    /// Takes our name out of `NAME@HOST`, where it is given so.
+    ///
+    /// # Errors
+    /// When another name is given, too.
+    pub fn split(mut self) -> Result<Options, TwoNames> {
+        let Some(server) = self.server.take() else {
+            return Ok(self);
+        };
+        let parts = net::host::split(&server);
+        let name = self.name.take().filter(|name| !name.is_empty());
+        if let (Some(there), Some(name)) = (parts.name, &name)
+            && there != name
+        {
+            return Err(TwoNames {
+                there: there.to_owned(),
+                name: name.clone(),
+                server,
+            });
+        }
+        self.name = name.or(parts.name.map(str::to_owned));
+        self.server = Some(server.rsplit('@').next().unwrap_or_default().to_owned());
+        Ok(self)
+    }
+
     /// These options, and those of `other` where one is not given here. An
     /// empty one counts as not given: `PINHOLE_NAME=` in the environment.
     #[must_use]
@@ -28,6 +67,7 @@ impl Options {
         Options {
             server: first(self.server, other.server),
             name: first(self.name, other.name),
+            trust_server: self.trust_server || other.trust_server,
         }
     }
 }
@@ -83,7 +123,23 @@ mod tests {
         Options {
             server: Some(server.to_owned()),
             name: Some(name.to_owned()),
+            trust_server: false,
         }
+    }
+
+    #[test]
+    fn our_name_may_be_given_with_the_server() {
+        let split = |server: &str, name: &str| options(server, name).split();
+        let alice = options("203.0.113.1:5#KEY", "alice");
+        assert_eq!(split("alice@203.0.113.1:5#KEY", ""), Ok(alice.clone()));
+        assert_eq!(split("alice@203.0.113.1:5#KEY", "alice"), Ok(alice.clone()));
+        assert_eq!(split("203.0.113.1:5#KEY", "alice"), Ok(alice.clone()));
+        let error = split("alice@203.0.113.1", "bob").unwrap_err().to_string();
+        assert!(error.contains("alice") && error.contains("bob"), "{error}");
+        // What is typed wins over the file, also within one string.
+        let file = split("carol@203.0.113.2", "").unwrap();
+        assert_eq!(alice.clone().or(file.clone()), alice);
+        assert_eq!(Options::default().or(file.clone()), file);
     }
 
     #[test]

@@ -12,8 +12,11 @@ use peer_proto::endpoint::Config;
 use session::identity::{Identity, PublicKey};
 use session::name::valid_name;
 
+use crate::address::{AddressError, ServerAddress, canonical};
 use crate::home::{Home, HomeError};
+use crate::keyfile::FileError;
 use crate::options::{Options, PathOptions};
+use crate::server::KnownServer;
 
 /// How long an attempt may take, unless the caller sets another time.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -47,6 +50,29 @@ pub enum SettingsError {
         /// What the resolver says.
         source: io::Error,
     },
+    /// The server's address has something that is not a key.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The peer is known by another key than the one that is given.
+    #[error(
+        "{peer} is known with another key than the one that is given: known {}, given {}. If the \
+         given one is right, remove the line of {peer} from {path}",
+        hex::encode(known),
+        hex::encode(given)
+    )]
+    OtherKey {
+        /// The peer's name.
+        peer: String,
+        /// The key in `known-peers`.
+        known: PublicKey,
+        /// The key that is given.
+        given: PublicKey,
+        /// The file.
+        path: String,
+    },
+    /// A file cannot be read or written, or is malformed.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Keys cannot be read or made.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -65,6 +91,8 @@ pub struct Settings {
     pub home: Home,
     /// The rendezvous.
     pub server: SocketAddr,
+    /// The same, and its key.
+    pub known_server: KnownServer,
     /// Our name.
     pub name: String,
     /// Our key.
@@ -75,7 +103,7 @@ pub struct Settings {
 
 impl Settings {
     /// Looks up the server and reads the keys; ours is made on first use.
-    /// `peer` is the peer to reach, where it is known already.
+    /// `peer` is the name of the peer to reach, where it is known already.
     ///
     /// # Errors
     /// When an option is missing or not valid, or something cannot be found or
@@ -92,17 +120,45 @@ impl Settings {
             Some(peer) if peer == name => return Err(SettingsError::OwnName(name)),
             _ => {}
         }
-        let server = match host::resolve(&server, stun::DEFAULT_PORT).await {
+        let address: ServerAddress = server.parse()?;
+        let server = match host::resolve(&address.host, stun::DEFAULT_PORT).await {
             Ok(address) => address,
-            Err(source) => return Err(SettingsError::NotFound { server, source }),
+            Err(source) => {
+                let server = address.host;
+                return Err(SettingsError::NotFound { server, source });
+            }
         };
+        let (host, trust) = (canonical(&address.host), options.trust_server);
         Ok(Settings {
+            known_server: KnownServer::new(home.servers(), host, address.key, trust)?,
             identity: home.identity(&name)?,
             known: home.known_peers()?,
             home,
             server,
             name,
         })
+    }
+
+    /// The peer is known by this key from now on, which the user has given, as if
+    /// it had been met before.
+    ///
+    /// # Errors
+    /// When another key is known, or the key cannot be written.
+    pub fn pin(&mut self, peer: &str, given: PublicKey) -> Result<(), SettingsError> {
+        match self.known.get(peer) {
+            Some(known) if *known == given => Ok(()),
+            Some(known) => Err(SettingsError::OtherKey {
+                peer: peer.to_owned(),
+                known: *known,
+                given,
+                path: self.home.known_peers_path().display().to_string(),
+            }),
+            None => {
+                self.home.remember_peer(peer, &given)?;
+                self.known.insert(peer.to_owned(), given);
+                Ok(())
+            }
+        }
     }
 
     /// The configuration of an endpoint whose socket is bound to `local`: one
@@ -134,7 +190,7 @@ impl Settings {
         Ok(Config {
             client: client::Config {
                 server: self.server,
-                server_key: None,
+                server_key: self.known_server.expected(),
                 name: self.name.clone(),
                 identity: self.identity.clone(),
                 sequence,
@@ -169,6 +225,7 @@ mod tests {
         Options {
             server: some(server),
             name: some(name),
+            trust_server: false,
         }
     }
 
@@ -211,6 +268,43 @@ mod tests {
             assert!(error.starts_with(problem), "{error}");
             assert!(!home.path().exists(), "a key was made: {problem}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_given_for_a_peer_is_pinned_and_no_other_is() {
+        let home = home("pinned");
+        let options = options("127.0.0.1:5", "alice");
+        let mut settings = Settings::gather(home.clone(), options, None).await.unwrap();
+        settings.pin("bob", [1; 32]).unwrap();
+        settings.pin("bob", [1; 32]).unwrap();
+        assert_eq!(home.known_peers().unwrap()["bob"], [1; 32]);
+        let error = settings.pin("bob", [2; 32]).unwrap_err().to_string();
+        for part in ["known 0101", "given 0202", "known-peers"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert_eq!(settings.known["bob"], [1; 32]);
+        std::fs::remove_dir_all(home.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_servers_key_is_the_one_that_is_given_else_the_one_that_is_known() {
+        let home = home("server");
+        home.servers().add("127.0.0.1:5", &[7; 32]).unwrap();
+        let given = format!("127.0.0.1:5#{}", "08".repeat(32));
+        let expected = async |server: &str, trust_server| {
+            let options = Options {
+                trust_server,
+                ..options(server, "alice")
+            };
+            let settings = Settings::gather(home.clone(), options, None).await.unwrap();
+            settings.known_server.expected()
+        };
+        assert_eq!(expected("127.0.0.1:6", false).await, None);
+        assert_eq!(expected("127.0.0.1:5", false).await, Some([7; 32]));
+        assert_eq!(expected("127.0.0.1:5", true).await, None);
+        assert_eq!(expected(&given, false).await, Some([8; 32]));
+        assert_eq!(expected(&given, true).await, Some([8; 32]));
+        std::fs::remove_dir_all(home.path()).unwrap();
     }
 
     #[tokio::test]

@@ -54,6 +54,31 @@ pub fn wildcard(remote: SocketAddr) -> IpAddr {
     }
 }
 
+/// The parts of `[NAME@]HOST[:PORT][#KEY]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// What comes before the `@`.
+    pub name: Option<&'a str>,
+    /// The host, with the port where it is given.
+    pub host: &'a str,
+    /// What comes after the `#`.
+    pub key: Option<&'a str>,
+}
+
+/// Takes what people give each other apart: a server, our name there, its key.
+/// Nothing is checked.
+pub fn split(server: &str) -> Parts<'_> {
+    let (rest, key) = match server.split_once('#') {
+        Some((rest, key)) => (rest, Some(key)),
+        None => (server, None),
+    };
+    let (name, host) = match rest.rsplit_once('@') {
+        Some((name, host)) => (Some(name), host),
+        None => (None, rest),
+    };
+    Parts { name, host, key }
+}
+
 /// The address of `HOST[:PORT]`: a name, an IPv4 or an IPv6 address, with
 /// brackets where a port follows the latter. IPv4 is preferred where a name has
 /// both: its networks are those with NATs.

@@ -19,6 +19,8 @@ use cli::options::{PathOptions, seconds};
                                                ~/.config/pinhole/config.toml, else it asks
   chat --server 203.0.113.1 --name alice       give server and name
   chat --peer bob                              open a conversation with bob
+  chat --server 203.0.113.1#KEY --peer bob#KEY the same, and only with these keys of the rendezvous
+                                               and of bob; /who shows them to you
   echo hello | chat --peer bob                 send one line, and end when bob has it
   chat --stay --json </dev/null                print what peers send, as JSON lines
   chat --stay --accept-files --downloads in </dev/null
@@ -28,8 +30,9 @@ Exit codes: 0 everything was delivered; 1 something was not delivered, or --peer
 reached; 2 it could not start or go on (usage, no server, the name is taken)."
 )]
 pub struct Args {
-    /// The rendezvous server [env: PINHOLE_SERVER] [default port: 8848]
-    #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["sip", "sport"])]
+    /// The rendezvous server, with its key and your name there if you like
+    /// [env: PINHOLE_SERVER] [default port: 8848]
+    #[arg(long, value_name = "[NAME@]HOST[:PORT][#KEY]", conflicts_with_all = ["sip", "sport"])]
     pub server: Option<String>,
     /// The rendezvous server's address, in place of --server [default: 0.0.0.0, this host]
     #[arg(long, value_name = "IP")]
@@ -37,6 +40,9 @@ pub struct Args {
     /// The rendezvous server's port, in place of --server [default: 8848]
     #[arg(long, value_name = "PORT")]
     pub sport: Option<u16>,
+    /// Trust the key that the rendezvous has now, if it has changed
+    #[arg(long)]
+    pub trust_server: bool,
     /// Local address
     #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
     pub cip: IpAddr,
@@ -46,12 +52,16 @@ pub struct Args {
     /// Your name, under which peers reach you
     #[arg(long, env = "PINHOLE_NAME")]
     pub name: Option<String>,
-    /// Open a conversation with this peer
-    #[arg(long)]
+    /// Open a conversation with this peer; with its key no other is accepted
+    #[arg(long, value_name = "NAME[#KEY]")]
     pub peer: Option<String>,
     /// Print JSON lines (docs/reference/json.md), also on a terminal
     #[arg(long)]
     pub json: bool,
+    /// Draw no QR code in /who: it takes block characters and colours. NO_COLOR in
+    /// the environment has the same effect
+    #[arg(long)]
+    pub ascii: bool,
     /// As a filter, go on receiving when stdin has ended
     #[arg(long)]
     pub stay: bool,

@@ -6,7 +6,7 @@
 //!   ([`settings`]), and runs the [`hub`].
 //! - [`hub`] joins the parts; its head lists them. It alone knows all of them.
 //! - The user's side: [`input`] reads lines, [`command`] understands them,
-//!   [`notice`] is all that the user can be told, [`screen`] shows it.
+//!   [`notice`] is all that the user can be told, [`screen`] shows it ([`qr`] draws).
 //! - The network's side: [`socket`] is the one UDP socket, which STUN and QUIC
 //!   share; [`relayed`] lets QUIC go through the relay; [`tls`] checks keys;
 //!   [`link`] is one QUIC connection with a peer, over one path.
@@ -25,6 +25,7 @@ mod hub;
 mod input;
 mod link;
 mod notice;
+mod qr;
 mod relayed;
 mod screen;
 mod settings;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::input::{Editing, Printer};
-use crate::notice::Notice;
+use crate::notice::{Notice, peer_address};
+use crate::qr;
 use crate::text::clip;
 
 /// Where notices go.
@@ -25,10 +26,16 @@ impl Screen {
     /// Those of stdout, such as a closed pipe.
     pub fn tell(&mut self, notice: &Notice) -> io::Result<()> {
         match self {
-            Screen::Prompt(terminal) => terminal.print(&match notice {
-                Notice::Message { .. } => format!("{}\n", notice.text()),
-                _ => notice.text().lines().map(|l| format!("* {l}\n")).collect(),
-            }),
+            Screen::Prompt(terminal) => {
+                let mut text = match notice {
+                    Notice::Message { .. } => format!("{}\n", notice.text()),
+                    _ => notice.text().lines().map(|l| format!("* {l}\n")).collect(),
+                };
+                if let Notice::Who { name, key, .. } = notice {
+                    text.push_str(&terminal.qr(&peer_address(name, key)));
+                }
+                terminal.print(&text)
+            }
             Screen::Lines if notice.is_message() => print(&notice.text()),
             Screen::Lines => {
                 for line in notice.text().lines() {
@@ -54,17 +61,27 @@ pub struct Terminal {
     bars: Vec<String>,
     /// How many bars stand above the prompt now.
     drawn: usize,
+    /// QR codes are wanted.
+    draws_qr: bool,
 }
 
 impl Terminal {
     /// A terminal whose prompt is edited there.
-    pub fn new(printer: Printer, editing: Arc<Editing>) -> Terminal {
+    pub fn new(printer: Printer, editing: Arc<Editing>, draws_qr: bool) -> Terminal {
         Terminal {
             printer,
             editing,
             bars: Vec::new(),
             drawn: 0,
+            draws_qr,
         }
+    }
+
+    /// A QR code of that text; nothing where it does not fit or is not wanted.
+    fn qr(&self, text: &str) -> String {
+        let columns = self.editing.columns.load(Ordering::Relaxed);
+        let code = self.draws_qr.then(|| qr::draw(text, columns.min(80)));
+        code.flatten().unwrap_or_default()
     }
 
     /// Draws these bars in place of the last.
@@ -155,7 +172,7 @@ mod tests {
         let (shown, editing) = (FakeTerminal::default(), Arc::new(Editing::default()));
         let shows = |lines: &[&str]| assert_eq!(*shown.0.lock().unwrap(), lines);
         let bars = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let mut terminal = Terminal::new(Box::new(shown.clone()), Arc::clone(&editing));
+        let mut terminal = Terminal::new(Box::new(shown.clone()), Arc::clone(&editing), false);
         terminal.print("a\n").unwrap();
         terminal.draw(bars(&["one 1", "two 1"])).unwrap();
         shows(&["a", "one 1", "two 1"]);

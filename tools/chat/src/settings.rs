@@ -5,19 +5,25 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
+use cli::address::PeerAddress;
 use cli::home::Home;
 use cli::options::Options;
 use cli::settings::Settings;
+use net::host;
 use net::udp::Udp;
 
 use crate::args::Args;
 
 /// Who we are, and where the rendezvous is. What is missing is asked for if the
-/// chat is `interactive`.
+/// chat is `interactive`. `peer` is whom to talk to, where that is known already.
 ///
 /// # Errors
 /// When something is missing and nobody can be asked, or when it is not valid.
-pub async fn gather(args: &Args, interactive: bool) -> anyhow::Result<Settings> {
+pub async fn gather(
+    args: &Args,
+    interactive: bool,
+    peer: Option<&PeerAddress>,
+) -> anyhow::Result<Settings> {
     let home = Home::find()?;
     let server = match (args.sip, args.sport) {
         (None, None) => args.server.clone().or_else(server_in_environment),
@@ -27,15 +33,36 @@ pub async fn gather(args: &Args, interactive: bool) -> anyhow::Result<Settings> 
             Some(SocketAddr::new(ip, port).to_string())
         }
     };
-    let name = args.name.clone();
-    let mut options = Options { server, name }.or(home.options()?);
+    let typed = Options {
+        server,
+        name: args.name.clone(),
+        trust_server: args.trust_server,
+    };
+    let mut options = typed.split()?.or(home.options()?.split()?);
     if interactive {
         let user = std::env::var("USER").unwrap_or_default();
         ask_for(&mut options.server, "Which rendezvous server", "0.0.0.0")?;
+        options = options.split()?;
         ask_for(&mut options.name, "Your name", &user)?;
     }
     options.server = options.server.map(or_this_host);
-    Ok(Settings::gather(home, options, args.peer.as_deref()).await?)
+    let name = peer.map(|peer| peer.name.as_str());
+    let mut settings = Settings::gather(home, options, name).await?;
+    if let Some(PeerAddress {
+        name,
+        key: Some(key),
+    }) = peer
+    {
+        if args.trust.contains(name) {
+            settings.home.trust_peer(name, key)?;
+            settings.known.insert(name.clone(), *key);
+        } else {
+            settings
+                .pin(name, *key)
+                .context("the key that --peer gives is refused; --trust replaces the known one")?;
+        }
+    }
+    Ok(settings)
 }
 
 /// Read here and not by clap, for which PINHOLE_SERVER would conflict with --sip and
@@ -76,15 +103,17 @@ pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
 /// The wildcard address means this host, as it does for connect(2). It is replaced
 /// here, since the resolver that all tools share refuses it.
 fn or_this_host(server: String) -> String {
-    let bare = server.trim_start_matches('[').trim_end_matches(']');
-    let (ip, port) = match (server.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
+    let host::Parts { host, key, .. } = host::split(&server);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let (ip, port) = match (host.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
         (Ok(address), _) => (address.ip(), address.port()),
         (_, Ok(ip)) => (ip, stun::DEFAULT_PORT),
         _ => return server,
     };
+    let key = key.map_or(String::new(), |key| format!("#{key}"));
     match ip {
-        IpAddr::V4(v4) if v4.is_unspecified() => format!("127.0.0.1:{port}"),
-        IpAddr::V6(v6) if v6.is_unspecified() => format!("[::1]:{port}"),
+        IpAddr::V4(v4) if v4.is_unspecified() => format!("127.0.0.1:{port}{key}"),
+        IpAddr::V6(v6) if v6.is_unspecified() => format!("[::1]:{port}{key}"),
         _ => server,
     }
 }
@@ -122,6 +151,8 @@ mod tests {
             ("::", "[::1]:8848"),
             ("[::]", "[::1]:8848"),
             ("[::]:5", "[::1]:5"),
+            ("0.0.0.0#KEY", "127.0.0.1:8848#KEY"),
+            ("203.0.113.1#KEY", "203.0.113.1#KEY"),
             ("203.0.113.1", "203.0.113.1"),
             ("[2001:db8::1]:5", "[2001:db8::1]:5"),
             ("localhost:http?", "localhost:http?"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use cli::address::PeerAddress;
 use cli::settings::Settings;
 use peer_proto::endpoint::{self, Endpoint};
 use tokio::sync::mpsc;
@@ -54,7 +55,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
-    let settings = gather(args, interactive).await?;
+    let peer: Option<PeerAddress> = args.peer.as_deref().map(str::parse).transpose()?;
+    let settings = gather(args, interactive, peer.as_ref()).await?;
     // Another process would take the name over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
     let udp = bind(args, settings.server)?;
@@ -91,7 +93,12 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         settings.name,
         network,
         Peers::new(args.timeout),
-        Keyring::new(settings.home, settings.known, args.trust.clone()),
+        Keyring::new(
+            settings.home,
+            settings.known,
+            args.trust.clone(),
+            settings.known_server,
+        ),
         transfers,
         User::new(screen, names, at_end),
     );
@@ -102,7 +109,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         lines,
         prompt,
     };
-    hub::run(hub, inbox, args.peer.as_deref()).await
+    hub::run(hub, inbox, peer.as_ref().map(|peer| peer.name.as_str())).await
 }
 
 /// Where notices go, and where lines come from.
@@ -119,8 +126,14 @@ fn terminal(args: &Args, interactive: bool, names: &Names) -> anyhow::Result<Sur
     }
     let (prompt, lines, printer) =
         Prompt::start(Arc::clone(names)).context("cannot use the terminal")?;
-    let terminal = Terminal::new(printer, Arc::clone(&prompt.editing));
+    let terminal = Terminal::new(printer, Arc::clone(&prompt.editing), draws_qr(args));
     Ok((Screen::Prompt(terminal), lines, Some(prompt)))
+}
+
+/// Whether the terminal shows block characters and colours, and the user wants them.
+fn draws_qr(args: &Args) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !args.ascii && !no_color
 }
 
 fn endpoint_config(

@@ -58,7 +58,7 @@ async fn work(settings: &Settings) -> anyhow::Result<Verdict> {
 /// What to measure with: servers and numbers.
 async fn configure(settings: &Settings) -> anyhow::Result<Config> {
     let resolve = async |server: &str| {
-        let address = net::host::resolve(server, DEFAULT_PORT).await;
+        let address = net::host::resolve(net::host::split(server).host, DEFAULT_PORT).await;
         address.with_context(|| format!("cannot look up {server}"))
     };
     let s1 = resolve(&settings.s1).await?;

@@ -9,12 +9,14 @@ use nat::plan::Limits;
 
 /// Connects to a peer through both NATs: registers at a rendezvous, is introduced
 /// to the peer, and punches. Without --peer it waits for a peer that asks for us.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(
     version,
     after_help = "Examples:
   punch --server 203.0.113.1 --name bob                 wait for a peer, as bob
   punch --server 203.0.113.1 --name alice --peer bob    connect to bob, as alice
+  punch --server 203.0.113.1#KEY --peer bob#KEY         the same, and only with these keys of the
+                                                        rendezvous and of bob
   punch --peer bob --trace                              show each packet; the server and our name
                                                         are in ~/.config/pinhole/config.toml
   punch --peer bob --watch                              stay connected until Ctrl-C
@@ -25,14 +27,18 @@ use nat::plan::Limits;
 Exit codes: 0 there is a path (lan, direct or relay), 1 there is none, 2 could not tell (stderr says why)."
 )]
 pub struct Args {
-    /// The rendezvous; the default port is 8848
-    #[arg(long, env = "PINHOLE_SERVER", value_name = "HOST[:PORT]")]
+    /// The rendezvous, with its key and our name there if you like; the default port
+    /// is 8848
+    #[arg(long, env = "PINHOLE_SERVER", value_name = "[NAME@]HOST[:PORT][#KEY]")]
     pub server: Option<String>,
     /// Our name there
     #[arg(long, env = "PINHOLE_NAME")]
     pub name: Option<String>,
-    /// The name of the peer to connect to
+    /// Trust the key that the rendezvous has now, if it has changed
     #[arg(long)]
+    pub trust_server: bool,
+    /// The name of the peer to connect to; with its key no other is accepted
+    #[arg(long, value_name = "NAME[#KEY]")]
     pub peer: Option<String>,
     /// Print each packet that this host sends and receives for the attempt. Packets
     /// that measure our own NAT or ask our router for a port are not shown

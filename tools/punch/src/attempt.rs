@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cli::report::StoredReport;
+use cli::server::KnownServer;
 use cli::settings::Settings;
 use cli::signals::Signals;
 use nat::plan::{Limits, Plan, Role, Side};
@@ -35,6 +36,7 @@ const MEASURE_PATH: Duration = Duration::from_secs(3);
 pub struct Attempt<'a, W> {
     pub args: &'a Args,
     pub settings: &'a Settings,
+    pub known_server: KnownServer,
     pub limits: Limits,
     pub start: Instant,
     pub ready: Ready,
@@ -214,7 +216,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
     }
 
     /// Reports on stderr what happens before the end, and acts on it.
-    fn note(&mut self, event: Event) -> anyhow::Result<()> {
+    pub fn note(&mut self, event: Event) -> anyhow::Result<()> {
         let (name, server) = (&self.settings.name, self.settings.server);
         match event {
             Event::Registered(mapped) => {
@@ -243,7 +245,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 code::reason(code)
             ),
             Event::KeyChanged { peer, known, now } => anyhow::bail!(
-                "{peer} has another key than before (known {}, now {}): either {peer} has lost \
+                "{peer} has another key than the known one (known {}, now {}): either {peer} has lost \
                  the old key, or somebody else uses the name. If you trust the new key, remove \
                  the line of {peer} from {}",
                 fingerprint(&known),
@@ -252,6 +254,28 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             ),
             Event::ServerSilent => {
                 cli::stderr::line(format_args!("punch: no answer from {server} yet"));
+            }
+            Event::ServerProved(key) => match self.known_server.proved(key) {
+                Ok(None) => {}
+                Ok(Some(met)) => {
+                    let met = self.known_server.tell(met, &key);
+                    cli::stderr::line(format_args!("punch: {met}"));
+                }
+                Err(error) => cli::stderr::line(format_args!(
+                    "punch: cannot keep the key of the rendezvous: {error}"
+                )),
+            },
+            Event::ServerKeyless => {
+                let warning = self.known_server.tell_keyless();
+                cli::stderr::line(format_args!("punch: {warning}"));
+            }
+            Event::OtherServerKey(other) => {
+                let refusal = self.known_server.refusal(other);
+                // Once it has proved itself, somebody on the way may have taken
+                // its place: a path goes on without it.
+                let registered = !self.driver.endpoint().mapped().is_empty();
+                anyhow::ensure!(registered, "{refusal}");
+                cli::stderr::line(format_args!("punch: {refusal}"));
             }
             Event::Introduced {
                 peer,

@@ -52,6 +52,9 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
         return Ok(Cause::UdpBlocked);
     }
     if endpoint.mapped().is_empty() {
+        if let Some(other) = endpoint.other_server_key() {
+            anyhow::bail!("{}", settings.known_server.refusal(other));
+        }
         // Something that answers, but is not a rendezvous, shows that UDP is not
         // blocked.
         let answers = driver.answered().is_some() || reach::speaks_stun(server, ANSWER).await?;

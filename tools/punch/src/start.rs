@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cli::address::PeerAddress;
 use cli::home::Home;
 use cli::options::Options;
 use cli::report::StoredReport;
@@ -51,10 +52,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
+    let peer: Option<PeerAddress> = args.peer.as_deref().map(str::parse).transpose()?;
+    let args = &Args {
+        peer: peer.as_ref().map(|peer| peer.name.clone()),
+        ..args.clone()
+    };
     let limits = args.limits()?;
     let ready = Ready::open(args.ready.as_deref())?;
     let stored = args.nat.as_deref().map(StoredReport::read).transpose()?;
-    let settings = settings(args).await?;
+    let mut settings = settings(args).await?;
+    if let Some(PeerAddress {
+        name,
+        key: Some(key),
+    }) = &peer
+    {
+        settings.pin(name, *key)?;
+    }
     // Another process with the name would take the registration over.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
     let any = SocketAddr::new(host::wildcard(settings.server), args.port);
@@ -84,6 +97,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let mut attempt = Attempt {
         args,
         settings: &settings,
+        known_server: settings.known_server.clone(),
         limits,
         start,
         ready,
@@ -172,8 +186,9 @@ async fn settings(args: &Args) -> anyhow::Result<Settings> {
     let typed = Options {
         server: args.server.clone(),
         name: args.name.clone(),
+        trust_server: args.trust_server,
     };
-    let options = typed.or(home.options()?);
+    let options = typed.split()?.or(home.options()?.split()?);
     Ok(Settings::gather(home, options, args.peer.as_deref()).await?)
 }
 

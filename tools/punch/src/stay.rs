@@ -98,6 +98,7 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                     attempt.driver.endpoint_mut().call(Instant::now(), &peer);
                 }
             }
+            event @ Event::OtherServerKey(_) => attempt.note(event)?,
             _ => {}
         }
     }

@@ -6,6 +6,15 @@ use std::net::SocketAddr;
 use rendezvous_proto::relay;
 use rendezvous_proto::server::{Event, Stats};
 use serde_json::json;
+use session::identity::PublicKey;
+
+/// What clients have to know of this server.
+#[derive(Clone, Debug)]
+pub struct Ourselves {
+    pub key: PublicKey,
+    /// What they are given as --server.
+    pub clients: String,
+}
 
 /// Writes the log to stderr.
 #[derive(Clone, Copy, Debug)]
@@ -19,17 +28,28 @@ impl Log {
     }
 
     /// The one line on stdout: scripts wait for it before they start clients.
-    pub fn listening(&self, addresses: &[SocketAddr]) -> std::io::Result<()> {
+    pub fn listening(
+        &self,
+        addresses: &[SocketAddr],
+        Ourselves { key, clients }: &Ourselves,
+    ) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
         if self.json {
             writeln!(
                 stdout,
                 "{}",
-                json!({"event": "listening", "addresses": addresses})
+                json!({
+                    "event": "listening", "addresses": addresses, "key": hex::encode(key),
+                    "clients": clients,
+                })
             )?;
         } else {
             let list: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-            writeln!(stdout, "rendezvous: listening on {}", list.join(", "))?;
+            let list = list.join(", ");
+            writeln!(
+                stdout,
+                "rendezvous: listening on {list}; clients: --server {clients}"
+            )?;
         }
         stdout.flush()
     }

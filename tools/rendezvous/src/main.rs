@@ -1,6 +1,7 @@
 //! `rendezvous`: a STUN server with NAT behaviour discovery (RFC 5780), a
 //! registry that introduces peers to each other, and a relay (TURN).
 
+mod key;
 mod local_addresses;
 mod log;
 mod relay;
@@ -8,6 +9,7 @@ mod serve;
 mod stream;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -27,7 +29,8 @@ use rendezvous_proto::server::{Config, MOST_NAMES, RATE, Server};
   rendezvous --ip 203.0.113.1 --relay
       Relay packets as well, for peers that cannot be connected directly.
 
-When it listens it prints one line to stdout. Its log goes to stderr.
+When it listens it prints one line to stdout: its addresses, and what clients are given as
+--server. Its log goes to stderr.
 RUST_LOG=rendezvous_proto=trace adds what it decides about each datagram.
 Exit codes: 0 ended by a signal, 2 could not start."
 )]
@@ -48,6 +51,11 @@ struct Options {
     /// Requests per second that are answered to one /24 (IPv6: /48)
     #[arg(long, default_value_t = RATE, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
+    /// Keep this server's key in FILE, which is made on first use. Clients know the
+    /// server by it [default: rendezvous-key in PINHOLE_HOME, else in
+    /// ~/.config/pinhole]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Most names that may be registered at once
     #[arg(long, default_value_t = MOST_NAMES, value_parser = clap::value_parser!(u32).range(1..))]
     max_names: u32,
@@ -80,7 +88,11 @@ fn run(options: Options) -> anyhow::Result<()> {
         rate: options.rate,
         most_names: options.max_names as usize,
     };
-    let mut server = Server::new(config, std::time::Instant::now());
+    let log = log::Log::new(options.json);
+    let identity = key::find(options.key.as_deref(), log)?;
+    let clients = key::address_for_clients(options.ip, options.port, &identity.public());
+    let key = identity.public();
+    let mut server = Server::new(config, std::time::Instant::now()).with_key(identity);
     if let Some(relay) = options.relay.relay(options.ip)? {
         server = server.with_relay(relay);
     }
@@ -90,7 +102,8 @@ fn run(options: Options) -> anyhow::Result<()> {
         .block_on(serve::serve(
             server,
             &addresses,
-            log::Log::new(options.json),
+            log,
+            &log::Ourselves { key, clients },
         ))
 }
 

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::local_addresses::LocalAddresses;
-use crate::log::Log;
+use crate::log::{Log, Ourselves};
 use crate::relay::Sockets;
 use crate::stream;
 
@@ -36,7 +36,12 @@ pub struct Shared {
 ///
 /// # Errors
 /// When a socket cannot be bound.
-pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow::Result<()> {
+pub async fn serve(
+    server: Server,
+    addresses: &[SocketAddr],
+    log: Log,
+    ourselves: &Ourselves,
+) -> anyhow::Result<()> {
     let mut sockets = Vec::with_capacity(addresses.len());
     for address in addresses {
         let socket =
@@ -50,7 +55,7 @@ pub async fn serve(server: Server, addresses: &[SocketAddr], log: Log) -> anyhow
     }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    log.listening(addresses)?;
+    log.listening(addresses, ourselves)?;
     let shared = Arc::new(Shared {
         server: Mutex::new(server),
         sockets,

@@ -1,8 +1,10 @@
-//! Which key belongs to which name, as far as it was seen before.
+//! Which key belongs to which name, and to the rendezvous, as far as it was seen
+//! before.
 
 use std::collections::{HashMap, HashSet};
 
 use cli::home::{Home, HomeError};
+use cli::server::KnownServer;
 use session::identity::PublicKey;
 
 /// The keys of the peers that we have met, here and on disk.
@@ -12,16 +14,29 @@ pub struct Keyring {
     known: HashMap<String, PublicKey>,
     /// Whose changed key the command line says to trust.
     trusted: HashSet<String>,
+    /// The rendezvous.
+    pub server: KnownServer,
 }
 
 impl Keyring {
     /// With what is on disk in `home`.
-    pub fn new(home: Home, known: HashMap<String, PublicKey>, trusted: Vec<String>) -> Keyring {
+    pub fn new(
+        home: Home,
+        known: HashMap<String, PublicKey>,
+        trusted: Vec<String>,
+        server: KnownServer,
+    ) -> Keyring {
         Keyring {
             home,
             known,
             trusted: trusted.into_iter().collect(),
+            server,
         }
+    }
+
+    /// The key that a name is known by.
+    pub fn key_of(&self, name: &str) -> Option<PublicKey> {
+        self.known.get(name).copied()
     }
 
     /// The peers that we have met.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::bail;
+use cli::server::Met;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
 use peer_proto::client::REFRESH;
@@ -41,6 +42,21 @@ impl Hub {
                 code::reason(code)
             ),
             Event::ServerSilent => self.user.tell(Notice::ServerSilent(self.network.server)),
+            Event::ServerProved(key) => self.server_proved(key),
+            Event::ServerKeyless => {
+                let server = &self.keyring.server;
+                let (text, server) = (server.tell_keyless(), server.host().to_owned());
+                self.user.tell(Notice::ServerKeyless { server, text });
+            }
+            Event::OtherServerKey(other) => {
+                let refusal = self.keyring.server.refusal(other).to_string();
+                // Once it has proved itself, somebody on the way may have taken
+                // its place: conversations go on without it.
+                if !self.network.is_registered() {
+                    bail!(refusal);
+                }
+                self.user.tell(Notice::ServerRefused(refusal));
+            }
             Event::Measured { .. } | Event::Finished { .. } => {}
             Event::PeerUnavailable { peer, .. } => {
                 if let Some(cause) = self.network.endpoint.cause_so_far(&peer) {
@@ -64,6 +80,27 @@ impl Hub {
             }
         }
         Ok(())
+    }
+
+    /// The rendezvous has proved its key, which is kept.
+    fn server_proved(&mut self, key: PublicKey) {
+        let server = &mut self.keyring.server;
+        match server.proved(key) {
+            Ok(None) => {}
+            Ok(Some(met)) => {
+                let (text, server) = (server.tell(met, &key), server.host().to_owned());
+                let first_use = met == Met::FirstUse;
+                self.user.tell(Notice::ServerKey {
+                    server,
+                    key,
+                    first_use,
+                    text,
+                });
+            }
+            Err(error) => self.user.tell(Notice::ServerRefused(format!(
+                "cannot keep the key of the rendezvous: {error}"
+            ))),
+        }
     }
 
     /// An incoming connection. It is answered only from an address to which a
@@ -230,7 +267,7 @@ impl Hub {
     }
 
     /// Remembers the first key that a peer has.
-    fn pin(&mut self, name: &str, key: PublicKey) {
+    pub(super) fn pin(&mut self, name: &str, key: PublicKey) {
         match self.keyring.pin(name, key) {
             Ok(false) => return,
             Ok(true) => {}

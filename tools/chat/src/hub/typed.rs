@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use cli::address::{AddressError, PeerAddress};
 use nat::plan::Role;
 use session::name::valid_name;
 
@@ -56,10 +57,12 @@ impl Hub {
             Command::Peers => self.list_peers(),
             Command::Path => self.list_paths(),
             Command::Who => {
+                let server_key = self.network.endpoint.server_key();
                 let who = Notice::Who {
                     name: self.name.clone(),
                     key: self.network.identity.public(),
                     server: self.network.server,
+                    server_address: self.keyring.server.address(server_key.as_ref()),
                     mapped: self.network.endpoint.mapped(),
                     to: self.user.chosen().map(str::to_owned),
                 };
@@ -83,13 +86,31 @@ impl Hub {
         }
     }
 
-    /// Opens a conversation and chooses it.
-    pub(super) fn open(&mut self, now: Instant, name: &str) {
+    /// Opens a conversation and chooses it. With a key, the peer has to have it.
+    pub(super) fn open(&mut self, now: Instant, peer: &str) {
+        let PeerAddress { name, key } = match peer.parse() {
+            Ok(peer) => peer,
+            Err(error) => return self.user.problem(AddressError::to_string(&error)),
+        };
+        let name = name.as_str();
         if !valid_name(name) {
             return self.user.problem(format!("{name:?} cannot be a name"));
         }
         if name == self.name {
             return self.user.problem(format!("{name} is your own name"));
+        }
+        if let Some(given) = key
+            && let Some(known) = self.keyring.key_of(name).filter(|known| *known != given)
+        {
+            let [known, given] = [known, given].map(hex::encode);
+            return self.user.problem(format!(
+                "not connected: {name} is known with another key than the one that is given: \
+                 known {known}, given {given}. If the given one is right, start chat with \
+                 --trust {name} --peer {name}#{given}"
+            ));
+        }
+        if let Some(key) = key {
+            self.pin(name, key);
         }
         let Some(peer) = self.entry(name) else {
             return self.user.problem(format!(

@@ -4,7 +4,7 @@ use cli::cause::Explained;
 use serde_json::{Value, json};
 use session::identity::fingerprint;
 
-use super::{Notice, Side, ms};
+use super::{Notice, Side, ms, peer_address};
 use crate::files::Direction;
 
 impl Notice {
@@ -18,6 +18,19 @@ impl Notice {
                 json!({"event": "registered", "name": name, "mapped": mapped})
             }
             Notice::ServerSilent(server) => json!({"event": "server_silent", "server": server}),
+            Notice::ServerKey {
+                server,
+                key,
+                first_use,
+                text,
+            } => json!({
+                "event": "server_key", "server": server, "key": hex::encode(key),
+                "first_use": first_use, "text": text,
+            }),
+            Notice::ServerKeyless { server, text } => {
+                json!({"event": "server_keyless", "server": server, "text": text})
+            }
+            Notice::ServerRefused(text) => json!({"event": "problem", "text": text}),
             Notice::Connected { peer, way, again } => json!({
                 "event": "connected", "peer": peer, "how": way.how.word(), "remote": way.remote,
                 "rtt_ms": ms(way.rtt), "again": again,
@@ -120,10 +133,12 @@ impl Notice {
                 name,
                 key,
                 server,
+                server_address,
                 mapped,
                 to,
             } => json!({
                 "event": "who", "name": name, "key": fingerprint(key), "server": server,
+                "address": peer_address(name, key), "server_address": server_address,
                 "mapped": mapped, "to": to,
             }),
             Notice::Verifying { peer, asked_by } => json!({

@@ -24,6 +24,18 @@ pub enum Notice {
     Registered { name: String, mapped: SocketAddr },
     /// The server does not answer.
     ServerSilent(SocketAddr),
+    /// The server's key was not known before.
+    ServerKey {
+        server: String,
+        key: PublicKey,
+        first_use: bool,
+        text: String,
+    },
+    /// The server has no key.
+    ServerKeyless { server: String, text: String },
+    /// Another server answers than the known one, or the key of this one cannot be
+    /// kept.
+    ServerRefused(String),
     /// There is a link with a peer.
     Connected { peer: String, way: Way, again: bool },
     /// It was lost.
@@ -102,6 +114,8 @@ pub enum Notice {
         name: String,
         key: PublicKey,
         server: SocketAddr,
+        /// The server's address with its key, as others have to type it.
+        server_address: String,
         mapped: Vec<SocketAddr>,
         to: Option<String>,
     },
@@ -212,6 +226,12 @@ impl From<Path> for How {
             _ => How::Direct,
         }
     }
+}
+
+/// What a peer types to reach the owner of that key under that name, and nobody
+/// else.
+pub fn peer_address(name: &str, key: &PublicKey) -> String {
+    format!("{name}#{}", hex::encode(key))
 }
 
 impl Notice {

@@ -3,7 +3,7 @@
 use cli::cause::Explained;
 use session::identity::fingerprint;
 
-use super::{Notice, Side, ms};
+use super::{Notice, Side, ms, peer_address};
 use crate::files::Direction;
 use crate::text::{beginning, clean, size};
 
@@ -18,6 +18,8 @@ impl Notice {
             Notice::ServerSilent(server) => {
                 format!("no answer from the rendezvous at {server} yet; asking again")
             }
+            Notice::ServerKey { text, .. } | Notice::ServerKeyless { text, .. } => text.clone(),
+            Notice::ServerRefused(text) => text.clone(),
             Notice::Connected { peer, way, again } => format!(
                 "{peer} is connected{}: {}, {}, round trip {} ms",
                 if *again { " again" } else { "" },
@@ -149,13 +151,16 @@ impl Notice {
                 name,
                 key,
                 server,
+                server_address,
                 mapped,
                 to,
             } => {
                 let mut mapped: Vec<String> = mapped.iter().map(ToString::to_string).collect();
                 mapped.dedup();
                 format!(
-                    "you are {name} (key {}), {} at {server}; {}",
+                    "you are {name} (key {}), {} at {server}; {}\n\
+                     peers reach you, and nobody else, by:\n\
+                     chat --server {server_address} --peer {}",
                     fingerprint(key),
                     match mapped.is_empty() {
                         true => "not registered yet".into(),
@@ -164,7 +169,8 @@ impl Notice {
                     match to {
                         Some(to) => format!("your lines go to {to}"),
                         None => "no peer is chosen yet".into(),
-                    }
+                    },
+                    peer_address(name, key),
                 )
             }
             Notice::Verifying {
