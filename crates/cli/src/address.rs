@@ -85,7 +85,6 @@ pub(crate) fn canonical(text: &str) -> String {
 pub(crate) fn short(canonical: &str) -> &str {
     let usual = format!(":{}", stun::DEFAULT_PORT);
     match canonical.strip_suffix(&usual) {
-        Some(host) if host.starts_with('[') => host,
         Some(host) => host,
         None => canonical,
     }

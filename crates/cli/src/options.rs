@@ -131,10 +131,9 @@ mod tests {
     fn our_name_may_be_given_with_the_server() {
         let split = |server: &str, name: &str| options(server, name).split();
         let alice = options("203.0.113.1:5#KEY", "alice");
-        let is_alice = |split| assert_eq!(split, Ok(alice.clone()));
-        is_alice(split("alice@203.0.113.1:5#KEY", ""));
-        is_alice(split("alice@203.0.113.1:5#KEY", "alice"));
-        is_alice(split("203.0.113.1:5#KEY", "alice"));
+        assert_eq!(split("alice@203.0.113.1:5#KEY", ""), Ok(alice.clone()));
+        assert_eq!(split("alice@203.0.113.1:5#KEY", "alice"), Ok(alice.clone()));
+        assert_eq!(split("203.0.113.1:5#KEY", "alice"), Ok(alice.clone()));
         let error = split("alice@203.0.113.1", "bob").unwrap_err().to_string();
         assert!(error.contains("alice") && error.contains("bob"), "{error}");
         // What is typed wins over the file, also within one string.

@@ -58,8 +58,8 @@ pub struct Args {
     /// Print JSON lines (docs/reference/json.md), also on a terminal
     #[arg(long)]
     pub json: bool,
-    /// Draw no QR code in /who, which takes block characters and colours. So do
-    /// NO_COLOR and TERM=dumb
+    /// Draw no QR code in /who: it takes block characters and colours. NO_COLOR in
+    /// the environment has the same effect
     #[arg(long)]
     pub ascii: bool,
     /// As a filter, go on receiving when stdin has ended

@@ -133,9 +133,8 @@ fn terminal(args: &Args, interactive: bool, names: &Names) -> anyhow::Result<Sur
 
 /// Whether the terminal shows block characters and colours, and the user wants them.
 fn draws_qr(args: &Args) -> bool {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    !args.ascii && !set("NO_COLOR") && !dumb
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !args.ascii && !no_color
 }
 
 fn endpoint_config(
