@@ -16,7 +16,7 @@ die() { echo "test-service.sh: $*" >&2; exit 2; }
 
 # as_operator SYSTEM: in the booted system; what it prints is in /result
 as_operator() {
-	local where=$1 after
+	local where=$1 after key
 	set -uo pipefail
 	check() {
 		local said
@@ -43,10 +43,12 @@ as_operator() {
 	check 'which it takes from rendezvous.conf' measured '"class":"open"'
 	check 'its log is JSON lines then' sh -c 'journalctl --no-pager --output cat --unit rendezvous | grep "^{.*listening"'
 	check 'it is enabled' systemctl --quiet enable rendezvous
+	key=$(cat /var/lib/rendezvous/rendezvous-key)
 	after=$(systemctl show --property MainPID --value rendezvous)
 	check 'an update keeps the configuration' sh -c 'dpkg --install /pinhole.deb && grep alt-ip /etc/pinhole/rendezvous.conf'
 	check 'and restarts the service' not test "$after" = "$(systemctl show --property MainPID --value rendezvous)"
 	check 'which runs again' measured '"class":"open"'
+	check 'with the key that clients know' test "$key" = "$(cat /var/lib/rendezvous/rendezvous-key)"
 	check 'it is purged' dpkg --purge pinhole
 	check 'and the service is stopped' not systemctl --quiet is-active rendezvous
 	check 'and nothing of it is left' sh -c '! ls -d /etc/pinhole /var/lib/rendezvous /var/lib/private/rendezvous \

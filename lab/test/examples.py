@@ -30,6 +30,7 @@ LAB = {
     ("natprobe", "PINHOLE_SERVER=rendezvous.example.org natprobe"): ("alice", "class +full-cone", {}),
     ("punch", "punch --server 203.0.113.1 --name bob"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),
     ("punch", "punch --server 203.0.113.1 --name alice --peer bob"): ("alice", "^direct: ", {"peer": "punch"}),
+    ("punch", "punch --server 203.0.113.1#KEY --peer bob#KEY"): ("alice", "^direct: ", {"peer": "punch"}),
     ("punch", "punch --peer bob --trace"): ("alice", "probe request", {"peer": "punch"}),
     ("punch", "punch --peer bob --watch"): ("alice", "connected to bob", {"peer": "punch --watch", "stays": True}),
     ("punch", "punch --peer bob --tcp"): ("alice", "^direct: ", {"peer": "punch --tcp"}),
@@ -37,6 +38,7 @@ LAB = {
     ("chat", "chat"): ("alice", "", {}),
     ("chat", "chat --server 203.0.113.1 --name alice"): ("alice", "", {}),
     ("chat", "chat --peer bob"): ("alice", "", {"peer": "chat --stay </dev/null"}),
+    ("chat", "chat --server 203.0.113.1#KEY --peer bob#KEY"): ("alice", "", {"peer": "chat --stay </dev/null"}),
     ("chat", "echo hello | chat --peer bob"): ("alice", "", {"peer": "chat --stay </dev/null"}),
     ("chat", "chat --stay --json </dev/null"): ("alice", '"event": ?"registered"', {"stays": True}),
     ("chat", "chat --stay --accept-files --downloads in </dev/null"): ("alice", "alice", {"stays": True}),
@@ -104,6 +106,15 @@ def environment(node):
     return kept | {"HOME": str(home), "PATH": f"{shims}:{bin}:{os.environ['PATH']}", "PINHOLE_BIN": bin} | sides
 
 
+def with_keys(command, node):
+    """KEY after an address and after a name stands for the key that the node has pinned."""
+    for file in ("known-servers", "known-peers"):
+        if "#KEY" in command:
+            line = (folder / f"home-{node}/.config/pinhole" / file).read_text().split()
+            command = command.replace("#KEY", "#" + line[1], 1)
+    return command
+
+
 def start(node, command, out):
     if node == "new":
         words = ["unshare", "--net", "sh", "-c", RENDEZVOUS + command]
@@ -144,7 +155,7 @@ def run(tool, command, node, pattern, more):
     with out.open("w") as stream, others.open("w") as stream_of_peer:
         if "peer" in more:
             peer = start(more.get("at", "bob"), more["peer"], stream_of_peer)
-        process = start(node, command, stream)
+        process = start(node, with_keys(command, node), stream)
         if more.get("stays"):
             good = printed(out, pattern, process)
             code = end(process)

@@ -19,7 +19,8 @@ use cli::options::{PathOptions, seconds};
                                                ~/.config/pinhole/config.toml, else it asks
   chat --server 203.0.113.1 --name alice       give server and name
   chat --peer bob                              open a conversation with bob
-  chat --server 203.0.113.1#KEY --peer bob#KEY the same, and only with these keys of the rendezvous
+  chat --server 203.0.113.1#KEY --peer bob#KEY
+                                               the same, and only with these keys of the rendezvous
                                                and of bob; /who shows them to you
   echo hello | chat --peer bob                 send one line, and end when bob has it
   chat --stay --json </dev/null                print what peers send, as JSON lines
