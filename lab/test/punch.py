@@ -29,8 +29,8 @@ def end(process):
 
 
 def meet(of_alice=SPEND, of_bob=SPEND):
-    """bob waits, alice calls: (exit, report, log) of each."""
-    bob = start("bob", *of_bob, "--timeout", "20")
+    """bob waits for alice, alice calls: (exit, report, log) of each."""
+    bob = start("bob", "--from", "alice", *of_bob, "--timeout", "20")
     until = time.monotonic() + 10
     while "registered as" not in (line := bob.stderr.readline()):
         assert line and time.monotonic() < until, "bob is not registered"

@@ -108,6 +108,7 @@
     )
 )]
 
+mod bucket;
 pub mod candidate;
 pub mod cause;
 pub mod client;

@@ -4,8 +4,13 @@ use std::collections::VecDeque;
 
 use stun::Transaction;
 
-/// Notifications that are remembered, at most.
-const MOST: usize = 16;
+use super::types::Relation;
+
+/// Notifications of known peers that are remembered, at most.
+const MOST_KNOWN: usize = 16;
+
+/// Notifications of strangers that are remembered, at most.
+const MOST_STRANGERS: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
@@ -17,20 +22,32 @@ pub(super) enum Answer {
 
 #[derive(Debug, Default)]
 pub(super) struct Notifications {
-    answers: VecDeque<(Transaction, Answer)>,
+    known: VecDeque<(Transaction, Answer)>,
+    strangers: VecDeque<(Transaction, Answer)>,
 }
 
 impl Notifications {
     /// What was answered, if this notification has come before.
     pub(super) fn answer(&self, transaction: Transaction) -> Option<&Answer> {
-        let mut answers = self.answers.iter();
+        let mut answers = self.known.iter().chain(&self.strangers);
         let (_, answer) = answers.find(|(known, _)| *known == transaction)?;
         Some(answer)
     }
 
-    pub(super) fn remember(&mut self, transaction: Transaction, answer: Answer) {
-        self.answers.retain(|(known, _)| *known != transaction);
-        self.answers.push_front((transaction, answer));
-        self.answers.truncate(MOST);
+    pub(super) fn remember(
+        &mut self,
+        transaction: Transaction,
+        relation: Relation,
+        answer: Answer,
+    ) {
+        for answers in [&mut self.known, &mut self.strangers] {
+            answers.retain(|(known, _)| *known != transaction);
+        }
+        let (answers, most) = match relation {
+            Relation::Known => (&mut self.known, MOST_KNOWN),
+            Relation::Stranger => (&mut self.strangers, MOST_STRANGERS),
+        };
+        answers.push_front((transaction, answer));
+        answers.truncate(most);
     }
 }

@@ -13,6 +13,11 @@ use session::seal::Offer;
 /// When a name that is not registered, or does not answer, is asked for again.
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
 
+/// When a peer that is busy is asked for again, and the longest such wait: it doubles
+/// each time.
+const ASK_BUSY_AGAIN: Duration = Duration::from_secs(1);
+const LONGEST_BUSY: Duration = Duration::from_secs(16);
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
@@ -45,6 +50,8 @@ struct Pending {
     /// When to ask next; `None` while a request is on its way.
     ask_at: Option<Instant>,
     asking: Option<Asking>,
+    /// How long to wait when the peer is busy the next time.
+    busy: Duration,
 }
 
 impl Pending {
@@ -73,6 +80,7 @@ impl PendingRequests {
             wish,
             ask_at: Some(now),
             asking: None,
+            busy: ASK_BUSY_AGAIN,
         });
     }
 
@@ -102,6 +110,14 @@ impl PendingRequests {
     pub(super) fn ask_again(&mut self, peer: &str, at: Instant) {
         if let Some(pending) = self.get_mut(peer) {
             pending.ask_at = Some(at);
+        }
+    }
+
+    /// The peer is busy: it is asked again later each time.
+    pub(super) fn ask_busy_again(&mut self, peer: &str, now: Instant) {
+        if let Some(pending) = self.get_mut(peer) {
+            pending.ask_at = Some(now + pending.busy);
+            pending.busy = LONGEST_BUSY.min(pending.busy * 2);
         }
     }
 
