@@ -348,3 +348,26 @@ fn a_caller_that_is_accepted_is_called_back_and_connected() {
         }
     }
 }
+
+#[test]
+fn each_key_each_address_and_each_network_has_a_rate_of_its_own() {
+    let asked = |caller: &dyn Fn(u32) -> Caller| {
+        let change = |config: &mut Config| config.strangers = Strangers::Ask;
+        let mut liar = Liar::new(change, side("port-restricted"));
+        for n in 0..20 * 60 {
+            liar.invite(&caller(n));
+            liar.pass(SECOND / 20);
+        }
+        liar.asked().len()
+    };
+    let elsewhere = |n: u32| Caller::number(n << 8).address;
+    let of_one_key = asked(&|n| Caller::number(1).at(&elsewhere(n)));
+    assert!((6..=8).contains(&of_one_key), "{of_one_key} in a minute");
+    let at_one_address = asked(&|n| Caller::number(n).at("198.51.100.7:40000"));
+    assert!((8..=10).contains(&at_one_address), "{at_one_address}");
+    let of_one_network = asked(&|n| {
+        let address = format!("198.51.100.{}:40000", n % 256);
+        Caller::number(n).at(&address)
+    });
+    assert!((16..=18).contains(&of_one_network), "{of_one_network}");
+}
