@@ -15,7 +15,7 @@ export LC_ALL=C
 # inside a lab: bob waits, alice calls and prints her report
 if [[ ${PINHOLE_S1-} ]]; then
 	read -ra spend <<<"$SPEND"
-	exec {ready}< <(PINHOLE_NAME=bob exec ip netns exec bob punch "${spend[@]}" --json --ready /dev/fd/3 3>&1 >/dev/null 2>&1)
+	exec {ready}< <(PINHOLE_NAME=bob exec ip netns exec bob punch --from alice "${spend[@]}" --json --ready /dev/fd/3 3>&1 >/dev/null 2>&1)
 	read -rt 10 -u "$ready"
 	PINHOLE_NAME=alice ip netns exec alice punch --peer bob "${spend[@]}" --json 2>/dev/null
 	exit

@@ -40,12 +40,12 @@ measured() {
 	return $code
 }
 
-# meet OPTION…: bob waits, alice calls. They print to $room/{alice,bob}.out and log to $room/{alice,bob}.log.
+# meet OPTION…: bob waits for alice, alice calls. They print to $room/{alice,bob}.out and log to $room/{alice,bob}.log.
 # The options are for both. Alice's report goes to $room/alice.json, her exit code into $met.
 meet() {
 	local bob ready_bob options=("${spend[@]}" --yes --timeout 6 "$@")
 	exec {ready_bob}< <(
-		PINHOLE_NAME=bob exec nsenter --net=/run/netns/bob "$bin/punch" "${options[@]}" --ready /dev/fd/3 \
+		PINHOLE_NAME=bob exec nsenter --net=/run/netns/bob "$bin/punch" --from alice "${options[@]}" --ready /dev/fd/3 \
 			3>&1 >"$room/bob.out" 2>"$room/bob.log"
 	)
 	bob=$!
@@ -82,7 +82,7 @@ demonstrate() {
 	[[ ! $verify ]] || measured "$1" "$2"
 	meet --trace
 	for who in alice bob; do
-		printf '\n%s: punch%s --trace\n' "$who" "$([[ $who == bob ]] || echo ' --peer bob')"
+		printf '\n%s: punch%s --trace\n' "$who" "$([[ $who == bob ]] && echo ' --from alice' || echo ' --peer bob')"
 		cat "$room/$who.log"
 		abridged "$room/$who.out"
 	done

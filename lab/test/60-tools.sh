@@ -8,7 +8,7 @@ tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 said=$("$netns" full-cone restricted 2>&1)
 code=$?
 if [[ $code == 0 ]]; then ok 'the main job: full-cone × restricted connect as expected'; else bad "the main job: exit $code: ${said//$'\n'/; }"; fi
-for part in 'asked full-cone' 'asked restricted' 'alice: punch --peer bob --trace' 'bob: punch --trace' \
+for part in 'asked full-cone' 'asked restricted' 'alice: punch --peer bob --trace' 'bob: punch --from alice --trace' \
 	'register request of alice' 'nat-alice: nattrace table' '^direct: alice at 192.168.1.2:.* Expected was direct: '; do
 	check "it says: $part" grep -q "$part" <<<"$said"
 done

@@ -24,6 +24,7 @@ story symmetric symmetric punch.py relay_only
 story full-cone full-cone punch.py relay_only
 story symmetric port-restricted punch.py limits
 story port-restricted symmetric punch.py budget
+story port-restricted symmetric punch.py stranger
 story symmetric port-restricted punch.py stingy
 story port-restricted symmetric punch.py files
 story symmetric,size=262144 symmetric,size=262144 punch.py exhaustive

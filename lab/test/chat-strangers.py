@@ -9,8 +9,10 @@ from nodes import S1, check, done
 from chats import HOMES, Chat, meet, talk
 from nodes import Udp
 
-# Two peers at once, of one LAN: carol's path is the LAN, bob's is not.
+# Two peers at once, of one LAN: carol's path is the LAN, bob's is not. Only peers that have named each other, or know
+# each other, tell each other their private addresses.
 alice, bob = meet()
+alice.type("/connect carol", "/to bob")
 carol = Chat("alice2", "carol", "--peer", "alice")
 way = carol.wait("connected")
 check("two of one LAN meet on it", way and way["how"] == "lan", way)

@@ -39,8 +39,8 @@ def line(process, pattern, deadline=60):
 
 
 def meet(caller, target, *options, timeout="10"):
-    """target waits, caller calls; both reports."""
-    waits = start(target, "punch", "--name", target, "--json", "--timeout", timeout, *options)
+    """target waits for caller, caller calls; both reports."""
+    waits = start(target, "punch", "--name", target, "--from", caller, "--json", "--timeout", timeout, *options)
     line(waits, "registered as")
     calls = start(caller, "punch", "--name", caller, "--peer", target, "--json", "--timeout", timeout, *options)
     code, said, log = end(calls)

@@ -16,6 +16,7 @@ SPEND = ["--budget", "4000", "--max-pps", "4000", "--yes"]
 OTHERS = 60
 NET = os.environ["PINHOLE_S1"].rsplit(".", 1)[0]
 ALICE, BOB = f"{NET}.17", f"{NET}.33"
+KNOWN = os.path.join(os.environ.get("PINHOLE_HOME", "/nowhere"), "known-peers")
 
 
 def start(node, *options, tool="punch", files=None):
@@ -32,8 +33,8 @@ def end(process):
 
 
 def meet(of_alice=SPEND, of_bob=SPEND, files=None):
-    """bob waits, alice calls: (exit, report, log) of each."""
-    bob = start("bob", *of_bob, "--timeout", "20", files=files)
+    """bob waits for alice, alice calls: (exit, report, log) of each."""
+    bob = start("bob", "--from", "alice", *of_bob, "--timeout", "20", files=files)
     until = time.monotonic() + 60
     while "registered as" not in (line := bob.stderr.readline()):
         assert line and time.monotonic() < until, "bob is not registered"
@@ -138,6 +139,27 @@ def files():
     check("natprobe with a hard limit of 12: exit 2, and what to do", code == 2 and "Too many open files" in log and "ulimit -n" in log, log)
 
 
+def stranger():
+    """bob, who does not know alice and has not named her, guesses nothing and sends a handful of packets."""
+    count("nat-bob", sent=f"ip daddr {ALICE} meta l4proto udp")
+    options = [*SPEND, "--direct-only", "--timeout", "20"]
+    for first in (True, False):
+        bob = start("bob", *options)
+        until = time.monotonic() + 10
+        while "registered as" not in (line := bob.stderr.readline()):
+            assert line and time.monotonic() < until, "bob is not registered"
+        (code, one, log), (_, other, log2) = end(start("alice", "--peer", "bob", *options)), end(bob)
+        plans = one["plan"]["strategy"], other["plan"]["strategy"]
+        check("a stranger: both plan no guesses, and there is no direct path", code == 1 and plans == ("relay", "relay"), (one, other, log))
+        check("bob says what to do", "--from alice" in log2, log2)
+        check("no key is pinned before it has proved to be there", not os.path.exists(KNOWN) or "alice" not in open(KNOWN).read())
+    sent = counted("nat-bob", "sent")
+    check("bob has sent one opener and four probes, twice", sent == 10, sent)
+    (code, one, log), _ = meet()
+    check("a peer that bob has named: ports are guessed", code == 0 and one["result"] == "direct" and one["strategy"] == "spray", (one, log))
+    check("and its key is pinned", "alice" in open(KNOWN).read())
+
+
 def exhaustive():
     both = ["--exhaustive", "--yes", "--direct-only"]
     (code, one, log), (_, other, _) = meet(both, both)
@@ -145,9 +167,10 @@ def exhaustive():
     check("and that is how", one["strategy"] == "exhaustive", one)
 
 
-story = globals().get(sys.argv[1])
-if story:
-    story()
-else:
-    crosses(sys.argv[1])
-done()
+if __name__ == "__main__":
+    story = globals().get(sys.argv[1])
+    if story:
+        story()
+    else:
+        crosses(sys.argv[1])
+    done()

@@ -51,7 +51,7 @@ class Watch:
 
 
 def watched():
-    bob = Watch("bob")
+    bob = Watch("bob", "--from", "alice")
     line(bob.process, "registered as")
     bob.follow()
     alice = Watch("alice", "--peer", "bob").follow()

@@ -33,6 +33,15 @@ impl fmt::Display for Explained<'_> {
                 "{peer} is registered but did not acknowledge; it has ended or lost its network \
                  in the last 90 s"
             ),
+            Cause::PeerBusy { peer, asked: true } => write!(
+                f,
+                "{peer} is asked whether to talk to you, and has not accepted yet"
+            ),
+            Cause::PeerBusy { peer, asked: false } => write!(
+                f,
+                "{peer} has no room for another caller now, or answers another peer only; try \
+                 again in a minute"
+            ),
             Cause::AuthMismatch { peer } => write!(
                 f,
                 "{peer} refused the introduction: its key is not the one that is registered, \

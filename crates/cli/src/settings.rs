@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use net::host;
 use peer_proto::client;
-use peer_proto::endpoint::Config;
+use peer_proto::endpoint::{Config, Strangers};
 use session::identity::{Identity, PublicKey};
 use session::name::valid_name;
 
@@ -204,6 +204,8 @@ impl Settings {
                 .collect(),
             lan,
             peer: None,
+            from: None,
+            strangers: Strangers::Answer,
             most_attempts: 1,
             known: self.known.clone(),
             opener_ttl: (paths.opener_ttl > 0).then_some(paths.opener_ttl),

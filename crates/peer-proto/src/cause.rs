@@ -28,6 +28,13 @@ pub enum Cause {
         /// The peer's name.
         peer: String,
     },
+    /// The peer is there, and does not accept the introduction now.
+    PeerBusy {
+        /// The peer's name.
+        peer: String,
+        /// Its user is asked whether to talk to us.
+        asked: bool,
+    },
     /// The peer would not be introduced: it could not open what was sealed to
     /// its registered key, or it pinned another key for our name.
     AuthMismatch {
@@ -102,6 +109,7 @@ impl Cause {
             Cause::NobodyAsked { .. } => "NOBODY_ASKED",
             Cause::PeerOffline { .. } => "PEER_OFFLINE",
             Cause::PeerSilent { .. } => "PEER_SILENT",
+            Cause::PeerBusy { .. } => "PEER_BUSY",
             Cause::AuthMismatch { .. } => "AUTH_MISMATCH",
             Cause::SymmetricRemap { .. } => "SYMMETRIC_REMAP",
             Cause::SymSym { .. } => "SYM_SYM",

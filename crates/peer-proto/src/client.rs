@@ -16,7 +16,7 @@ mod requests;
 mod server;
 mod types;
 
-pub use types::{Callee, Config, Event, Introduced, Invitation, OtherKey};
+pub use types::{Callee, Config, Event, Introduced, Invitation, Notification, OtherKey, Relation};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -132,14 +132,16 @@ impl Client {
     /// When `payload` is too long to seal.
     pub fn accept(
         &mut self,
+        now: Instant,
         mut invitation: Invitation,
+        relation: Relation,
         payload: &[u8],
     ) -> Result<Introduced, SealError> {
         let transaction = invitation.transaction;
         let theirs = std::mem::take(&mut invitation.opened.payload);
         let (seal, keys) = invitation.opened.answer(payload)?;
         let answer = Builder::new(Class::Success, Method::Notify, transaction).seal(&seal);
-        self.answer(transaction, answer.finish());
+        self.answer(now, transaction, relation, answer.finish());
         Ok(Introduced {
             peer: invitation.caller,
             key: invitation.key,
@@ -411,7 +413,10 @@ impl Client {
                 self.pending.ask_again(peer, now);
                 return self.ask(now);
             }
-            self.pending.ask_again(peer, now + ASK_AGAIN);
+            match error {
+                code::BUSY | code::USER_ASKED => self.pending.ask_busy_again(peer, now),
+                _ => self.pending.ask_again(peer, now + ASK_AGAIN),
+            }
             return self.unavailable(peer.to_owned(), error);
         }
         match self.pending.outcome(now, peer, offer, message) {

@@ -111,6 +111,7 @@
     )
 )]
 
+mod bucket;
 pub mod candidate;
 pub mod cause;
 pub mod client;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nat::plan::Role;
+use peer_proto::punch::schedule::PROBES;
 use peer_proto::punch::{Agent, Config, Event, Target};
 use sansio::{IcmpError, Via};
 use session::seal::Keys;
@@ -20,6 +21,7 @@ fn agent(now: Instant, peer: SocketAddr, hosts: Vec<SocketAddr>) -> Agent {
         },
         reflexive: peer,
         hosts,
+        probes: &PROBES,
         lan_likely: false,
         opener_ttl: None,
         hold: Duration::ZERO,

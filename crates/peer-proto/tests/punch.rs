@@ -137,7 +137,11 @@ fn two_hosts_of_one_lan_use_a_lan_path() {
         1,
         Setup::new("alice", "192.168.1.2:41000", Some("bob")),
     );
-    world.peer(home, 2, Setup::new("bob", "192.168.1.3:42000", None));
+    let bob = Setup {
+        from: Some("alice"),
+        ..Setup::new("bob", "192.168.1.3:42000", None)
+    };
+    world.peer(home, 2, bob);
     world.run(LIMIT);
     for peer in &world.peers {
         assert!(peer.path().unwrap().lan, "{:#?}", peer.events);
@@ -153,6 +157,7 @@ fn there_is_no_lan_path_where_one_side_wants_none() {
         alice.lan = shy != "alice";
         world.peer(home, 1, alice);
         let mut bob = Setup::new("bob", "192.168.1.3:42000", None);
+        bob.from = Some("alice");
         bob.lan = shy != "bob";
         world.peer(home, 2, bob);
         world.run(LIMIT);
@@ -175,7 +180,11 @@ fn equal_private_subnets_are_not_taken_for_one_lan() {
     );
     world.peer(home, 3, Setup::new("stranger", "192.168.1.3:42000", None));
     let home = world.router("203.0.113.33", profile("port-restricted"));
-    world.peer(home, 2, Setup::new("bob", "192.168.1.3:42000", None));
+    let bob = Setup {
+        from: Some("alice"),
+        ..Setup::new("bob", "192.168.1.3:42000", None)
+    };
+    world.peer(home, 2, bob);
     world.run(Duration::from_secs(5));
     let path = world.peers[0].path().unwrap();
     assert!(!path.lan, "{path:?}");

@@ -164,6 +164,7 @@ fn a_silent_relay_delays_a_call_only_for_a_limited_time() {
     let home = world.router("203.0.113.33", profile("port-restricted"));
     let target = Setup {
         side: Some(profile("port-restricted").side(LAB)),
+        from: Some("alice"),
         ..Setup::new("bob", "192.168.2.2:42000", None)
     };
     world.peer(home, 2, target);

@@ -66,6 +66,10 @@ pub struct Args {
     /// As a filter, go on receiving when stdin has ended
     #[arg(long)]
     pub stay: bool,
+    /// On a terminal, answer callers that are not known without asking you, as it is done
+    /// elsewhere
+    #[arg(long)]
+    pub open: bool,
     /// Accept every file that a peer offers
     #[arg(long)]
     pub accept_files: bool,

@@ -18,8 +18,10 @@ pub enum Command {
     Who,
     /// Offer a file to the chosen peer.
     Send(PathBuf),
-    /// Accept the file on offer with that number, else the oldest.
-    Accept(Option<u64>),
+    /// Accept the file on offer with that number, else the oldest; or a caller.
+    Accept(Which),
+    /// Ignore a caller.
+    Reject(String),
     /// Decline it.
     Decline(Option<u64>),
     /// How each peer is reached.
@@ -34,6 +36,17 @@ pub enum Command {
     Help,
 }
 
+/// What is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The file that was offered first.
+    Oldest,
+    /// The file with this number.
+    Offer(u64),
+    /// The caller of this name.
+    Caller(String),
+}
+
 /// A line of /help.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
@@ -46,7 +59,7 @@ pub struct Usage {
 }
 
 /// Every command.
-pub const COMMANDS: [Usage; 12] = [
+pub const COMMANDS: [Usage; 13] = [
     usage(
         "/connect",
         "NAME",
@@ -57,7 +70,16 @@ pub const COMMANDS: [Usage; 12] = [
     usage("/who", "", "show who you are, and to whom your lines go"),
     usage("/path", "", "show how each peer is reached, and why so"),
     usage("/send", "FILE", "offer a file"),
-    usage("/accept", "[N]", "accept a file that is on offer"),
+    usage(
+        "/accept",
+        "[N|NAME]",
+        "accept a file that is on offer, or a caller that is not known",
+    ),
+    usage(
+        "/reject",
+        "NAME",
+        "ignore a caller that is not known, until you leave",
+    ),
     usage("/decline", "[N]", "decline a file that is on offer"),
     usage(
         "/verify",
@@ -81,7 +103,7 @@ const fn usage(word: &'static str, takes: &'static str, does: &'static str) -> U
 pub fn help() -> String {
     let line = |Usage { word, takes, does }: Usage| {
         let typed = format!("{word} {takes}");
-        format!("{typed:<14} {does}")
+        format!("{typed:<16} {does}")
     };
     COMMANDS.map(line).join("\n")
 }
@@ -124,7 +146,12 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "/to" => name(Command::To),
         "/verify" => name(Command::Verify),
         "/trust" => name(Command::Trust),
-        "/accept" => number(Command::Accept),
+        "/accept" => match (rest, rest.parse()) {
+            ("", _) => Ok(Command::Accept(Which::Oldest)),
+            (_, Ok(number)) => Ok(Command::Accept(Which::Offer(number))),
+            _ => name(|name| Command::Accept(Which::Caller(name))),
+        },
+        "/reject" => name(Command::Reject),
         "/decline" => number(Command::Decline),
         "/send" if rest.is_empty() => Err("/send needs a file: /send FILE".into()),
         "/send" => Ok(Command::Send(PathBuf::from(rest))),
@@ -153,13 +180,20 @@ mod tests {
             parse("/send a file.txt"),
             Ok(Some(Command::Send("a file.txt".into())))
         );
-        assert_eq!(parse("/accept"), Ok(Some(Command::Accept(None))));
-        assert_eq!(parse("/accept 2"), Ok(Some(Command::Accept(Some(2)))));
+        let accept = |which| Ok(Some(Command::Accept(which)));
+        assert_eq!(parse("/accept"), accept(Which::Oldest));
+        assert_eq!(parse("/accept 2"), accept(Which::Offer(2)));
+        let carol = || "carol".to_owned();
+        assert_eq!(parse("/accept carol"), accept(Which::Caller(carol())));
+        assert_eq!(parse("/reject carol"), Ok(Some(Command::Reject(carol()))));
+        assert_eq!(parse("/decline 2"), Ok(Some(Command::Decline(Some(2)))));
         assert_eq!(parse("/to bob"), Ok(Some(Command::To("bob".into()))));
         for wrong in [
             "/to",
             "/to a b",
-            "/accept x",
+            "/accept a b",
+            "/reject",
+            "/decline x",
             "/send",
             "/nonsense",
             "/who am i",
@@ -171,7 +205,9 @@ mod tests {
     #[test]
     fn every_command_in_the_help_is_understood() {
         for Usage { word, takes, .. } in COMMANDS {
-            let line = format!("{word} {takes}").replace("[N]", "1");
+            let line = format!("{word} {takes}")
+                .replace("[N]", "1")
+                .replace("[N|NAME]", "1");
             assert!(parse(&line).is_ok(), "{line}");
         }
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use cli::address::PeerAddress;
 use cli::settings::Settings;
-use peer_proto::endpoint::{self, Endpoint};
+use peer_proto::endpoint::{self, Endpoint, Strangers};
 use tokio::sync::mpsc;
 
 use crate::args::Args;
@@ -62,7 +62,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     let _claim = settings.home.claim(&settings.name, settings.server)?;
     let udp = bind(args, settings.server)?;
     let endpoint = Endpoint::new(
-        endpoint_config(args, &settings, udp.local_addr())?,
+        endpoint_config(args, &settings, udp.local_addr(), interactive)?,
         Instant::now(),
     );
     let (socket, socket_events) =
@@ -141,9 +141,14 @@ fn endpoint_config(
     args: &Args,
     settings: &Settings,
     local: SocketAddr,
+    interactive: bool,
 ) -> anyhow::Result<endpoint::Config> {
     Ok(endpoint::Config {
         most_attempts: MOST_ATTEMPTS,
+        strangers: match interactive && !args.open {
+            true => Strangers::Ask,
+            false => Strangers::Answer,
+        },
         ..settings.endpoint(local, &args.paths)?
     })
 }

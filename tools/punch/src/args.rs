@@ -14,6 +14,7 @@ use nat::plan::Limits;
     version,
     after_help = "Examples:
   punch --server 203.0.113.1 --name bob                 wait for a peer, as bob
+  punch --server 203.0.113.1 --name bob --from alice    wait for alice, as bob
   punch --server 203.0.113.1 --name alice --peer bob    connect to bob, as alice
   punch --server 203.0.113.1#KEY --peer bob#KEY         the same, and only with these keys of the
                                                         rendezvous and of bob
@@ -40,6 +41,11 @@ pub struct Args {
     /// The name of the peer to connect to; with its key no other is accepted
     #[arg(long, value_name = "NAME[#KEY]")]
     pub peer: Option<String>,
+    /// Wait for this peer, and answer no other. It counts as known: on the first contact
+    /// ports are guessed for it, and it is told our private addresses. Other peers that
+    /// are not known get neither
+    #[arg(long, value_name = "PEER", conflicts_with = "peer")]
+    pub from: Option<String>,
     /// Print each packet that this host sends and receives for the attempt. Packets
     /// that measure our own NAT or ask our router for a port are not shown
     #[arg(long)]
@@ -115,7 +121,7 @@ pub struct Args {
     pub no_measure: bool,
     /// Send nothing, and say what to expect between the NATs of these two reports
     /// of natprobe
-    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["peer", "trace", "report", "ready"])]
+    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["peer", "from", "trace", "report", "ready"])]
     pub plan: Option<Vec<PathBuf>>,
 }
 

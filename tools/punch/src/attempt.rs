@@ -14,10 +14,10 @@ use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
 use net::gateway;
 use peer_proto::cause::Cause;
-use peer_proto::client::REFRESH;
+use peer_proto::client::{REFRESH, Relation};
 use peer_proto::endpoint::Event;
 use peer_proto::punch::{Measured, Path};
-use session::identity::fingerprint;
+use session::identity::{PublicKey, fingerprint};
 use stun::code;
 
 use crate::args::Args;
@@ -48,6 +48,8 @@ pub struct Attempt<'a, W> {
     pub signals: Signals,
     /// The latest introduction.
     pub introduction: Option<Introduction>,
+    /// The peer whose key was written down.
+    pub pinned: Option<String>,
     /// The measurement of the path.
     pub measured: Option<Measured>,
 }
@@ -57,6 +59,7 @@ pub struct Attempt<'a, W> {
 pub struct Introduction {
     pub at: Instant,
     pub peer: String,
+    pub key: PublicKey,
     pub role: Role,
     pub plan: Plan,
 }
@@ -119,7 +122,13 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             let event = tokio::select! {
                 event = self.driver.next() => event,
                 outcome = by_tcp => match outcome? {
-                    Some(outcome) => return Ok(Ended::now(outcome)),
+                    Some(outcome) => {
+                        if let (Outcome::Connected(_), Some(it)) = (&outcome, &self.introduction) {
+                            let peer = it.peer.clone();
+                            self.met(&peer)?;
+                        }
+                        return Ok(Ended::now(outcome));
+                    }
                     None => {
                         if let Some(by_tcp) = &self.by_tcp {
                             self.driver.endpoint_mut().offer_tcp(by_tcp.candidates());
@@ -156,7 +165,8 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 Err(error) => return Err(error).context("the socket failed"),
             };
             match event {
-                Event::Connected { path, .. } => {
+                Event::Connected { peer, path } => {
+                    self.met(&peer)?;
                     if path.relayed {
                         cli::stderr::line(
                             "punch: connected through the relay; trying for a direct path",
@@ -203,6 +213,29 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         endpoint.opened(outside);
     }
 
+    /// There is a path to that peer, which has proved its key: it is known from now on,
+    /// and no other peer takes its place.
+    fn met(&mut self, peer: &str) -> anyhow::Result<()> {
+        let endpoint = self.driver.endpoint_mut();
+        endpoint.answer_only(peer);
+        if let Some(it) = self.introduction.as_ref().filter(|it| it.peer == peer) {
+            let key = it.key;
+            endpoint.trust(peer, key);
+            self.pin(peer, &key)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the first key that a peer has.
+    fn pin(&mut self, peer: &str, key: &PublicKey) -> anyhow::Result<()> {
+        let pinned = self.pinned.as_deref() == Some(peer);
+        if !pinned && !self.settings.known.contains_key(peer) {
+            self.settings.home.remember_peer(peer, key)?;
+            self.pinned = Some(peer.to_owned());
+        }
+        Ok(())
+    }
+
     /// Gives back what others hold for us: our router's port, our name.
     ///
     /// # Errors
@@ -226,9 +259,13 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 self.ready.registered(name, mapped);
                 self.router.ask(server, self.driver.port(0), mapped);
                 if self.args.peer.is_none() {
+                    let (whom, its_name) = match self.args.from.as_deref() {
+                        Some(from) => (from, from),
+                        None => ("a peer", "PEER"),
+                    };
                     cli::stderr::line(format_args!(
-                        "punch: waiting for a peer, which connects by: \
-                         punch --name PEER --peer {name}"
+                        "punch: waiting for {whom}, which connects by: \
+                         punch --name {its_name} --peer {name}"
                     ));
                 }
             }
@@ -283,6 +320,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 address,
                 role,
                 plan,
+                relation,
             } => {
                 let how = match role {
                     Role::Caller => "introduced to",
@@ -292,12 +330,17 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 if let Some(announced) = announced(&plan, role, &self.limits) {
                     cli::stderr::line(format_args!("punch: {announced}"));
                 }
-                if !self.settings.known.contains_key(&peer) {
-                    self.settings.home.remember_peer(&peer, &key)?;
+                match relation {
+                    Relation::Known => self.pin(&peer, &key)?,
+                    Relation::Stranger => cli::stderr::line(format_args!(
+                        "punch: {peer} is not known here: no port is guessed for it, and it is \
+                         told no private address. On the first contact, use --from {peer}"
+                    )),
                 }
                 self.introduction = Some(Introduction {
                     at: Instant::now(),
                     peer,
+                    key,
                     role,
                     plan,
                 });

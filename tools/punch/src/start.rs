@@ -111,6 +111,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         by_tcp,
         signals,
         introduction: None,
+        pinned: None,
         measured: None,
     };
     let mut ended = attempt.run().await;
@@ -211,7 +212,7 @@ async fn settings(args: &Args) -> anyhow::Result<Settings> {
         trust_server: args.trust_server,
     };
     let options = typed.split()?.or(home.options()?.split()?);
-    Ok(Settings::gather(home, options, args.peer.as_deref()).await?)
+    Ok(Settings::gather(home, options, args.peer.as_deref().or(args.from.as_deref())).await?)
 }
 
 async fn configure(
@@ -221,6 +222,7 @@ async fn configure(
 ) -> anyhow::Result<endpoint::Config> {
     let mut config = settings.endpoint(local, &args.paths)?;
     config.peer = args.peer.clone();
+    config.from = args.from.clone();
     config.measuring = measures(args);
     config.attempt = args.timeout.unwrap_or(TIMEOUT);
     if args.tcp {

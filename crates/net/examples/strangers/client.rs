@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use peer_proto::client::{Callee, Client, Config, Event};
+use peer_proto::client::{Callee, Client, Config, Event, Relation};
 use peer_proto::relay;
 use session::credentials::{Credentials, Granted};
 use session::identity::Identity;
@@ -259,8 +259,12 @@ fn introductions(server: SocketAddr, address: IpAddr, end: Instant, bob: &str) -
 fn answer(mut callee: Driven, stop: &AtomicBool) -> Result<()> {
     while !stop.load(Ordering::Relaxed) {
         let until = Instant::now() + Duration::from_millis(50);
-        if let Some(Event::Invitation(invitation)) = callee.next(until)? {
-            callee.client.accept(*invitation, &[2; 100])?;
+        if let Some(Event::Notified(call)) = callee.next(until)? {
+            let now = Instant::now();
+            if let Some(invitation) = callee.client.open(now, &call, Relation::Known) {
+                let known = Relation::Known;
+                callee.client.accept(now, invitation, known, &[2; 100])?;
+            }
         }
     }
     Ok(())

@@ -15,6 +15,10 @@ pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// How long an offer may be made to a callee that was looked up. The callee takes
 /// it for longer; it may have come a long way.
 const LOOKED_UP: Duration = Duration::from_secs(20);
+/// When a peer that is busy is asked for again, and the longest such wait: it doubles
+/// each time.
+const ASK_BUSY_AGAIN: Duration = Duration::from_secs(1);
+const LONGEST_BUSY: Duration = Duration::from_secs(16);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -84,6 +88,8 @@ struct Pending {
     doubted: Option<Asking>,
     /// The last answer was that the offer is stale.
     stale: bool,
+    /// How long to wait when the peer is busy the next time.
+    busy: Duration,
 }
 
 impl Pending {
@@ -153,6 +159,7 @@ impl PendingRequests {
             asking: None,
             doubted: None,
             stale: false,
+            busy: ASK_BUSY_AGAIN,
         });
     }
 
@@ -196,6 +203,14 @@ impl PendingRequests {
         }
         let was_stale = std::mem::replace(&mut pending.stale, is_stale);
         is_stale && !was_stale
+    }
+
+    /// The peer is busy: it is asked again later each time.
+    pub(super) fn ask_busy_again(&mut self, peer: &str, now: Instant) {
+        if let Some(pending) = self.get_mut(peer) {
+            pending.ask_at = Some(now + pending.busy);
+            pending.busy = LONGEST_BUSY.min(pending.busy * 2);
+        }
     }
 
     /// The request with that transaction.

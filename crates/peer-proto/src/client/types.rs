@@ -75,9 +75,9 @@ pub enum Event {
     },
     /// The peer has acknowledged our request for an introduction.
     Introduced(Introduced),
-    /// Another peer asks for an introduction to us: answer with
-    /// [`Client::accept`](super::Client::accept).
-    Invitation(Box<Invitation>),
+    /// Another peer asks for an introduction to us, says the server: look into it with
+    /// [`Client::open`](super::Client::open), or refuse it.
+    Notified(Notification),
 }
 
 /// What a peer is registered with.
@@ -115,6 +115,30 @@ pub struct Introduced {
     pub keys: Keys,
 }
 
+/// Whether we know a peer. Whoever we know is served first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Relation {
+    /// Its key is the one that is known for its name, or we have named it ourselves.
+    Known,
+    /// A rendezvous has told us of it, and nothing else is known.
+    Stranger,
+}
+
+/// A peer that asks for an introduction to us, as the server tells it. Whether the
+/// peer has sealed it is not known before it is opened.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// The caller's name, which is a valid one.
+    pub caller: String,
+    /// The caller's key.
+    pub key: PublicKey,
+    /// Where the server sees the caller.
+    pub address: SocketAddr,
+    /// Names the notification where it is refused.
+    pub transaction: Transaction,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// A peer that asks for an introduction to us.
 #[derive(Debug)]
 pub struct Invitation {
@@ -124,7 +148,8 @@ pub struct Invitation {
     pub key: PublicKey,
     /// Where the server sees the caller.
     pub address: SocketAddr,
-    pub(super) transaction: Transaction,
+    /// Names the notification where it is refused.
+    pub transaction: Transaction,
     pub(super) opened: Opened,
 }
 

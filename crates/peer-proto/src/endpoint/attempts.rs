@@ -1,16 +1,20 @@
 //! The attempts under way, one with each peer, and those that have ended and may
 //! still get packets.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use stun::Message;
+use stun::{Class, Message};
 use tracing::Span;
 
+use super::budget::Budget;
 use crate::candidate::Candidates;
+use crate::client::Relation;
 use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Target};
-use nat::plan::Plan;
+use nat::plan::{Limits, Plan};
+use nat::source_prefix;
 use sansio::IcmpError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +28,15 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) peer: String,
+    relation: Relation,
+    /// Where the rendezvous sees the peer.
+    address: IpAddr,
     pub(super) theirs: Candidates,
     pub(super) plan: Plan,
     agent: Agent,
     stage: Stage,
+    /// Probes that the budget has held back.
+    withheld: u32,
     /// Of the path, once there is one.
     meter: Option<Meter>,
     /// The path is being measured.
@@ -39,6 +48,7 @@ pub(super) struct Attempt {
 impl Attempt {
     pub(super) fn new(
         peer: String,
+        (relation, address): (Relation, IpAddr),
         theirs: Candidates,
         plan: Plan,
         agent: impl FnOnce() -> Agent,
@@ -47,20 +57,58 @@ impl Attempt {
         Self {
             agent: span.in_scope(agent),
             peer,
+            relation,
+            address,
             theirs,
             plan,
             stage: Stage::Punching,
+            withheld: 0,
             meter: None,
             measuring: false,
             span,
         }
     }
+
+    fn is_live(&self) -> bool {
+        self.stage != Stage::Ended
+    }
+
+    fn is_live_with_stranger(&self) -> bool {
+        self.is_live() && self.relation == Relation::Stranger
+    }
+
+    fn probes_sent(&self) -> u32 {
+        self.agent.probes_sent() - self.withheld
+    }
+
+    /// The next packet, if it is within the budget or goes to where the peer has proved
+    /// to be.
+    fn poll_transmit(&mut self, now: Instant, budget: &mut Budget) -> Option<Outgoing> {
+        while let Some(outgoing) = self.agent.poll_transmit() {
+            let to = outgoing.to;
+            if self.agent.is_proved(to) || budget.take(now, self.relation, to.to.ip()) {
+                return Some(outgoing);
+            }
+            tracing::trace!(?to, "held back: the budget of packets is used up");
+            let message = Message::parse(&outgoing.payload);
+            let probe = message.is_ok_and(|message| message.class() == Class::Request);
+            self.withheld += u32::from(probe);
+        }
+        self.meter.as_mut().and_then(Meter::poll_transmit)
+    }
 }
+
+/// Of the attempts, those that strangers may have: a quarter, and one at least.
+const SHARE_OF_STRANGERS: usize = 4;
+
+/// Of these, attempts with strangers of one /24 or /48.
+const MOST_OF_PREFIX: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Attempts {
     table: Vec<Attempt>,
     most: usize,
+    budget: Budget,
     rng: ChaCha20Rng,
     /// Of attempts that are no longer in the table.
     probes_before: u32,
@@ -68,14 +116,20 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    pub(super) fn new(most: usize, seed: [u8; 32]) -> Self {
+    pub(super) fn new(now: Instant, most: usize, seed: [u8; 32]) -> Self {
         Self {
             table: Vec::new(),
             most,
+            budget: Budget::new(now),
             rng: ChaCha20Rng::from_seed(seed),
             probes_before: 0,
             forged_before: 0,
         }
+    }
+
+    /// What our own guesses may cost.
+    pub(super) fn allow_guesses(&mut self, limits: &Limits) {
+        self.budget.allow_guesses(limits);
     }
 
     /// A probe, and the TTL with which it arrived; true if it is of an attempt.
@@ -152,12 +206,9 @@ impl Attempts {
         timeouts.chain(meters).flatten().min()
     }
 
-    pub(super) fn poll_transmit(&mut self) -> Option<Outgoing> {
-        let mut table = self.table.iter_mut();
-        table.find_map(|a| {
-            let measure = || a.meter.as_mut().and_then(Meter::poll_transmit);
-            a.agent.poll_transmit().or_else(measure)
-        })
+    pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing> {
+        let (table, budget) = (&mut self.table, &mut self.budget);
+        table.iter_mut().find_map(|a| a.poll_transmit(now, budget))
     }
 
     /// The next event of an attempt.
@@ -180,7 +231,7 @@ impl Attempts {
     }
 
     pub(super) fn probes_sent(&self) -> u32 {
-        let now: u32 = self.table.iter().map(|a| a.agent.probes_sent()).sum();
+        let now: u32 = self.table.iter().map(Attempt::probes_sent).sum();
         self.probes_before + now
     }
 
@@ -198,32 +249,58 @@ impl Attempts {
         self.stage(peer) == Some(Stage::Punching)
     }
 
-    /// Whether that peer may begin an attempt. A peer that asks again has not
-    /// learned of our answer, or has lost the path: the attempt before is void.
-    pub(super) fn has_room_for(&self, peer: &str) -> bool {
-        match self.stage(peer) {
-            Some(stage) => stage != Stage::Connected,
-            None => {
-                let ended = |attempt: &Attempt| attempt.stage == Stage::Ended;
-                self.table.len() < self.most || self.table.iter().any(ended)
+    /// Whether that peer, seen at that address, may begin an attempt. A peer that asks
+    /// again has not learned of our answer, or has lost the path: the attempt before is
+    /// void. A known peer may take the place of a stranger.
+    pub(super) fn has_room_for(&self, peer: &str, relation: Relation, address: IpAddr) -> bool {
+        let before = self.table.iter().find(|a| a.peer == peer);
+        match (relation, before) {
+            (Relation::Known, Some(before)) => {
+                before.relation == Relation::Stranger || before.stage != Stage::Connected
             }
+            (Relation::Stranger, Some(before)) => {
+                before.relation == Relation::Stranger && before.stage != Stage::Connected
+            }
+            (Relation::Known, None) => {
+                let strange = self.table.iter().any(Attempt::is_live_with_stranger);
+                strange || self.has_place()
+            }
+            (Relation::Stranger, None) => self.has_place() && self.strangers_have_share(address),
         }
     }
 
-    /// An attempt replaces the last one with that peer, else one that has ended:
-    /// until then an ended attempt is kept for late packets. A call of our own is
-    /// never refused for want of room, since it is for us to limit our calls.
-    pub(super) fn add(&mut self, attempt: Attempt) {
+    fn has_place(&self) -> bool {
+        self.table.len() < self.most || self.table.iter().any(|a| !a.is_live())
+    }
+
+    /// Whether there may be one more attempt with a stranger, seen at that address.
+    fn strangers_have_share(&self, address: IpAddr) -> bool {
+        let prefix = source_prefix(address);
+        let strangers = || self.table.iter().filter(|a| a.is_live_with_stranger());
+        let of_prefix = strangers().filter(|a| source_prefix(a.address) == prefix);
+        strangers().count() < (self.most / SHARE_OF_STRANGERS).max(1)
+            && of_prefix.count() < MOST_OF_PREFIX
+            && strangers().all(|a| a.address != address)
+    }
+
+    /// An attempt replaces the last one with that peer, else one that has ended (until
+    /// then it is kept for late packets), else one with a stranger, whose name is
+    /// returned. A call of our own is never refused for want of room, since it is for us
+    /// to limit our calls.
+    pub(super) fn add(&mut self, attempt: Attempt) -> Option<String> {
         let full = self.table.len() >= self.most;
-        let mut old = self.table.iter().position(|a| a.peer == attempt.peer);
-        if old.is_none() && full {
-            old = self.table.iter().position(|a| a.stage == Stage::Ended);
-        }
-        if let Some(old) = old {
-            let agent = self.table.remove(old).agent;
-            self.probes_before += agent.probes_sent();
-            self.forged_before += agent.forged();
+        let find = |which: &dyn Fn(&Attempt) -> bool| self.table.iter().position(which);
+        let same = find(&|a| a.peer == attempt.peer);
+        let ended = || find(&|a| !a.is_live()).filter(|_| full);
+        let strange = || find(&|a| a.is_live_with_stranger()).filter(|_| full);
+        let displaces = same.or_else(ended).is_none();
+        let old = same.or_else(ended).or_else(strange);
+        let old = old.map(|old| self.table.remove(old));
+        if let Some(old) = &old {
+            self.probes_before += old.probes_sent();
+            self.forged_before += old.agent.forged();
         }
         self.table.push(attempt);
+        old.filter(|_| displaces).map(|old| old.peer)
     }
 }

@@ -4,15 +4,17 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use stun::code;
+
 use super::bracket::Purpose;
 use super::calls::Call;
 use super::gathering::Openers;
 use super::start::{Introduction, plan_of};
 use super::{Endpoint, Event, Wish};
 use crate::candidate::Candidates;
-use crate::client::{self, Callee, Introduced, Invitation};
+use crate::client::{self, Callee, Introduced, Invitation, Relation};
 use crate::relay;
-use nat::plan::{Plan, Ports, Role, Strategy};
+use nat::plan::{Limits, Plan, Ports, Role, Side, Strategy};
 use sansio::SocketId;
 use session::credentials::Credentials;
 use session::identity::PublicKey;
@@ -42,7 +44,7 @@ impl Endpoint {
                 self.events.push_back(Event::PeerUnavailable { peer, code });
             }
             client::Event::Introduced(introduced) => self.introduced(now, introduced),
-            client::Event::Invitation(invitation) => self.invitations.hold(*invitation),
+            client::Event::Notified(call) => self.notified(now, &call),
         }
     }
 
@@ -79,7 +81,7 @@ impl Endpoint {
         }
     }
 
-    fn key_changed(&mut self, peer: String, known: PublicKey, now: PublicKey) {
+    pub(super) fn key_changed(&mut self, peer: String, known: PublicKey, now: PublicKey) {
         tracing::debug!(peer, "refused: the peer's key is not the known one");
         self.events
             .push_back(Event::KeyChanged { peer, known, now });
@@ -149,44 +151,70 @@ impl Endpoint {
         }
     }
 
+    /// What this peer is told of us.
+    fn candidates_for(&self, relation: Relation) -> Candidates {
+        let all = self.candidates();
+        match relation {
+            Relation::Known => all,
+            // A stranger does not learn our private addresses. Without a budget of ours
+            // both sides plan no guesses.
+            Relation::Stranger => Candidates {
+                hosts: Vec::new(),
+                base: None,
+                relayed: None,
+                side: all.side.map(|side| Side {
+                    limits: Limits::NOTHING,
+                    ..side
+                }),
+                ..all
+            },
+        }
+    }
+
     /// What a peer tells of itself, as far as it is to be used.
-    fn decode(&self, peer: &str, payload: &[u8]) -> Option<Candidates> {
+    fn decode(&self, peer: &str, relation: Relation, payload: &[u8]) -> Option<Candidates> {
         let Some(mut theirs) = Candidates::decode(payload) else {
             tracing::debug!(peer, "dropped: candidates that cannot be read");
             return None;
         };
-        if !self.lan {
+        if !self.lan || relation == Relation::Stranger {
             theirs.hosts.clear();
         }
         Some(theirs)
     }
 
-    /// Why this peer is not answered, if it is not.
-    fn refusal(&self, caller: &str, key: &PublicKey) -> Option<&'static str> {
-        if !self.invitations.is_wanted(caller) {
-            Some("only another peer is answered")
-        } else if self.calls.is_asked(caller) && self.invitations.our_call_counts(key) {
-            Some("both have called, and our call counts")
-        } else if !self.attempts.has_room_for(caller) {
-            Some("there is a path already, or no room for another attempt")
-        } else {
-            None
-        }
+    /// Whether this peer and we have called each other, and our call counts. The
+    /// peer's call does not count where the peer was told to wait.
+    fn our_call_counts(&self, caller: &str, key: &PublicKey) -> bool {
+        let waits = matches!(
+            self.calls.error(caller),
+            Some(code::BUSY | code::USER_ASKED)
+        );
+        self.calls.is_asked(caller) && !waits && self.invitations.our_call_counts(caller, key)
     }
 
     fn answer(&mut self, now: Instant, invitation: Invitation) {
         let (caller, key) = (invitation.caller.clone(), invitation.key);
-        let Some(theirs) = self.decode(&caller, invitation.payload()) else {
+        let relation = self.invitations.relation(&caller, &key);
+        let Some(theirs) = self.decode(&caller, relation, invitation.payload()) else {
             return;
         };
-        if let Some(why) = self.refusal(&caller, &key) {
-            return tracing::debug!(caller, why, "not answered");
+        if self.our_call_counts(&caller, &key) {
+            return tracing::debug!(
+                caller,
+                "not answered: both have called, and our call counts"
+            );
+        }
+        let address = invitation.address.ip();
+        if !self.attempts.has_room_for(&caller, relation, address) {
+            let why = "there is a path already, or no room for another attempt";
+            return self.refuse_busy(now, &invitation, why);
         }
         if let Some(known) = self.invitations.known_other(&caller, &key) {
             return self.key_changed(caller, known, key);
         }
         self.hang_up(&caller);
-        let candidates = self.candidates();
+        let candidates = self.candidates_for(relation);
         let plan = plan_of(Role::Callee, candidates.side, theirs.side);
         match self.openers(&plan, Role::Callee, invitation.address, &theirs) {
             Some(openers) => {
@@ -206,14 +234,21 @@ impl Endpoint {
         theirs: Candidates,
         reserved: Option<SocketId>,
     ) {
+        let relation = self
+            .invitations
+            .relation(&invitation.caller, &invitation.key);
         let introduction = |introduced| Introduction {
             role: Role::Callee,
+            relation,
             introduced,
             told: ours.side,
             theirs,
             reserved,
         };
-        match self.client.accept(invitation, &ours.encode()) {
+        match self
+            .client
+            .accept(now, invitation, relation, &ours.encode())
+        {
             Ok(introduced) => self.start(now, introduction(introduced)),
             Err(error) => tracing::debug!(%error, "not answered"),
         }
@@ -221,7 +256,9 @@ impl Endpoint {
 
     fn introduced(&mut self, now: Instant, introduced: Introduced) {
         let peer = &introduced.peer;
-        let Some(theirs) = self.decode(peer, &introduced.payload) else {
+        // We have called it.
+        let relation = Relation::Known;
+        let Some(theirs) = self.decode(peer, relation, &introduced.payload) else {
             return;
         };
         let call = self.calls.get(peer);
@@ -236,6 +273,7 @@ impl Endpoint {
         }
         let introduction = Introduction {
             role: Role::Caller,
+            relation,
             introduced,
             told,
             theirs,

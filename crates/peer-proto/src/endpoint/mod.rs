@@ -14,13 +14,16 @@
 //! order**: an opener must leave before the acknowledgement that invites the
 //! peer's packets. Act on [`Endpoint::poll_event`].
 
+mod admission;
 mod attempts;
 mod binding;
 mod bracket;
+mod budget;
 mod calls;
 mod gathering;
 mod introduction;
 mod invitations;
+mod notified;
 mod ourselves;
 mod outbox;
 mod relaying;
@@ -30,7 +33,7 @@ mod types;
 
 pub use self::tcp::ByTcp;
 pub use relaying::{MOST_RELAYED, Wish};
-pub use types::{Config, Event};
+pub use types::{Config, Event, Strangers};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -40,6 +43,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use stun::{Message, Method, code};
 
+use self::admission::Admission;
 use self::attempts::Attempts;
 use self::calls::{Call, Calls};
 use self::gathering::Gathering;
@@ -61,6 +65,7 @@ pub struct Endpoint {
     /// Our registration, and introductions.
     client: Client,
     calls: Calls,
+    admission: Admission,
     invitations: Invitations,
     ourselves: Ourselves,
     gathering: Gathering,
@@ -92,11 +97,17 @@ impl Endpoint {
         };
         let mut endpoint = Endpoint {
             calls: Calls::default(),
-            invitations: Invitations::new(key, config.peer.clone(), config.known),
+            admission: Admission::new(now),
+            invitations: Invitations::new(
+                key,
+                config.peer.clone().or(config.from),
+                config.known,
+                config.strangers,
+            ),
             ourselves: Ourselves::new(config.hosts, config.tcp, nat),
             gathering: Gathering::new(client.server, gathering),
             relaying: Relaying::new(config.relay, config.turn),
-            attempts: Attempts::new(config.most_attempts, attempts),
+            attempts: Attempts::new(now, config.most_attempts, attempts),
             by_tcp: VecDeque::new(),
             client: Client::new(client, now),
             lan: config.lan,
@@ -115,7 +126,9 @@ impl Endpoint {
     /// Asks for a path to that peer: it is looked up, introduced, and then punched
     /// to. The endpoint goes on asking until the introduction or
     /// [`Self::hang_up`]. An attempt that fails is not repeated: call again.
+    /// The peer counts as known from now on.
     pub fn call(&mut self, now: Instant, peer: &str) {
+        self.invitations.name(peer);
         if self.calls.get(peer).is_some() || self.attempts.is_punching(peer) {
             return;
         }
@@ -129,18 +142,17 @@ impl Endpoint {
     /// No longer asks for a path to that peer. An attempt under way goes on.
     pub fn hang_up(&mut self, peer: &str) {
         self.calls.remove(peer);
+        self.invitations.call_ended(peer);
         self.client.forget(peer);
-    }
-
-    /// This is the peer's key from now on.
-    pub fn trust(&mut self, peer: &str, key: PublicKey) {
-        self.invitations.trust(peer, key);
     }
 
     /// Our NAT has been measured; `None` if it could not be. Ports are guessed only
     /// between peers that both know their NATs.
     pub fn describe(&mut self, now: Instant, side: Option<Side>) {
         self.ourselves.describe(side);
+        if let Some(side) = side {
+            self.attempts.allow_guesses(&side.limits);
+        }
         self.advance(now);
     }
 
@@ -291,6 +303,10 @@ impl Endpoint {
         Some(match error {
             code::NOT_REGISTERED => Cause::PeerOffline { peer },
             code::FORBIDDEN => Cause::AuthMismatch { peer },
+            code::BUSY | code::USER_ASKED => Cause::PeerBusy {
+                peer,
+                asked: error == code::USER_ASKED,
+            },
             _ => Cause::PeerSilent { peer },
         })
     }
@@ -315,7 +331,7 @@ impl Endpoint {
         while let Some((peer, measured)) = self.attempts.poll_measured(now) {
             self.events.push_back(Event::Measured { peer, measured });
         }
-        while let Some(Outgoing { to, ttl, payload }) = self.attempts.poll_transmit() {
+        while let Some(Outgoing { to, ttl, payload }) = self.attempts.poll_transmit(now) {
             let transmit = match to.via {
                 Via::Relay => self.relaying.wrap(now, to.to, &payload),
                 Via::Socket(socket) => Some(Transmit {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::attempts::Attempt;
 use super::{Endpoint, Event, Wish};
 use crate::candidate::Candidates;
-use crate::client::Introduced;
-use crate::punch::schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT};
+use crate::client::{Introduced, Relation};
+use crate::punch::schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT, PROBES, PROBES_TO_STRANGERS};
 use crate::punch::{self, Agent, Burst, Target};
 use nat::plan::{self, Limits, Plan, Role, Side, Strategy};
 use sansio::{SocketId, Via};
@@ -16,6 +16,7 @@ use sansio::{SocketId, Via};
 #[derive(Debug)]
 pub(super) struct Introduction {
     pub(super) role: Role,
+    pub(super) relation: Relation,
     pub(super) introduced: Introduced,
     /// What the peer was told of our NAT.
     pub(super) told: Option<Side>,
@@ -26,6 +27,19 @@ pub(super) struct Introduction {
 }
 
 impl Introduction {
+    /// Whether guesses may go to the peer's address. No packet of the peer's can prove
+    /// before them that the peer is there. What is sealed with a key that we know has to
+    /// do: it must say that the peer sees itself at the IP address at which the
+    /// rendezvous tells us to look for it.
+    fn may_guess(&self) -> bool {
+        let address = self.introduced.address.ip();
+        let agrees = self.theirs.mapped.iter().any(|own| own.ip() == address);
+        if !agrees {
+            tracing::debug!(%address, "no guesses: the peer says that it is elsewhere");
+        }
+        agrees && self.relation == Relation::Known
+    }
+
     pub(super) fn event(&self, plan: Plan) -> Event {
         let Introduced {
             peer, key, address, ..
@@ -36,6 +50,7 @@ impl Introduction {
             address: *address,
             role: self.role,
             plan,
+            relation: self.relation,
         }
     }
 }
@@ -55,7 +70,7 @@ impl Endpoint {
             return self.start_tcp(now, introduction);
         }
         let (role, theirs) = (introduction.role, &introduction.theirs);
-        let address = introduction.introduced.address;
+        let (relation, address) = (introduction.relation, introduction.introduced.address);
         let plan = plan_of(role, introduction.told, theirs.side);
         let hold = match role {
             Role::Caller => Duration::ZERO,
@@ -86,13 +101,17 @@ impl Endpoint {
         let config = punch::Config {
             role,
             keys: introduction.introduced.keys.clone(),
-            relayed: self.relayed_targets(now, address, theirs),
+            relayed: self.relayed_targets(now, relation, address, theirs),
             relay_from: now + head_start,
             relay_only: only_relay,
             direct_expected: reachable && !only_relay,
             reflexive: address,
             lan_likely: own == Some(address.ip()) && !hosts.is_empty(),
             hosts,
+            probes: match relation {
+                Relation::Known => &PROBES,
+                Relation::Stranger => &PROBES_TO_STRANGERS,
+            },
             opener_ttl: self.opener_ttl,
             hold,
             burst,
@@ -103,22 +122,27 @@ impl Endpoint {
         self.events.push_back(introduction.event(plan));
         let (peer, theirs) = (introduction.introduced.peer, introduction.theirs);
         tracing::debug!(peer, ?role, %address, ?plan, "attempt begins");
-        let attempt = Attempt::new(peer, theirs, plan, || Agent::new(config, now));
-        self.attempts.add(attempt);
+        let whose = (relation, address.ip());
+        let attempt = Attempt::new(peer, whose, theirs, plan, || Agent::new(config, now));
+        if let Some(peer) = self.attempts.add(attempt) {
+            tracing::debug!(peer, "the attempt with a stranger makes room");
+            self.events.push_back(Event::Displaced { peer });
+        }
     }
 
     /// What leads through the peer's relay and through ours, which has to let the
-    /// peer's packets through.
+    /// peer's packets through. The permissions of ours are few: strangers get none.
     fn relayed_targets(
         &mut self,
         now: Instant,
+        relation: Relation,
         address: SocketAddr,
         theirs: &Candidates,
     ) -> Vec<Target> {
         let through = |via, to| Target { via, to };
         let their_relay = self.relay_of(theirs);
         let mut targets = Vec::from_iter(their_relay.map(|to| through(Via::Socket(0), to)));
-        if self.relaying.address().is_some() {
+        if self.relaying.address().is_some() && relation == Relation::Known {
             self.relaying.permit(now, address.ip());
             targets.push(through(Via::Relay, address));
         }
@@ -144,7 +168,7 @@ impl Endpoint {
             Role::Caller => (plan.caller, plan.callee),
             Role::Callee => (plan.callee, plan.caller),
         };
-        if ours.ports_per_socket == 0 {
+        if ours.ports_per_socket == 0 || !introduction.may_guess() {
             return (None, None);
         }
         let limits = |side: Option<Side>| side.map_or(Limits::NOTHING, |side| side.limits);

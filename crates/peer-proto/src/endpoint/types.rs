@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::relaying::Wish;
 use crate::candidate::Tcp;
 use crate::cause::Cause;
-use crate::client::OtherKey;
+use crate::client::{OtherKey, Relation};
 use crate::punch::{Measured, Path};
 use crate::{client, relay};
 use nat::plan::{Plan, Role};
@@ -25,7 +25,12 @@ pub struct Config {
     /// The peer to reach, which is then the only one that is answered. `None`
     /// answers every peer, and waits until [`Endpoint::call`](super::Endpoint::call).
     pub peer: Option<String>,
-    /// Attempts at the same time, at most; one with each peer.
+    /// The only peer that is answered, where none is called. It counts as known.
+    pub from: Option<String>,
+    /// What is done where a peer calls that is not known.
+    pub strangers: Strangers,
+    /// Attempts at the same time, at most; one with each peer. A quarter of them may
+    /// be with strangers.
     pub most_attempts: usize,
     /// The keys that are known for names. Another key for a known name is refused.
     pub known: HashMap<String, PublicKey>,
@@ -56,6 +61,8 @@ impl Config {
             hosts: Vec::new(),
             lan: true,
             peer: None,
+            from: None,
+            strangers: Strangers::Answer,
             most_attempts: 1,
             known: HashMap::new(),
             opener_ttl: Some(2),
@@ -66,6 +73,19 @@ impl Config {
             tcp: None,
         }
     }
+}
+
+/// What is done where a peer calls that is not known: whose key is not known for its
+/// name, and that was not named by us. Such a peer is told no host candidates, no
+/// relayed address and no budget for guesses; its host candidates are not probed; and
+/// it has only a part of the room and of the packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// It is answered.
+    #[default]
+    Answer,
+    /// [`Event::Asking`] is reported, and nothing is sent to the peer.
+    Ask,
 }
 
 /// What an endpoint reports.
@@ -112,6 +132,25 @@ pub enum Event {
         role: Role,
         /// What both sides do.
         plan: Plan,
+        /// Whether the peer is known.
+        relation: Relation,
+    },
+    /// A peer calls that is not known. Let it in with
+    /// [`Endpoint::admit`](super::Endpoint::admit), and call it; or
+    /// [`Endpoint::reject`](super::Endpoint::reject) it. Reported again while the
+    /// peer calls on.
+    Asking {
+        /// The peer's name.
+        peer: String,
+        /// The peer's key.
+        key: PublicKey,
+        /// Where the server sees the peer.
+        address: SocketAddr,
+    },
+    /// The attempt with this stranger has made room for a known peer.
+    Displaced {
+        /// The peer's name.
+        peer: String,
     },
     /// There is a path. Keep driving until [`Event::Finished`].
     Connected {

@@ -10,7 +10,7 @@ use super::checklist::Checklist;
 use super::outbox::Outbox;
 use super::pair::Purpose;
 use super::schedule::{
-    CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, PROBES, Steps,
+    CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, Steps,
 };
 use super::types::{Config, Event, Observed, Outgoing, Target};
 use nat::plan::Role;
@@ -63,7 +63,8 @@ impl Agent {
     pub fn new(config: Config, now: Instant) -> Self {
         let start = now + config.hold;
         let pairs = Checklist::new(&config, now);
-        let last = start + PROBES[PROBES.len() - 1] + LAST_WAIT;
+        let last = config.probes.last().copied().unwrap_or_default();
+        let last = start + last + LAST_WAIT;
         let bursts_end = config.bursts_end.map(|end| end + LAST_WAIT);
         let mut agent = Agent {
             role: config.role,
@@ -199,6 +200,11 @@ impl Agent {
     /// The keys of the attempt.
     pub(crate) fn keys(&self) -> &Keys {
         self.outbox.keys()
+    }
+
+    /// Whether the peer has answered a probe of ours that went there.
+    pub(crate) fn is_proved(&self, target: Target) -> bool {
+        self.pairs.is_proved_at(target)
     }
 
     /// Probes sent, openers and nominations included.

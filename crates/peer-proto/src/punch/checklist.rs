@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::burst::Burst;
 use super::pair::Pair;
@@ -18,6 +18,8 @@ const MOST_PEER_REFLEXIVE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Checklist {
     pairs: Vec<Pair>,
+    /// When probes are sent to one address.
+    probes: &'static [Duration],
     peer_reflexive: usize,
 }
 
@@ -31,16 +33,19 @@ impl Checklist {
             to,
         };
         if !config.relay_only {
-            pairs.push(Pair::new(direct(config.reflexive), now + config.hold));
+            let start = now + config.hold;
+            pairs.push(Pair::new(direct(config.reflexive), config.probes, start));
             let hosts = config.hosts.iter();
             let hosts = hosts.filter(|host| **host != config.reflexive);
-            pairs.extend(hosts.map(|host| Pair::new(direct(*host), now)));
+            pairs.extend(hosts.map(|host| Pair::new(direct(*host), config.probes, now)));
         }
         let relayed = config.relayed.iter();
-        let relayed = relayed.map(|&target| Pair::relayed(target, config.relay_from));
+        let relayed =
+            relayed.map(|&target| Pair::relayed(target, config.probes, config.relay_from));
         pairs.extend(relayed);
         Self {
             pairs,
+            probes: config.probes,
             peer_reflexive: 0,
         }
     }
@@ -67,8 +72,8 @@ impl Checklist {
         tracing::debug!(?from, "the peer is seen at an address that it has not told");
         self.peer_reflexive += 1;
         let mut pair = match from.via {
-            Via::Relay => Pair::relayed(from, now),
-            Via::Socket(_) => Pair::new(from, now),
+            Via::Relay => Pair::relayed(from, self.probes, now),
+            Via::Socket(_) => Pair::new(from, self.probes, now),
         };
         // A guess may have hit before the peer's NAT let it in; then the peer's
         // own packet comes through the mapping that the guess has made.
@@ -95,6 +100,12 @@ impl Checklist {
     /// Whether the peer was heard, other than through a relay.
     pub(super) fn is_heard(&self) -> bool {
         self.pairs.iter().any(|pair| pair.heard && !pair.relayed)
+    }
+
+    /// Whether a path leads there.
+    pub(super) fn is_proved_at(&self, target: Target) -> bool {
+        let mut pairs = self.pairs.iter();
+        pairs.any(|pair| pair.target == target && pair.proved.is_some())
     }
 
     /// Whether there is a path.

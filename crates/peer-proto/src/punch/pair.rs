@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use serde::{Serialize, Serializer};
 use stun::Transaction;
 
-use super::schedule::{PROBES, Steps};
+use super::schedule::Steps;
 use super::types::Target;
 use nat::is_private;
 use sansio::Via;
 
-/// Probes to one address, at most: those of the schedule, and four that are sent
-/// because the peer was heard.
-const MOST_PROBES: usize = PROBES.len() + 4;
+/// Probes to one address beside those of the schedule, at most: they are sent because
+/// the peer was heard.
+const MOST_ANSWERING: usize = 4;
 
 /// The least time between two probes to one address.
 const PACE: Duration = Duration::from_millis(10);
@@ -76,6 +76,8 @@ pub(super) struct Pair {
     pub(super) relayed: bool,
     /// Its probes.
     steps: Steps,
+    /// How many there may be.
+    most: usize,
     last: Option<Instant>,
     sent: Vec<Sent>,
     /// The round trip of our first probe that was answered.
@@ -86,12 +88,13 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn new(target: Target, start: Instant) -> Self {
+    pub(super) fn new(target: Target, probes: &'static [Duration], start: Instant) -> Self {
         Pair {
             target,
             lan: is_private(target.to.ip()),
             relayed: false,
-            steps: Steps::new(&PROBES, start),
+            steps: Steps::new(probes, start),
+            most: probes.len() + MOST_ANSWERING,
             last: None,
             sent: Vec::new(),
             proved: None,
@@ -101,17 +104,17 @@ impl Pair {
     }
 
     /// A pair that leads through a relay, ours or the peer's.
-    pub(super) fn relayed(target: Target, start: Instant) -> Self {
+    pub(super) fn relayed(target: Target, probes: &'static [Duration], start: Instant) -> Self {
         Pair {
             relayed: true,
             lan: false,
-            ..Pair::new(target, start)
+            ..Pair::new(target, probes, start)
         }
     }
 
     /// When the schedule has the next probe; never, once the path is proved.
     pub(super) fn next(&self) -> Option<Instant> {
-        let more = self.proved.is_none() && self.sent.len() < MOST_PROBES;
+        let more = self.proved.is_none() && self.sent.len() < self.most;
         self.steps.next().filter(|_| more)
     }
 
@@ -124,7 +127,7 @@ impl Pair {
     /// heard from there.
     pub(super) fn may_answer_with_probe(&self, now: Instant) -> bool {
         let paced = self.last.is_none_or(|last| last + PACE <= now);
-        self.proved.is_none() && self.sent.len() < MOST_PROBES && paced
+        self.proved.is_none() && self.sent.len() < self.most && paced
     }
 
     pub(super) fn note_sent(&mut self, now: Instant, transaction: Transaction, purpose: Purpose) {
@@ -162,7 +165,7 @@ mod tests {
     fn json_has_the_number_of_the_socket() {
         let to = "203.0.113.33:40000".parse().unwrap();
         let json = |via| {
-            let path = Pair::new(Target { via, to }, Instant::now()).path();
+            let path = Pair::new(Target { via, to }, &[], Instant::now()).path();
             serde_json::to_string(&path).unwrap()
         };
         assert_eq!(

@@ -54,6 +54,10 @@ pub const PROBES: [Duration; 9] = [
     ms(4000),
 ];
 
+/// The same for a peer that is not known: few packets, spread over two seconds. Whoever
+/// asks for them may have named somebody else's address.
+pub const PROBES_TO_STRANGERS: [Duration; 4] = [ms(0), ms(133), ms(533), ms(2000)];
+
 /// How long after the last probe an answer is waited for.
 pub const LAST_WAIT: Duration = ms(1000);
 

@@ -40,6 +40,8 @@ pub struct Config {
     pub reflexive: SocketAddr,
     /// The peer's host candidates, already filtered.
     pub hosts: Vec<SocketAddr>,
+    /// When probes are sent to one address: see [`schedule`](super::schedule).
+    pub probes: &'static [Duration],
     /// Both sides have the same public address, so a LAN path is waited for.
     pub lan_likely: bool,
     /// TTL of the opener: the number of own NATs in a row, plus 1. `None` sends

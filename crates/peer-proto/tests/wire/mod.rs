@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use peer_proto::client::{Callee, Client, Config, Event, Introduced, Invitation};
+use peer_proto::client::{Callee, Client, Config, Event, Introduced, Invitation, Relation};
 use rendezvous_proto::server::{self, RATE, Server};
 use sansio::Protocol;
 use session::identity::Identity;
@@ -192,7 +192,8 @@ impl Wire {
     /// bob accepts what has come.
     pub fn accept(&mut self) -> Option<Introduced> {
         let invitation = self.invitation()?;
-        let introduced = self.clients[BOB].accept(invitation, b"bob's candidates");
+        let bob = &mut self.clients[BOB];
+        let introduced = bob.accept(self.now, invitation, Relation::Known, b"bob's candidates");
         self.exchange();
         Some(introduced.unwrap())
     }
@@ -200,12 +201,12 @@ impl Wire {
     /// The invitation that bob has got.
     pub fn invitation(&mut self) -> Option<Invitation> {
         let events = &mut self.events[BOB];
-        let is = |event: &Event| matches!(event, Event::Invitation(_));
+        let is = |event: &Event| matches!(event, Event::Notified(_));
         let position = events.iter().position(is)?;
-        match events.remove(position) {
-            Event::Invitation(invitation) => Some(*invitation),
-            _ => None,
-        }
+        let Event::Notified(call) = events.remove(position) else {
+            return None;
+        };
+        self.clients[BOB].open(self.now, &call, Relation::Known)
     }
 
     pub fn has(&self, n: usize, is: fn(&Event) -> bool) -> bool {

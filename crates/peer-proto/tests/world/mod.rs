@@ -1,6 +1,7 @@
 //! Two homes, a core and a rendezvous in the simulator, with the real protocols.
 #![allow(dead_code)] // Each test uses its part of it.
 
+pub mod liar;
 mod rendezvous;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use nat::plan::{Limits, Side};
 use peer_proto::cause::Cause;
 use peer_proto::client;
-use peer_proto::endpoint::{Config, Endpoint, Event, Wish};
+use peer_proto::endpoint::{Config, Endpoint, Event, Strangers, Wish};
 use peer_proto::punch::Path;
 use peer_proto::relay;
 use rendezvous_proto::server;
@@ -127,6 +128,9 @@ pub struct Setup<'a> {
     pub name: &'a str,
     pub address: &'a str,
     pub peer: Option<&'a str>,
+    /// Whom it waits for, if not for everybody.
+    pub from: Option<&'a str>,
+    pub strangers: Strangers,
     pub opener_ttl: Option<u8>,
     pub known: HashMap<String, [u8; 32]>,
     pub most_attempts: usize,
@@ -142,6 +146,8 @@ impl<'a> Setup<'a> {
             name,
             address,
             peer,
+            from: None,
+            strangers: Strangers::Answer,
             opener_ttl: Some(2),
             known: HashMap::new(),
             most_attempts: 1,
@@ -208,6 +214,8 @@ impl World {
             hosts: Vec::from_iter(setup.lan.then_some(local)),
             lan: setup.lan,
             peer: setup.peer.map(str::to_owned),
+            from: setup.from.map(str::to_owned),
+            strangers: setup.strangers,
             most_attempts: setup.most_attempts,
             known: setup.known,
             opener_ttl: setup.opener_ttl,
@@ -312,7 +320,8 @@ impl Peer {
     }
 }
 
-/// alice behind a router of type `a` calls bob behind one of type `b`.
+/// alice behind a router of type `a` calls bob behind one of type `b`, who waits for
+/// her.
 pub fn two_homes(seed: u64, a: Profile, b: Profile) -> World {
     two_measured_homes(seed, a, b, None)
 }
@@ -355,6 +364,7 @@ pub fn two_relayed_homes(
         home,
         2,
         Setup {
+            from: Some("alice"),
             side: sides[1],
             relay: of_b,
             ..setup

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nat::Dependence::EndpointIndependent;
 use nat::plan::{Limits, Strategy};
 use peer_proto::client;
-use peer_proto::endpoint::{Config, Endpoint, Event, Wish};
+use peer_proto::endpoint::{Config, Endpoint, Event, Strangers, Wish};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rendezvous_proto::server;
@@ -165,6 +165,8 @@ fn endpoint(
         hosts: vec![local],
         lan: true,
         peer: (home == 1).then(|| "bob".into()),
+        from: (home == 2).then(|| "alice".into()),
+        strangers: Strangers::Answer,
         most_attempts: 1,
         known: HashMap::new(),
         opener_ttl: Some(2),

@@ -168,6 +168,11 @@ impl Offers {
             .retain(|_, (from, number)| (from.as_str(), *number) != (peer, file));
     }
 
+    /// Whether there is one of that number.
+    pub fn contains(&self, number: u64) -> bool {
+        self.waiting.contains_key(&number)
+    }
+
     /// Takes that of the number, else the oldest.
     pub fn take(&mut self, number: Option<u64>) -> Option<(String, u64)> {
         let oldest = self.waiting.keys().next().copied();

@@ -44,6 +44,11 @@ impl Keyring {
         self.known.keys()
     }
 
+    /// Whether we have met that peer.
+    pub fn knows(&self, name: &str) -> bool {
+        self.known.contains_key(name)
+    }
+
     /// Pins the first key that a name is seen with; true if it is the first.
     /// It counts even if it cannot be written.
     ///

@@ -6,7 +6,7 @@ use anyhow::bail;
 use cli::server::Met;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
-use peer_proto::client::REFRESH;
+use peer_proto::client::{REFRESH, Relation};
 use peer_proto::endpoint::Event;
 use peer_proto::punch::Path;
 use quinn::Incoming;
@@ -69,8 +69,17 @@ impl Hub {
                 now: key,
             } => self.key_changed(now, peer, known, key)?,
             Event::Introduced {
-                peer, key, role, ..
-            } => self.introduced(now, &peer, key, role),
+                peer,
+                key,
+                role,
+                relation,
+                ..
+            } => self.introduced(now, &peer, key, (role, relation)),
+            Event::Asking { peer, key, address } => self.asked(now, &peer, key, address),
+            Event::Displaced { peer } => {
+                self.forget_stranger(&peer);
+            }
+            Event::Failed { peer, .. } if self.forget_stranger(&peer) => {}
             Event::Connected { peer, path } => self.connected(&peer, path)?,
             Event::Failed { peer, cause } => {
                 if let Some(known) = self.peers.get_mut(&peer) {
@@ -151,10 +160,21 @@ impl Hub {
         }
     }
 
-    fn introduced(&mut self, now: Instant, name: &str, key: PublicKey, role: Role) {
+    fn introduced(
+        &mut self,
+        now: Instant,
+        name: &str,
+        key: PublicKey,
+        (role, relation): (Role, Relation),
+    ) {
+        let stranger = relation == Relation::Stranger && !self.peers.contains(name);
+        if stranger && !self.peers.has_room_for_stranger() {
+            return;
+        }
         let Some(peer) = self.entry(name) else {
             return;
         };
+        peer.stranger |= stranger;
         let before = peer.contact.key.replace(key);
         peer.contact.role = role;
         peer.conversation.expect(now);

@@ -6,6 +6,7 @@
 //!   files, and the [`line`] that it is connected by, with the comparison of
 //!   digits.
 //! - [`keyring`]: which key belongs to which name.
+//! - [`callers`]: strangers that wait for the user.
 //! - [`transfers`](crate::files::transfers): what the files of all peers share.
 //! - [`user`]: what is typed, to whom it goes, what is shown.
 //! - [`leave`]: the end.
@@ -13,6 +14,8 @@
 //! What comes from the network is in [`meet`], what conversations report in
 //! [`talk`], what the user types in [`typed`]; [`run`] is the loop.
 
+mod admit;
+mod callers;
 pub mod keyring;
 mod leave;
 mod line;
@@ -31,6 +34,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::files::transfers::{Output, Transfers};
+use callers::Callers;
 use keyring::Keyring;
 use leave::Leaving;
 use network::Network;
@@ -44,6 +48,7 @@ pub struct Hub {
     network: Network,
     peers: Peers,
     keyring: Keyring,
+    callers: Callers,
     transfers: Transfers,
     user: User,
     leaving: Leaving,
@@ -76,6 +81,7 @@ impl Hub {
             network,
             peers,
             keyring,
+            callers: Callers::default(),
             transfers,
             user,
             leaving: Leaving::No,
@@ -172,12 +178,34 @@ impl Hub {
     fn entry(&mut self, name: &str) -> Option<&mut Peer> {
         if !self.peers.contains(name) {
             if self.peers.is_full() {
-                let stale = self.peers.remove_stale()?;
-                self.transfers.forget(&stale);
+                let expendable = self.peers.expendable()?;
+                self.forget(&expendable);
             }
             self.peers.insert(name)?;
             self.user.learn_name(name);
         }
         self.peers.get_mut(name)
+    }
+
+    /// Forgets a peer that nothing is done for, without a word.
+    fn forget(&mut self, name: &str) {
+        self.transfers.forget(name);
+        let peer = self.peers.remove(name);
+        if let Some(key) = peer.and_then(|peer| peer.contact.key) {
+            self.network.allowed.remove(&key);
+        }
+        if !self.keyring.knows(name) {
+            self.user.forget_name(name);
+        }
+    }
+
+    /// Forgets a stranger that has not connected, and needs not; false if that peer is
+    /// none.
+    fn forget_stranger(&mut self, name: &str) -> bool {
+        let stranger = self.peers.get_mut(name).is_some_and(|peer| peer.stranger);
+        if stranger {
+            self.forget(name);
+        }
+        stranger
     }
 }

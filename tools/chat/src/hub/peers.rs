@@ -16,8 +16,11 @@ use crate::files::peer::PeerFiles;
 use crate::link::Link;
 use crate::notice::How;
 
-/// Peers in the table at once. Strangers beyond it are not answered.
+/// Peers in the table at once.
 pub const MOST_PEERS: usize = 64;
+
+/// Of these, strangers that have not connected yet.
+const MOST_STRANGERS: usize = 16;
 
 /// The table of peers.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub struct Peer {
     pub files: PeerFiles,
     /// Why there is none.
     pub obstacle: Obstacle,
+    /// It has called, and is not known: nothing is done for it before it connects.
+    pub stranger: bool,
     /// There was a link before.
     pub met: bool,
     /// One of us has left: the user knows that the conversation ends.
@@ -104,17 +109,28 @@ impl Peers {
         peers.find_map(|(name, peer)| Some((name.clone(), peer.conversation.poll_event()?)))
     }
 
+    /// Whether there is room for one more stranger.
+    pub fn has_room_for_stranger(&self) -> bool {
+        let strangers = self.table.values().filter(|peer| peer.stranger);
+        strangers.count() < MOST_STRANGERS
+    }
+
     /// Whether one has to go before another comes.
     pub fn is_full(&self) -> bool {
         self.table.len() >= MOST_PEERS
     }
 
-    /// Removes a peer without a conversation, if there is one; returns its name.
-    pub fn remove_stale(&mut self) -> Option<String> {
-        let stale = self.table.iter().find(|(_, peer)| peer.is_stale());
-        let name = stale.map(|(name, _)| name.clone())?;
-        self.table.remove(&name);
-        Some(name)
+    /// The peer that goes where another needs its place: one without a conversation,
+    /// else a stranger.
+    pub fn expendable(&self) -> Option<String> {
+        let find = |which: fn(&Peer) -> bool| self.table.iter().find(|(_, peer)| which(peer));
+        let expendable = find(Peer::is_stale).or_else(|| find(|peer| peer.stranger));
+        expendable.map(|(name, _)| name.clone())
+    }
+
+    /// Removes a peer.
+    pub fn remove(&mut self, name: &str) -> Option<Peer> {
+        self.table.remove(name)
     }
 
     /// Adds one; `None` if the system has no randomness.
@@ -157,6 +173,7 @@ impl Peer {
             line: None,
             files: PeerFiles::new(name),
             obstacle: Obstacle::default(),
+            stranger: false,
             met: false,
             parted: false,
         }
@@ -184,6 +201,7 @@ impl Peer {
 
     /// A new link; returns the last one, if there was one.
     pub fn link_up(&mut self, line: Line) -> Option<Line> {
+        self.stranger = false;
         self.conversation.link_up(line.link.id);
         self.obstacle.clear();
         self.line.replace(line)

@@ -22,6 +22,7 @@ impl Hub {
         let problem = match chosen {
             Some(peer) if peer.conversation.has_room() => {
                 if let Some(text) = self.user.take_line() {
+                    peer.stranger = false;
                     let _ = peer.conversation.say(now, Item::Text(text));
                 }
                 return;
@@ -73,6 +74,9 @@ impl Hub {
     }
 
     fn gave_up(&mut self, name: &str, items: Vec<Item>) {
+        if self.forget_stranger(name) {
+            return;
+        }
         self.network.endpoint.hang_up(name);
         let Some(peer) = self.peers.get_mut(name) else {
             return;

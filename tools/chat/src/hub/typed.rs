@@ -8,7 +8,7 @@ use session::name::valid_name;
 
 use super::Hub;
 use super::peers::{MOST_PEERS, Peer};
-use crate::command::{self, Command, parse};
+use crate::command::{self, Command, Which, parse};
 use crate::files::peer::PeerFiles;
 use crate::files::transfers::Transfers;
 use crate::input::Input;
@@ -79,7 +79,14 @@ impl Hub {
                 Some(peer) => peer.files.measure(&mut self.transfers, path),
                 None => self.user.problem(NOBODY),
             },
-            Command::Accept(number) => self.answer(number, PeerFiles::open),
+            Command::Accept(Which::Caller(name)) => self.admit(now, &name),
+            // A name may be a number, too.
+            Command::Accept(Which::Offer(number)) if self.waits(number) => {
+                self.admit(now, &number.to_string());
+            }
+            Command::Accept(Which::Offer(number)) => self.answer(Some(number), PeerFiles::open),
+            Command::Accept(Which::Oldest) => self.answer(None, PeerFiles::open),
+            Command::Reject(name) => self.reject(&name),
             Command::Decline(number) => self.answer(number, PeerFiles::decline),
             Command::Help => self.user.tell(Notice::Help(command::help())),
             Command::Quit => self.begin_to_leave(now),
@@ -118,6 +125,7 @@ impl Hub {
             ));
         };
         peer.contact.role = Role::Caller;
+        peer.stranger = false;
         peer.conversation.open(now);
         self.user.choose(name);
     }
@@ -148,7 +156,12 @@ impl Hub {
         let Some((from, file)) = self.transfers.offers.take(number) else {
             return self.user.problem(match number {
                 Some(number) => format!("there is no offer {number}"),
-                None => "no file is on offer".into(),
+                None => match self.callers.names().next() {
+                    Some(name) => {
+                        format!("no file is on offer; to talk to {name}, type /accept {name}")
+                    }
+                    None => "no file is on offer".into(),
+                },
             });
         };
         if let Some(peer) = self.peers.get_mut(&from) {
@@ -173,12 +186,17 @@ impl Hub {
             waiting: 0,
             chosen: false,
         };
+        let asks = |name: &String| PeerLine {
+            state: "asks",
+            ..known(name)
+        };
         let others = self
             .keyring
             .names()
             .filter(|name| !self.peers.contains(name));
         let mut lines: Vec<PeerLine> = self.peers.iter().map(line).collect();
         lines.extend(others.map(known));
+        lines.extend(self.callers.names().map(asks));
         lines.sort_by(|a, b| a.name.cmp(&b.name));
         self.user.tell(Notice::Peers(lines));
     }

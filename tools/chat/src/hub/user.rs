@@ -201,6 +201,12 @@ impl User {
         }
     }
 
+    /// Completes that name no longer.
+    pub fn forget_name(&self, name: &str) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|known| known != name);
+    }
+
     /// Keeps a line until it can be said.
     pub fn hold(&mut self, line: String) {
         self.held = Some(line);

@@ -56,6 +56,11 @@ impl Notice {
                 "event": "delivered", "to": to, "number": number, "text": text,
                 "after_ms": ms(*after),
             }),
+            Notice::Asks { peer, key } => {
+                json!({"event": "asks", "peer": peer, "key": fingerprint(key)})
+            }
+            Notice::AsksMore(callers) => json!({"event": "asks_more", "callers": callers}),
+            Notice::Rejected { peer } => json!({"event": "rejected", "peer": peer}),
             Notice::Talking { to } => json!({"event": "talking", "to": to}),
             Notice::KeyChanged { peer, known, now } => json!({
                 "event": "key_changed", "peer": peer,

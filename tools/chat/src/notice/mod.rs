@@ -61,6 +61,12 @@ pub enum Notice {
         text: String,
         after: Duration,
     },
+    /// A peer that is not known wants to talk to us.
+    Asks { peer: String, key: PublicKey },
+    /// So many more do, and are not shown.
+    AsksMore(usize),
+    /// A caller is ignored from now on.
+    Rejected { peer: String },
     /// Lines go to that peer now.
     Talking { to: String },
     /// The peer's key is not the one that is known.
@@ -165,7 +171,7 @@ pub struct Way {
 pub struct PeerLine {
     /// The name.
     pub name: String,
-    /// `connected`, `calling`, or `known`.
+    /// `connected`, `calling`, `known`, or `asks` (it waits for /accept).
     pub state: &'static str,
     /// Messages and other items that wait for delivery.
     pub waiting: usize,

@@ -54,6 +54,17 @@ impl Notice {
             Notice::Delivered {
                 to, text, after, ..
             } => format!("✓ {to} has it after {} ms: {}", ms(*after), beginning(text)),
+            Notice::Asks { peer, key } => format!(
+                "{peer} (key {}) wants to talk to you: type /accept {peer}, or ignore it",
+                fingerprint(key)
+            ),
+            Notice::AsksMore(callers) => format!(
+                "{callers} more want to talk to you; type /peers, and /accept or /reject those \
+                 that wait, to see others"
+            ),
+            Notice::Rejected { peer } => {
+                format!("{peer} is ignored until you leave, and is not told so")
+            }
             Notice::Talking { to } => format!("your lines go to {to} now"),
             Notice::KeyChanged { peer, known, now } => format!(
                 "the key of {peer} has changed (known: {}, now: {}). Either {peer} has lost the \
