@@ -132,7 +132,7 @@ mod tests {
             ("[2001:db8::1]", "[2001:db8::1]:8848", "[2001:db8::1]"),
             ("[2001:db8::1]:5", "[2001:db8::1]:5", "[2001:db8::1]:5"),
             ("Example.org", "example.org:8848", "example.org"),
-            ("example.org:5", "example.org:5", "example.org:5"),
+            ("Example.org:5", "example.org:5", "example.org:5"),
         ] {
             assert_eq!(canonical(text), known);
             assert_eq!(short(known), told);

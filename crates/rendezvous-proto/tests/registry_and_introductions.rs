@@ -277,6 +277,8 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
         Attribute::ChangeRequest,
         Attribute::ResponsePort,
         Attribute::Bounced,
+        Attribute::Fresh,
+        Attribute::ServerKey,
         Attribute::EvenPort, // required, and unknown to all but the relay
     ];
     let value = prop_oneof![
