@@ -2,13 +2,14 @@
 
 documents.py REPOSITORY [PAGE…]. PINHOLE_BIN is the folder of the tools. Prints one line a check.
 
-A fenced block of the language sh is run by bash, which ends at a failure; one that begins with "$ " has its output below it. The blocks
-without a language that follow are what it prints. documents.toml says how the other blocks are run, which are not,
-and why. Each page has namespaces of its own (processes, mounts, network), a copy of the repository, and an empty HOME;
-203.0.113.1 and 203.0.113.2 are addresses of its loopback interface. Blocks run in the order of the page.
+A fenced block of the language sh is run by bash, which ends at a failure; one that begins with "$ " has its output
+below it. The blocks without a language that follow are what it prints. documents.toml says how the other blocks are
+run, which are not, and why. Each page has namespaces of its own (processes, mounts, network), a copy of the
+repository, and an empty HOME; 203.0.113.1 and 203.0.113.2 are addresses of its loopback interface. Blocks run in the
+order of the page.
 
-Output is compared in shape: an endpoint's port, a number that stands alone and six hexadecimal digits may be others,
-several spaces are as one, and "…" is anything (alone on a line: any lines)."""
+Output is compared in shape: an endpoint's port, a number that stands alone, six hexadecimal digits and a key after #
+may be others, several spaces are as one, and "…" is anything (alone on a line: any lines)."""
 
 import concurrent.futures
 import json
@@ -55,6 +56,7 @@ def entry(kind, page, lines):
 
 
 def shape(text):
+    text = re.sub(r"#[0-9a-f]{4,}…?", "#K", text)
     text = re.sub(r"\b[0-9a-f]{6}\b", "H", text)
     text = re.sub(r"(\d+\.\d+\.\d+\.\d+|\*):\d+", r"\1:N", text)
     text = re.sub(r"(?<![\w.:])\d+(\.\d+)?(?![\w.]\d|\w)", "N", text)
