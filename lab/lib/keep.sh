@@ -58,8 +58,9 @@ up() {
 	! found "$name" || die "the lab \"$name\" is up ($a, $b); --name another, or end it: $0 down --name $name"
 	begin
 	coproc held { exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BEGUN=$PINHOLE_BEGUN PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${again[@]}" 2>&1; }
-	# bash unsets these when the process has ended, as it does at once where namespaces are refused
-	holder=$held_PID from=${held[0]} to=${held[1]}
+	holder=$held_PID
+	# of their own, since bash closes the others when the process has ended, as it does at once where namespaces are refused
+	{ exec {from}<&"${held[0]}" {to}>&"${held[1]}"; } 2>/dev/null || from=
 	until [[ $word == ready ]]; do
 		[[ $from ]] && read -rt $((2 * patience)) -u "$from" word || { begun; die "the lab did not come up"; }
 		[[ $word == ready ]] || echo "$word" >&2
@@ -67,6 +68,7 @@ up() {
 	echo "$holder $(started "$holder") $1 $2 $prefix $bin" >"$labs/$name"
 	found "$name" || die "the lab ended at once"
 	echo stay >&"$to"
+	exec {from}<&- {to}>&-
 	exec {lock}<&-
 	if [[ $json ]]; then
 		tabbed "$name" "$1" "$2" "$prefix.0/24" "$holder" | labreport json "${columns[@]}" || return

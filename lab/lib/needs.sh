@@ -89,9 +89,14 @@ install() {
 		sudo=(sudo)
 	fi
 	echo "$me: installing $*" >&2
+	# tests that run at the same time install one after the other
+	local turn
+	exec {turn}<"${BASH_SOURCE[0]}"
+	! has flock || flock "$turn"
 	"${sudo[@]}" apt-get update -qq >/dev/null &&
 		"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${command[@]}" -qq -o Dpkg::Use-Pty=0 >/dev/null ||
 		die "could not install $*"
+	exec {turn}<&-
 }
 
 # build WHY: build the tools; WHY is the file that is newer than they are, or "missing"

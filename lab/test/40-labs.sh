@@ -128,6 +128,25 @@ check 'an ordinary user has a lab that stays' user up full-cone open --name by-n
 check 'and a shell in it' user exec alice --name by-nobody -- ping -qc1 -W2 203.0.113.1
 check 'and its end' user down --name by-nobody
 
+# a host that refuses them namespaces
+denied() { env -C "$tmp" PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR= python3 "$test/without-namespaces.py" "$tmp/lab/netns.sh" "$@"; }
+for words in 'open open' 'open open --no-verify -- true' 'up open open --name denied' 'matrix open' doctor; do
+	# shellcheck disable=SC2086
+	said=$(denied $words 2>&1)
+	code=$?
+	if [[ $code == 2 && $said == *'allows no user namespaces; type: sudo sysctl user.max_user_namespaces='* && $said != *': line '* ]]; then
+		ok "$words without user namespaces: exit 2, and what to do on this host"
+	else
+		bad "$words without user namespaces: exit $code, ${said//$'\n'/; }"
+	fi
+done
+
+# a variable that names a folder which is not there, as after su
+user() { "${nobody[@]}" env -C "$tmp" PINHOLE_BIN="$tmp/bin" HOME=/nonexistent XDG_RUNTIME_DIR="$tmp/never" "$tmp/lab/netns.sh" "$@"; }
+check 'a lab without a runtime folder' user up open open --name by-nobody --no-verify
+check 'is found' user exec alice --name by-nobody -- true
+check 'and ends' user down --name by-nobody
+
 # where the folder of their labs would be
 mkdir "$tmp/run"
 ((EUID)) || chown 65534:65534 "$tmp/run"

@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
 # punch stays connected, has ports opened by the router, and relays by a server of others.
 source "${BASH_SOURCE[0]%/*}/words.sh"
+source "${test%/*}/lib/needs.sh"
 
+die() { bad "$*"; exit 1; }
 [[ ${PINHOLE_BIN:-} ]] || export PINHOLE_BIN=${test%/*/*}/target/release
+PATH=$PATH:/usr/sbin
+
+install=1
+has turnserver || install coturn
 
 # (a NAT that keeps ports is mended by the next sign of life)
 story port-restricted restricted,ports=random stay.py reboot

@@ -24,7 +24,12 @@ for words in list 'list --json' status --help 'open open --no-verify' 'matrix op
 	# shellcheck disable=SC2086
 	said=$({ (trap '' PIPE; "$netns" $words) | true; } 2>&1)
 	check "$words into a closed pipe: silence" test "$said" = ''
+	# shellcheck disable=SC2086
+	said=$("$netns" $words 2>&1 >&-)
+	code=$?
+	if [[ $code == 2 && $said == 'netns.sh: cannot write to stdout: it is closed' ]]; then ok "$words without stdout: one line and exit 2"; else bad "$words without stdout: exit $code, ${said//$'\n'/; }"; fi
 done
+check 'a command needs no stdout' eval '"$netns" open open --no-verify -- true >&-'
 said=$("$netns" matrix open --no-verify --json /dev/full 2>&1)
 check 'a matrix whose file has no room is exit 2' test $? = 2
 check 'and one line' test "$said" = 'netns.sh: cannot write to /dev/full: No space left on device'
@@ -63,6 +68,35 @@ check 'says so' grep -q '^no   private namespaces' <<<"$said"
 check 'and gives no advice on what it could not test' test "$(grep -c 'not tested' <<<"$said")" = 6
 check 'nor anything else that needs them' test "$(grep -c 'install nftables\|load \(veth\|sch\)' <<<"$said")" = 0
 
+# hidden COMMAND CMD…: run CMD on a machine that lacks COMMAND: links to all others take the place of its folders
+hidden() {
+	local user=()
+	((EUID == 0)) || user=(--user --map-root-user)
+	rm -rf "$tmp/others" && mkdir "$tmp/others"
+	# shellcheck disable=SC2016 # for the other shell
+	unshare "${user[@]}" --mount bash -c '
+		PATH=$PATH:/usr/sbin:/sbin others=$1
+		for file in $(type -ap "$2"); do
+			folder=$(cd "${file%/*}" && pwd -P)
+			[[ -e $folder/$2 ]] || continue
+			mkdir -p "$others$folder" "$others/new$folder"
+			mount --bind "$folder" "$others$folder" && ln -s "$others$folder"/* "$others/new$folder" &&
+				rm "$others/new$folder/$2" && mount --bind "$others/new$folder" "$folder" || exit
+		done
+		exec "${@:3}"' bash "$tmp/others" "$@"
+}
+said=$(hidden ip "$netns" doctor)
+check 'doctor without ip is exit 2' test $? = 2
+check 'and blames that' test "$(grep -c '^no   ip, of iproute2 .*install iproute2' <<<"$said") $(grep -c '^yes  private namespaces' <<<"$said")" = '1 1'
+check 'and tests nothing that needs it' grep -q '^?    veth and bridge .*not tested: needs ip$' <<<"$said"
+said=$("$netns" doctor)
+check 'doctor needs nothing to build what is built' test "$(grep -c '^yes  the tools$' <<<"$said") $(grep -c 'cargo\|libnftnl' <<<"$said")" = '1 0'
+check 'doctor tries a whole lab' grep -q '^yes  a whole lab' <<<"$said"
+said=$(PATH=$tmp/without:$PATH "$netns" open open --no-verify -- true 2>&1)
+code=$?
+check 'a lab without private namespaces is exit 2' test $code = 2
+check 'and says why, or what to do' grep -q '^netns.sh: no lab: this .*; ' <<<"$said"
+
 # test.sh in a checkout of its own, with a cargo that notes who runs it, and one test
 mkdir -p "$tmp/repo/lab" "$tmp/home/.cargo/bin" "$tmp/who"
 cp -r "${test%/*}"/{netns.sh,test.sh,.shellcheckrc,lib,nat} "$tmp/repo/lab"
@@ -83,6 +117,9 @@ for words in --fast 'two words' nothing-like-it; do
 	check 'and no sum' test "${said##*passed*}" = "$said"
 done
 check 'a pattern is looked for anywhere in the name' grep -q '^1 passed, 0 failed$' <<<"$(runner 10)"
+printf '#!/bin/sh\necho "apt-get $*"; exit 1\n' >"$tmp/who/apt-get" && chmod +x "$tmp/who/apt-get"
+check 'a pattern installs no shellcheck' grep -q '^1 passed, 0 failed$' <<<"$(hidden shellcheck env HOME="$tmp/home" SUDO_USER=nobody PATH="$tmp/who:$PATH" "$tmp/repo/lab/test.sh" 10 2>&1)"
+rm "$tmp/who/apt-get"
 check 'in its middle, too' grep -q '^1 passed, 0 failed$' <<<"$(runner al)"
 said=$(runner)
 check 'test.sh passes with the cargo of the user behind sudo' grep -q '^6 passed, 0 failed$' <<<"$said"

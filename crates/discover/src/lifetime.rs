@@ -54,7 +54,10 @@ pub struct Lifetime {
     idle_times: Vec<Duration>,
     ends: Vec<End>,
     rng: ChaCha20Rng,
+    /// The longest round trip of the first answers.
     round_trip: Duration,
+    /// The shortest round trip: what was answered later was delayed.
+    fastest: Duration,
     /// When the outbound socket sends again.
     next_outbound: Instant,
     stage: Stage,
@@ -74,9 +77,11 @@ enum Stage {
 #[derive(Debug, Default)]
 struct End {
     requests: Vec<(Transaction, Instant)>,
+    /// When the last answer to a request came.
+    answered: Option<Instant>,
     mapped: Option<SocketAddr>,
     /// Requests about it, from the asker.
-    asks: Vec<Transaction>,
+    asks: Vec<(Transaction, Instant)>,
     next_ask: Option<Instant>,
     left: u32,
     heard: Option<Instant>,
@@ -96,6 +101,7 @@ impl Lifetime {
             ends,
             rng: ChaCha20Rng::from_seed(seed),
             round_trip: Duration::ZERO,
+            fastest: Duration::MAX,
             next_outbound: now,
             stage: Stage::Waiting,
             report: LifetimeReport::default(),
@@ -120,12 +126,12 @@ impl Lifetime {
     }
 
     /// Asks the server to answer to the outside port of `about`.
-    fn ask(&mut self, about: SocketId) {
+    fn ask(&mut self, now: Instant, about: SocketId) {
         let Some(mapped) = self.ends[about].mapped else {
             return;
         };
         let transaction = transaction(&mut self.rng);
-        self.ends[about].asks.push(transaction);
+        self.ends[about].asks.push((transaction, now));
         let request = Builder::request(Method::Binding, transaction)
             .raw(Attribute::ResponsePort, &mapped.port().to_be_bytes());
         self.push(ASKER, request.finish());
@@ -147,11 +153,15 @@ impl Lifetime {
         end.asks.clear();
     }
 
-    /// When an idle socket's time is over, counted from its last request.
+    /// When an idle socket's time is over. It is counted from when the last answer's request would
+    /// have left without delay, and is a little longer: a mapping whose lifetime is one of the idle
+    /// times is then over, on a slow machine as well.
     fn due(&self, socket: SocketId) -> Option<Instant> {
         let idle = *self.idle_times.get(socket.checked_sub(FIRST_IDLE)?)?;
-        let (_, sent) = *self.ends[socket].requests.last()?;
-        Some(sent + idle)
+        let end = &self.ends[socket];
+        let (_, sent) = *end.requests.last()?;
+        let undelayed = end.answered.and_then(|at| at.checked_sub(self.fastest));
+        Some(undelayed.map_or(sent, |at| at.max(sent)) + idle + SPACING)
     }
 
     fn wait(&self) -> Duration {
@@ -171,7 +181,7 @@ impl Lifetime {
                 end.left -= 1;
                 let last = end.left == 0;
                 end.next_ask = Some(at + if last { wait } else { SPACING });
-                self.ask(socket);
+                self.ask(now, socket);
             }
         }
     }
@@ -285,11 +295,14 @@ impl Protocol for Lifetime {
         }
         let transaction = message.transaction();
         if let Some(&(_, sent)) = end.requests.iter().find(|r| r.0 == transaction) {
+            end.answered = Some(now);
+            self.fastest = self.fastest.min(now - sent);
             if end.mapped.is_none() {
                 end.mapped = message.mapped();
                 self.round_trip = self.round_trip.max(now - sent);
             }
-        } else if end.asks.contains(&transaction) {
+        } else if let Some(&(_, sent)) = end.asks.iter().find(|it| it.0 == transaction) {
+            self.fastest = self.fastest.min(now - sent);
             (end.heard, end.verdict, end.next_ask) = (Some(now), Some(true), None);
         }
         self.proceed(now);

@@ -9,9 +9,9 @@
 //!
 //! A SYN that comes to a NAT before one has left there is dropped, and then the
 //! system sends it again; or it is answered with a reset, and then the agent
-//! connects again after 100 to 200 ms. That time is random, so that after some tries
-//! the two SYNs pass each other on the way, even where a reset removes the mapping at
-//! once. A connection counts once a probe of ours was answered over it, under the
+//! connects again after a pause. It is random, and not long beside the round trip, so
+//! that after a few tries the two SYNs pass each other on the way, even where a reset
+//! removes the mapping at once. A connection counts once a probe of ours was answered over it, under the
 //! keys of the attempt. The caller nominates one connection, and the others are
 //! closed.
 //!

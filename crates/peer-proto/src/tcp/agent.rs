@@ -14,11 +14,19 @@ use nat::plan::Role;
 use session::seal::Keys;
 
 /// Connections to one address, one after the other, at most.
-pub const MOST_TRIES: u32 = 13;
+pub const MOST_TRIES: u32 = 16;
 
-/// Of these, the first nine follow each other after 100 to 200 ms, the others
-/// after 400 to 800 ms.
-const FAST: u32 = 9;
+/// Of these, the first twelve follow each other after a pause, the others after four.
+const FAST: u32 = 12;
+
+/// Bounds of the fixed part of a pause, and of the random part.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
+const MOST_PAUSE: Duration = Duration::from_millis(50);
+const LEAST_RANDOM: Duration = Duration::from_millis(40);
+const MOST_RANDOM: Duration = Duration::from_millis(300);
+
+/// Taken for the round trip where a connection has not ended by a reset.
+const UNKNOWN: Duration = Duration::from_millis(75);
 
 /// Accepted connections that have brought nothing authentic, at most.
 const MOST_STRANGERS: usize = 8;
@@ -128,7 +136,7 @@ impl Agent {
             tracing::debug!(%remote, "dropped: too many unknown connections, or too late");
             return None;
         }
-        let id = self.add(remote, Origin::Accepted);
+        let id = self.add(now, remote, Origin::Accepted);
         if let Some(link) = self.links.last_mut() {
             link.open = Some(now);
         }
@@ -144,7 +152,12 @@ impl Agent {
             if failure == Failure::Reset && (!link.lan || self.observed.refused.is_none()) {
                 self.observed.refused = Some(link.remote);
             }
-            self.forget(now, id);
+            let reset_after = now.saturating_duration_since(link.since);
+            let wait = match failure {
+                Failure::Reset => self.pause(reset_after),
+                Failure::Other => self.pause(UNKNOWN),
+            };
+            self.forget(now, id, wait);
         }
         self.settle(now);
     }
@@ -181,7 +194,8 @@ impl Agent {
 
     /// A connection that was established has ended.
     pub fn handle_closed(&mut self, now: Instant, id: LinkId) {
-        self.forget(now, id);
+        let wait = self.pause(UNKNOWN);
+        self.forget(now, id, wait);
         self.settle(now);
     }
 
@@ -235,11 +249,11 @@ impl Agent {
         self.observed.tries
     }
 
-    fn add(&mut self, remote: SocketAddr, origin: Origin) -> LinkId {
+    fn add(&mut self, now: Instant, remote: SocketAddr, origin: Origin) -> LinkId {
         let id = self.next_link;
         self.next_link += 1;
         tracing::debug!(link = id, %remote, ?origin, "connection");
-        self.links.push(Link::new(id, remote, origin));
+        self.links.push(Link::new(id, remote, origin, now));
         id
     }
 
@@ -257,7 +271,7 @@ impl Agent {
         target.next = None;
         target.tries += 1;
         self.observed.tries += 1;
-        let link = self.add(remote, Origin::Made);
+        let link = self.add(now, remote, Origin::Made);
         self.commands
             .push_back(Command::Connect { link, to: remote });
     }
@@ -275,11 +289,23 @@ impl Agent {
         tracing::debug!(link = id, "dropped: the other end does not have the keys");
         self.observed.strangers += 1;
         self.commands.push_back(Command::Close { link: id });
-        self.forget(now, id);
+        let wait = self.pause(UNKNOWN);
+        self.forget(now, id, wait);
     }
 
-    /// That connection has ended. Its address is tried again, if we try it.
-    fn forget(&mut self, now: Instant, id: LinkId) {
+    /// How long to wait with the next try, from half a round trip to two and a half. The SYNs of both
+    /// sides pass each other between the NATs if they leave within one way of each other. So the
+    /// pause is short, or that is rare, and as random as a round trip is long, or two sides that have
+    /// missed each other go on doing so.
+    fn pause(&mut self, round_trip: Duration) -> Duration {
+        let least = (round_trip / 2).clamp(LEAST_PAUSE, MOST_PAUSE);
+        let random = (2 * round_trip).clamp(LEAST_RANDOM, MOST_RANDOM);
+        let part = f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
+        least + random.mul_f64(part)
+    }
+
+    /// That connection has ended. Its address is tried again after `wait`, if we try it.
+    fn forget(&mut self, now: Instant, id: LinkId, wait: Duration) {
         let Some(index) = self.links.iter().position(|link| link.id == id) else {
             return;
         };
@@ -287,13 +313,12 @@ impl Agent {
         if self.nominated == Some(id) {
             self.nominated = None;
         }
-        let wait = u64::from(self.rng.next_u32() % 100) + 100;
         if let Some(target) = self.targets.iter_mut().find(|t| t.remote == remote) {
             let wait = match target.tries {
                 ..FAST => wait,
                 _ => 4 * wait,
             };
-            target.next = (target.tries < MOST_TRIES).then_some(now + Duration::from_millis(wait));
+            target.next = (target.tries < MOST_TRIES).then_some(now + wait);
         }
     }
 

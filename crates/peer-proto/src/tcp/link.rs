@@ -62,6 +62,8 @@ pub(super) struct Link {
     pub(super) remote: SocketAddr,
     pub(super) lan: bool,
     pub(super) origin: Origin,
+    /// When the making began, or it was accepted.
+    pub(super) since: Instant,
     /// When it was established; `None` while it is being made.
     pub(super) open: Option<Instant>,
     /// An authentic message of the peer has come.
@@ -74,12 +76,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, remote: SocketAddr, origin: Origin) -> Self {
+    pub(super) fn new(id: LinkId, remote: SocketAddr, origin: Origin, since: Instant) -> Self {
         Link {
             id,
             remote,
             lan: is_private(remote.ip()),
             origin,
+            since,
             open: None,
             heard: false,
             proved: None,
