@@ -65,7 +65,7 @@ static() {
 	# machine will do, as long as it adds none of glibc's checks. rust-lld links, with Rust's own copy of musl.
 	cargo_build "$target" "CARGO_TARGET_@TARGET@_LINKER=rust-lld" "CC_${target//-/_}=$compiler" \
 		"CFLAGS_${target//-/_}=-U_FORTIFY_SOURCE -fno-stack-protector" -- "${tools[@]/#/--package=}"
-	cp -t "$bin" "${tools[@]/#/target/$target/release/}"
+	stripped "${tools[@]/#/target/$target/release/}"
 }
 
 # dynamic: nattrace, against the libraries of Debian 12
@@ -77,8 +77,11 @@ dynamic() {
 		"CARGO_TARGET_@TARGET@_RUSTFLAGS=-Clink-arg=--sysroot=$root --remap-path-prefix=$here=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
 		PKG_CONFIG_ALLOW_CROSS=1 "PKG_CONFIG_SYSROOT_DIR=$root" "PKG_CONFIG_LIBDIR=$root/usr/lib/$triplet/pkgconfig" \
 		-- --package=nattrace
-	cp -t "$bin" "target/$target/release/nattrace"
+	stripped "target/$target/release/nattrace"
 }
+
+# stripped PROGRAM…: copy them to $bin, without symbols
+stripped() { install --strip --strip-program="${compiler%gcc}strip" --target-directory="$bin" "$@"; }
 
 # sysroot FOLDER: what nattrace is linked against, by an apt that has nothing to do with this machine's
 sysroot() {
@@ -164,7 +167,10 @@ debian() {
 	stage "$root/usr" "$root/usr/share/zsh/vendor-completions"
 	service "$root"
 	rm "$root/usr/share/doc/pinhole"/LICENSE-*
-	gzip -9nc CHANGELOG.md >"$root/usr/share/doc/pinhole/changelog.gz"
+	# dpkg's own form, which a package must have; what it says is in CHANGELOG.md
+	printf 'pinhole (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md beside this file.\n\n -- %s  %s\n' "$version" \
+		"$(sed -n 's/^Maintainer: //p' packaging/deb/control)" "$(date --utc --date="@$SOURCE_DATE_EPOCH" -R)" |
+		gzip -9n >"$root/usr/share/doc/pinhole/changelog.gz"
 	mkdir "$root/DEBIAN"
 	for script in postinst prerm postrm; do install -m755 -t "$root/DEBIAN" "packaging/deb/$script"; done
 	install -m644 -t "$root/DEBIAN" packaging/deb/conffiles
