@@ -5,10 +5,13 @@
 //!
 //! - `config.toml`: `server = "203.0.113.1"` and `name = "alice"`
 //! - `keys/NAME`: the secret of that name, 64 hex digits, mode 0600
+//! - `new-keys/NAME`, `rotations/NAME`, `refused-keys/NAME`: see [`new_key`]
 //! - `known-peers`: a line for each peer, with its name and the key that it was
 //!   first seen with
 //! - `locks/NAME@SERVER`: locked while a process uses the name there; its
 //!   content, the process id, is for people
+
+pub mod new_key;
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -124,20 +127,10 @@ impl Home {
         }
         let folder = self.path.join("keys");
         let path = folder.join(name);
-        if let Some(text) = read(&path)? {
-            let secret = key_from_hex(text.trim()).ok_or_else(|| HomeError::Malformed {
-                path,
-                problem: "not 64 hex digits: restore it from a backup, or remove it and lose \
-                          the name until the server forgets its key"
-                    .into(),
-            })?;
+        if let Some(secret) = read_key(&path)? {
             return Ok(Identity::from_secret(&secret));
         }
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|error| HomeError::Io {
-            path: path.clone(),
-            why: io::Error::other(error),
-        })?;
+        let secret = new_secret(&path)?;
         make_folder(&folder)?;
         match write_new(&path, &format!("{}\n", hex::encode(secret))) {
             Ok(()) => Ok(Identity::from_secret(&secret)),
@@ -247,12 +240,7 @@ impl Home {
             .map(|line| format!("{line}\n"))
             .collect();
         text.push_str(&format!("{name} {}\n", hex::encode(key)));
-        let draft = self
-            .path
-            .join(format!(".known-peers-{}", std::process::id()));
-        let _ = fs::remove_file(&draft);
-        write_new(&draft, &text)?;
-        fs::rename(&draft, &path).map_err(|why| HomeError::Io { path, why })
+        replace(&path, &text)
     }
 
     /// The path of the folder.
@@ -275,6 +263,29 @@ fn read(path: &Path) -> Result<Option<String>, HomeError> {
             why,
         }),
     }
+}
+
+fn read_key(path: &Path) -> Result<Option<[u8; 32]>, HomeError> {
+    let Some(text) = read(path)? else {
+        return Ok(None);
+    };
+    let secret = key_from_hex(text.trim()).ok_or_else(|| HomeError::Malformed {
+        path: path.to_owned(),
+        problem: "not 64 hex digits: restore it from a backup, or remove it and lose \
+                  the name until the server forgets its key"
+            .into(),
+    })?;
+    Ok(Some(secret))
+}
+
+/// A secret for the file at `path`.
+fn new_secret(path: &Path) -> Result<[u8; 32], HomeError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| HomeError::Io {
+        path: path.to_owned(),
+        why: io::Error::other(error),
+    })?;
+    Ok(secret)
 }
 
 fn make_folder(path: &Path) -> Result<(), HomeError> {
@@ -303,6 +314,19 @@ fn write_new(path: &Path, text: &str) -> Result<(), HomeError> {
         .and_then(|()| fs::hard_link(&draft, path));
     let _ = fs::remove_file(&draft);
     result.map_err(|why| HomeError::Io {
+        path: path.to_owned(),
+        why,
+    })
+}
+
+/// Replaces the file: a reader finds all of the old text or all of the new.
+fn replace(path: &Path, text: &str) -> Result<(), HomeError> {
+    // No name begins with a dot.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}-{}", std::process::id()));
+    let _ = fs::remove_file(&draft);
+    write_new(&draft, text)?;
+    fs::rename(&draft, path).map_err(|why| HomeError::Io {
         path: path.to_owned(),
         why,
     })

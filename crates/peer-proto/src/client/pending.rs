@@ -8,6 +8,7 @@ use stun::Message;
 use super::exchange::Exchange;
 use super::types::{Event, Introduced};
 use session::identity::PublicKey;
+use session::rotation::Rotation;
 use session::seal::Offer;
 
 /// When a name that is not registered, or does not answer, is asked for again.
@@ -126,7 +127,12 @@ impl PendingRequests {
         match (wish, offer) {
             (Wish::Key, None) => {
                 let key = message.public_key()?;
-                Some(Event::Found { peer, key })
+                let rotation = message.rotation().map(Rotation::from_bytes);
+                Some(Event::Found {
+                    peer,
+                    key,
+                    rotation,
+                })
             }
             (&Wish::Introduction { key, .. }, Some(mut offer)) => {
                 let (seal, address) = message.seal().zip(message.peer_address())?;

@@ -14,6 +14,8 @@ pub(super) struct Registration {
     pub(super) mapped: Option<SocketAddr>,
     /// The server's other address has been told.
     pub(super) other_told: bool,
+    /// That the server wants a proof of work has been told.
+    pub(super) work_told: bool,
     /// Credentials for the relay are wanted.
     relay: bool,
     /// When to ask for credentials again.
@@ -27,6 +29,7 @@ impl Registration {
             refresh_at: None,
             mapped: None,
             other_told: false,
+            work_told: false,
             relay,
             credentials_at: None,
         }

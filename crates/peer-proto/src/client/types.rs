@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use session::credentials::Credentials;
 use session::identity::{Identity, PublicKey};
+use session::rotation::Rotation;
 use session::seal::{Keys, Opened};
 use stun::Transaction;
 
@@ -42,6 +43,12 @@ pub enum Event {
     /// The server refused for good, with this error code: another key owns the
     /// name, for example.
     Refused(u16),
+    /// The server is under load, and registers our new name for a proof of work of
+    /// this difficulty only. It is being computed. Told once until we are registered.
+    WorkWanted {
+        /// The difficulty: it takes 2^bits hashes on average.
+        bits: u8,
+    },
     /// The server has not answered for three seconds. The client goes on asking.
     ServerSilent,
     /// The key that a peer is registered with. Nothing has been sealed to it yet:
@@ -51,6 +58,8 @@ pub enum Event {
         peer: String,
         /// Its key.
         key: PublicKey,
+        /// How this key got the name. It is not checked.
+        rotation: Option<Rotation>,
     },
     /// The peer is not registered, or did not acknowledge. The client goes on
     /// asking.
@@ -89,6 +98,8 @@ pub struct Invitation {
     pub caller: String,
     /// The caller's key: the server has verified it, and the seal confirms it.
     pub key: PublicKey,
+    /// How this key got the name. It is not checked.
+    pub rotation: Option<Rotation>,
     /// Where the server sees the caller.
     pub address: SocketAddr,
     pub(super) transaction: Transaction,

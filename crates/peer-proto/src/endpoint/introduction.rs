@@ -16,6 +16,7 @@ use nat::plan::{Plan, Ports, Role, Strategy};
 use sansio::SocketId;
 use session::credentials::Credentials;
 use session::identity::PublicKey;
+use session::rotation::Rotation;
 
 impl Endpoint {
     pub(super) fn client_event(&mut self, now: Instant, event: client::Event) {
@@ -31,7 +32,15 @@ impl Endpoint {
             client::Event::Granted(credentials) => self.granted(now, credentials),
             client::Event::Refused(code) => self.events.push_back(Event::Refused(code)),
             client::Event::ServerSilent => self.events.push_back(Event::ServerSilent),
-            client::Event::Found { peer, key } => self.peer_found(peer, key),
+            client::Event::WorkWanted { bits } => self.events.push_back(Event::WorkWanted { bits }),
+            client::Event::Found {
+                peer,
+                key,
+                rotation,
+            } => {
+                self.follow(&peer, key, rotation);
+                self.peer_found(peer, key);
+            }
             client::Event::PeerUnavailable { peer, code } => {
                 self.calls.unavailable(&peer, code);
                 self.events.push_back(Event::PeerUnavailable { peer, code });
@@ -71,6 +80,21 @@ impl Endpoint {
                 self.key_changed(peer, known, key);
             }
             None => self.calls.found(&peer, key),
+        }
+    }
+
+    /// Moves the pin of a peer whose known key has signed the new one.
+    fn follow(&mut self, peer: &str, now: PublicKey, rotation: Option<Rotation>) {
+        let Some(before) = self.invitations.known_other(peer, &now) else {
+            return;
+        };
+        let leads = |it: Rotation| it.old() == before && it.leads_to(peer, &now);
+        if rotation.is_some_and(leads) {
+            tracing::debug!(peer, "the peer's key is a new one, signed by the known one");
+            self.invitations.trust(peer, now);
+            let peer = peer.to_owned();
+            self.events
+                .push_back(Event::KeyRotated { peer, before, now });
         }
     }
 
@@ -177,6 +201,7 @@ impl Endpoint {
         if let Some(why) = self.refusal(&caller, &key) {
             return tracing::debug!(caller, why, "not answered");
         }
+        self.follow(&caller, key, invitation.rotation);
         if let Some(known) = self.invitations.known_other(&caller, &key) {
             return self.key_changed(caller, known, key);
         }

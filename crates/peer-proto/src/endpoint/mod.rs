@@ -85,7 +85,12 @@ impl Endpoint {
         let [client_seed, gathering, attempts] = std::array::from_fn(|_| seed(&mut rng));
         client.seed = client_seed;
         client.relay = config.relay != Wish::Never && config.turn.is_none();
+        let server = client.server;
         let key = client.identity.public();
+        let mut client = Client::new(client, now);
+        if let Some(rotation) = config.rotation {
+            client.show_rotation(rotation);
+        }
         let nat = match config.measuring {
             true => Nat::BeingMeasured,
             false => Nat::Unknown,
@@ -94,11 +99,11 @@ impl Endpoint {
             calls: Calls::default(),
             invitations: Invitations::new(key, config.peer.clone(), config.known),
             ourselves: Ourselves::new(config.hosts, config.tcp, nat),
-            gathering: Gathering::new(client.server, gathering),
+            gathering: Gathering::new(server, gathering),
             relaying: Relaying::new(config.relay, config.turn),
             attempts: Attempts::new(config.most_attempts, attempts),
             by_tcp: VecDeque::new(),
-            client: Client::new(client, now),
+            client,
             lan: config.lan,
             opener_ttl: config.opener_ttl,
             timeout: config.attempt,

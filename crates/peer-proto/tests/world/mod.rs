@@ -16,6 +16,7 @@ use peer_proto::relay;
 use rendezvous_proto::server;
 use sansio::{Input, Protocol, Transmit};
 use session::identity::Identity;
+use session::rotation::Rotation;
 use sim::{Network, Place, Profile};
 
 use rendezvous::Rendezvous;
@@ -129,6 +130,8 @@ pub struct Setup<'a> {
     pub peer: Option<&'a str>,
     pub opener_ttl: Option<u8>,
     pub known: HashMap<String, [u8; 32]>,
+    /// Its key replaces that of this name, and it shows the other's signature.
+    pub replaces: Option<&'a str>,
     pub most_attempts: usize,
     pub side: Option<Side>,
     pub relay: Wish,
@@ -144,6 +147,7 @@ impl<'a> Setup<'a> {
             peer,
             opener_ttl: Some(2),
             known: HashMap::new(),
+            replaces: None,
             most_attempts: 1,
             side: None,
             relay: Wish::Never,
@@ -209,6 +213,13 @@ impl World {
             peer: setup.peer.map(str::to_owned),
             most_attempts: setup.most_attempts,
             known: setup.known,
+            rotation: setup.replaces.map(|before| {
+                Rotation::new(
+                    &identity(before),
+                    setup.name,
+                    &identity(setup.name).public(),
+                )
+            }),
             opener_ttl: setup.opener_ttl,
             relay: setup.relay,
             turn: setup.turn,

@@ -1,7 +1,9 @@
 //! Which key belongs to which name, as far as it was seen before.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 
+use cli::home::new_key::NewKey;
 use cli::home::{Home, HomeError};
 use session::identity::PublicKey;
 
@@ -12,6 +14,8 @@ pub struct Keyring {
     known: HashMap<String, PublicKey>,
     /// Whose changed key the command line says to trust.
     trusted: HashSet<String>,
+    /// Our own new key, until the rendezvous has accepted it.
+    new_key: Option<NewKey>,
 }
 
 impl Keyring {
@@ -21,7 +25,49 @@ impl Keyring {
             home,
             known,
             trusted: trusted.into_iter().collect(),
+            new_key: None,
         }
+    }
+
+    /// With a new key of our own that the rendezvous has to accept.
+    pub fn with_new_key(mut self, new_key: Option<NewKey>) -> Keyring {
+        self.new_key = new_key;
+        self
+    }
+
+    /// Whether our own new key is not accepted yet.
+    pub fn awaits_acceptance(&self) -> bool {
+        self.new_key.is_some()
+    }
+
+    /// The rendezvous has registered us: it has accepted our new key, if there is
+    /// one. Returns that key, once.
+    ///
+    /// # Errors
+    /// When it cannot be written. The old key stays on disk, and the next start
+    /// tries again.
+    pub fn accepted(&mut self, name: &str) -> Result<Option<NewKey>, HomeError> {
+        let new = self.new_key.take();
+        if let Some(new) = &new {
+            self.home.accept_new_key(name, new)?;
+        }
+        Ok(new)
+    }
+
+    /// The rendezvous has refused to register us: if we have a new key, it is set
+    /// aside. Returns why, and what to do.
+    ///
+    /// # Errors
+    /// When it cannot be set aside.
+    pub fn refused(
+        &mut self,
+        name: &str,
+        server: SocketAddr,
+        code: u16,
+    ) -> Result<Option<String>, HomeError> {
+        let new = self.new_key.take();
+        new.map(|_| self.home.refuse_new_key(name, server, code))
+            .transpose()
     }
 
     /// The peers that we have met.
