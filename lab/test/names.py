@@ -118,6 +118,13 @@ def punch():
     check("and pins it", len(now) == 1 and now != first, now)
     code, log = connect()
     check("and says it once", code == 0 and "new key" not in log, log)
+    begun = Chat("bob", "bob", "--new-key", "--server", f"{S1}:9", "--timeout", "1")
+    check("where there is no rendezvous, a new key is begun and not accepted", begun.code() == 2 and secret(home, "bob", "new-keys"), begun.errors)
+    waits = start("bob", "punch", "--name", "bob", home=home)
+    check("punch goes on with it, and says so", line(waits, "the key of bob is"))
+    waits.terminate()
+    end(waits)
+    check("and keeps it", not secret(home, "bob", "new-keys"))
 
 
 def reserved():

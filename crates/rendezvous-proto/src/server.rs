@@ -203,6 +203,7 @@ impl Server {
             key,
             lifetime,
             before,
+            rotated_from,
         } = self.registrar.register(request)?;
         let (now, from, ended) = (request.now, request.from, lifetime.is_zero());
         self.output.stats.registrations += 1;
@@ -217,6 +218,13 @@ impl Server {
             }),
             _ => None,
         });
+        self.output
+            .events
+            .extend(rotated_from.map(|before| Event::Rotated {
+                name: name.to_owned(),
+                before: fingerprint(&before),
+                now: fingerprint(&key),
+            }));
         if ended && before != Before::Nowhere {
             self.introductions.caller_left(name);
         }

@@ -64,6 +64,15 @@ pub enum Event {
         /// The fingerprint of its key.
         key: String,
     },
+    /// The owner of a name has given it a new key.
+    Rotated {
+        /// The name.
+        name: String,
+        /// The fingerprint of the old key.
+        before: String,
+        /// That of the new one.
+        now: String,
+    },
     /// A client has ended its registration.
     Unregistered {
         /// The name.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use client::drain;
-use rendezvous_proto::server::{Config, RATE, Server};
+use rendezvous_proto::server::{Config, Event, RATE, Server};
 use session::identity::Identity;
 use session::rotation::Rotation;
 use session::work::{Search, Subject};
@@ -363,7 +363,14 @@ fn a_new_key_is_handed_to_peers_with_the_signature_of_the_old_one() {
         (Some(code::FORBIDDEN), Some(101))
     );
     new.sequence = 101;
+    while server.poll_event().is_some() {}
     assert_eq!(rotate(&mut new, &mut server), (None, None));
+    let event = server.poll_event();
+    assert!(matches!(event, Some(Event::Rotated { .. })), "{event:?}");
+    assert_eq!(server.poll_event(), None);
+    new.sequence += 1;
+    assert_eq!(rotate(&mut new, &mut server), (None, None));
+    assert_eq!(server.poll_event(), None, "a refresh");
     assert_eq!(
         old.register(&mut server, now, "alice"),
         refused(code::NAME_TAKEN)

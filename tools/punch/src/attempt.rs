@@ -272,6 +272,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 "punch: {server} has no room for another name now; trying again every {} s",
                 REFRESH.as_secs()
             )),
+            Event::Refused(code::WORK_REQUIRED) => anyhow::bail!(
+                "{server} asks for a proof of work that no rendezvous asks for (more than 21 bits) \
+                 before it registers {name}: use another --server"
+            ),
             Event::Refused(code) => anyhow::bail!(
                 "the server refused the registration of {name}: {code} {}",
                 code::reason(code)

@@ -40,6 +40,10 @@ impl Log {
                 format!("{name} registered from {address}, key {key}"),
                 json!({"event": "registered", "name": name, "address": address, "key": key}),
             ),
+            Event::Rotated { name, before, now } => (
+                format!("{name} has a new key, {now}, signed by its old one, {before}"),
+                json!({"event": "rotated", "name": name, "before": before, "now": now}),
+            ),
             Event::Unregistered { name } => (
                 format!("{name} has ended its registration"),
                 json!({"event": "unregistered", "name": name}),

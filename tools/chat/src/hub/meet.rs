@@ -50,6 +50,11 @@ impl Hub {
                 self.network.server,
                 REFRESH.as_secs()
             )),
+            Event::Refused(code::WORK_REQUIRED) => bail!(
+                "{} asks for a proof of work that no rendezvous asks for (more than 21 bits) \
+                 before it registers {name}: use another --server",
+                self.network.server
+            ),
             Event::Refused(code) => bail!(
                 "the rendezvous at {} refused to register {name}: {code} {}",
                 self.network.server,
