@@ -119,7 +119,7 @@ mod tests {
         assert!(!work.begin(start, SUBJECT, ABSURD_BITS));
         assert!(!work.is_under_way());
         let mut in_a_minute = |start: Instant| {
-            let mut steps = 0;
+            let (mut steps, mut calls) = (0, 0);
             for n in 0..3000 {
                 let now = start + Duration::from_millis(n);
                 // Hardly ever found; and it begins anew again and again.
@@ -133,8 +133,11 @@ mod tests {
                     let before = left(&work);
                     let _ = work.handle_timeout(now);
                     steps += u32::from(left(&work) != before);
+                    calls += 1;
                 }
             }
+            // What is beyond the budget waits, and is not due again and again.
+            assert!(calls <= steps + 30, "{calls}");
             steps
         };
         assert_eq!(in_a_minute(start), BUDGET / STEP);
