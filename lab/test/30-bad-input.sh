@@ -90,5 +90,8 @@ declined 'an unspecified second address' '--alt-ip 0.0.0.0 takes every address' 
 declined 'the same in IPv6' '--ip :: takes every address' rendezvous --ip :: --alt-ip ::1
 declined 'one address twice' 'behaviour discovery needs two' rendezvous --ip 127.0.0.1 --alt-ip 127.0.0.1
 declined 'one port twice' 'behaviour discovery needs two' rendezvous --ip 127.0.0.1 --port 9000 --alt-port 9000
+declined 'a file of reserved names that is not there' '--reserve /nonexistent/x: ' rendezvous --reserve /nonexistent/x
+printf '# names\nalice abc\n' >"$some/reserved"
+declined 'a reserved name without a key' "--reserve $some/reserved: line 2: the key of alice is not 64 hex digits" rendezvous --reserve "$some/reserved"
 help=$("$PINHOLE_BIN/rendezvous" --help)
 check "--json is not one of the relay's options" grep -q -e --json <<<"${help%%$'\n'Relay*}"

@@ -5,12 +5,15 @@
 //!
 //! - `config.toml`: `server = "203.0.113.1"` and `name = "alice"`
 //! - `keys/NAME`: the secret of that name, 64 hex digits, mode 0600
+//! - `new-keys/NAME`, `rotations/NAME`, `refused-keys/NAME`: see [`new_key`]
 //! - `known-peers`: a line for each peer, with its name and the key that it was
 //!   first seen with
 //! - `known-servers`: the same for each rendezvous, by `HOST:PORT`
 //! - `rendezvous-key`: the secret of a rendezvous that runs here
 //! - `locks/NAME@SERVER`: locked while a process uses the name there; its
 //!   content, the process id, is for people
+
+pub mod new_key;
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -56,6 +59,9 @@ pub enum HomeError {
         process: String,
     },
 }
+
+/// What is lost with the key of a name.
+const LOSS: &str = "lose the name until the server forgets its key";
 
 /// The right to use a name at a server, until it is dropped.
 #[derive(Debug)]
@@ -110,8 +116,7 @@ impl Home {
             return Err(HomeError::BadName(name.to_owned()));
         }
         let path = self.path.join("keys").join(name);
-        let loss = "lose the name until the server forgets its key";
-        Ok(keyfile::read_or_make(&path, loss)?)
+        Ok(keyfile::read_or_make(&path, LOSS)?)
     }
 
     /// Keeps other processes with this folder from using the name at that server:

@@ -54,17 +54,10 @@ pub fn folder() -> Option<PathBuf> {
 /// # Errors
 /// When the file cannot be read or made, or is malformed.
 pub fn read_or_make(path: &Path, loss: &str) -> Result<Identity, FileError> {
-    if let Some(text) = read(path)? {
-        let secret = key_from_hex(text.trim()).ok_or_else(|| FileError::Malformed {
-            path: path.to_owned(),
-            problem: format!(
-                "not 64 hex digits: restore it from a backup, or remove it and {loss}"
-            ),
-        })?;
+    if let Some(secret) = read_secret(path, loss)? {
         return Ok(Identity::from_secret(&secret));
     }
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| FileError::io(path, io::Error::other(error)))?;
+    let secret = new_secret(path)?;
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }
@@ -76,6 +69,25 @@ pub fn read_or_make(path: &Path, loss: &str) -> Result<Identity, FileError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The secret in that file; `None` if the file does not exist.
+pub(crate) fn read_secret(path: &Path, loss: &str) -> Result<Option<[u8; 32]>, FileError> {
+    let Some(text) = read(path)? else {
+        return Ok(None);
+    };
+    let secret = key_from_hex(text.trim()).ok_or_else(|| FileError::Malformed {
+        path: path.to_owned(),
+        problem: format!("not 64 hex digits: restore it from a backup, or remove it and {loss}"),
+    })?;
+    Ok(Some(secret))
+}
+
+/// A secret for the file at `path`.
+pub(crate) fn new_secret(path: &Path) -> Result<[u8; 32], FileError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| FileError::io(path, io::Error::other(error)))?;
+    Ok(secret)
 }
 
 /// 64 hex digits as a key.
@@ -117,6 +129,16 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), FileError> {
         .and_then(|()| fs::hard_link(&draft, path));
     let _ = fs::remove_file(&draft);
     result.map_err(|why| FileError::io(path, why))
+}
+
+/// Replaces the file: a reader finds all of the old text or all of the new.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
+    // No name begins with a dot.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}-{}", std::process::id()));
+    let _ = fs::remove_file(&draft);
+    write_new(&draft, text)?;
+    fs::rename(&draft, path).map_err(|why| FileError::io(path, why))
 }
 
 #[cfg(test)]

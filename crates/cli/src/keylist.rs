@@ -1,14 +1,14 @@
 //! A file with a line for each name and its public key, such as `known-peers`.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use session::identity::PublicKey;
 
-use crate::keyfile::{FileError, key_from_hex, make_folder, read, write_new};
+use crate::keyfile::{FileError, key_from_hex, make_folder, read, replace};
 
 /// Such a file; it need not exist.
 #[derive(Clone, Debug)]
@@ -78,13 +78,7 @@ impl KeyList {
             .map(|line| format!("{line}\n"))
             .collect();
         text.push_str(&line(name, key));
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let draft = self
-            .path
-            .with_file_name(format!(".{name}-{}", std::process::id()));
-        let _ = fs::remove_file(&draft);
-        write_new(&draft, &text)?;
-        fs::rename(&draft, &self.path).map_err(|why| FileError::io(&self.path, why))
+        replace(&self.path, &text)
     }
 
     fn make_folder(&self) -> Result<(), FileError> {

@@ -11,8 +11,10 @@ use peer_proto::client;
 use peer_proto::endpoint::{Config, Strangers};
 use session::identity::{Identity, PublicKey};
 use session::name::valid_name;
+use session::rotation::Rotation;
 
 use crate::address::{AddressError, ServerAddress, canonical};
+use crate::home::new_key::NewKey;
 use crate::home::{Home, HomeError};
 use crate::keyfile::FileError;
 use crate::options::{Options, PathOptions};
@@ -95,8 +97,12 @@ pub struct Settings {
     pub known_server: KnownServer,
     /// Our name.
     pub name: String,
-    /// Our key.
+    /// Our key; the new one, if one was made and is not accepted yet.
     pub identity: Identity,
+    /// How our key got our name, if another key had it before.
+    pub rotation: Option<Rotation>,
+    /// Our new key, until the rendezvous has accepted it.
+    pub new_key: Option<NewKey>,
     /// Our peers' keys.
     pub known: HashMap<String, PublicKey>,
 }
@@ -129,14 +135,39 @@ impl Settings {
             }
         };
         let (host, trust) = (canonical(&address.host), options.trust_server);
-        Ok(Settings {
+        let identity = home.identity(&name)?;
+        let rotation = home.rotation(&name, &identity.public())?;
+        let new_key = home.new_key(&name)?;
+        let settings = Settings {
             known_server: KnownServer::new(home.servers(), host, address.key, trust)?,
-            identity: home.identity(&name)?,
+            identity,
+            rotation,
+            new_key: None,
             known: home.known_peers()?,
             home,
             server,
             name,
-        })
+        };
+        Ok(settings.with(new_key))
+    }
+
+    /// With a new key: an earlier one that is not accepted yet, else one that is
+    /// made now.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn with_new_key(self) -> Result<Settings, SettingsError> {
+        let new = self.home.make_new_key(&self.name)?;
+        Ok(self.with(Some(new)))
+    }
+
+    fn with(mut self, new: Option<NewKey>) -> Settings {
+        if let Some(new) = new {
+            self.identity = new.identity.clone();
+            self.rotation = Some(new.rotation);
+            self.new_key = Some(new);
+        }
+        self
     }
 
     /// The peer is known by this key from now on, which the user has given, as if
@@ -208,6 +239,7 @@ impl Settings {
             strangers: Strangers::Answer,
             most_attempts: 1,
             known: self.known.clone(),
+            rotation: self.rotation,
             opener_ttl: (paths.opener_ttl > 0).then_some(paths.opener_ttl),
             measuring: false,
             relay: paths.relay(),

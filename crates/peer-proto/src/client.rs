@@ -15,6 +15,7 @@ mod registration;
 mod requests;
 mod server;
 mod types;
+mod work;
 
 pub use types::{Callee, Config, Event, Introduced, Invitation, Notification, OtherKey, Relation};
 
@@ -31,8 +32,10 @@ use self::pending::{ASK_AGAIN, Asking, Outcome, PendingRequests, Standing, Wish}
 use self::registration::Registration;
 use self::requests::{Register, Requests};
 use self::server::{Server, Verdict};
+use self::work::Work;
 use session::identity::PublicKey;
 use session::name::LIFETIME;
+use session::rotation::Rotation;
 use session::seal::{Offer, SealError};
 
 /// Requests are padded to this many bytes, since no answer is longer than its
@@ -42,6 +45,9 @@ const REQUEST: usize = 640;
 /// A notification has up to 80 bytes that the request for it has not, and is not
 /// longer than it, however long the offer is.
 const MARGIN: usize = 80;
+
+/// The same where there is a rotation, which the notification has as well.
+const MARGIN_WITH_ROTATION: usize = 180;
 
 /// A registration is refreshed this often, which also keeps the NAT's mapping.
 pub const REFRESH: Duration = Duration::from_secs(15);
@@ -63,6 +69,7 @@ pub struct Client {
     requests: Requests,
     server: Server,
     registration: Registration,
+    work: Work,
     pending: PendingRequests,
     notifications: Notifications,
     offers: Offers,
@@ -81,6 +88,7 @@ impl Client {
             requests: Requests::new(&config),
             server: Server::new(config.server_key),
             registration: Registration::new(config.relay),
+            work: Work::default(),
             pending: PendingRequests::default(),
             notifications: Notifications::default(),
             offers: Offers::default(),
@@ -92,6 +100,12 @@ impl Client {
         };
         client.register(now, LIFETIME);
         client
+    }
+
+    /// Shows from now on how our key got the name: servers and peers that know the
+    /// key before it follow.
+    pub fn show_rotation(&mut self, rotation: Rotation) {
+        self.requests.show_rotation(rotation);
     }
 
     /// Asks for a name's key, until [`Event::Found`].
@@ -120,7 +134,7 @@ impl Client {
 
     /// Registers anew at once: our address may have changed.
     pub fn refresh(&mut self, now: Instant) {
-        if self.registration.exchange.is_none() {
+        if self.registration.exchange.is_none() && !self.work.is_under_way() {
             self.register(now, LIFETIME);
         }
     }
@@ -153,6 +167,7 @@ impl Client {
 
     /// Gives the name back.
     pub fn unregister(&mut self, now: Instant) {
+        self.work.stop();
         self.register(now, Duration::ZERO);
         self.registration.exchange = None;
     }
@@ -255,6 +270,11 @@ impl Client {
         if self.registration.refresh_at.is_some_and(|at| at <= now) {
             self.refresh(now);
         }
+        if let Some(proof) = self.work.handle_timeout(now) {
+            tracing::debug!("the proof of work is found");
+            self.requests.prove(proof);
+            self.register(now, LIFETIME);
+        }
         self.ask(now);
         let longest = match self.silence_told {
             true => SILENT_WAIT,
@@ -278,7 +298,12 @@ impl Client {
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let pending = self.pending.poll_timeout(self.standing());
-        let timeouts = [self.registration.poll_timeout(), pending, self.silent_at()];
+        let timeouts = [
+            self.registration.poll_timeout(),
+            self.work.poll_timeout(),
+            pending,
+            self.silent_at(),
+        ];
         timeouts.into_iter().flatten().min()
     }
 
@@ -309,7 +334,11 @@ impl Client {
     }
 
     fn send(&mut self, now: Instant, transaction: Transaction, request: Builder) -> Exchange {
-        let length = REQUEST.max(request.length() + MARGIN);
+        let margin = match self.requests.has_rotation() {
+            true => MARGIN_WITH_ROTATION,
+            false => MARGIN,
+        };
+        let length = REQUEST.max(request.length() + margin);
         let bytes = request.pad_to(length).finish();
         self.transmits.push_back(bytes.clone());
         if !self.is_waiting() {
@@ -338,8 +367,12 @@ impl Client {
             tracing::debug!("the server has seen a later SEQUENCE of our key");
             return self.register(now, LIFETIME);
         }
+        if let Some(bits) = self.requests.work_wanted(message) {
+            return self.begin_work(now, bits);
+        }
         match (message.class(), message.mapped(), message.error()) {
             (Class::Success, Some(mapped), _) => {
+                self.registration.work_told = false;
                 self.registration.refresh_at = Some(now + REFRESH);
                 if self.registration.wants_credentials(now) {
                     self.granted(now, message);
@@ -357,6 +390,19 @@ impl Client {
                 self.events.push_back(Event::Refused(code));
             }
             _ => self.registration.refresh_at = Some(now + ASK_AGAIN),
+        }
+    }
+
+    /// The server registers our name for a proof of work only.
+    fn begin_work(&mut self, now: Instant, bits: u8) {
+        tracing::debug!(bits, "the server asks for a proof of work");
+        if !self.work.begin(now, self.requests.subject(), bits) {
+            self.registration.refresh_at = Some(now + REFRESH);
+            return self.events.push_back(Event::Refused(code::WORK_REQUIRED));
+        }
+        self.registration.refresh_at = None;
+        if !std::mem::replace(&mut self.registration.work_told, true) {
+            self.events.push_back(Event::WorkWanted { bits });
         }
     }
 

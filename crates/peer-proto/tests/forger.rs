@@ -109,7 +109,7 @@ fn run(forge: fn(&[u8], &[u8]) -> Vec<Vec<u8>>) -> (Wire, String) {
     let learned = wire.events.iter().map(|events| {
         let told = events.iter().map(|event| match event {
             Event::Introduced(i) => format!("introduced to {} at {}", i.peer, i.address),
-            Event::Found { peer, callee } => format!("{peer} is {:?}", callee.key),
+            Event::Found { peer, callee, .. } => format!("{peer} is {:?}", callee.key),
             event => format!("{event:?}"),
         });
         told.collect::<Vec<_>>()

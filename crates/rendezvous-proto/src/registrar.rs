@@ -28,6 +28,8 @@ pub(crate) struct Accepted<'a> {
     /// Zero when it has ended.
     pub(crate) lifetime: Duration,
     pub(crate) before: Before,
+    /// The key that has passed the name on to this one, just now.
+    pub(crate) rotated_from: Option<PublicKey>,
 }
 
 /// Where the name was registered before.
@@ -144,7 +146,8 @@ impl Registrar {
             rotation: message.rotation().map(Rotation::from_bytes),
             work: message.work().map_or(0, |proof| subject.shown_by(proof)),
         };
-        self.registry
+        let rotated_from = self
+            .registry
             .register(request.now, application)
             .map_err(|refusal| match refusal {
                 Refusal::Taken => code::NAME_TAKEN.into(),
@@ -164,6 +167,7 @@ impl Registrar {
             key,
             lifetime,
             before,
+            rotated_from,
         })
     }
 

@@ -138,7 +138,8 @@ impl Registry {
         self.reserved.insert(name.to_owned(), reserved);
     }
 
-    /// Registers, or refreshes. The caller has checked cookie and signature.
+    /// Registers, or refreshes. The caller has checked cookie and signature. If the
+    /// name has another key now than before, that one is returned.
     ///
     /// # Errors
     /// See [`Refusal`]; the table has not changed.
@@ -146,30 +147,33 @@ impl Registry {
         &mut self,
         now: Instant,
         application: Application<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<PublicKey>, Refusal> {
         let (name, ended) = (application.name, application.lifetime.is_zero());
         if let Some(reserved) = self.reserved.get_mut(name) {
-            return reserved.register(now, application);
+            reserved.register(now, application)?;
+            return Ok(None);
         }
         let held = self.names.get(name);
+        let before = held.map(|held| held.key);
         let renewed = match held.filter(|held| now < held.expires + HOLD) {
             Some(held) => held.renewed(now, application)?,
             // There is nothing to end.
-            None if ended => return Ok(()),
+            None if ended => return Ok(None),
             None => {
                 self.names.remove(name);
-                self.admit(
-                    now,
-                    Prefix::of(application.place.at.client.ip()),
-                    &application,
-                )?;
-                Some(Registration::new(now, application))
+                let prefix = Prefix::of(application.place.at.client.ip());
+                self.admit(now, prefix, &application)?;
+                let registration = Registration::new(now, application);
+                self.names.put(name, registration, ended);
+                return Ok(None);
             }
         };
-        if let Some(registration) = renewed {
-            self.names.put(name, registration, ended);
-        }
-        Ok(())
+        let Some(registration) = renewed else {
+            return Ok(None);
+        };
+        let before = before.filter(|before| *before != registration.key);
+        self.names.put(name, registration, ended);
+        Ok(before)
     }
 
     /// Makes room for a new name, if its network may have one.

@@ -229,6 +229,7 @@ impl Server {
             key,
             lifetime,
             before,
+            rotated_from,
         } = self.registrar.register(request)?;
         let (now, from, ended) = (request.now, request.from, lifetime.is_zero());
         self.output.stats.registrations += 1;
@@ -244,6 +245,14 @@ impl Server {
             }),
             _ => None,
         });
+        self.output
+            .events
+            .extend(rotated_from.map(|before| Event::Rotated {
+                name: name.to_owned(),
+                address: from.client,
+                before: fingerprint(&before),
+                now: fingerprint(&key),
+            }));
         if ended && before != Before::Nowhere {
             self.introductions.caller_left(name);
         }

@@ -66,6 +66,17 @@ pub enum Event {
         /// The fingerprint of its key.
         key: String,
     },
+    /// The owner of a name has given it a new key.
+    Rotated {
+        /// The name.
+        name: String,
+        /// The client's address.
+        address: SocketAddr,
+        /// The fingerprint of the old key.
+        before: String,
+        /// That of the new one.
+        now: String,
+    },
     /// A client has ended its registration.
     Unregistered {
         /// The name.
@@ -98,6 +109,7 @@ impl Event {
     pub fn client(&self) -> SocketAddr {
         match self {
             Event::Registered { address, .. }
+            | Event::Rotated { address, .. }
             | Event::Unregistered { address, .. }
             | Event::Introduced { address, .. }
             | Event::Silent { address, .. } => *address,

@@ -273,6 +273,8 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
         Attribute::Nonce,
         Attribute::Seal,
         Attribute::Signature,
+        Attribute::Work,
+        Attribute::Rotation,
         Attribute::Lifetime,
         Attribute::ChangeRequest,
         Attribute::ResponsePort,

@@ -53,6 +53,10 @@ pub struct Args {
     /// Your name, under which peers reach you
     #[arg(long, env = "PINHOLE_NAME")]
     pub name: Option<String>,
+    /// Give your name a new key, signed by the old one. Peers that know the old key
+    /// follow. The old key stays in use until the rendezvous has accepted the new one
+    #[arg(long)]
+    pub new_key: bool,
     /// Open a conversation with this peer; with its key no other is accepted
     #[arg(long, value_name = "NAME[#KEY]")]
     pub peer: Option<String>,

@@ -57,9 +57,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
     let peer: Option<PeerAddress> = args.peer.as_deref().map(str::parse).transpose()?;
-    let settings = gather(args, interactive, peer.as_ref()).await?;
+    let mut settings = gather(args, interactive, peer.as_ref()).await?;
     // Another process would take the name over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
+    if args.new_key {
+        settings = settings.with_new_key()?;
+    }
     let udp = bind(args, settings.server)?;
     let endpoint = Endpoint::new(
         endpoint_config(args, &settings, udp.local_addr(), interactive)?,
@@ -99,7 +102,8 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
             settings.known,
             args.trust.clone(),
             settings.known_server,
-        ),
+        )
+        .with_new_key(settings.new_key),
         transfers,
         User::new(screen, names, at_end),
     );

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use cli::home::new_key::{self, NewKey};
 use cli::report::StoredReport;
 use cli::server::KnownServer;
 use cli::settings::Settings;
@@ -46,6 +47,8 @@ pub struct Attempt<'a, W> {
     pub router: RouterPort,
     pub by_tcp: Option<ByTcp>,
     pub signals: Signals,
+    /// Our new key, until the rendezvous has accepted it.
+    pub new_key: Option<NewKey>,
     /// The latest introduction.
     pub introduction: Option<Introduction>,
     /// The peer whose key was written down.
@@ -248,11 +251,32 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         }
     }
 
+    /// Pins the new key of a peer, which the known one has signed; a sentence about
+    /// it.
+    ///
+    /// # Errors
+    /// When it cannot be saved.
+    pub fn followed(
+        &self,
+        peer: &str,
+        before: &PublicKey,
+        now: &PublicKey,
+    ) -> anyhow::Result<String> {
+        self.settings.home.trust_peer(peer, now)?;
+        Ok(new_key::followed(peer, before, now))
+    }
+
     /// Reports on stderr what happens before the end, and acts on it.
     pub fn note(&mut self, event: Event) -> anyhow::Result<()> {
         let (name, server) = (&self.settings.name, self.settings.server);
         match event {
             Event::Registered(mapped) => {
+                if let Some(new) = self.new_key.take() {
+                    self.settings.home.accept_new_key(name, &new)?;
+                    let (before, now) = (new.rotation.old(), new.identity.public());
+                    let accepted = new_key::accepted(name, &before, &now);
+                    cli::stderr::line(format_args!("punch: {accepted}"));
+                }
                 cli::stderr::line(format_args!(
                     "punch: registered as {name}, seen at {mapped}"
                 ));
@@ -269,6 +293,16 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     ));
                 }
             }
+            Event::WorkWanted { .. } => cli::stderr::line(format_args!(
+                "punch: the rendezvous at {server} asks for a proof of work (under load); \
+                 computing it"
+            )),
+            Event::Refused(code @ (code::FORBIDDEN | code::NAME_TAKEN))
+                if self.new_key.is_some() =>
+            {
+                let why = self.settings.home.refuse_new_key(name, server, code)?;
+                anyhow::bail!("{why}");
+            }
             Event::Refused(code::NAME_TAKEN) => anyhow::bail!(
                 "the name {name} is taken: it belongs to another key at {server}; \
                  use another --name"
@@ -277,10 +311,18 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 "punch: {server} has no room for another name now; trying again every {} s",
                 REFRESH.as_secs()
             )),
+            Event::Refused(code::WORK_REQUIRED) => anyhow::bail!(
+                "{server} asks for a proof of work that no rendezvous asks for (more than 21 bits) \
+                 before it registers {name}: use another --server"
+            ),
             Event::Refused(code) => anyhow::bail!(
                 "the server refused the registration of {name}: {code} {}",
                 code::reason(code)
             ),
+            Event::KeyRotated { peer, before, now } => {
+                let followed = self.followed(&peer, &before, &now)?;
+                cli::stderr::line(format_args!("punch: {followed}"));
+            }
             Event::KeyChanged { peer, known, now } => anyhow::bail!(
                 "{peer} has another key than the known one (known {}, now {}): either {peer} has lost \
                  the old key, or somebody else uses the name. If you trust the new key, remove \

@@ -110,6 +110,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         router: RouterPort::new(args),
         by_tcp,
         signals,
+        new_key: settings.new_key.clone(),
         introduction: None,
         pinned: None,
         measured: None,

@@ -80,6 +80,10 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                 json!({"event": "registered", "mapped": mapped}),
                 format_args!("registered again, seen at {mapped}"),
             ),
+            Event::KeyRotated { peer, before, now } => {
+                let followed = attempt.followed(&peer, &before, &now)?;
+                events.print(json!({"event": "key_rotated", "peer": peer}), followed);
+            }
             Event::Introduced { .. } => path = None,
             Event::Connected { path: new, .. } => {
                 path = Some(new);

@@ -97,6 +97,15 @@ impl Log {
                 format!("{name} registered from {address}, key {key}"),
                 json!({"name": name, "address": address, "key": key}),
             ),
+            Event::Rotated {
+                name,
+                address,
+                before,
+                now,
+            } => (
+                format!("{name} has a new key, {now}, signed by its old one, {before}"),
+                json!({"name": name, "address": address, "before": before, "now": now}),
+            ),
             Event::Unregistered { name, address } => (
                 format!("{name} has ended its registration"),
                 json!({"name": name, "address": address}),
@@ -221,6 +230,7 @@ pub fn last_line(line: String) {
 fn kind(event: &Event) -> &'static str {
     match event {
         Event::Registered { .. } => "registered",
+        Event::Rotated { .. } => "rotated",
         Event::Unregistered { .. } => "unregistered",
         Event::Introduced { .. } => "introduced",
         Event::Silent { .. } => "silent",

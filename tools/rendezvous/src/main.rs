@@ -6,6 +6,7 @@ mod key;
 mod local_addresses;
 mod log;
 mod relay;
+mod reserve;
 mod serve;
 mod stream;
 
@@ -60,6 +61,11 @@ struct Options {
     /// Most names that may be registered at once
     #[arg(long, default_value_t = MOST_NAMES, value_parser = clap::value_parser!(u32).range(1..))]
     max_names: u32,
+    /// Reserve names for keys: the file has a line NAME KEY for each, with KEY in 64
+    /// hex digits as in known-peers; # begins a comment. No other key gets such a
+    /// name
+    #[arg(long, value_name = "FILE")]
+    reserve: Option<PathBuf>,
     /// Print JSON lines instead of text
     #[arg(long)]
     json: bool,
@@ -98,6 +104,9 @@ fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
     let clients = key::address_for_clients(options.ip, options.port, &identity.public());
     let key = identity.public();
     let mut server = Server::new(config, std::time::Instant::now()).with_key(identity);
+    if let Some(file) = &options.reserve {
+        server = server.with_reserved(reserve::read(file)?);
+    }
     if let Some(relay) = options.relay.relay(options.ip)? {
         server = server.with_relay(relay);
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use session::name::valid_name;
+use session::rotation::Rotation;
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
 use super::Client;
@@ -116,6 +117,7 @@ impl Client {
             caller: caller.to_owned(),
             key,
             address,
+            rotation: message.rotation().map(Rotation::from_bytes),
             transaction,
             bytes: message.as_bytes().to_vec(),
         }));

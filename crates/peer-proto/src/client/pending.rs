@@ -7,6 +7,7 @@ use stun::{Message, Transaction};
 
 use super::exchange::Exchange;
 use super::types::{Callee, Event, Introduced};
+use session::rotation::Rotation;
 use session::seal::Offer;
 
 /// When a name that is not registered, or does not answer, is asked for again.
@@ -122,6 +123,7 @@ impl Pending {
             _ => Some(Outcome::Event(Box::new(Event::Found {
                 peer: self.peer.clone(),
                 callee: found,
+                rotation: message.rotation().map(Rotation::from_bytes),
             }))),
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Registration {
     pub(super) mapped: Option<SocketAddr>,
     /// The server's other address, as it was told.
     other: Option<SocketAddr>,
+    /// That the server wants a proof of work has been told.
+    pub(super) work_told: bool,
     /// Credentials for the relay are wanted.
     relay: bool,
     /// When to ask for credentials again.
@@ -33,6 +35,7 @@ impl Registration {
             refresh_at: None,
             mapped: None,
             other: None,
+            work_told: false,
             relay,
             credentials_at: None,
         }

@@ -11,8 +11,10 @@ use stun::{Builder, Message, Method, Transaction, code};
 use super::pending::Wish;
 use super::types::{Config, Invitation};
 use session::credentials::{Credentials, Granted};
-use session::identity::Identity;
+use session::identity::{Identity, PublicKey};
+use session::rotation::Rotation;
 use session::seal::{Bound, Fresh, Offer, Opened};
+use session::work::Subject;
 
 /// A registration.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,9 @@ const CATCH_UP: Duration = Duration::from_secs(10);
 pub(super) struct Requests {
     name: String,
     identity: Identity,
+    key: PublicKey,
+    /// How our key got the name, if another had it before.
+    rotation: Option<Rotation>,
     sequence: u64,
     /// When the server has last told the SEQUENCE to go on from.
     caught_up: Option<Instant>,
@@ -47,6 +52,9 @@ pub(super) struct Requests {
     renewed: Option<Instant>,
     /// The cookies of the last two registrations: notifications show one of them.
     shown: VecDeque<Vec<u8>>,
+    /// A proof of work about this cookie, our name and our key, for the next
+    /// registration.
+    proof: Option<[u8; 8]>,
 }
 
 impl Requests {
@@ -54,13 +62,46 @@ impl Requests {
         Self {
             name: config.name.clone(),
             identity: config.identity.clone(),
+            key: config.identity.public(),
+            rotation: None,
             sequence: config.sequence,
             caught_up: None,
             rng: ChaCha20Rng::from_seed(config.seed),
             cookie: None,
             renewed: None,
             shown: VecDeque::new(),
+            proof: None,
         }
+    }
+
+    pub(super) fn show_rotation(&mut self, rotation: Rotation) {
+        self.rotation = Some(rotation);
+    }
+
+    pub(super) fn has_rotation(&self) -> bool {
+        self.rotation.is_some()
+    }
+
+    /// The difficulty of the proof of work that an error answer asks for, in bits.
+    /// It is about the cookie in the same answer.
+    pub(super) fn work_wanted(&mut self, message: &Message<'_>) -> Option<u8> {
+        let asked = message.error() == Some(code::WORK_REQUIRED);
+        let bits = message.work_wanted().filter(|_| asked)?;
+        self.cookie = Some(message.nonce()?.to_vec());
+        Some(bits)
+    }
+
+    /// What a proof of work is about.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            nonce: self.cookie.as_deref().unwrap_or_default(),
+            name: &self.name,
+            key: &self.key,
+        }
+    }
+
+    pub(super) fn prove(&mut self, proof: [u8; 8]) {
+        self.proof = Some(proof);
     }
 
     pub(super) fn has_cookie(&self) -> bool {
@@ -147,9 +188,15 @@ impl Requests {
             if what.credentials {
                 request = request.relay(&[]);
             }
+            if let Some(rotation) = &self.rotation {
+                request = request.rotation(rotation.as_bytes());
+            }
+            if let Some(proof) = self.proof.take() {
+                request = request.work(&proof);
+            }
             request = request
                 .name(&self.name)
-                .public_key(&self.identity.public())
+                .public_key(&self.key)
                 .sequence(self.sequence)
                 .lifetime(what.lifetime.as_secs() as u32)
                 .fresh(&what.fresh)
@@ -216,6 +263,7 @@ impl Requests {
             Ok(opened) if target == self.name => Ok(Invitation {
                 caller: caller.to_owned(),
                 key,
+                rotation: message.rotation().map(Rotation::from_bytes),
                 address,
                 transaction: message.transaction(),
                 opened,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use session::credentials::Credentials;
 use session::identity::{Identity, PublicKey};
+use session::rotation::Rotation;
 use session::seal::{Fresh, Keys, Opened};
 use stun::Transaction;
 
@@ -46,6 +47,12 @@ pub enum Event {
     /// The server refused for good, with this error code: another key owns the
     /// name, for example.
     Refused(u16),
+    /// The server is under load, and registers our new name for a proof of work of
+    /// this difficulty only. It is being computed. Told once until we are registered.
+    WorkWanted {
+        /// The difficulty: it takes 2^bits hashes on average.
+        bits: u8,
+    },
     /// The server has not answered for three seconds. The client goes on asking.
     ServerSilent,
     /// Somebody has answered for three seconds, and not the server that is
@@ -64,6 +71,8 @@ pub enum Event {
         peer: String,
         /// Its key and nonce.
         callee: Callee,
+        /// How this key got the name. It is not checked.
+        rotation: Option<Rotation>,
     },
     /// The peer is not registered, or did not acknowledge. The client goes on
     /// asking.
@@ -134,6 +143,8 @@ pub struct Notification {
     pub key: PublicKey,
     /// Where the server sees the caller.
     pub address: SocketAddr,
+    /// How this key got the name. It is not checked.
+    pub rotation: Option<Rotation>,
     /// Names the notification where it is refused.
     pub transaction: Transaction,
     pub(super) bytes: Vec<u8>,
@@ -146,6 +157,8 @@ pub struct Invitation {
     pub caller: String,
     /// The caller's key: the server has verified it, and the seal confirms it.
     pub key: PublicKey,
+    /// How this key got the name. It is not checked.
+    pub rotation: Option<Rotation>,
     /// Where the server sees the caller.
     pub address: SocketAddr,
     /// Names the notification where it is refused.

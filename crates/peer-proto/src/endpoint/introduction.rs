@@ -18,6 +18,7 @@ use nat::plan::{Limits, Plan, Ports, Role, Side, Strategy};
 use sansio::SocketId;
 use session::credentials::Credentials;
 use session::identity::PublicKey;
+use session::rotation::Rotation;
 
 impl Endpoint {
     pub(super) fn client_event(&mut self, now: Instant, event: client::Event) {
@@ -38,7 +39,15 @@ impl Endpoint {
             }
             client::Event::ServerProved(key) => self.events.push_back(Event::ServerProved(key)),
             client::Event::ServerKeyless => self.events.push_back(Event::ServerKeyless),
-            client::Event::Found { peer, callee } => self.peer_found(peer, callee),
+            client::Event::WorkWanted { bits } => self.events.push_back(Event::WorkWanted { bits }),
+            client::Event::Found {
+                peer,
+                callee,
+                rotation,
+            } => {
+                self.follow(&peer, callee.key, rotation);
+                self.peer_found(peer, callee);
+            }
             client::Event::PeerUnavailable { peer, code } => {
                 self.calls.unavailable(&peer, code);
                 self.events.push_back(Event::PeerUnavailable { peer, code });
@@ -78,6 +87,21 @@ impl Endpoint {
                 self.key_changed(peer, known, callee.key);
             }
             None => self.calls.found(&peer, callee),
+        }
+    }
+
+    /// Moves the pin of a peer whose known key has signed the new one.
+    pub(super) fn follow(&mut self, peer: &str, now: PublicKey, rotation: Option<Rotation>) {
+        let Some(before) = self.invitations.known_other(peer, &now) else {
+            return;
+        };
+        let leads = |it: Rotation| it.old() == before && it.leads_to(peer, &now);
+        if rotation.is_some_and(leads) {
+            tracing::debug!(peer, "the peer's key is a new one, signed by the known one");
+            self.invitations.trust(peer, now);
+            let peer = peer.to_owned();
+            self.events
+                .push_back(Event::KeyRotated { peer, before, now });
         }
     }
 

@@ -90,7 +90,12 @@ impl Endpoint {
         let [client_seed, gathering, attempts] = std::array::from_fn(|_| seed(&mut rng));
         client.seed = client_seed;
         client.relay = config.relay != Wish::Never && config.turn.is_none();
+        let server = client.server;
         let key = client.identity.public();
+        let mut client = Client::new(client, now);
+        if let Some(rotation) = config.rotation {
+            client.show_rotation(rotation);
+        }
         let nat = match config.measuring {
             true => Nat::BeingMeasured,
             false => Nat::Unknown,
@@ -105,11 +110,11 @@ impl Endpoint {
                 config.strangers,
             ),
             ourselves: Ourselves::new(config.hosts, config.tcp, nat),
-            gathering: Gathering::new(client.server, gathering),
+            gathering: Gathering::new(server, gathering),
             relaying: Relaying::new(config.relay, config.turn),
             attempts: Attempts::new(now, config.most_attempts, attempts),
             by_tcp: VecDeque::new(),
-            client: Client::new(client, now),
+            client,
             lan: config.lan,
             opener_ttl: config.opener_ttl,
             timeout: config.attempt,

@@ -12,6 +12,7 @@ use crate::punch::{Measured, Path};
 use crate::{client, relay};
 use nat::plan::{Plan, Role};
 use session::identity::PublicKey;
+use session::rotation::Rotation;
 
 /// What an endpoint starts from.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub most_attempts: usize,
     /// The keys that are known for names. Another key for a known name is refused.
     pub known: HashMap<String, PublicKey>,
+    /// How our key got our name, if another key had it before.
+    pub rotation: Option<Rotation>,
     /// TTL of openers: the number of own NATs in a row, plus 1. `None` sends no
     /// openers.
     pub opener_ttl: Option<u8>,
@@ -65,6 +68,7 @@ impl Config {
             strangers: Strangers::Answer,
             most_attempts: 1,
             known: HashMap::new(),
+            rotation: None,
             opener_ttl: Some(2),
             measuring: false,
             relay: Wish::Never,
@@ -95,6 +99,12 @@ pub enum Event {
     Registered(SocketAddr),
     /// The server refused for good, with this error code of [`stun::code`].
     Refused(u16),
+    /// The server is under load, and registers our new name for a proof of work
+    /// only, which is being computed.
+    WorkWanted {
+        /// The difficulty: it takes 2^bits hashes on average.
+        bits: u8,
+    },
     /// The server has not answered for three seconds. We go on asking.
     ServerSilent,
     /// Somebody has answered for three seconds, and not the server that is
@@ -110,6 +120,16 @@ pub enum Event {
         peer: String,
         /// The server's error code.
         code: u16,
+    },
+    /// The peer has given its name a new key, signed by the known one: this is its
+    /// key from now on.
+    KeyRotated {
+        /// The peer's name.
+        peer: String,
+        /// The key that was known.
+        before: PublicKey,
+        /// The key that is known now.
+        now: PublicKey,
     },
     /// The peer's key is not the known one. Nothing was sealed to it.
     KeyChanged {

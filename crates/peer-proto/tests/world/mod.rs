@@ -17,6 +17,7 @@ use peer_proto::relay;
 use rendezvous_proto::server;
 use sansio::{Input, Protocol, Transmit};
 use session::identity::Identity;
+use session::rotation::Rotation;
 use sim::{Network, Place, Profile};
 
 use rendezvous::Rendezvous;
@@ -133,6 +134,8 @@ pub struct Setup<'a> {
     pub strangers: Strangers,
     pub opener_ttl: Option<u8>,
     pub known: HashMap<String, [u8; 32]>,
+    /// Its key replaces that of this name, and it shows the other's signature.
+    pub replaces: Option<&'a str>,
     pub most_attempts: usize,
     pub side: Option<Side>,
     pub relay: Wish,
@@ -150,6 +153,7 @@ impl<'a> Setup<'a> {
             strangers: Strangers::Answer,
             opener_ttl: Some(2),
             known: HashMap::new(),
+            replaces: None,
             most_attempts: 1,
             side: None,
             relay: Wish::Never,
@@ -218,6 +222,13 @@ impl World {
             strangers: setup.strangers,
             most_attempts: setup.most_attempts,
             known: setup.known,
+            rotation: setup.replaces.map(|before| {
+                Rotation::new(
+                    &identity(before),
+                    setup.name,
+                    &identity(setup.name).public(),
+                )
+            }),
             opener_ttl: setup.opener_ttl,
             relay: setup.relay,
             turn: setup.turn,

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use proptest::prelude::*;
 use session::identity::Identity;
 use session::name::LIFETIME;
 
@@ -53,12 +54,21 @@ fn numbered(application: Application<'_>, sequence: u64) -> Application<'_> {
     }
 }
 
+/// Registers, and does not tell whether the key is another one.
+fn try_register(
+    registry: &mut Registry,
+    now: Instant,
+    application: Application<'_>,
+) -> Result<(), Refusal> {
+    registry.register(now, application).map(|_| ())
+}
+
 /// A table with these names, each with the network it is charged to.
 fn table(most: usize, now: Instant, names: &[(&str, u16)]) -> Registry {
     let mut registry = Registry::new(most);
     for (name, network) in names {
         let new = application(name, 1, *network);
-        assert_eq!(registry.register(now, new), Ok(()), "{name}");
+        assert_eq!(try_register(&mut registry, now, new), Ok(()), "{name}");
     }
     registry
 }
@@ -67,8 +77,13 @@ fn table(most: usize, now: Instant, names: &[(&str, u16)]) -> Registry {
 fn a_name_stays_bound_to_its_key_until_the_hold_is_over() {
     let mut registry = Registry::new(10);
     let start = Instant::now();
-    let mut register =
-        |at, sequence, key| registry.register(at, numbered(application("alice", key, 1), sequence));
+    let mut register = |at, sequence, key| {
+        try_register(
+            &mut registry,
+            at,
+            numbered(application("alice", key, 1), sequence),
+        )
+    };
     assert_eq!(register(start, 5, 1), Ok(()));
     assert_eq!(register(start, 9, 2), Err(Refusal::Taken));
     assert_eq!(register(start, 4, 1), Err(Refusal::Replayed));
@@ -95,11 +110,11 @@ fn a_full_table_of_one_network_forgets_the_name_that_ended_first_and_none_that_l
     let start = Instant::now();
     let mut registry = table(2, start, &[("b", 1)]);
     assert_eq!(
-        registry.register(start + SECOND, application("a", 1, 1)),
+        try_register(&mut registry, start + SECOND, application("a", 1, 1)),
         Ok(())
     );
     let later = start + LIFETIME + SECOND;
-    let mut register = |at, application| registry.register(at, numbered(application, 2));
+    let mut register = |at, application| try_register(&mut registry, at, numbered(application, 2));
     assert_eq!(
         register(start + SECOND, application("c", 3, 1)),
         Err(Refusal::Full)
@@ -120,7 +135,10 @@ fn nothing_is_kept_of_a_name_that_ends_before_it_was_there() {
     let mut registry = table(3, start, &[("alice", 1)]);
     for n in 0..1000 {
         let name = n.to_string();
-        assert_eq!(registry.register(start, ending(&name, 2, 2)), Ok(()));
+        assert_eq!(
+            try_register(&mut registry, start, ending(&name, 2, 2)),
+            Ok(())
+        );
     }
     assert_eq!(
         (registry.names.len(), registry.names.charged_to(&net(2))),
@@ -142,14 +160,23 @@ fn the_network_with_the_most_names_pays_first_with_what_ended_and_then_with_what
     ];
     let mut registry = table(6, start, &names);
     for name in ["c", "b"] {
-        assert_eq!(registry.register(start, ending(name, 1, 2)), Ok(()));
+        assert_eq!(
+            try_register(&mut registry, start, ending(name, 1, 2)),
+            Ok(())
+        );
     }
     // alice is gone, and longer than all others.
-    assert_eq!(registry.register(start, ending("alice", 1, 1)), Ok(()));
+    assert_eq!(
+        try_register(&mut registry, start, ending("alice", 1, 1)),
+        Ok(())
+    );
     let mut gone = Vec::new();
     for new in 3..6 {
         let name = format!("new-{new}");
-        assert_eq!(registry.register(start, application(&name, 3, new)), Ok(()));
+        assert_eq!(
+            try_register(&mut registry, start, application(&name, 3, new)),
+            Ok(())
+        );
         let left = |name: &&(&str, u16)| registry.names.get(name.0).is_none();
         gone.push(
             names
@@ -164,12 +191,12 @@ fn the_network_with_the_most_names_pays_first_with_what_ended_and_then_with_what
     // Now one has two names, and the others one: none of these is pushed out, and
     // one that has one already gets no second.
     let more = |registry: &mut Registry, network| {
-        registry.register(start, application("more", 4, network))
+        try_register(registry, start, application("more", 4, network))
     };
     assert_eq!(more(&mut registry, 5), Err(Refusal::Full));
     assert_eq!(more(&mut registry, 6), Ok(()));
     assert!(registry.names.get("d").is_none());
-    let last = registry.register(start, application("last", 4, 7));
+    let last = try_register(&mut registry, start, application("last", 4, 7));
     assert_eq!(last, Err(Refusal::Full), "all have one");
     assert!(registry.names.get("alice").is_some());
 }
@@ -183,14 +210,17 @@ fn an_owner_that_roams_is_charged_where_it_is_and_never_refused() {
     }
     let moved = numbered(application("alice", 1, 2), 2);
     assert_eq!(
-        registry.register(start, Application { work: 0, ..moved }),
+        try_register(&mut registry, start, Application { work: 0, ..moved }),
         Ok(())
     );
     registry.names.check();
     let charged = [1, 2].map(|n| registry.names.charged_to(&net(n)));
     assert_eq!(charged, [0, 3]);
     // It came last to this network, so it is the first to go.
-    assert_eq!(registry.register(start, application("c", 3, 3)), Ok(()));
+    assert_eq!(
+        try_register(&mut registry, start, application("c", 3, 3)),
+        Ok(())
+    );
     assert!(registry.names.get("alice").is_none());
 }
 
@@ -204,7 +234,7 @@ fn a_network_has_a_rate_of_new_names_and_proofs_of_work_have_one_of_their_own() 
             work,
             ..application(&name, 1, 1)
         };
-        registry.register(start, application)
+        try_register(&mut registry, start, application)
     };
     for n in 0..new_names::BURST {
         assert_eq!(new(n, 0), Ok(()));
@@ -214,10 +244,13 @@ fn a_network_has_a_rate_of_new_names_and_proofs_of_work_have_one_of_their_own() 
         assert_eq!(new(1000 + n, MOST_BITS), Ok(()));
     }
     assert_eq!(new(9000, MOST_BITS), Err(Refusal::Full));
-    assert_eq!(registry.register(start, application("other", 1, 2)), Ok(()));
+    assert_eq!(
+        try_register(&mut registry, start, application("other", 1, 2)),
+        Ok(())
+    );
     // What is bound goes on.
     let refresh = numbered(application("5", 1, 1), 2);
-    assert_eq!(registry.register(start, refresh), Ok(()));
+    assert_eq!(try_register(&mut registry, start, refresh), Ok(()));
 }
 
 #[test]
@@ -228,7 +261,7 @@ fn a_new_name_costs_more_the_fuller_the_table_and_the_more_its_network_has() {
             work: 0,
             ..application("another", 9, network)
         };
-        let wants = registry.clone_names(|registry| registry.register(start, new.clone()));
+        let wants = registry.clone_names(|registry| try_register(registry, start, new.clone()));
         match wants {
             Ok(()) => 0,
             Err(Refusal::Work(bits)) => bits,
@@ -243,7 +276,7 @@ fn a_new_name_costs_more_the_fuller_the_table_and_the_more_its_network_has() {
         let name = n.to_string();
         let network = n.min(99) / 2;
         if n < 100 {
-            let _ = registry.register(start, application(&name, 1, network));
+            let _ = try_register(&mut registry, start, application(&name, 1, network));
         }
     }
     assert!(
@@ -258,7 +291,10 @@ fn a_new_name_costs_more_the_fuller_the_table_and_the_more_its_network_has() {
     for n in 0..64 {
         by_share.push(wants(&mut registry, 1));
         let name = n.to_string();
-        assert_eq!(registry.register(start, application(&name, 1, 1)), Ok(()));
+        assert_eq!(
+            try_register(&mut registry, start, application(&name, 1, 1)),
+            Ok(())
+        );
     }
     assert!(by_share[..16].iter().all(|bits| *bits == 0), "{by_share:?}");
     assert_eq!(
@@ -290,7 +326,7 @@ fn a_proof_may_be_one_bit_short_since_the_difficulty_may_have_risen_meanwhile() 
             work,
             ..application("c", 1, 2)
         };
-        registry.register(start, application)
+        try_register(&mut registry, start, application)
     };
     let bits = match new(0) {
         Err(Refusal::Work(bits)) => bits,
@@ -305,14 +341,17 @@ fn a_reserved_name_belongs_to_its_key_for_ever_and_takes_no_room() {
     let start = Instant::now();
     let mut registry = Registry::new(1);
     registry.reserve("alice", [7; 32]);
-    let taken = registry.register(start, application("alice", 1, 1));
+    let taken = try_register(&mut registry, start, application("alice", 1, 1));
     assert_eq!(taken, Err(Refusal::Taken));
-    assert_eq!(registry.register(start, application("bob", 1, 2)), Ok(()));
+    assert_eq!(
+        try_register(&mut registry, start, application("bob", 1, 2)),
+        Ok(())
+    );
     let own = Application {
         work: 0,
         ..application("alice", 7, 1)
     };
-    assert_eq!(registry.register(start, own), Ok(()));
+    assert_eq!(try_register(&mut registry, start, own), Ok(()));
     assert_eq!(
         registry.find(start, "alice").map(|held| held.key),
         Some([7; 32])
@@ -322,9 +361,17 @@ fn a_reserved_name_belongs_to_its_key_for_ever_and_takes_no_room() {
         (2, 0)
     );
     let later = start + 2 * HOLD;
-    let taken = registry.register(later, numbered(application("alice", 1, 1), 5));
+    let taken = try_register(
+        &mut registry,
+        later,
+        numbered(application("alice", 1, 1), 5),
+    );
     assert_eq!(taken, Err(Refusal::Taken));
-    let again = registry.register(later, numbered(application("alice", 7, 1), 0));
+    let again = try_register(
+        &mut registry,
+        later,
+        numbered(application("alice", 7, 1), 0),
+    );
     assert_eq!(again, Err(Refusal::Replayed));
     assert!(registry.advance("alice", 3) && !registry.advance("alice", 3));
     assert_eq!(registry.last_sequence("alice"), Some(3));
@@ -350,7 +397,7 @@ fn a_name_follows_its_owners_signature_to_another_key_and_not_back() {
     let [a, b, c] = [[1; 32], [2; 32], [3; 32]].map(|secret| Identity::from_secret(&secret));
     let start = Instant::now();
     let mut registry = Registry::new(10);
-    let mut register = |application| registry.register(start, application);
+    let mut register = |application| try_register(&mut registry, start, application);
     assert_eq!(register(plain(&a, 10)), Ok(()));
     assert_eq!(register(plain(&b, 11)), Err(Refusal::Taken));
     // Signed by another key than the one that has it, and for another name.
@@ -396,7 +443,7 @@ fn a_rotation_is_kept_of_a_name_that_the_server_has_forgotten_if_it_is_genuine()
         let mut registry = Registry::new(10);
         let mut new = rotated(&a, &b, 1);
         new.rotation = Some(rotation);
-        registry.register(start, new).unwrap();
+        try_register(&mut registry, start, new).unwrap();
         let held = registry.find(start, "alice").unwrap();
         held.rotation.is_some()
     };
@@ -409,12 +456,15 @@ fn a_held_name_can_be_rotated_and_a_reserved_one_only_by_the_operator() {
     let [a, b, c] = [[1; 32], [2; 32], [3; 32]].map(|secret| Identity::from_secret(&secret));
     let start = Instant::now();
     let mut registry = Registry::new(10);
-    registry.register(start, plain(&a, 1)).unwrap();
+    try_register(&mut registry, start, plain(&a, 1)).unwrap();
     let later = start + LIFETIME + HOLD - SECOND;
-    assert_eq!(registry.register(later, rotated(&a, &b, 2)), Ok(()));
+    assert_eq!(
+        try_register(&mut registry, later, rotated(&a, &b, 2)),
+        Ok(())
+    );
     let mut registry = Registry::new(10);
     registry.reserve("alice", a.public());
-    let mut register = |application| registry.register(start, application);
+    let mut register = |application| try_register(&mut registry, start, application);
     assert_eq!(register(rotated(&a, &b, 1)), Err(Refusal::Reserved));
     assert_eq!(register(rotated(&c, &b, 1)), Err(Refusal::Taken));
     assert_eq!(register(plain(&a, 1)), Ok(()));
@@ -423,7 +473,7 @@ fn a_held_name_can_be_rotated_and_a_reserved_one_only_by_the_operator() {
 /// Registers; no request may look at more than three entries to make room.
 fn register_examined(registry: &mut Registry, at: Instant, new: Application<'_>) -> bool {
     let before = registry.names.examined;
-    let accepted = registry.register(at, new).is_ok();
+    let accepted = try_register(registry, at, new).is_ok();
     let examined = registry.names.examined - before;
     assert!(examined <= 3, "{examined}");
     accepted
@@ -454,7 +504,7 @@ fn no_request_searches_the_table() {
         register(late + step * n, &format!("late-{n}"), n / 10, 1)
     }));
     assert_eq!(accepted, MOST);
-    let end = late + LIFETIME + HOLD;
+    let end = late + LIFETIME + HOLD + step * MOST;
     all(Box::new(|n| register(end, &format!("next-{n}"), n / 10, 1)));
     let moved: u32 = all(Box::new(|n| register(end, &format!("next-{n}"), n / 7, 2)));
     assert_eq!(moved, MOST);
@@ -468,19 +518,98 @@ fn names_that_are_no_longer_bound_make_room_and_count_as_none() {
     let mut registry = Registry::new(100);
     for n in 0..80u16 {
         let name = n.to_string();
-        registry.register(start, application(&name, 1, n)).unwrap();
+        try_register(&mut registry, start, application(&name, 1, n)).unwrap();
     }
     let cheap = |name| Application {
         work: 0,
         ..application(name, 1, 1000)
     };
-    let refused = registry.register(start, cheap("a"));
+    let refused = try_register(&mut registry, start, cheap("a"));
     assert!(matches!(refused, Err(Refusal::Work(_))), "{refused:?}");
     let later = start + LIFETIME + HOLD;
     let mut tries = 0;
-    while registry.register(later, cheap("a")).is_err() {
+    while try_register(&mut registry, later, cheap("a")).is_err() {
         tries += 1;
         assert!(tries < 10);
     }
     assert!(registry.names.len() < 80, "{}", registry.names.len());
+}
+
+/// The names that there are, in no order.
+type Model = Vec<Modelled>;
+
+#[derive(Clone, Debug)]
+struct Modelled {
+    name: String,
+    network: u16,
+    expires: Instant,
+    /// When it came to its network.
+    came: usize,
+    /// When it was registered, refreshed or ended last.
+    touched: usize,
+}
+
+/// The name that makes room, by looking at all.
+fn pays(model: &Model, now: Instant, newcomer: u16) -> Option<usize> {
+    let count = |network: u16| model.iter().filter(|it| it.network == network).count();
+    let most = |network: &u16| (count(*network), net(*network));
+    let biggest = model.iter().map(|it| it.network).max_by_key(most)?;
+    let bigger = count(biggest) > count(newcomer) + 1;
+    let payer = if bigger { biggest } else { newcomer };
+    let of_payer = || (0..model.len()).filter(|n| model[*n].network == payer);
+    let ended = of_payer().filter(|n| model[*n].expires <= now);
+    let first = ended.min_by_key(|n| (model[*n].expires, model[*n].touched));
+    let newest = of_payer().max_by_key(|n| model[*n].came);
+    first.or(newest.filter(|_| bigger))
+}
+
+proptest! {
+    /// The same names are there as in a model that looks at each of them.
+    #[test]
+    fn the_table_does_what_a_search_of_all_names_would(
+        requests in proptest::collection::vec((0..20u8, 0..5u16, 0..4u8, 0..60u64), 1..300),
+    ) {
+        const MOST: usize = 8;
+        let mut registry = Registry::new(MOST);
+        let (mut now, mut model) = (Instant::now(), Model::new());
+        for (step, (name, network, kind, seconds)) in requests.into_iter().enumerate() {
+            // Apart from each other, so that no two ends are equal.
+            now += Duration::from_secs(seconds) + Duration::from_millis(1);
+            let (name, ends) = (name.to_string(), kind == 0);
+            let request = Application {
+                lifetime: if ends { Duration::ZERO } else { LIFETIME },
+                ..numbered(application(&name, 1, network), step as u64 + 1)
+            };
+            let accepted = try_register(&mut registry, now, request);
+            let expires = now + if ends { Duration::ZERO } else { LIFETIME };
+            let expected = match model.iter_mut().find(|it| it.name == name) {
+                Some(it) => {
+                    if it.network != network {
+                        (it.network, it.came) = (network, step);
+                    }
+                    (it.expires, it.touched) = (expires, step);
+                    Ok(())
+                }
+                None if ends => Ok(()),
+                None => match (model.len() >= MOST, pays(&model, now, network)) {
+                    (true, None) => Err(Refusal::Full),
+                    (full, victim) => {
+                        if let Some(victim) = victim.filter(|_| full) {
+                            model.remove(victim);
+                        }
+                        model.push(Modelled { name, network, expires, came: step, touched: step });
+                        Ok(())
+                    }
+                },
+            };
+            prop_assert_eq!(accepted, expected);
+            registry.names.check();
+            prop_assert_eq!(registry.names.len(), model.len());
+            for it in &model {
+                let held = registry.names.get(&it.name);
+                let held = held.map(|held| (held.at.client, held.expires));
+                prop_assert_eq!(held, Some((client(it.network), it.expires)));
+            }
+        }
+    }
 }

@@ -2,7 +2,9 @@
 //! before.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 
+use cli::home::new_key::NewKey;
 use cli::home::{Home, HomeError};
 use cli::server::KnownServer;
 use session::identity::PublicKey;
@@ -16,6 +18,8 @@ pub struct Keyring {
     trusted: HashSet<String>,
     /// The rendezvous.
     pub server: KnownServer,
+    /// Our own new key, until the rendezvous has accepted it.
+    new_key: Option<NewKey>,
 }
 
 impl Keyring {
@@ -31,12 +35,54 @@ impl Keyring {
             known,
             trusted: trusted.into_iter().collect(),
             server,
+            new_key: None,
         }
     }
 
     /// The key that a name is known by.
     pub fn key_of(&self, name: &str) -> Option<PublicKey> {
         self.known.get(name).copied()
+    }
+
+    /// With a new key of our own that the rendezvous has to accept.
+    pub fn with_new_key(mut self, new_key: Option<NewKey>) -> Keyring {
+        self.new_key = new_key;
+        self
+    }
+
+    /// Whether our own new key is not accepted yet.
+    pub fn awaits_acceptance(&self) -> bool {
+        self.new_key.is_some()
+    }
+
+    /// The rendezvous has registered us: it has accepted our new key, if there is
+    /// one. Returns that key, once.
+    ///
+    /// # Errors
+    /// When it cannot be written. The old key stays on disk, and the next start
+    /// tries again.
+    pub fn accepted(&mut self, name: &str) -> Result<Option<NewKey>, HomeError> {
+        let new = self.new_key.take();
+        if let Some(new) = &new {
+            self.home.accept_new_key(name, new)?;
+        }
+        Ok(new)
+    }
+
+    /// The rendezvous has refused to register us: if we have a new key, it is set
+    /// aside. Returns why, and what to do.
+    ///
+    /// # Errors
+    /// When it cannot be set aside.
+    pub fn refused(
+        &mut self,
+        name: &str,
+        server: SocketAddr,
+        code: u16,
+    ) -> Result<Option<String>, HomeError> {
+        let new = self.new_key.take();
+        new.map(|_| self.home.refuse_new_key(name, server, code))
+            .transpose()
     }
 
     /// The peers that we have met.

@@ -52,7 +52,9 @@ impl Hub {
     }
 
     pub(super) fn may_leave(&self, now: Instant) -> bool {
-        let done = !self.user.holds_line() && self.peers.iter().all(|(_, peer)| peer.is_done());
+        let done = !self.user.holds_line()
+            && !self.keyring.awaits_acceptance()
+            && self.peers.iter().all(|(_, peer)| peer.is_done());
         let late = self.leaving.poll_timeout().is_some_and(|by| by <= now);
         self.leaving.has_begun() && (done || late)
     }

@@ -26,7 +26,22 @@ impl Hub {
     pub(super) fn handle_endpoint(&mut self, now: Instant, event: Event) -> anyhow::Result<()> {
         let name = self.name.clone();
         match event {
-            Event::Registered(mapped) => self.user.tell(Notice::Registered { name, mapped }),
+            Event::Registered(mapped) => {
+                self.user.tell(Notice::Registered {
+                    name: name.clone(),
+                    mapped,
+                });
+                self.new_key_accepted(name);
+            }
+            Event::WorkWanted { .. } => {
+                self.user.tell(Notice::WorkWanted(self.network.server));
+            }
+            Event::Refused(code @ (code::FORBIDDEN | code::NAME_TAKEN))
+                if self.keyring.awaits_acceptance() =>
+            {
+                let why = self.keyring.refused(&name, self.network.server, code)?;
+                bail!("{}", why.unwrap_or_default());
+            }
             Event::Refused(code::NAME_TAKEN) => bail!(
                 "the name {name} is taken: it belongs to another key at {}. Use another --name",
                 self.network.server
@@ -36,6 +51,11 @@ impl Hub {
                 self.network.server,
                 REFRESH.as_secs()
             )),
+            Event::Refused(code::WORK_REQUIRED) => bail!(
+                "{} asks for a proof of work that no rendezvous asks for (more than 21 bits) \
+                 before it registers {name}: use another --server",
+                self.network.server
+            ),
             Event::Refused(code) => bail!(
                 "the rendezvous at {} refused to register {name}: {code} {}",
                 self.network.server,
@@ -63,6 +83,11 @@ impl Hub {
                     self.not_yet(peer, cause);
                 }
             }
+            Event::KeyRotated {
+                peer,
+                before,
+                now: key,
+            } => self.key_rotated(peer, before, key),
             Event::KeyChanged {
                 peer,
                 known,
@@ -296,6 +321,30 @@ impl Hub {
                 .problem(format!("cannot save the key of {name}: {error}")),
         }
         self.network.endpoint.trust(name, key);
+    }
+
+    /// The rendezvous has registered us, with our new key if there is one.
+    fn new_key_accepted(&mut self, name: String) {
+        match self.keyring.accepted(&name) {
+            Ok(None) => {}
+            Ok(Some(new)) => {
+                let (before, now) = (new.rotation.old(), new.identity.public());
+                self.user.tell(Notice::NewKey { name, before, now });
+            }
+            Err(error) => self.user.problem(format!(
+                "the rendezvous has accepted the new key of {name}, but it cannot be saved: \
+                 {error}. The next start tries again"
+            )),
+        }
+    }
+
+    /// A peer has a new key, signed by the one that we know.
+    fn key_rotated(&mut self, peer: String, before: PublicKey, now: PublicKey) {
+        if let Err(error) = self.keyring.trust(&peer, now) {
+            self.user
+                .problem(format!("cannot save the new key of {peer}: {error}"));
+        }
+        self.user.tell(Notice::KeyRotated { peer, before, now });
     }
 
     fn key_changed(

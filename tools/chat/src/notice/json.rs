@@ -17,6 +17,11 @@ impl Notice {
             Notice::Registered { name, mapped } => {
                 json!({"event": "registered", "name": name, "mapped": mapped})
             }
+            Notice::WorkWanted(server) => json!({"event": "work_wanted", "server": server}),
+            Notice::NewKey { name, before, now } => json!({
+                "event": "new_key", "name": name,
+                "before": fingerprint(before), "now": fingerprint(now),
+            }),
             Notice::ServerSilent(server) => json!({"event": "server_silent", "server": server}),
             Notice::ServerKey {
                 server,
@@ -65,6 +70,10 @@ impl Notice {
             Notice::KeyChanged { peer, known, now } => json!({
                 "event": "key_changed", "peer": peer,
                 "known": fingerprint(known), "now": fingerprint(now),
+            }),
+            Notice::KeyRotated { peer, before, now } => json!({
+                "event": "key_rotated", "peer": peer,
+                "before": fingerprint(before), "now": fingerprint(now),
             }),
             Notice::Trusted { peer, key } => {
                 json!({"event": "trusted", "peer": peer, "key": fingerprint(key)})

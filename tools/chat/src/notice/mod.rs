@@ -22,6 +22,14 @@ pub enum Notice {
     Message { from: String, text: String },
     /// We are registered, and the server sees us at this address.
     Registered { name: String, mapped: SocketAddr },
+    /// The server is under load and wants a proof of work for our new name.
+    WorkWanted(SocketAddr),
+    /// The rendezvous has accepted our new key.
+    NewKey {
+        name: String,
+        before: PublicKey,
+        now: PublicKey,
+    },
     /// The server does not answer.
     ServerSilent(SocketAddr),
     /// The server's key was not known before.
@@ -73,6 +81,13 @@ pub enum Notice {
     KeyChanged {
         peer: String,
         known: PublicKey,
+        now: PublicKey,
+    },
+    /// The peer has a new key, signed by the one that was known, and it is known
+    /// from now on.
+    KeyRotated {
+        peer: String,
+        before: PublicKey,
         now: PublicKey,
     },
     /// The key is trusted from now on.

@@ -1,6 +1,7 @@
 //! Notices for people.
 
 use cli::cause::Explained;
+use cli::home::new_key;
 use session::identity::fingerprint;
 
 use super::{Notice, Side, ms, peer_address};
@@ -15,6 +16,10 @@ impl Notice {
             Notice::Registered { name, mapped } => {
                 format!("registered as {name}, seen at {mapped}")
             }
+            Notice::WorkWanted(server) => format!(
+                "the rendezvous at {server} asks for a proof of work (under load); computing it"
+            ),
+            Notice::NewKey { name, before, now } => new_key::accepted(name, before, now),
             Notice::ServerSilent(server) => {
                 format!("no answer from the rendezvous at {server} yet; asking again")
             }
@@ -74,6 +79,7 @@ impl Notice {
                 fingerprint(known),
                 fingerprint(now)
             ),
+            Notice::KeyRotated { peer, before, now } => new_key::followed(peer, before, now),
             Notice::Trusted { peer, key } => {
                 format!("the key of {peer} is {} from now on", fingerprint(key))
             }
