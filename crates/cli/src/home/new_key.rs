@@ -217,9 +217,11 @@ mod tests {
             "it leads to another key"
         );
         assert!(home.new_key("alice").unwrap().is_some());
+        fs::remove_file(home.path().join("rotations/alice")).unwrap();
         for _ in 0..2 {
             home.accept_new_key("alice", &new).unwrap();
             assert_eq!(key(&home), new.identity.public());
+            assert!(!home.path().join("new-keys/alice").exists());
             assert!(home.new_key("alice").unwrap().is_none());
             let rotation = home.rotation("alice", &key(&home)).unwrap();
             assert_eq!(rotation, Some(new.rotation));
