@@ -17,7 +17,7 @@ use crate::registrant::{Codes, Registrant, print_codes, random, receive};
 const STEP: Duration = Duration::from_millis(5);
 
 /// Names of each prefix that call each other.
-const CALLEES: usize = 1200;
+const CALLEES: usize = 500;
 
 /// Calls that fill a table of introductions.
 const TO_FILL: u64 = 9000;
