@@ -22,6 +22,9 @@ use stun::Icmp;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+/// Bytes of datagrams that may wait in a server's socket, where the system allows it.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
 /// What a socket has received. The payload is in the caller's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -135,6 +138,8 @@ impl Udp {
         };
         let raw = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         let any = address.ip().is_unspecified();
+        // Without leave for as much, the system gives what it lets everybody have.
+        let _ = setsockopt(&raw, sockopt::RcvBuf, &RECEIVE_BUFFER);
         match address {
             SocketAddr::V4(_) => setsockopt(&raw, sockopt::Ipv4PacketInfo, &any)?,
             SocketAddr::V6(_) => {

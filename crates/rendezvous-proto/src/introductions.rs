@@ -3,6 +3,7 @@
 
 mod table;
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
@@ -58,6 +59,12 @@ impl Introductions {
                 output.send(request.from, answer.to_vec());
                 return Ok(());
             }
+        }
+        // Before its signature is verified, which costs most.
+        let client = request.from.client;
+        let cookie = |nonce| registrar.is_cookie(now, client, nonce);
+        if message.nonce().is_some_and(cookie) && self.table.is_used_up(&caller_request) {
+            return Err(code::QUOTA_REACHED.into());
         }
         let caller = registrar.caller(request)?;
         let callee = message.peer_name().ok_or(code::BAD_REQUEST)?;
@@ -180,6 +187,11 @@ impl Introductions {
         output.events.extend(event);
         self.answer_caller(*now, transaction, to_caller, output);
         true
+    }
+
+    /// Whether an answer to a notification, with this transaction, is waited for from this client.
+    pub(crate) fn waits_for(&self, transaction: &Transaction, client: SocketAddr) -> bool {
+        self.table.unanswered(transaction, client).is_some()
     }
 
     /// A client has ended its registration, and so the introductions that it has

@@ -23,7 +23,7 @@ use crate::streams::Streams;
 use crate::types::FiveTuple;
 
 pub use crate::streams::{MOST_STREAMS, StreamId};
-pub use crate::types::{Config, Event, MOST_NAMES, RATE, Sender, Stats};
+pub use crate::types::{Config, Event, MOST_NAMES, RATE, Sender, Standing, Stats};
 
 /// The rendezvous.
 #[derive(Debug)]
@@ -98,6 +98,35 @@ impl Server {
     /// The relay, for the driver of its relayed sockets.
     pub fn relaying(&mut self) -> Option<&mut Relay> {
         self.relay.as_mut()
+    }
+
+    /// What is known about the sender of this datagram. This changes nothing.
+    pub fn standing(
+        &self,
+        now: Instant,
+        socket: SocketId,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> Standing {
+        let client = from;
+        let from = FiveTuple { socket, client };
+        if self.relay.as_ref().is_some_and(|relay| relay.serves(from)) {
+            return Standing::Known;
+        }
+        let Ok(message) = Message::parse(bytes) else {
+            return Standing::Other;
+        };
+        let known = match (message.method(), message.nonce()) {
+            (Method::Notify, _) => self.introductions.waits_for(&message.transaction(), client),
+            (_, Some(nonce)) => self.is_ours(now, client, nonce),
+            _ => false,
+        };
+        match (known, message.class(), message.method()) {
+            (true, ..) => Standing::Known,
+            (false, _, Method::Binding | Method::Notify) => Standing::Other,
+            (false, Class::Request, _) => Standing::Newcomer,
+            _ => Standing::Other,
+        }
     }
 
     /// One datagram that `socket` received, and whether its sender has proved
@@ -314,6 +343,13 @@ impl Server {
         self.output.refuse(request, code, answer);
     }
 
+    /// Whether the server, or its relay, has issued that cookie to this client.
+    fn is_ours(&self, now: Instant, client: SocketAddr, cookie: &[u8]) -> bool {
+        let relay = self.relay.as_ref();
+        self.registrar.is_cookie(now, client, cookie)
+            || relay.is_some_and(|relay| relay.is_nonce(now, client, cookie))
+    }
+
     fn allows(
         &mut self,
         now: Instant,
@@ -321,12 +357,8 @@ impl Server {
         method: Method,
         cookie: Option<&[u8]>,
     ) -> bool {
-        let ours = |cookie: &[u8]| {
-            let relay = self.relay.as_ref();
-            self.registrar.is_cookie(now, client, cookie)
-                || relay.is_some_and(|relay| relay.is_nonce(now, client, cookie))
-        };
-        let limiter = match cookie.is_some_and(ours) {
+        let proved = cookie.is_some_and(|cookie| self.is_ours(now, client, cookie));
+        let limiter = match proved {
             true => &mut self.proved,
             false if method == Method::Binding => &mut self.unproved,
             false => &mut self.newcomers,

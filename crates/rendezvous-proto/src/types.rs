@@ -137,3 +137,16 @@ pub(crate) struct FiveTuple {
     pub(crate) socket: SocketId,
     pub(crate) client: SocketAddr,
 }
+
+/// What is known about the sender of a datagram before it is handled. A driver that has more datagrams
+/// waiting than it can handle keeps them apart by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It has a cookie of the server, an allocation, or the answer that a notification waits for: its
+    /// source is not forged.
+    Known,
+    /// It asks for a cookie.
+    Newcomer,
+    /// It asks for a Binding, or for nothing.
+    Other,
+}

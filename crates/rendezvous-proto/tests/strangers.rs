@@ -10,7 +10,7 @@ use client::{ask, at, drain, error_of, whole_server};
 use registrant::Registrant;
 use relaying::{TurnClient, World};
 use rendezvous_proto::relay::Limits;
-use rendezvous_proto::server::{RATE, Server};
+use rendezvous_proto::server::{RATE, Server, Standing};
 use stun::{Builder, Message, Method, code};
 
 /// A registered client of that name and address.
@@ -184,4 +184,51 @@ fn a_flood_from_more_prefixes_than_any_table_has_limits_neither_newcomers_nor_cl
     let answer = ask(&mut server, now, "192.0.2.1:5", &hello.finish());
     let answer = Message::parse(&answer.payload).unwrap();
     assert_eq!(answer.error(), Some(code::UNAUTHENTICATED));
+}
+
+#[test]
+fn a_sender_is_known_by_a_cookie_an_allocation_or_an_answer_that_is_waited_for() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = registered(&mut server, now, "alice", "203.0.113.17:9");
+    let bob = registered(&mut server, now, "bob", "192.0.2.1:1");
+    let standing =
+        |server: &Server, from: &str, bytes: &[u8]| server.standing(now, 0, at(from), bytes);
+    let binding = stun::binding_request([7; 12], None);
+    assert_eq!(standing(&server, alice.from, &binding), Standing::Other);
+    assert_eq!(
+        standing(&server, alice.from, b"no message"),
+        Standing::Other
+    );
+    let hello = Builder::request(Method::Register, [1; 12]).finish();
+    assert_eq!(standing(&server, alice.from, &hello), Standing::Newcomer);
+    let refresh = alice.register_request(90);
+    assert_eq!(standing(&server, alice.from, &refresh), Standing::Known);
+    assert_eq!(
+        standing(&server, bob.from, &refresh),
+        Standing::Newcomer,
+        "forged"
+    );
+    let request = alice.signed(Method::Connect, |r| r.peer_name("bob").seal(&[1; 100]));
+    let notification = ask(&mut server, now, alice.from, &request).payload;
+    let notification = Message::parse(&notification).unwrap();
+    let answer = Builder::success(&notification).seal(&[2; 80]).finish();
+    assert_eq!(standing(&server, bob.from, &answer), Standing::Known);
+    assert_eq!(standing(&server, alice.from, &answer), Standing::Other);
+    assert_eq!(ask(&mut server, now, bob.from, &answer).to, at(alice.from));
+    assert_eq!(standing(&server, bob.from, &answer), Standing::Other);
+
+    let mut world = World::new(Limits::default(), &[]);
+    let mut carol = TurnClient::new(&mut world, "carol", "203.0.113.17:9");
+    let allocate = carol.request(Method::Allocate, Builder::udp);
+    let known =
+        |world: &World, bytes: &[u8]| world.server.standing(world.now, 0, at(carol.from), bytes);
+    assert_eq!(
+        known(&world, &allocate),
+        Standing::Known,
+        "by the relay's nonce"
+    );
+    assert_eq!(known(&world, b"no message"), Standing::Other);
+    assert_eq!(world.ask_error(carol.from, &allocate), None);
+    assert_eq!(known(&world, b"no message"), Standing::Known);
 }

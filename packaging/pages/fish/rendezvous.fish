@@ -3,6 +3,7 @@ complete -c rendezvous -l port -d 'Port to listen on, UDP and TCP' -r
 complete -c rendezvous -l alt-ip -d 'Second IP address of this host; without it, clients cannot measure how their NAT filters' -r
 complete -c rendezvous -l alt-port -d 'Second port [default: the port after --port]' -r
 complete -c rendezvous -l rate -d 'Requests per second that are answered to one /24 (IPv6: /48)' -r
+complete -c rendezvous -l key -d 'Keep this server\'s key in FILE, which is made on first use. Clients know the server by it [default: rendezvous-key in PINHOLE_HOME, else in ~/.config/pinhole]' -r -F
 complete -c rendezvous -l max-names -d 'Most names that may be registered at once' -r
 complete -c rendezvous -l relay-ip -d 'IP address of relayed addresses, as clients and peers see it [default: --ip]' -r
 complete -c rendezvous -l relay-ports -d 'Ports of relayed addresses' -r

@@ -87,6 +87,7 @@ mod tests {
         let kept = client(1, 9);
         for n in 0..3 * MOST_OF_PREFIX as u16 {
             if n % 9999 == 0 {
+                assert_eq!(addresses.towards(kept).is_some(), n > 0, "{n}");
                 addresses.note(kept, LOCAL[1]);
             }
             addresses.note(client(1, n), LOCAL[1]);

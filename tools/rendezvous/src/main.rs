@@ -2,6 +2,7 @@
 //! registry that introduces peers to each other, and a relay (TURN).
 
 mod files;
+mod inbox;
 mod key;
 mod local_addresses;
 mod log;

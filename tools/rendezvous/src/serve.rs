@@ -8,18 +8,23 @@ use anyhow::Context;
 use net::udp::{Queue, Received, Udp};
 use rendezvous_proto::relay::Command;
 use rendezvous_proto::server::{Sender, Server};
-use sansio::{Protocol, Transmit};
+use sansio::{Prefix, Protocol, Transmit};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::inbox::{Datagram, Inbox};
 use crate::local_addresses::LocalAddresses;
 use crate::log::{Log, Ourselves};
 use crate::relay::Sockets;
 use crate::stream::{self, Streams};
 
-/// Datagrams that one socket may hand over before the others have their turn.
+/// Datagrams that are received at once from one socket.
 const BATCH: usize = 64;
+
+/// Datagrams of one socket that are handled before more are received, and before the other sockets have
+/// their turn.
+const TURNS: usize = 16;
 
 /// What the tasks share.
 pub struct Shared {
@@ -89,8 +94,11 @@ async fn receive(shared: Arc<Shared>, index: usize) {
     let socket = &shared.sockets[index];
     // One byte more than is looked at shows that a datagram is too long.
     let mut buffer = [0; stun::turn::MAX_DATAGRAM + 1];
+    let mut inbox = Inbox::default();
     loop {
-        if let Err(error) = socket.readable().await {
+        if inbox.is_empty()
+            && let Err(error) = socket.readable().await
+        {
             return shared.log.trouble(&format!(
                 "no longer receives on {}: {error}",
                 socket.local_addr()
@@ -101,8 +109,14 @@ async fn receive(shared: Arc<Shared>, index: usize) {
                 let Ok(received) = socket.try_recv(queue, &mut buffer) else {
                     break;
                 };
-                shared.take(index, received, &buffer);
+                shared.take_in(index, received, &buffer, &mut inbox);
             }
+        }
+        for _ in 0..TURNS {
+            let Some(datagram) = inbox.pop() else {
+                break;
+            };
+            shared.handle(index, &datagram);
         }
         shared.changed.notify_one();
         tokio::task::yield_now().await;
@@ -172,8 +186,9 @@ impl Shared {
         addresses.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands over what socket `index` has received into `buffer`.
-    fn take(self: &Arc<Self>, index: usize, received: Received, buffer: &[u8]) {
+    /// Puts what socket `index` has received into `buffer` among what waits to be handled. ICMP errors
+    /// are handled at once.
+    fn take_in(&self, index: usize, received: Received, buffer: &[u8], inbox: &mut Inbox) {
         let (mut server, now) = (self.lock(), Instant::now());
         let Received::Datagram {
             length, from, at, ..
@@ -181,7 +196,16 @@ impl Shared {
         else {
             return server.handle_input(now, received.input(index, buffer));
         };
-        let sender = server.handle_datagram(now, index, from, &buffer[..length]);
+        let payload = buffer[..length].to_vec();
+        let standing = server.standing(now, index, from, &payload);
+        let owner = (standing, Prefix::of(from.ip()));
+        inbox.push(owner, Datagram { from, at, payload });
+    }
+
+    fn handle(self: &Arc<Self>, index: usize, datagram: &Datagram) {
+        let (mut server, now) = (self.lock(), Instant::now());
+        let &Datagram { from, at, .. } = datagram;
+        let sender = server.handle_datagram(now, index, from, &datagram.payload);
         if let Some(at) = at.filter(|_| sender == Sender::Proved) {
             self.local_addresses().note(from, at);
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use session::credentials::{Credentials, Granted};
-use stun::{Builder, Message, Method, turn};
+use stun::{Attribute, Builder, Message, Method, turn};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Result;
@@ -17,7 +17,10 @@ use crate::registrant::{Codes, Registrant, print_codes, random, receive};
 const STEP: Duration = Duration::from_millis(5);
 
 /// Names of each prefix that call each other.
-const CALLEES: usize = 1200;
+const CALLEES: usize = 500;
+
+/// Calls that fill a table of introductions.
+const TO_FILL: u64 = 9000;
 
 /// TCP connections of each prefix.
 const STREAMS: usize = 64;
@@ -56,19 +59,22 @@ struct Run {
 }
 
 impl Run {
-    /// Prepared, and about to send.
-    fn begin(plan: Plan) -> Result<Self> {
+    fn start(plan: Plan) -> Self {
         std::thread::spawn(|| {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
             ENDED.store(true, Ordering::Relaxed);
         });
-        let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "begun")?;
-        stdout.flush()?;
-        Ok(Run {
+        Run {
             start: Instant::now(),
             time: plan.time,
-        })
+        }
+    }
+
+    /// From now on, its effect is to be watched.
+    fn begun() -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "begun")?;
+        Ok(stdout.flush()?)
     }
 
     fn goes_on(&self) -> bool {
@@ -105,13 +111,16 @@ pub fn run(kind: &str, plan: Plan) -> Result<()> {
 }
 
 /// Sends at the rate of the plan, until its time is over. `send` is called with the number of the
-/// message; between the calls `rest` reads what has come.
+/// message; between the calls `rest` reads what has come. The attack has begun once `first` messages
+/// are sent.
 fn paced(
     plan: Plan,
+    first: u64,
     mut send: impl FnMut(u64) -> Result<()>,
     mut rest: impl FnMut() -> Result<()>,
 ) -> Result<u64> {
-    let run = Run::begin(plan)?;
+    let run = Run::start(plan);
+    let mut begun = false;
     let rate = f64::from(plan.rate) * f64::from(plan.prefixes);
     // What is not sent in its time, because this machine is too slow, is left out.
     let burst = (rate / 20.0) as u64 + 1;
@@ -123,6 +132,9 @@ fn paced(
             sent += 1;
         }
         before = due;
+        if sent >= first && !std::mem::replace(&mut begun, true) {
+            Run::begun()?;
+        }
         rest()?;
         std::thread::sleep(STEP);
     }
@@ -176,7 +188,7 @@ fn names(plan: Plan) -> Result<Outcome> {
             .iter_mut()
             .try_for_each(|client| hear(client, &mut codes))
     };
-    let sent = paced(plan, send, rest)?;
+    let sent = paced(plan, 0, send, rest)?;
     Ok(Outcome { sent, codes })
 }
 
@@ -214,7 +226,7 @@ fn introductions(plan: Plan) -> Result<Outcome> {
             .iter_mut()
             .try_for_each(|client| hear(client, &mut codes))
     };
-    let sent = paced(plan, send, rest)?;
+    let sent = paced(plan, TO_FILL, send, rest)?;
     Ok(Outcome { sent, codes })
 }
 
@@ -222,15 +234,21 @@ fn introductions(plan: Plan) -> Result<Outcome> {
 fn datagrams(plan: Plan, mut datagram: impl FnMut() -> Vec<u8>) -> Result<Outcome> {
     let sockets = (0..plan.prefixes).map(|n| Ok(std::net::UdpSocket::bind(plan.address(n))?));
     let sockets: Vec<std::net::UdpSocket> = sockets.collect::<Result<_>>()?;
+    let mut failed = 0;
     let send = |n: u64| {
         let socket = &sockets[n as usize % sockets.len()];
-        let _ = socket.send_to(&datagram(), plan.server);
+        // The buffer may be full, or an ICMP error has come back.
+        let sent = socket.send_to(&datagram(), plan.server);
+        failed += u64::from(sent.is_err());
         Ok(())
     };
     // What comes back is lost in the sockets' buffers.
-    let sent = paced(plan, send, || Ok(()))?;
+    let sent = paced(plan, 0, send, || Ok(()))?;
     let codes = Codes::new();
-    Ok(Outcome { sent, codes })
+    Ok(Outcome {
+        sent: sent - failed,
+        codes,
+    })
 }
 
 /// The first request of a client.
@@ -271,8 +289,9 @@ fn streams(plan: Plan) -> Result<Outcome> {
         Ok(stream)
     };
     runtime.block_on(async {
-        let run = Run::begin(plan)?;
+        let run = Run::start(plan);
         let mut sent = 0;
+        let mut begun = false;
         let mut streams = BTreeMap::new();
         while run.goes_on() {
             for n in 0..plan.prefixes * STREAMS as u32 {
@@ -285,6 +304,9 @@ fn streams(plan: Plan) -> Result<Outcome> {
                     streams.insert(n, stream);
                     sent += 1;
                 }
+            }
+            if !std::mem::replace(&mut begun, true) {
+                Run::begun()?;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -303,7 +325,8 @@ fn goes_on(stream: &TcpStream) -> bool {
 /// As many allocations as there may be, of addresses of the first prefix alone: in IPv6 of one /64.
 /// They are kept until the end.
 fn allocations(plan: Plan) -> Result<Outcome> {
-    let run = Run::begin(plan)?;
+    let run = Run::start(plan);
+    Run::begun()?;
     let mut outcome = Outcome::default();
     let mut kept = Vec::new();
     let mut host = 0;
@@ -359,8 +382,10 @@ fn allocate(server: SocketAddr, from: SocketAddr) -> Result<(Registrant, Option<
         return Ok((client, answer.error()));
     };
     let transaction = random();
+    let family = if from.is_ipv4() { 1 } else { 2 };
     let request = Builder::request(Method::Allocate, transaction)
         .udp()
+        .raw(Attribute::RequestedAddressFamily, &[family, 0, 0, 0])
         .username(&username)
         .realm(realm)
         .nonce(nonce)

@@ -37,9 +37,12 @@ const REMEMBER_MOST: Duration = Duration::from_secs(4);
 /// Introductions pending or remembered.
 const MOST: usize = 16 * 1024;
 
-/// Of these, asked for by one prefix. Its remembered answers make room for
-/// introductions of its own.
+/// Of these, asked for by one prefix. Its remembered answers make room for its
+/// next introductions.
 const MOST_OF_PREFIX: usize = 4 * 1024;
+
+/// Of these, pending. Each makes the server send nine notifications, if its callee is silent.
+const MOST_PENDING_OF_PREFIX: usize = 1024;
 
 /// Pending for one callee.
 const MOST_FOR_CALLEE: usize = 16;
@@ -138,6 +141,12 @@ impl Table {
         }
     }
 
+    /// Whether the share of this caller's prefix is used up.
+    pub(super) fn is_used_up(&self, caller: &CallerRequest) -> bool {
+        let prefix = Prefix::of(caller.from.client.ip());
+        self.pending.of(prefix) >= MOST_PENDING_OF_PREFIX
+    }
+
     /// Makes room for one more introduction of this caller to this callee. Where a bound is
     /// reached, remembered answers make room first, then the oldest pending introduction of
     /// the prefix that has most of them. Returns those pending introductions, which have ended.
@@ -161,8 +170,12 @@ impl Table {
                 ended.insert(oldest);
             }
         }
-        if self.pending.of(prefix) + self.answered.of(prefix) >= MOST_OF_PREFIX {
-            let (_, oldest) = self.answered.oldest(prefix).ok_or(code::QUOTA_REACHED)?;
+        if self.is_used_up(caller) {
+            return Err(code::QUOTA_REACHED);
+        }
+        if self.pending.of(prefix) + self.answered.of(prefix) >= MOST_OF_PREFIX
+            && let Some((_, oldest)) = self.answered.oldest(prefix)
+        {
             ended.insert(oldest);
         }
         if self.entries.len() - ended.len() >= MOST {

@@ -60,7 +60,9 @@ mod tests {
             distinct.first().zip(distinct.last()),
             Some((&50_001, &50_100))
         );
-        assert!(!all.is_sorted());
+        let mut others = Ports::new(50_001..=50_100, [8; 32]);
+        let another: Vec<u16> = std::iter::from_fn(|| others.take(false)).collect();
+        assert_ne!(all[..20], another[..20], "another seed");
         ports.release(50_033);
         assert_eq!((ports.take(true), ports.take(false)), (None, Some(50_033)));
     }

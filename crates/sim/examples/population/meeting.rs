@@ -169,6 +169,7 @@ fn endpoint(
         strangers: Strangers::Answer,
         most_attempts: 1,
         known: HashMap::new(),
+        rotation: None,
         opener_ttl: Some(2),
         relay: Wish::Allowed,
         turn: None,
