@@ -62,7 +62,7 @@ def page(path, pages):
         there = Path(os.path.normpath(path.parent / there))
         if there in pages and there.name == "README.md":  # which mdbook makes an index of
             return match[0].replace("README.md", "index.html")
-        if there in pages or there.suffix == ".svg":
+        if there in pages or there.suffix == ".svg" or not (root / there).exists():
             return match[0]
         kind = "tree" if (root / there).is_dir() else "blob"
         return f"{match[1]}{repository}/{kind}/main/{there}{anchor and '#' + anchor}{match[3]}"

@@ -162,6 +162,13 @@ class Run:
             wrong = f"exit {ended if ended is not None else 'by the deadline'}, not {code}: {said[-300:]!r}"
         return process, wrong
 
+    def instead(self, text, how):
+        for words, others in how.get("instead", []):
+            if words not in text:
+                self.tell(text, f"documents.toml replaces {words!r}, which is not there")
+            text = text.replace(words, others)
+        return text
+
     def sh(self, lines, how):
         """Runs a block; the processes whose output it has."""
         what = how.get("what", lines[0].split("  #")[0].strip())
@@ -174,10 +181,7 @@ class Run:
                 if wrong:
                     self.tell(what, f"{place}: {wrong}")
         script = "\n".join(lines if how.get("goes-on") else ["set -e", *lines] if "lines" not in how else lines)
-        for words, others in how.get("instead", []):
-            if words not in script:
-                self.tell(what, f"documents.toml replaces {words!r}, which is not there")
-            script = script.replace(words, others)
+        script = self.instead(script, how)
         if "lines" not in how:
             process, wrong = self.do(script, how.get("node", ""), how.get("until", ""), how.get("exit", 0), how.get("background", False))
             self.tell(what, wrong)
@@ -225,10 +229,10 @@ class Run:
                     continue
                 process, wrong = self.do(how["command"] + " 2>/dev/null", how.get("node", ""))
                 self.tell(f"{how['command']} prints its JSON", wrong or unlike(json.loads("\n".join(lines)), json.loads(process.log.read_text())))
-            elif path := entry("file", self.page, lines).get("path"):
-                path = self.home / path
+            elif how := entry("file", self.page, lines):
+                path = self.home / how["path"]
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text("\n".join(lines) + "\n")
+                path.write_text(self.instead("\n".join(lines), how) + "\n")
             elif language:
                 self.tell(lines[0], f"documents.toml does not say what to do with this block of {language}")
             else:
