@@ -75,7 +75,7 @@ dynamic() {
 	[[ -e $root/ready ]] || sysroot "$root"
 	cargo_build "$target" "CARGO_TARGET_@TARGET@_LINKER=$compiler" \
 		"CARGO_TARGET_@TARGET@_RUSTFLAGS=-Clink-arg=--sysroot=$root --remap-path-prefix=$here=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
-		PKG_CONFIG_ALLOW_CROSS=1 "PKG_CONFIG_SYSROOT_DIR=$root" "PKG_CONFIG_LIBDIR=$root/usr/lib/$triplet/pkgconfig" \
+		PKG_CONFIG_ALLOW_CROSS=1 "PKG_CONFIG_LIBDIR=$root/linked" \
 		-- --package=nattrace
 	stripped "target/$target/release/nattrace"
 }
@@ -87,7 +87,7 @@ stripped() { install --strip --strip-program="${compiler%gcc}strip" --target-dir
 sysroot() {
 	local root=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg apt package
 	[[ -e $keys ]] || needs debian-archive-keyring debian-archive-keyring
-	rm -rf "$root" && mkdir -p "$root"/apt/{lists/partial,cache/archives/partial,etc}
+	rm -rf "$root" && mkdir -p "$root"/apt/{lists/partial,cache/archives/partial,etc/preferences.d}
 	echo "deb [signed-by=$keys] http://deb.debian.org/debian bookworm main" >"$root/apt/etc/sources.list"
 	: >"$root/apt/status"
 	apt=(apt-get -qq -o "APT::Architecture=$deb" -o "APT::Architectures=$deb" -o "Dir::State=$root/apt"
@@ -101,6 +101,13 @@ sysroot() {
 		dpkg-deb --fsys-tarfile "$package" | tar --extract --keep-directory-symlink --directory "$root"
 	done
 	rm -rf "${root:?}/apt"
+	# Cargo gives the folder that pkg-config names to the linker of build scripts as well, which run on this machine: so
+	# that is a folder without the libc of the other one
+	mkdir "$root/linked"
+	for package in libmnl libnftnl; do
+		ln -s "../usr/lib/$triplet/$package.so" "$root/linked"
+		sed "s,^libdir=.*,libdir=$root/linked," "$root/usr/lib/$triplet/pkgconfig/$package.pc" >"$root/linked/$package.pc"
+	done
 	touch "$root/ready"
 }
 
