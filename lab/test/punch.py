@@ -132,7 +132,7 @@ def files():
     (code, one, log), (code2, other, log2) = meet(files=(64, 64))
     check("a hard limit of 64: there is a path", code == code2 == 0 and one["result"] == other.get("result") in ("direct", "relay"), (one, other, log, log2))
     check("with the sockets that there are", 20 < one["plan"]["peer_sockets"] < 64 and one["strategy"] in ("spray", "relay"), one)
-    check("and each says so, and what to do", all("files" in said and "ulimit -n" in said for said in (log, log2)), (log, log2))
+    check("and it says so, and what to do", "more files" in log and "ulimit -n" in log, log)
     code, one, log = end(start("alice", tool="natprobe", files=(12, 256)))
     check("natprobe raises a soft limit of 12", code == 0 and one["class"] == "port-restricted", log)
     code, _, log = end(start("alice", tool="natprobe", files=(12, 12)))
