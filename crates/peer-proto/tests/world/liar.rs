@@ -32,6 +32,9 @@ pub struct Liar {
     pub sent: Vec<(Instant, Transmit)>,
     pub answers: BTreeMap<u32, Answer>,
     offers: BTreeMap<u32, Offer>,
+    notifications: BTreeMap<u32, Vec<u8>>,
+    /// The last answer to each, as it was sent.
+    answered: BTreeMap<u32, Vec<u8>>,
     invitations: u32,
     name: String,
     /// The nonce that the peer has registered with.
@@ -93,6 +96,8 @@ impl Liar {
             sent: Vec::new(),
             answers: BTreeMap::new(),
             offers: BTreeMap::new(),
+            notifications: BTreeMap::new(),
+            answered: BTreeMap::new(),
             invitations: 0,
             name: name.into(),
             fresh: Fresh::default(),
@@ -130,9 +135,20 @@ impl Liar {
             .fresh(&self.fresh)
             .seal(&seal)
             .finish();
-        self.hand(&notify);
-        self.pass(Duration::ZERO);
+        self.notifications.insert(number, notify);
+        self.again(number);
         number
+    }
+
+    /// Sends that invitation once more.
+    pub fn again(&mut self, number: u32) {
+        self.hand(&self.notifications[&number].clone());
+        self.pass(Duration::ZERO);
+    }
+
+    /// What was sent as the answer to that invitation last.
+    pub fn answer_bytes(&self, number: u32) -> Vec<u8> {
+        self.answered[&number].clone()
     }
 
     fn hand(&mut self, payload: &[u8]) {
@@ -183,6 +199,11 @@ impl Liar {
 
     fn answered(&mut self, message: &Message<'_>) {
         let number = number_of(message.transaction());
+        let bytes = message.as_bytes().to_vec();
+        // The first one counts.
+        if self.answered.insert(number, bytes).is_some() {
+            return;
+        }
         let answer = match message.class() {
             Class::Error => Answer::Refused(message.error().unwrap()),
             _ => {
