@@ -88,3 +88,12 @@ pub(crate) fn counters(kernel: &mut Netfilter, table: &TableId) -> io::Result<Ve
     let rules = kernel.dump(GET_RULE, table.family, &strings, ffi::rule_counter)?;
     Ok(named.into_iter().chain(rules).flatten().collect())
 }
+
+/// The elements in this message, read as each kind of message that libnftnl parses. For fuzzers.
+pub(crate) fn parse(message: &[u8]) -> Vec<Element> {
+    let _ = ffi::table_name(message);
+    let _ = ffi::set(message);
+    let _ = ffi::object_counter(message);
+    let _ = ffi::rule_counter(message);
+    ffi::elements(message).unwrap_or_default()
+}
