@@ -27,17 +27,21 @@ pub fn connection(attributes: &[u8]) {
     }
 }
 
-/// Reads a netlink message by libnftnl, as each kind of message that is asked for, and shows it as
-/// elements of a set of these types. The length in its header is made right, as the kernel's is.
-pub fn message(key_type: u32, data_type: u32, message: &[u8]) {
+/// Reads these attributes by libnftnl, as those of a message of this kind (a table, a set, elements, an
+/// object, a rule), and shows the elements in it as those of a set of these types. The attributes are
+/// well formed: libnftnl ends the process for others, because the kernel sends none.
+pub fn message(kind: u8, key_type: u32, data_type: u32, attributes: &[u8]) {
+    const HEADERS: usize = 20;
     #[repr(align(8))]
-    struct Aligned([u8; 4096]);
-    let mut aligned = Aligned([0; 4096]);
-    let length = message.len().clamp(20, 4096);
-    let given = message.len().min(length);
-    aligned.0[..given].copy_from_slice(&message[..given]);
+    struct Aligned([u8; 8192]);
+    let mut aligned = Aligned([0; 8192]);
+    let length = HEADERS + attributes.len();
+    let Some(place) = aligned.0.get_mut(HEADERS..length) else {
+        return;
+    };
+    place.copy_from_slice(attributes);
     aligned.0[..4].copy_from_slice(&(length as u32).to_ne_bytes());
-    let elements = kernel::parse(&aligned.0[..length]);
+    let elements = kernel::parse(kind, &aligned.0[..length]).unwrap_or_default();
     let set = Set {
         key_type,
         data_type,

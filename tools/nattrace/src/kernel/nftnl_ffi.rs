@@ -2,7 +2,8 @@
 //! what is needed into owned values.
 //!
 //! `message` is always a whole message, header included, as [`mnl::NlMessages`] hands it out:
-//! aligned, and as long as its header says. libnftnl checks every attribute in it.
+//! aligned, and as long as its header says. libnftnl checks the attributes in it, and ends the process for
+//! one that the kernel never sends.
 #![allow(unsafe_code)]
 
 use std::collections::HashSet;

@@ -1,0 +1,307 @@
+//! The rendezvous with its relay: clients that send anything, forged and valid.
+
+mod promises;
+mod world;
+
+use std::time::Duration;
+
+use rendezvous_proto::server::Server;
+use sansio::{IcmpError, Input, Protocol};
+use stun::{Attribute, Builder, Class, Icmp, Message, Method, turn};
+
+use crate::input::{ATTRIBUTES, Choices, append, at};
+use world::{CLIENTS, NAMES, REALM, World};
+
+/// All of the server.
+pub(crate) fn rendezvous(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let mut world = World::new();
+    let mut steps = 0;
+    while !choices.is_empty() && steps < 200 {
+        steps += 1;
+        match choices.byte() % 20 {
+            0 => raw(&mut world, &mut choices),
+            1 => half_valid(&mut world, &mut choices),
+            2 => hello(&mut world, &mut choices),
+            3 | 4 => register(&mut world, &mut choices),
+            5 => look_up(&mut world, &mut choices),
+            6 | 7 => connect(&mut world, &mut choices),
+            8 | 9 => answer_notify(&mut world, &mut choices),
+            10 => binding(&mut world, &mut choices),
+            11 => icmp(&mut world, &mut choices),
+            12 => stream(&mut world, &mut choices),
+            step => traffic(&mut world, &mut choices, step),
+        }
+        world.check_tables();
+    }
+}
+
+/// The relay alone: clients with credentials, and peers.
+pub(crate) fn relay(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let mut world = World::new();
+    // The first clients have a nonce.
+    for client in 0..3 {
+        let request = Builder::request(Method::Allocate, [1; 12]).udp().finish();
+        world.datagram(client, 0, &request);
+    }
+    let mut steps = 0;
+    while !choices.is_empty() && steps < 200 {
+        steps += 1;
+        let step = choices.byte();
+        traffic(&mut world, &mut choices, step);
+        world.check_tables();
+    }
+}
+
+/// Time, and what concerns the relay.
+fn traffic(world: &mut World, choices: &mut Choices<'_>, step: u8) {
+    match step % 10 {
+        0 => world.timeout(),
+        1 => {
+            world.now += Duration::from_millis(u64::from(choices.short()) * 4);
+            world.opens = choices.byte() < 200;
+        }
+        2..=4 => turn_request(world, choices),
+        5 => send_indication(world, choices),
+        6 => channel_data(world, choices),
+        7 | 8 => peer_sends(world, choices),
+        _ => half_valid(world, choices),
+    }
+}
+
+fn client(choices: &mut Choices<'_>) -> usize {
+    usize::from(choices.byte()) % CLIENTS.len()
+}
+
+fn socket(choices: &mut Choices<'_>) -> usize {
+    usize::from(choices.byte()) % 4
+}
+
+fn raw(world: &mut World, choices: &mut Choices<'_>) {
+    let (from, socket, bytes) = (client(choices), socket(choices), choices.bytes());
+    world.datagram(from, socket, bytes);
+}
+
+/// A message of any method and class, with any attributes, and with the cookie of its client.
+fn half_valid(world: &mut World, choices: &mut Choices<'_>) {
+    let from = client(choices);
+    let class = choices.of(&[
+        Class::Request,
+        Class::Request,
+        Class::Indication,
+        Class::Success,
+        Class::Error,
+    ]);
+    let method = choices.of(&Method::ALL);
+    let mut message = Builder::new(class, method, [choices.byte(); 12]);
+    let cookie = match method.is_turn() {
+        true => world.clients[from].nonce.clone(),
+        false => world.clients[from].cookie.clone(),
+    };
+    if let (Some(cookie), true) = (cookie, choices.flag()) {
+        message = message.nonce(&cookie);
+    }
+    let mut message = message.pad_to(usize::from(choices.short()) % 700).finish();
+    for _ in 0..choices.byte() % 5 {
+        append(&mut message, choices);
+    }
+    let socket = socket(choices);
+    world.datagram(from, socket, &message);
+}
+
+/// A first Register, which gets a cookie.
+fn hello(world: &mut World, choices: &mut Choices<'_>) {
+    let from = client(choices);
+    let request = Builder::request(Method::Register, world.transaction());
+    world.datagram(from, 0, &request.pad_to(300).finish());
+}
+
+fn register(world: &mut World, choices: &mut Choices<'_>) {
+    let (from, name) = (client(choices), choices.of(&NAMES));
+    let lifetime = choices.of(&[90, 90, 90, 0]);
+    let relay = choices.flag();
+    let ahead = u64::from(choices.byte());
+    let pad = choices.of(&[640, 640, 640, 0, 300, 1200]);
+    let request = world.signed(from, name, Method::Register, ahead, pad, |request| {
+        let request = request.lifetime(lifetime);
+        if relay { request.relay(&[]) } else { request }
+    });
+    world.datagram(from, 0, &request);
+}
+
+fn look_up(world: &mut World, choices: &mut Choices<'_>) {
+    let (from, name) = (client(choices), choices.of(&NAMES));
+    let mut request = Builder::request(Method::Lookup, world.transaction()).peer_name(name);
+    if let Some(cookie) = &world.clients[from].cookie {
+        request = request.nonce(cookie);
+    }
+    let request = request.pad_to(choices.of(&[0, 200])).finish();
+    world.datagram(from, 0, &request);
+}
+
+fn connect(world: &mut World, choices: &mut Choices<'_>) {
+    let (from, name, peer) = (client(choices), choices.of(&NAMES), choices.of(&NAMES));
+    let again = choices.byte() > 200;
+    let ahead = u64::from(choices.byte());
+    let pad = choices.of(&[640, 640, 0, 300, 1200]);
+    let seal = choices.bytes();
+    let before = world.last_connect.clone();
+    let request = match before.filter(|_| again) {
+        // A retransmission, and what looks like one.
+        Some(request) if choices.flag() => request,
+        Some(request) => {
+            let request = Message::parse(&request).expect("a request of ours");
+            Builder::request(Method::Connect, request.transaction()).finish()
+        }
+        None => {
+            let request = world.signed(from, name, Method::Connect, ahead, pad, |request| {
+                request.peer_name(peer).seal(seal)
+            });
+            world.last_connect = Some(request.clone());
+            request
+        }
+    };
+    world.datagram(from, 0, &request);
+}
+
+/// The answer of a callee to the oldest Notify.
+fn answer_notify(world: &mut World, choices: &mut Choices<'_>) {
+    let Some((to, notify)) = world.notified.pop_front() else {
+        return;
+    };
+    let notify = Message::parse(&notify).expect("the server's own message");
+    let answer = match choices.byte() % 3 {
+        0 => Builder::error(&notify, 403),
+        1 => Builder::success(&notify),
+        _ => Builder::success(&notify).seal(choices.bytes()),
+    };
+    // Sometimes another client answers, in the name of the callee.
+    let from = if choices.byte() < 230 {
+        to
+    } else {
+        client(choices)
+    };
+    world.datagram(from, 0, &answer.finish());
+}
+
+fn binding(world: &mut World, choices: &mut Choices<'_>) {
+    let (from, socket) = (client(choices), socket(choices));
+    let mut request = Builder::request(Method::Binding, [choices.byte(); 12]);
+    let what = choices.byte();
+    if what & 1 != 0 {
+        request = request.raw(Attribute::ChangeRequest, &[0, 0, 0, choices.byte()]);
+    }
+    if what & 2 != 0 {
+        request = request.raw(Attribute::ResponsePort, &choices.short().to_be_bytes());
+    }
+    if what & 4 != 0 {
+        request = request.bounced(&[[choices.byte(); 12], [choices.byte(); 12]]);
+    }
+    world.datagram(from, socket, &request.finish());
+}
+
+/// An ICMP error: nothing is sent because of it.
+fn icmp(world: &mut World, choices: &mut Choices<'_>) {
+    let to = at(CLIENTS[client(choices)]);
+    let error = IcmpError {
+        socket: socket(choices),
+        to,
+        offender: to.ip(),
+        icmp: Icmp {
+            kind: choices.byte(),
+            code: choices.byte(),
+        },
+        quoted: choices.bytes(),
+    };
+    let now = world.now;
+    world.server.handle_input(now, Input::Icmp(error));
+    assert!(
+        world.server.poll_transmit().is_none(),
+        "an answer to an ICMP error"
+    );
+}
+
+fn stream(world: &mut World, choices: &mut Choices<'_>) {
+    let from = at(CLIENTS[client(choices)]);
+    if !world.server.stream_opened(from) {
+        return;
+    }
+    let (socket, now) = (socket(choices), world.now);
+    let bytes = match choices.flag() {
+        true => choices.bytes().to_vec(),
+        false => stun::binding_request([choices.byte(); 12], None),
+    };
+    if let Some(answer) = world.server.handle_stream(now, socket, from, &bytes) {
+        assert!(answer.len() <= promises::BINDING_ANSWER);
+    }
+    world.server.stream_closed(from);
+    assert!(world.server.poll_transmit().is_none(), "by UDP");
+}
+
+fn turn_request(world: &mut World, choices: &mut Choices<'_>) {
+    let from = client(choices);
+    let name = choices.of(&NAMES);
+    let now = world.now;
+    let credentials = relaying(&mut world.server)
+        .credentials(now, name)
+        .credentials;
+    let method = choices.of(&[
+        Method::Allocate,
+        Method::Allocate,
+        Method::Refresh,
+        Method::CreatePermission,
+        Method::ChannelBind,
+    ]);
+    let transaction = match choices.byte() {
+        255 => [7; 12],
+        _ => world.transaction(),
+    };
+    let mut request = Builder::request(method, transaction);
+    request = match method {
+        Method::Allocate => request.udp(),
+        Method::Refresh => request.lifetime(choices.of(&[600, 0, 5000])),
+        Method::CreatePermission => request.peer(world.peer(choices)),
+        _ => {
+            let channel = choices.of(&[0x4000_u16, 0x4001, 0x7fff, 0x3fff]);
+            let value = [channel.to_be_bytes(), [0; 2]].concat();
+            let request = request.raw(Attribute::ChannelNumber, &value);
+            request.peer(world.peer(choices))
+        }
+    };
+    if choices.byte() > 230 {
+        let attribute = choices.of(&ATTRIBUTES);
+        request = request.raw(attribute, choices.bytes());
+    }
+    let nonce = world.clients[from].nonce.clone().unwrap_or_default();
+    let key = turn::long_term_key(&credentials.username, REALM, &credentials.password);
+    let request = request.username(&credentials.username).realm(REALM);
+    let request = request.nonce(&nonce).finish_long_term(&key);
+    world.datagram(from, 0, &request);
+}
+
+fn send_indication(world: &mut World, choices: &mut Choices<'_>) {
+    let (from, peer) = (client(choices), world.peer(choices));
+    let message = Builder::indication(Method::Send, [9; 12]).peer(peer);
+    world.datagram(from, 0, &message.data(choices.bytes()).finish());
+}
+
+fn channel_data(world: &mut World, choices: &mut Choices<'_>) {
+    let from = client(choices);
+    let channel = choices.of(&[0x4000, 0x4001, 0x7fff, 0x4002]);
+    let data = turn::to_channel(channel, choices.bytes()).expect("at most 2048 bytes");
+    world.datagram(from, 0, &data);
+}
+
+fn peer_sends(world: &mut World, choices: &mut Choices<'_>) {
+    let port = 50_000 + u16::from(choices.byte() % 6);
+    let from = world.peer(choices);
+    let payload = choices.bytes();
+    let now = world.now;
+    relaying(&mut world.server).handle_relayed(now, port, from, payload);
+    world.work(Some((from, payload.len())));
+}
+
+pub(crate) fn relaying(server: &mut Server) -> &mut rendezvous_proto::relay::Relay {
+    server.relaying().expect("this server has a relay")
+}
