@@ -91,7 +91,7 @@ finding() {
 	[[ $(cat "$log.exit") != 0 ]] || return 0
 	echo "$1: $(grep -m 1 -E 'panicked at|ERROR: |SUMMARY: ' "$log")"
 	grep -m 1 -A 1 'panicked at' "$log" | tail -n 1
-	input=$(grep -o -m 1 'fuzz/artifacts/[^ ]*' "$log")
+	input=$(grep -o -m 1 'fuzz/artifacts/[a-z_]*/[a-z]*-[0-9a-f]*' "$log")
 	echo "  cargo +nightly fuzz run $1 ${input:-(no input; see $log)}"
 	echo "  then keep the input as a case: cp ${input:-INPUT} fuzz/corpus/$1/WHAT-IT-IS; cargo test -p pinhole-fuzzing"
 }

@@ -31,9 +31,9 @@ pub enum Difference {
     /// We ignore the first byte of an address (RFC 8489 §14.1: a receiver ignores it); the other
     /// refuses one that is not 0.
     ReservedByte,
-    /// We refuse an address, a LIFETIME or a CHANNEL-NUMBER that is longer than it has to be; the other
-    /// ignores the rest.
-    TooLong,
+    /// We refuse an address, a LIFETIME or a CHANNEL-NUMBER that has not the length that it has to
+    /// have; the other reads what it needs and ignores the rest.
+    ValueLength,
     /// We refuse an error code under 300 or over 699, or with a number over 99 (RFC 8489 §14.8), and
     /// ignore the reserved bit before the class; the other takes all.
     ErrorCode,
@@ -220,15 +220,15 @@ fn same<T: PartialEq + std::fmt::Debug>(
 fn address(raw: Option<&[u8]>, after_fingerprint: bool) -> Option<Difference> {
     match raw {
         Some([reserved, ..]) if *reserved != 0 => Some(Difference::ReservedByte),
-        Some([_, 1, rest @ ..]) if rest.len() > 6 => Some(Difference::TooLong),
-        Some([_, 2, rest @ ..]) if rest.len() > 18 => Some(Difference::TooLong),
+        Some([_, 1, rest @ ..]) if rest.len() > 6 => Some(Difference::ValueLength),
+        Some([_, 2, rest @ ..]) if rest.len() > 18 => Some(Difference::ValueLength),
         _ => after_fingerprint.then_some(Difference::Trailing),
     }
 }
 
 fn number(raw: Option<&[u8]>, after_fingerprint: bool) -> Option<Difference> {
     match raw {
-        Some(value) if value.len() > 4 => Some(Difference::TooLong),
+        Some(value) if value.len() != 4 => Some(Difference::ValueLength),
         _ => after_fingerprint.then_some(Difference::Trailing),
     }
 }

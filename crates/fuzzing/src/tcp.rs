@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use nat::plan::Role;
@@ -13,7 +14,7 @@ use stun::{Builder, Message, Method};
 use crate::input::{Choices, at};
 
 /// The keys of an attempt: the caller's, then the callee's.
-pub(crate) fn keys() -> (Keys, Keys) {
+fn keys() -> (Keys, Keys) {
     let (alice, bob) = (
         Identity::from_secret(&[1; 32]),
         Identity::from_secret(&[2; 32]),
@@ -49,7 +50,8 @@ struct Driver {
 
 pub(crate) fn agent(data: &[u8]) {
     let mut choices = Choices::new(data);
-    let (ours, theirs) = keys();
+    static KEYS: LazyLock<(Keys, Keys)> = LazyLock::new(keys);
+    let (ours, theirs) = &*KEYS;
     let usual = [
         "192.168.1.2:5000",
         "198.51.100.7:5000",
@@ -60,7 +62,7 @@ pub(crate) fn agent(data: &[u8]) {
     let mut now = Instant::now();
     let config = Config {
         role: choices.of(&[Role::Caller, Role::Callee]),
-        keys: ours,
+        keys: ours.clone(),
         targets: usual[..count].to_vec(),
         lan_likely: choices.flag(),
         deadline: now + Duration::from_secs(5),
@@ -75,7 +77,7 @@ pub(crate) fn agent(data: &[u8]) {
     };
     driver.work();
     while !choices.is_empty() {
-        driver.step(&mut now, &mut choices, &theirs, &usual);
+        driver.step(&mut now, &mut choices, theirs, &usual);
         driver.work();
     }
     // It ends at its deadline, whatever has happened.

@@ -186,16 +186,17 @@ fn we_ignore_the_reserved_byte_of_an_address() {
 }
 
 #[test]
-fn we_refuse_values_that_are_too_long() {
+fn we_refuse_values_of_another_length() {
     let address = [0, 1, 1, 1, 2, 2, 2, 2, 3];
     for (kind, value) in [
         (Attribute::XorMappedAddress, &address[..]),
         (Attribute::Lifetime, &[0, 0, 0, 1, 0]),
         (Attribute::ChannelNumber, &[0x40, 0, 0, 0, 0]),
+        (Attribute::ChannelNumber, &[0x40, 0]),
     ] {
         assert_eq!(
             compare(&request(&[(kind as u16, value)])),
-            only(TooLong),
+            only(ValueLength),
             "{kind:?}"
         );
     }

@@ -44,7 +44,8 @@ const PORTS: std::ops::RangeInclusive<u16> = 50_000..=50_005;
 
 /// What a client knows.
 pub(super) struct Client {
-    key: Identity,
+    /// Of its key.
+    secret: [u8; 32],
     pub(super) cookie: Option<Vec<u8>>,
     pub(super) nonce: Option<Vec<u8>>,
 }
@@ -94,7 +95,7 @@ impl World {
             limits: LIMITS,
         };
         let client = |number| Client {
-            key: Identity::from_secret(&[number; 32]),
+            secret: [number; 32],
             cookie: None,
             nonce: None,
         };
@@ -136,16 +137,17 @@ impl World {
         }
         let request = Builder::request(method, self.transaction());
         let client = &self.clients[from];
+        let key = Identity::from_secret(&client.secret);
         let request = match &client.cookie {
             Some(cookie) => request.nonce(cookie),
             None => request,
         };
         let request = request
             .name(name)
-            .public_key(&client.key.public())
+            .public_key(&key.public())
             .sequence(self.sequence);
         fill(request)
-            .sign(|part| client.key.sign(part))
+            .sign(|part| key.sign(part))
             .pad_to(pad)
             .finish()
     }
