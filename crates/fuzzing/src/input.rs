@@ -1,6 +1,7 @@
 //! The fuzzer's bytes, as choices.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use arbitrary::Unstructured;
 use stun::Attribute;
@@ -48,6 +49,12 @@ impl<'a> Choices<'a> {
 
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         self.0.bytes(self.0.len()).unwrap_or_default()
+    }
+
+    /// Some milliseconds, mostly; up to 17 minutes.
+    pub(crate) fn time(&mut self) -> Duration {
+        let unit = self.of(&[1, 1, 5, 50, 500, 4000]);
+        Duration::from_millis(u64::from(self.byte()) * unit)
     }
 
     pub(crate) fn of<T: Copy>(&mut self, all: &[T]) -> T {

@@ -4,7 +4,6 @@ mod rendezvous;
 mod world;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use nat::plan::{Limits, Side};
 use peer_proto::candidate::{Candidates, Tcp};
@@ -27,7 +26,7 @@ pub(crate) fn endpoint(data: &[u8]) {
             6 | 7 => world.notify(&mut choices),
             8 | 9 => probe(&mut world, &mut choices),
             10 => answer_probe(&mut world, &mut choices),
-            11 => world.now += Duration::from_millis(choices.short().into()),
+            11 => world.now += choices.time(),
             12 | 13 => world.timeout(),
             14 => application(&mut world, &mut choices),
             _ => icmp(&mut world, &mut choices),

@@ -3,10 +3,9 @@
 mod promises;
 mod world;
 
-use std::time::Duration;
-
 use rendezvous_proto::server::Server;
 use sansio::{IcmpError, Input, Protocol};
+use session::credentials::Credentials;
 use stun::{Attribute, Builder, Class, Icmp, Message, Method, turn};
 
 use crate::input::{ATTRIBUTES, Choices, append, at};
@@ -16,6 +15,15 @@ use world::{CLIENTS, NAMES, REALM, World};
 pub(crate) fn rendezvous(data: &[u8]) {
     let mut choices = Choices::new(data);
     let mut world = World::new();
+    // Registered clients, or nothing yet.
+    let registered = usize::from(choices.byte()) % 4;
+    for from in 0..registered {
+        first_register(&mut world, from);
+        let request = world.signed(from, NAMES[from], Method::Register, 0, 640, |request| {
+            request.lifetime(90)
+        });
+        world.datagram(from, 0, &request);
+    }
     let mut steps = 0;
     while !choices.is_empty() && steps < 200 {
         steps += 1;
@@ -40,10 +48,8 @@ pub(crate) fn rendezvous(data: &[u8]) {
 pub(crate) fn relay(data: &[u8]) {
     let mut choices = Choices::new(data);
     let mut world = World::new();
-    // The first clients have a nonce.
-    for client in 0..3 {
-        let request = Builder::request(Method::Allocate, [1; 12]).udp().finish();
-        world.datagram(client, 0, &request);
+    if choices.byte() < 200 {
+        allocate(&mut world);
     }
     let mut steps = 0;
     while !choices.is_empty() && steps < 200 {
@@ -59,7 +65,7 @@ fn traffic(world: &mut World, choices: &mut Choices<'_>, step: u8) {
     match step % 10 {
         0 => world.timeout(),
         1 => {
-            world.now += Duration::from_millis(u64::from(choices.short()) * 4);
+            world.now += choices.time();
             world.opens = choices.byte() < 200;
         }
         2..=4 => turn_request(world, choices),
@@ -70,8 +76,20 @@ fn traffic(world: &mut World, choices: &mut Choices<'_>, step: u8) {
     }
 }
 
+/// One of the first three, mostly: others share no name and no allocation with them.
 fn client(choices: &mut Choices<'_>) -> usize {
-    usize::from(choices.byte()) % CLIENTS.len()
+    match usize::from(choices.byte()) {
+        usual @ 0..200 => usual % 3,
+        other => other % CLIENTS.len(),
+    }
+}
+
+/// The client's own name, mostly.
+fn name(choices: &mut Choices<'_>, client: usize) -> &'static str {
+    match usize::from(choices.byte()) {
+        0..200 => NAMES[client % NAMES.len()],
+        other => NAMES[other % NAMES.len()],
+    }
 }
 
 fn socket(choices: &mut Choices<'_>) -> usize {
@@ -113,12 +131,20 @@ fn half_valid(world: &mut World, choices: &mut Choices<'_>) {
 /// A first Register, which gets a cookie.
 fn hello(world: &mut World, choices: &mut Choices<'_>) {
     let from = client(choices);
+    first_register(world, from);
+}
+
+fn first_register(world: &mut World, from: usize) {
     let request = Builder::request(Method::Register, world.transaction());
     world.datagram(from, 0, &request.pad_to(300).finish());
 }
 
 fn register(world: &mut World, choices: &mut Choices<'_>) {
-    let (from, name) = (client(choices), choices.of(&NAMES));
+    let from = client(choices);
+    let name = name(choices, from);
+    if world.clients[from].cookie.is_none() {
+        first_register(world, from);
+    }
     let lifetime = choices.of(&[90, 90, 90, 0]);
     let relay = choices.flag();
     let ahead = u64::from(choices.byte());
@@ -141,7 +167,8 @@ fn look_up(world: &mut World, choices: &mut Choices<'_>) {
 }
 
 fn connect(world: &mut World, choices: &mut Choices<'_>) {
-    let (from, name, peer) = (client(choices), choices.of(&NAMES), choices.of(&NAMES));
+    let (from, peer) = (client(choices), choices.of(&NAMES));
+    let name = name(choices, from);
     let again = choices.byte() > 200;
     let ahead = u64::from(choices.byte());
     let pad = choices.of(&[640, 640, 0, 300, 1200]);
@@ -171,10 +198,10 @@ fn answer_notify(world: &mut World, choices: &mut Choices<'_>) {
         return;
     };
     let notify = Message::parse(&notify).expect("the server's own message");
-    let answer = match choices.byte() % 3 {
-        0 => Builder::error(&notify, 403),
-        1 => Builder::success(&notify),
-        _ => Builder::success(&notify).seal(choices.bytes()),
+    let answer = match choices.byte() {
+        0..200 => Builder::success(&notify).seal(choices.bytes()),
+        200..230 => Builder::error(&notify, 403),
+        _ => Builder::success(&notify),
     };
     // Sometimes another client answers, in the name of the callee.
     let from = if choices.byte() < 230 {
@@ -241,11 +268,7 @@ fn stream(world: &mut World, choices: &mut Choices<'_>) {
 
 fn turn_request(world: &mut World, choices: &mut Choices<'_>) {
     let from = client(choices);
-    let name = choices.of(&NAMES);
-    let now = world.now;
-    let credentials = relaying(&mut world.server)
-        .credentials(now, name)
-        .credentials;
+    let name = name(choices, from);
     let method = choices.of(&[
         Method::Allocate,
         Method::Allocate,
@@ -263,7 +286,7 @@ fn turn_request(world: &mut World, choices: &mut Choices<'_>) {
         Method::Refresh => request.lifetime(choices.of(&[600, 0, 5000])),
         Method::CreatePermission => request.peer(world.peer(choices)),
         _ => {
-            let channel = choices.of(&[0x4000_u16, 0x4001, 0x7fff, 0x3fff]);
+            let channel = choices.of(&[0x4000_u16, 0x4000, 0x4001, 0x7fff, 0x3fff]);
             let value = [channel.to_be_bytes(), [0; 2]].concat();
             let request = request.raw(Attribute::ChannelNumber, &value);
             request.peer(world.peer(choices))
@@ -273,11 +296,35 @@ fn turn_request(world: &mut World, choices: &mut Choices<'_>) {
         let attribute = choices.of(&ATTRIBUTES);
         request = request.raw(attribute, choices.bytes());
     }
+    authenticated(world, from, name, request);
+}
+
+/// Sends a request with the credentials of this name. A client without a nonce gets one first.
+fn authenticated(world: &mut World, from: usize, name: &str, request: Builder) {
+    if world.clients[from].nonce.is_none() {
+        let first = Builder::request(Method::Allocate, world.transaction()).udp();
+        world.datagram(from, 0, &first.finish());
+    }
+    let now = world.now;
+    let granted = relaying(&mut world.server).credentials(now, name);
+    let Credentials { username, password } = granted.credentials;
     let nonce = world.clients[from].nonce.clone().unwrap_or_default();
-    let key = turn::long_term_key(&credentials.username, REALM, &credentials.password);
-    let request = request.username(&credentials.username).realm(REALM);
-    let request = request.nonce(&nonce).finish_long_term(&key);
-    world.datagram(from, 0, &request);
+    let key = turn::long_term_key(&username, REALM, &password);
+    let request = request.username(&username).realm(REALM).nonce(&nonce);
+    world.datagram(from, 0, &request.finish_long_term(&key));
+}
+
+/// Two clients have allocations, each with a permission for the first peer, and one has a channel.
+fn allocate(world: &mut World) {
+    let peer = at("192.0.2.1:5000");
+    for from in 0..2 {
+        let request = Builder::request(Method::Allocate, world.transaction()).udp();
+        authenticated(world, from, NAMES[from], request);
+        let request = Builder::request(Method::CreatePermission, world.transaction());
+        authenticated(world, from, NAMES[from], request.peer(peer));
+    }
+    let request = Builder::request(Method::ChannelBind, world.transaction());
+    authenticated(world, 0, NAMES[0], request.channel(0x4000).peer(peer));
 }
 
 fn send_indication(world: &mut World, choices: &mut Choices<'_>) {
@@ -288,13 +335,13 @@ fn send_indication(world: &mut World, choices: &mut Choices<'_>) {
 
 fn channel_data(world: &mut World, choices: &mut Choices<'_>) {
     let from = client(choices);
-    let channel = choices.of(&[0x4000, 0x4001, 0x7fff, 0x4002]);
+    let channel = choices.of(&[0x4000, 0x4000, 0x4001, 0x7fff, 0x4002]);
     let data = turn::to_channel(channel, choices.bytes()).expect("at most 2048 bytes");
     world.datagram(from, 0, &data);
 }
 
 fn peer_sends(world: &mut World, choices: &mut Choices<'_>) {
-    let port = 50_000 + u16::from(choices.byte() % 6);
+    let port = world.port(choices);
     let from = world.peer(choices);
     let payload = choices.bytes();
     let now = world.now;

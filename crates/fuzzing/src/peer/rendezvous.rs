@@ -8,7 +8,7 @@ use stun::{Builder, Message, Method};
 
 use super::world::{SERVER, World, identity, key_of, places};
 use super::{payload, relay_key};
-use crate::input::Choices;
+use crate::input::{Choices, at};
 
 impl World {
     /// An answer to one of the endpoint's last requests.
@@ -18,8 +18,19 @@ impl World {
             return;
         };
         let request = Message::parse(&sent.payload).expect("the endpoint's own message");
+        // An honest server asks for a nonce first.
+        let challenged = request.nonce().is_some() || request.method() == Method::Binding;
         let answer = match choices.byte() {
-            0..=190 => self.success(choices, &request),
+            0..200 if !challenged => {
+                let answer = Builder::error(&request, 401).nonce(&[b'n'; 16]);
+                let turn = request.method().is_turn();
+                if turn {
+                    answer.realm("pinhole")
+                } else {
+                    answer
+                }
+            }
+            0..220 => self.success(choices, &request),
             _ => failure(choices, &request),
         };
         let from = match choices.byte() {
@@ -34,10 +45,14 @@ impl World {
     }
 
     fn success(&mut self, choices: &mut Choices<'_>, request: &Message<'_>) -> Builder {
-        let what = choices.short();
+        let what = choices.byte();
         let mut answer = Builder::success(request);
         if what & 1 == 0 {
-            answer = answer.xor_mapped(choices.address(&places()));
+            let mapped = match what & 64 {
+                0 => at("198.51.100.1:40000"),
+                _ => choices.address(&places()),
+            };
+            answer = answer.xor_mapped(mapped);
         }
         if what & 2 != 0 {
             answer = answer.other_address(choices.address(&places()));
@@ -47,7 +62,14 @@ impl World {
         }
         match request.method() {
             Method::Allocate => answer.relayed(choices.address(&places())),
-            Method::Lookup => answer.public_key(&key_of(choices)),
+            Method::Lookup => {
+                let name = request.peer_name().unwrap_or_default();
+                let key = match choices.byte() {
+                    0..220 => identity(name).public(),
+                    _ => key_of(choices),
+                };
+                answer.public_key(&key)
+            }
             Method::Connect => self.introduce(choices, request, answer),
             Method::Register if request.relay().is_some() => {
                 let granted = Granted {

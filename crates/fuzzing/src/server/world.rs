@@ -157,6 +157,8 @@ impl World {
         choices.address(
             &[
                 "192.0.2.1:5000",
+                "192.0.2.1:5000",
+                "192.0.2.1:5001",
                 "192.0.2.2:5000",
                 "203.0.113.1:50000",
                 "203.0.113.1:50001",
@@ -167,6 +169,16 @@ impl World {
             ]
             .map(at),
         )
+    }
+
+    /// A port of a relayed address, mostly one that is open.
+    pub(super) fn port(&self, choices: &mut Choices<'_>) -> u16 {
+        let at = choices.byte();
+        let open = self
+            .open
+            .iter()
+            .nth(usize::from(at) % self.open.len().max(1));
+        open.copied().unwrap_or(50_000 + u16::from(at % 6))
     }
 
     /// A datagram to the server, and all that it makes of it.
