@@ -28,10 +28,10 @@ die() { echo "miri.sh: $*" >&2; exit 2; }
 cargo +nightly miri --version >/dev/null 2>&1 ||
 	die 'there is no Miri: rustup toolchain install nightly --profile minimal --component miri,rust-src'
 
-# Which tests of a crate: arguments of cargo test, after --.
+# Which tests of a crate: arguments of cargo test.
 declare -A which=(
-	[stun]='' [sansio]='' [gateway-proto]='' [session]='' [rendezvous-proto]='' [discover]=''
-	[capture]='decode::'
+	[stun]='--lib --tests' [sansio]='--lib' [gateway-proto]='--lib' [session]='--lib' [rendezvous-proto]='--lib'
+	[discover]='--lib -- axes:: path:: test::' [capture]='--lib -- decode::'
 )
 crates=("$@")
 ((${#crates[@]})) || crates=(stun sansio gateway-proto session rendezvous-proto discover capture)
@@ -44,8 +44,8 @@ export MIRIFLAGS='-Zmiri-disable-isolation' PROPTEST_CASES=2 PROPTEST_FAILURE_PE
 failed=0
 for crate in "${crates[@]}"; do
 	begun=$SECONDS
-	# shellcheck disable=SC2086 # a crate may have no words
-	if nice cargo +nightly miri test --quiet -p "pinhole-$crate" --lib -- ${which[$crate]}; then
+	# shellcheck disable=SC2086 # these are words
+	if nice cargo +nightly miri test --quiet -p "pinhole-$crate" ${which[$crate]}; then
 		echo "ok    $crate, $((SECONDS - begun)) s"
 	else
 		echo "FAIL  $crate"

@@ -17,9 +17,9 @@ pub(crate) fn rendezvous(data: &[u8]) {
     let mut world = World::new();
     // Registered clients, or nothing yet.
     let registered = usize::from(choices.byte()) % 4;
-    for from in 0..registered {
+    for (from, name) in NAMES.into_iter().enumerate().take(registered) {
         first_register(&mut world, from);
-        let request = world.signed(from, NAMES[from], Method::Register, 0, 640, |request| {
+        let request = world.signed(from, name, Method::Register, 0, 640, |request| {
             request.lifetime(90)
         });
         world.datagram(from, 0, &request);
@@ -317,11 +317,11 @@ fn authenticated(world: &mut World, from: usize, name: &str, request: Builder) {
 /// Two clients have allocations, each with a permission for the first peer, and one has a channel.
 fn allocate(world: &mut World) {
     let peer = at("192.0.2.1:5000");
-    for from in 0..2 {
+    for (from, name) in NAMES.into_iter().enumerate().take(2) {
         let request = Builder::request(Method::Allocate, world.transaction()).udp();
-        authenticated(world, from, NAMES[from], request);
+        authenticated(world, from, name, request);
         let request = Builder::request(Method::CreatePermission, world.transaction());
-        authenticated(world, from, NAMES[from], request.peer(peer));
+        authenticated(world, from, name, request.peer(peer));
     }
     let request = Builder::request(Method::ChannelBind, world.transaction());
     authenticated(world, 0, NAMES[0], request.channel(0x4000).peer(peer));
