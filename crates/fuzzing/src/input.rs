@@ -104,7 +104,7 @@ pub(crate) fn at(text: &str) -> SocketAddr {
 }
 
 /// The attributes that Pinhole knows, but for those that the builder computes.
-pub(crate) const ATTRIBUTES: [Attribute; 36] = [
+pub(crate) const ATTRIBUTES: [Attribute; 40] = [
     Attribute::MappedAddress,
     Attribute::ChangeRequest,
     Attribute::SourceAddress,
@@ -141,4 +141,8 @@ pub(crate) const ATTRIBUTES: [Attribute; 36] = [
     Attribute::Bounced,
     Attribute::Measure,
     Attribute::Relay,
+    Attribute::Fresh,
+    Attribute::Work,
+    Attribute::Rotation,
+    Attribute::ServerKey,
 ];

@@ -11,7 +11,10 @@ use peer_proto::candidate::{Candidates, MOST_HOSTS};
 use session::credentials::{Granted, parse_username};
 use session::identity::{Identity, verify};
 use session::name::valid_name;
-use session::seal::{self, Names, Offer, Opened};
+use session::proof;
+use session::rotation::Rotation;
+use session::seal::{self, Bound, Offer, Opened};
+use session::work;
 use stun::{
     Attribute, Builder, Change, ClassicRequest, Frames, Icmp, MAX_DATAGRAM, Message, Method, turn,
 };
@@ -67,6 +70,8 @@ pub(crate) fn read_all(message: &Message<'_>) {
     let _ = (message.sequence(), message.seal(), message.relay());
     let _ = (message.attempt(), message.measure(), message.bounced());
     let _ = (message.icmp(), message.use_candidate(), message.channel());
+    let _ = (message.fresh(), message.server_key(), message.asks_proof());
+    let _ = (message.work(), message.work_wanted(), message.rotation());
     let _ = (
         message.wants_udp(),
         message.even_port(),
@@ -220,9 +225,10 @@ pub(crate) fn candidates(data: &[u8]) {
     let _ = (candidates.remap(), candidates.bears_early_packets());
 }
 
-const NAMES: Names<'_> = Names {
+const BOUND: Bound<'_> = Bound {
     caller: "alice",
     callee: "bob",
+    fresh: [5; 8],
 };
 
 /// Messages that only one peer can open: forged ones do not open, and what is in them is read.
@@ -232,15 +238,35 @@ pub(crate) fn sealed(data: &[u8]) {
         Identity::from_secret(&[2; 32]),
     );
     let (mut offer, sealed) =
-        Offer::new(&alice, &bob.public(), NAMES, data, [3; 32]).expect("bob's key is one");
-    let opened = Opened::new(&bob, &alice.public(), NAMES, &sealed, [4; 32]);
+        Offer::new(&alice, &bob.public(), BOUND, data, [3; 32]).expect("bob's key is one");
+    let opened = Opened::new(&bob, &alice.public(), BOUND, &sealed, [4; 32]);
     assert_eq!(opened.expect("bob's offer opens").payload, data);
-    assert!(Opened::new(&bob, &alice.public(), NAMES, data, [4; 32]).is_err());
+    assert!(Opened::new(&bob, &alice.public(), BOUND, data, [4; 32]).is_err());
     assert!(offer.accept(data).is_err());
     assert!(seal::open(&bob, b"", data).is_err());
+    let signature = alice.sign(data);
+    for subject in [proof::Subject::Answer(data), proof::Subject::Notification] {
+        assert!(!subject.is_signed(&alice.public(), data, &signature));
+        let signature = subject.sign(&alice, data);
+        assert!(subject.is_signed(&alice.public(), data, &signature));
+        assert!(!verify(&alice.public(), data, &signature));
+    }
+    if let Some(rotation) = data.first_chunk() {
+        let rotation = Rotation::from_bytes(*rotation);
+        assert!(!rotation.leads_to("alice", &bob.public()));
+    }
+    if let (Some(work), Ok(name)) = (data.first_chunk(), std::str::from_utf8(data)) {
+        let key = &alice.public();
+        let subject = work::Subject {
+            nonce: data,
+            name,
+            key,
+        };
+        let _ = subject.shown_by(*work);
+    }
     if let Some(key) = data.first_chunk() {
-        let _ = Offer::new(&alice, key, NAMES, data, [3; 32]);
-        let _ = Opened::new(&bob, key, NAMES, &sealed, [4; 32]);
+        let _ = Offer::new(&alice, key, BOUND, data, [3; 32]);
+        let _ = Opened::new(&bob, key, BOUND, &sealed, [4; 32]);
     }
     // What the rendezvous seals for a name: here, with any content.
     let prologue = b"pinhole/1\0relay\0bob";

@@ -9,7 +9,7 @@ use session::credentials::Credentials;
 use stun::{Attribute, Builder, Class, Icmp, Message, Method, turn};
 
 use crate::input::{ATTRIBUTES, Choices, append, at};
-use world::{CLIENTS, NAMES, REALM, World};
+use world::{CLIENTS, FRESH, NAMES, REALM, World};
 
 /// All of the server.
 pub(crate) fn rendezvous(data: &[u8]) {
@@ -20,7 +20,7 @@ pub(crate) fn rendezvous(data: &[u8]) {
     for (from, name) in NAMES.into_iter().enumerate().take(registered) {
         first_register(&mut world, from);
         let request = world.signed(from, name, Method::Register, 0, 640, |request| {
-            request.lifetime(90)
+            request.lifetime(90).fresh(&FRESH)
         });
         world.datagram(from, 0, &request);
     }
@@ -146,12 +146,23 @@ fn register(world: &mut World, choices: &mut Choices<'_>) {
         first_register(world, from);
     }
     let lifetime = choices.of(&[90, 90, 90, 0]);
-    let relay = choices.flag();
+    let extras = choices.byte();
+    // The key of another client leads to this one's.
+    let rotation = (extras > 200).then(|| world.rotation(client(choices), from, name));
     let ahead = u64::from(choices.byte());
     let pad = choices.of(&[640, 640, 640, 0, 300, 1200]);
     let request = world.signed(from, name, Method::Register, ahead, pad, |request| {
-        let request = request.lifetime(lifetime);
-        if relay { request.relay(&[]) } else { request }
+        let mut request = request.lifetime(lifetime).fresh(&FRESH);
+        if extras & 1 != 0 {
+            request = request.relay(&[]);
+        }
+        if extras & 2 != 0 {
+            request = request.ask_proof();
+        }
+        match rotation {
+            Some(rotation) => request.rotation(rotation.as_bytes()),
+            None => request,
+        }
     });
     world.datagram(from, 0, &request);
 }
@@ -162,14 +173,17 @@ fn look_up(world: &mut World, choices: &mut Choices<'_>) {
     if let Some(cookie) = &world.clients[from].cookie {
         request = request.nonce(cookie);
     }
-    let request = request.pad_to(choices.of(&[0, 200])).finish();
+    if choices.flag() {
+        request = request.ask_proof();
+    }
+    let request = request.pad_to(choices.of(&[0, 200, 640])).finish();
     world.datagram(from, 0, &request);
 }
 
 fn connect(world: &mut World, choices: &mut Choices<'_>) {
     let (from, peer) = (client(choices), choices.of(&NAMES));
     let name = name(choices, from);
-    let again = choices.byte() > 200;
+    let (again, proof) = (choices.byte() > 200, choices.flag());
     let ahead = u64::from(choices.byte());
     let pad = choices.of(&[640, 640, 0, 300, 1200]);
     let seal = choices.bytes();
@@ -183,7 +197,8 @@ fn connect(world: &mut World, choices: &mut Choices<'_>) {
         }
         None => {
             let request = world.signed(from, name, Method::Connect, ahead, pad, |request| {
-                request.peer_name(peer).seal(seal)
+                let request = request.peer_name(peer).fresh(&FRESH).seal(seal);
+                if proof { request.ask_proof() } else { request }
             });
             world.last_connect = Some(request.clone());
             request
@@ -249,20 +264,41 @@ fn icmp(world: &mut World, choices: &mut Choices<'_>) {
     );
 }
 
+/// A TCP connection opens, sends something, or ends.
 fn stream(world: &mut World, choices: &mut Choices<'_>) {
-    let from = at(CLIENTS[client(choices)]);
-    if !world.server.stream_opened(from) {
-        return;
+    let now = world.now;
+    let which = usize::from(choices.byte());
+    match choices.byte() % 8 {
+        0 | 1 => {
+            let from = at(CLIENTS[client(choices)]);
+            let socket = socket(choices);
+            let stream = world.server.stream_opened(now, socket, from);
+            world.streams.push(stream);
+        }
+        _ if world.streams.is_empty() => {}
+        2 => {
+            let stream = world.streams.swap_remove(which % world.streams.len());
+            world.server.stream_closed(stream);
+        }
+        step => {
+            let stream = world.streams[which % world.streams.len()];
+            let request = stun::binding_request([choices.byte(); 12], None);
+            let bytes = match step {
+                3 => choices.bytes(),
+                4 => &request[..usize::from(choices.byte()).min(request.len())],
+                _ => &request,
+            };
+            if let Some(answers) = world.server.stream_received(now, stream, bytes) {
+                // What came before may complete a message.
+                let most = 1 + bytes.len() / 20;
+                assert!(answers.len() <= most * promises::BINDING_ANSWER);
+            }
+        }
     }
-    let (socket, now) = (socket(choices), world.now);
-    let bytes = match choices.flag() {
-        true => choices.bytes().to_vec(),
-        false => stun::binding_request([choices.byte(); 12], None),
-    };
-    if let Some(answer) = world.server.handle_stream(now, socket, from, &bytes) {
-        assert!(answer.len() <= promises::BINDING_ANSWER);
+    while let Some(closed) = world.server.poll_closed_stream() {
+        world.streams.retain(|stream| *stream != closed);
     }
-    world.server.stream_closed(from);
+    assert!(world.streams.len() <= world::MOST_STREAMS);
     assert!(world.server.poll_transmit().is_none(), "by UDP");
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nat::plan::Role;
 use peer_proto::tcp::{Agent, Command, Config, Failure, LinkId, MOST_TRIES};
 use session::identity::Identity;
-use session::seal::{Keys, Names, Offer, Opened};
+use session::seal::{Bound, Keys, Offer, Opened};
 use stun::{Builder, Message, Method};
 
 use crate::input::{Choices, at};
@@ -19,13 +19,14 @@ fn keys() -> (Keys, Keys) {
         Identity::from_secret(&[1; 32]),
         Identity::from_secret(&[2; 32]),
     );
-    let names = Names {
+    let bound = Bound {
         caller: "alice",
         callee: "bob",
+        fresh: [5; 8],
     };
-    let sealed = Offer::new(&alice, &bob.public(), names, b"", [3; 32]);
+    let sealed = Offer::new(&alice, &bob.public(), bound, b"", [3; 32]);
     let (mut offer, sealed) = sealed.expect("bob's key is one");
-    let opened = Opened::new(&bob, &alice.public(), names, &sealed, [4; 32]);
+    let opened = Opened::new(&bob, &alice.public(), bound, &sealed, [4; 32]);
     let answer = opened.expect("bob's offer opens").answer(b"");
     let (answer, theirs) = answer.expect("an answer of no bytes fits");
     let (_, ours) = offer.accept(&answer).expect("alice's answer opens");

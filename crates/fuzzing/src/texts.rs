@@ -1,14 +1,17 @@
 //! Text in files.
 
-use cli::home::{read_known_peers, read_options};
+use cli::address::{PeerAddress, ServerAddress};
+use cli::keylist::KeyList;
+use cli::options::Options;
 
 use crate::input::Choices;
 
-/// The files in a peer's folder: `config.toml` and `known-peers`.
+/// The files in a peer's folder, `config.toml` and `known-peers`, and addresses with keys.
 pub(crate) fn home_files(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = read_options(&text);
-    if let Some(known) = read_known_peers(&text) {
+    let _ = Options::parse(&text);
+    let _ = (text.parse::<ServerAddress>(), text.parse::<PeerAddress>());
+    if let Some(known) = KeyList::parse(&text) {
         let hex = |key: &[u8; 32]| {
             key.iter()
                 .map(|byte| format!("{byte:02x}"))
@@ -17,7 +20,7 @@ pub(crate) fn home_files(data: &[u8]) {
         let lines = known
             .iter()
             .map(|(name, key)| format!("{name} {}\n", hex(key)));
-        let again = read_known_peers(&lines.collect::<String>());
+        let again = KeyList::parse(&lines.collect::<String>());
         // A name that begins with "#" would be a comment.
         if known.keys().all(|name| !name.starts_with('#')) {
             assert_eq!(again.as_ref(), Some(&known));

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use session::credentials::{Credentials, Granted};
-use session::seal::{Names, Offer, Opened};
+use session::proof::Subject;
+use session::rotation::Rotation;
+use session::seal::{Bound, Offer, Opened};
 use stun::{Builder, Message, Method};
 
 use super::world::{SERVER, World, identity, key_of, places};
@@ -39,6 +41,9 @@ impl World {
         };
         let bytes = match request.method().is_turn() && choices.byte() < 240 {
             true => answer.finish_long_term(&relay_key()),
+            false if request.asks_proof() && choices.byte() < 240 => {
+                proved(Subject::Answer(&sent.payload), answer).finish()
+            }
             false => answer.finish(),
         };
         self.receive(sent.socket, from, &bytes);
@@ -68,7 +73,11 @@ impl World {
                     0..220 => identity(name).public(),
                     _ => key_of(choices),
                 };
-                answer.public_key(&key)
+                let answer = answer.public_key(&key).fresh(&[choices.byte() % 4; 8]);
+                match choices.byte() {
+                    0..240 => answer,
+                    _ => answer.rotation(rotation(name).as_bytes()),
+                }
             }
             Method::Connect => self.introduce(choices, request, answer),
             Method::Register if request.relay().is_some() => {
@@ -95,13 +104,14 @@ impl World {
         answer: Builder,
     ) -> Builder {
         let peer = request.peer_name().unwrap_or_default().to_owned();
-        let names = Names {
+        let bound = Bound {
             caller: "alice",
             callee: &peer,
+            fresh: request.fresh().unwrap_or_default(),
         };
         let ours = identity(&peer);
         let offer = request.seal().unwrap_or_default();
-        let opened = Opened::new(&ours, &identity("alice").public(), names, offer, [7; 32]);
+        let opened = Opened::new(&ours, &identity("alice").public(), bound, offer, [7; 32]);
         let payload = payload(choices);
         let answer = answer.peer_address(choices.address(&places()));
         let sealed = opened.and_then(|opened| opened.answer(&payload));
@@ -118,14 +128,19 @@ impl World {
     /// An invitation from a peer.
     pub(super) fn notify(&mut self, choices: &mut Choices<'_>) {
         let caller = choices.of(&["bob", "bob", "eve"]);
-        let names = Names {
+        let fresh = match choices.byte() {
+            0..240 => self.fresh,
+            byte => [byte; 8],
+        };
+        let bound = Bound {
             caller,
             callee: "alice",
+            fresh,
         };
         let transaction = [choices.byte(); 12];
         let payload = payload(choices);
         let alice = identity("alice").public();
-        let sealed = Offer::new(&identity(caller), &alice, names, &payload, [8; 32]);
+        let sealed = Offer::new(&identity(caller), &alice, bound, &payload, [8; 32]);
         let (offer, seal) = sealed.expect("alice's key is one");
         self.claims(&payload);
         self.offers.insert(transaction, offer);
@@ -134,7 +149,11 @@ impl World {
             .peer_name("alice")
             .public_key(&identity(caller).public())
             .peer_address(choices.address(&places()))
+            .fresh(&fresh)
             .seal(&seal);
+        if choices.byte() > 240 {
+            message = message.rotation(rotation(caller).as_bytes());
+        }
         if let (Some(cookie), true) = (&self.cookie, choices.byte() < 230) {
             message = message.nonce(cookie);
         }
@@ -142,12 +161,29 @@ impl World {
             0..=230 => SERVER,
             _ => choices.address(&places()),
         };
+        if choices.byte() < 240 {
+            message = proved(Subject::Notification, message);
+        }
         self.receive(0, from, &message.finish());
     }
 }
 
+/// Signed by the server's own key.
+fn proved(subject: Subject<'_>, message: Builder) -> Builder {
+    let server = identity("server");
+    let message = message.server_key(&server.public());
+    message.sign(|part| subject.sign(&server, part))
+}
+
+/// eve's key leads to the one that this name has.
+fn rotation(name: &str) -> Rotation {
+    Rotation::new(&identity("eve"), name, &identity(name).public())
+}
+
 fn failure(choices: &mut Choices<'_>, request: &Message<'_>) -> Builder {
-    let code = choices.of(&[401, 438, 401, 403, 404, 429, 437, 486, 500, 508, 600]);
+    let code = choices.of(&[
+        401, 438, 401, 403, 404, 412, 429, 437, 486, 500, 508, 600, 601,
+    ]);
     let mut answer = Builder::error(request, code);
     if matches!(code, 401 | 438) {
         answer = answer.nonce(&[b'a' + choices.byte() % 4; 16]);

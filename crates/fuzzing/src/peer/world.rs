@@ -41,6 +41,7 @@ pub(super) fn identity(name: &str) -> Identity {
     let secret = match name {
         "alice" => 1,
         "bob" => 2,
+        "server" => 77,
         _ => 9,
     };
     Identity::from_secret(&[secret; 32])
@@ -61,6 +62,8 @@ pub(super) struct World {
     pub(super) endpoint: Endpoint,
     /// The NONCE that the endpoint has returned last.
     pub(super) cookie: Option<Vec<u8>>,
+    /// The FRESH that it has registered with last.
+    pub(super) fresh: [u8; 8],
     /// The hosts that a server has named: its own, and where it sees peers.
     pub(super) named: BTreeSet<IpAddr>,
     /// The private hosts that peers have claimed.
@@ -80,8 +83,10 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(choices: &mut Choices<'_>) -> Self {
         let now = Instant::now();
+        let server_key = choices.flag().then(|| identity("server").public());
         let client = client::Config {
             server: SERVER,
+            server_key,
             name: "alice".into(),
             identity: identity("alice"),
             sequence: 1,
@@ -109,6 +114,7 @@ impl World {
             lan: config.lan,
             endpoint: Endpoint::new(config, now),
             cookie: None,
+            fresh: [0; 8],
             named: [SERVER.ip()].into(),
             claimed: BTreeSet::new(),
             proved: BTreeSet::new(),
@@ -208,6 +214,7 @@ impl World {
             (Class::Request, method) => {
                 if method == Method::Register {
                     self.cookie = message.nonce().map(<[u8]>::to_vec);
+                    self.fresh = message.fresh().unwrap_or(self.fresh);
                 }
                 self.requests.push(transmit);
             }

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use rendezvous_proto::relay::{Command, Config as RelayConfig, Limits, Policy, Relay};
-use rendezvous_proto::server::{Config, Server};
+use rendezvous_proto::server::{Config, Server, StreamId};
 use sansio::{Protocol, Transmit};
 use session::credentials::Secret;
 use session::identity::Identity;
+use session::rotation::Rotation;
+use session::work;
 use stun::{Attribute, Builder, Message, Method, Transaction};
 
 use super::promises::Promises;
@@ -29,10 +31,13 @@ pub(super) const CLIENTS: [&str; 8] = [
 ];
 
 pub(super) const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
+/// The nonce that all clients register with, and bind their offers to.
+pub(super) const FRESH: [u8; 8] = [4; 8];
 pub(super) const REALM: &str = "pinhole";
 
 /// Small bounds, so that a short sequence reaches them.
-pub(super) const MOST_NAMES: usize = 3;
+pub(super) const MOST_NAMES: usize = 4;
+pub(super) const MOST_STREAMS: usize = 3;
 pub(super) const LIMITS: Limits = Limits {
     total: 4,
     per_name: 2,
@@ -48,6 +53,8 @@ pub(super) struct Client {
     secret: [u8; 32],
     pub(super) cookie: Option<Vec<u8>>,
     pub(super) nonce: Option<Vec<u8>>,
+    /// The bits of the proof of work that it was last asked for.
+    work: Option<u8>,
 }
 
 pub(super) struct World {
@@ -57,6 +64,7 @@ pub(super) struct World {
     /// Each Notify that a client has received: who, and the message.
     pub(super) notified: VecDeque<(usize, Vec<u8>)>,
     pub(super) last_connect: Option<Vec<u8>>,
+    pub(super) streams: Vec<StreamId>,
     /// Whether the sockets that the relay asks for can be opened.
     pub(super) opens: bool,
     open: BTreeSet<u16>,
@@ -98,13 +106,22 @@ impl World {
             secret: [number; 32],
             cookie: None,
             nonce: None,
+            work: None,
         };
         World {
             now,
-            server: Server::new(config, now).with_relay(Relay::new(relay, now)),
+            server: Server::new(config, now)
+                .with_key(Identity::from_secret(&[77; 32]))
+                .with_reserved([(
+                    NAMES[3].to_owned(),
+                    Identity::from_secret(&[4; 32]).public(),
+                )])
+                .with_most_streams(MOST_STREAMS)
+                .with_relay(Relay::new(relay, now)),
             clients: (1..=CLIENTS.len() as u8).map(client).collect(),
             notified: VecDeque::new(),
             last_connect: None,
+            streams: Vec::new(),
             opens: true,
             open: BTreeSet::new(),
             promises: Promises::default(),
@@ -142,14 +159,28 @@ impl World {
             Some(cookie) => request.nonce(cookie),
             None => request,
         };
-        let request = request
+        let public = key.public();
+        let mut request = request
             .name(name)
-            .public_key(&key.public())
+            .public_key(&public)
             .sequence(self.sequence);
+        // More bits take too long here.
+        if let (Some(bits @ ..=work::LEAST_BITS), Some(nonce)) = (client.work, &client.cookie) {
+            let key = &public;
+            let mut search = work::Search::new(work::Subject { nonce, name, key }, bits);
+            let found = search.step(1 << 18);
+            request = request.work(&found.unwrap_or_default());
+        }
         fill(request)
             .sign(|part| key.sign(part))
             .pad_to(pad)
             .finish()
+    }
+
+    /// The owner of one key says that the name belongs to another's.
+    pub(super) fn rotation(&self, from: usize, to: usize, name: &str) -> Rotation {
+        let [old, new] = [from, to].map(|of| Identity::from_secret(&self.clients[of].secret));
+        Rotation::new(&old, name, &new.public())
     }
 
     /// A peer of an allocation: public, private, another client's, or any.
@@ -263,12 +294,15 @@ impl World {
                 false => &mut client.cookie,
             };
             *place = Some(nonce.to_vec());
+        } else if let Some(bits) = message.work_wanted() {
+            self.clients[of].work = Some(bits);
         }
     }
 
     /// The bounds of docs/reference/limits.md, with this world's numbers.
     pub(super) fn check_tables(&mut self) {
-        assert!(self.server.registered(self.now) <= MOST_NAMES);
+        // Reserved names take no room.
+        assert!(self.server.registered(self.now) <= MOST_NAMES + 1);
         let allocations = relaying(&mut self.server).allocations();
         assert!(allocations <= LIMITS.total && self.open.len() <= allocations);
     }
