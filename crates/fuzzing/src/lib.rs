@@ -5,7 +5,7 @@
 //!
 //! A parser's target reads the bytes as the parser's input, and writes again what was read. A state
 //! machine's target reads them as a sequence of steps (datagrams, valid requests, time that passes) and
-//! checks after each step what docs/explanation/security.md and docs/reference/limits.md promise.
+//! checks after each step what docs/security.md and docs/reference/limits.md promise.
 
 mod chat;
 mod differential;

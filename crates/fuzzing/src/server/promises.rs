@@ -1,4 +1,4 @@
-//! What the server promises to those who have sent it nothing: docs/explanation/security.md.
+//! What the server promises to those who have sent it nothing: docs/security.md.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
