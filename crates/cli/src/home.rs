@@ -99,11 +99,8 @@ impl Home {
         let Some(text) = read(&path)? else {
             return Ok(Options::default());
         };
-        let options = toml::from_str(&text).map_err(|error| FileError::Malformed {
-            path,
-            problem: error.message().to_owned(),
-        });
-        Ok(options?)
+        let malformed = |problem| FileError::Malformed { path, problem };
+        Ok(Options::parse(&text).map_err(malformed)?)
     }
 
     /// The key pair of a name, made on first use.

@@ -33,17 +33,22 @@ impl KeyList {
     /// When the file exists and cannot be read, or is malformed.
     pub fn read(&self) -> Result<HashMap<String, PublicKey>, FileError> {
         let text = read(&self.path)?.unwrap_or_default();
+        KeyList::parse(&text).ok_or_else(|| FileError::Malformed {
+            path: self.path.clone(),
+            problem: "a line is not a name and 64 hex digits".into(),
+        })
+    }
+
+    /// The names and their keys in the text of such a file; `None` if a line is not a name and 64 hex
+    /// digits.
+    pub fn parse(text: &str) -> Option<HashMap<String, PublicKey>> {
         text.lines()
             .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
             .map(|line| {
                 let (name, key) = line.trim().split_once(' ')?;
                 Some((name.to_owned(), key_from_hex(key.trim())?))
             })
-            .collect::<Option<_>>()
-            .ok_or_else(|| FileError::Malformed {
-                path: self.path.clone(),
-                problem: "a line is not a name and 64 hex digits".into(),
-            })
+            .collect()
     }
 
     /// Adds a name that is not in the file.

@@ -32,6 +32,14 @@ pub struct TwoNames {
 }
 
 impl Options {
+    /// Reads the text of `config.toml`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Options, String> {
+        toml::from_str(text).map_err(|error| error.message().to_owned())
+    }
+
     /// Takes our name out of `NAME@HOST`, where it is given so.
     ///
     /// # Errors

@@ -272,7 +272,7 @@ impl Discover {
                 batch = self.batches,
                 "silence does not count yet: more is sent"
             );
-            return;
+            return self.send_due(now);
         }
         let report = verdict::judge(self, now);
         tracing::debug!(verdict = ?report.verdict, behaviour = ?report.behaviour, "concluded");

@@ -55,6 +55,11 @@ impl Introductions {
         match self.table.known(&caller_request) {
             Known::Nothing => {}
             Known::Pending => return Ok(()),
+            // A shorter request with the transaction id of the first may be forged.
+            Known::Answered(answer) if answer.len() > message.as_bytes().len() => {
+                output.dropped(request.from.client, Drop::TooShort);
+                return Ok(());
+            }
             Known::Answered(answer) => {
                 output.send(request.from, answer.to_vec());
                 return Ok(());

@@ -235,3 +235,27 @@ fn a_callee_that_does_not_accept_tells_the_caller_why_at_once() {
         assert_eq!(ask(&mut server, now, ALICE, &again).to, at(BOB));
     }
 }
+
+#[test]
+fn the_answer_is_not_sent_again_for_a_shorter_request() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
+    alice.register(&mut server, now);
+    let mut bob = Registrant::new(&mut server, now, "bob", BOB);
+    bob.register(&mut server, now);
+    let request = alice.signed(Method::Connect, |r| r.peer_name("bob").seal(&[1; 100]));
+    let notify = ask(&mut server, now, ALICE, &request).payload;
+    let notify = Message::parse(&notify).unwrap();
+    let acknowledgement = Builder::success(&notify).seal(&[2; 80]).finish();
+    let answer = ask(&mut server, now, BOB, &acknowledgement);
+    assert_eq!(
+        ask(&mut server, now, ALICE, &request),
+        answer,
+        "it was lost"
+    );
+    let transaction = Message::parse(&request).unwrap().transaction();
+    let short = Builder::request(Method::Connect, transaction).finish();
+    server.handle_datagram(now, 0, at(ALICE), &short);
+    assert!(drain(&mut server).is_empty());
+}

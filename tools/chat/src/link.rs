@@ -224,7 +224,7 @@ impl Links {
         let mut buffer = [0; 16 * 1024];
         while let Ok(Some(length)) = stream.read(&mut buffer).await {
             decoder.push(&buffer[..length]);
-            while let Some(frame) = decoder.next()? {
+            while let Some(frame) = decoder.next_frame()? {
                 self.events.send(Event::Frame(id, frame)).await?;
             }
         }

@@ -118,7 +118,7 @@ fn rows(report: &Value) -> Vec<Row> {
     rows
 }
 
-fn draw(report: &Value, title: &str) -> String {
+pub fn draw(report: &Value, title: &str) -> String {
     let rows = rows(report);
     let height = TOP + ROW * rows.len() as u32 + 20;
     let axis = |axis: &str| report[axis].as_str().unwrap_or("unknown").to_owned();

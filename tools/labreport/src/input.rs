@@ -43,7 +43,7 @@ pub fn report(path: &Path) -> anyhow::Result<Option<Raw>> {
 }
 
 /// JSON on one line. A line break in JSON is white space: strings have `\n`.
-fn one_line(text: &str) -> serde_json::Result<Raw> {
+pub fn one_line(text: &str) -> serde_json::Result<Raw> {
     serde_json::from_str(&text.replace(['\n', '\r'], " "))
 }
 

@@ -78,7 +78,7 @@ pub fn run(args: &JsonArgs) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-fn objects(text: &str, fields: &[Field], array: bool) -> anyhow::Result<String> {
+pub fn objects(text: &str, fields: &[Field], array: bool) -> anyhow::Result<String> {
     let objects: Vec<String> = text
         .lines()
         .map(|line| object(line, fields).with_context(|| format!("the line {line:?}")))

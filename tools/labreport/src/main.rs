@@ -1,64 +1,7 @@
-//! `labreport`: the lab's judge. It reads what the lab asked for and what the
-//! tools reported, compares the two, and prints the result for people and for
-//! programs. It sends nothing, measures nothing and starts nothing.
-//!
-//! ```text
-//! natprobe's report + the type asked for ──▶ nat
-//! punch's report + both types asked for ───▶ pair ── a cell, one line of JSON ──▶ matrix ──▶ table, JSON,
-//!                                                                                Markdown, JUnit, HTML
-//! natprobe's report ──▶ profile (the type that rebuilds it), figure (its packets, drawn)
-//! ```
-//!
-//! A cell is judged twice: got against expected, and measured against asked.
-//!
-//! | got against expected | measured against asked | counts as | exit code of the pair |
-//! |---|---|---|---|
-//! | the same | the same, or not asked for | as expected | 0 |
-//! | another outcome | any | a surprise | 1 |
-//! | any | another behaviour | not as asked | 1 |
-//! | no result | not another behaviour | no call | 2 |
-//! | the same | could not be measured | not as asked | 2 |
-
-mod answer;
-mod args;
-mod asked;
-mod cell;
-mod figure;
-mod html;
-mod input;
-mod junit;
-mod lines;
-mod markdown;
-mod matrix;
-mod nat_check;
-mod output;
-mod pair;
-mod profile;
-mod table;
+//! `labreport`: the library of this package has everything.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use answer::Answer;
-use args::{Args, Command};
-
 fn main() -> ExitCode {
-    let result = match Args::parse().command {
-        Command::Nat(args) => nat_check::run(&args),
-        Command::Pair(args) => pair::run(&args),
-        Command::Matrix(args) => matrix::run(&args),
-        Command::Profile(args) => profile::run(&args),
-        Command::Figure(args) => figure::run(&args),
-        Command::Json(args) => lines::run(&args),
-    };
-    result.unwrap_or_else(complain).into()
-}
-
-/// One line on stderr; none if standard output was closed early (`| head`).
-fn complain(error: anyhow::Error) -> Answer {
-    if !output::reader_left(&error) {
-        output::log(format_args!("{error:#}"));
-    }
-    Answer::CouldNotTell
+    labreport::run()
 }

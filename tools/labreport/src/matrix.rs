@@ -213,7 +213,7 @@ impl Matrix {
     }
 
     /// All cells as one object (docs/reference/json.md).
-    fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let cells: Vec<_> = self.raw.iter().map(|raw| raw.get()).collect();
         format!(
             "{{\"format\": {}, \"cells\": [\n{}\n]}}\n",

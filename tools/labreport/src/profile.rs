@@ -13,7 +13,7 @@ use crate::{input, output};
 
 /// A natprobe report, as far as the lab can rebuild it.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Report {
+pub struct Report {
     #[serde(default, rename = "format")]
     _format: Format,
     #[serde(flatten)]
@@ -54,7 +54,7 @@ struct Path {
 
 /// Why there is no type.
 #[derive(Debug, PartialEq)]
-enum Refusal {
+pub enum Refusal {
     /// It does not say what the NAT is.
     NotAReport,
     /// The lab has no such NAT.
@@ -86,7 +86,7 @@ pub fn run(args: &ProfileArgs) -> anyhow::Result<Answer> {
 }
 
 /// `TYPE[,KEY=VALUE…]`, as lab/netns.sh takes it.
-fn lab_type(report: &Report) -> Result<String, Refusal> {
+pub fn lab_type(report: &Report) -> Result<String, Refusal> {
     let class = report.behaviour.class();
     if class.is_none() && report.behaviour.nat.is_none() {
         return Err(Refusal::NotAReport);

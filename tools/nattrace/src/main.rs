@@ -1,13 +1,11 @@
 //! nattrace reads the state of a NAT from the kernel, in the router's network namespace. It writes
 //! nothing there.
 
-mod kernel;
-mod table;
-
 use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nattrace::table;
 
 /// Show the state of a NAT. Run it in the router's network namespace
 ///

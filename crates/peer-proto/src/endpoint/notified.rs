@@ -35,7 +35,7 @@ impl Endpoint {
     /// Opens what a caller has sealed for us, or refuses it.
     pub(super) fn notified(&mut self, now: Instant, call: &Notification) {
         let (caller, key) = (&call.caller, &call.key);
-        self.follow(caller, *key, call.rotation.clone());
+        self.follow(caller, *key, call.rotation);
         if let Some(known) = self.invitations.known_other(caller, key) {
             let reports = self.admission.reports_change(now, caller);
             // What does not open is refused there.

@@ -4,11 +4,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Direction;
 use crate::frame::{FileHash, Item, Party};
 
 /// Files in one direction at once, asked for or on their way, at most.
 pub const MOST: usize = 32;
+
+/// Which way a file goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the peer to us.
+    Incoming,
+    /// From us to the peer.
+    Outgoing,
+}
 
 /// A file that is on offer.
 #[derive(Clone, Debug, PartialEq, Eq)]

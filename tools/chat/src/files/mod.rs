@@ -7,16 +7,8 @@
 
 pub mod carry;
 pub mod folder;
-pub mod ledger;
 pub mod peer;
 pub mod progress;
 pub mod transfers;
 
-/// Which way a file goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From the peer to us.
-    Incoming,
-    /// From us to the peer.
-    Outgoing,
-}
+pub use chat::files::ledger::{self, Direction};

@@ -158,7 +158,7 @@ impl Decoder {
     ///
     /// # Errors
     /// See [`FrameError`]; nothing that follows can be read.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
             let rest = &self.buffer[self.taken..];
             let Some((head, rest)) = rest.split_first_chunk::<5>() else {
@@ -255,7 +255,7 @@ mod tests {
             let (mut decoder, mut read) = (Decoder::default(), Vec::new());
             for piece in bytes.chunks(piece) {
                 decoder.push(piece);
-                while let Some(frame) = decoder.next().unwrap() {
+                while let Some(frame) = decoder.next_frame().unwrap() {
                     read.push(frame);
                 }
             }
@@ -273,16 +273,16 @@ mod tests {
                     bytes[at] = value;
                     let mut decoder = Decoder::default();
                     decoder.push(&bytes);
-                    let _ = decoder.next();
+                    let _ = decoder.next_frame();
                 }
             }
         }
         let mut decoder = Decoder::default();
         decoder.push(&[2, 0xff, 0xff, 0xff, 0xff]);
-        assert!(matches!(decoder.next(), Err(FrameError::TooLong(_))));
+        assert!(matches!(decoder.next_frame(), Err(FrameError::TooLong(_))));
         let mut decoder = Decoder::default();
         decoder.push(&[2, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff]);
-        assert_eq!(decoder.next(), Err(FrameError::Malformed));
+        assert_eq!(decoder.next_frame(), Err(FrameError::Malformed));
     }
 
     #[test]
@@ -290,6 +290,6 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&[99, 0, 0, 0, 2, 1, 2]);
         decoder.push(&Frame::Ack(1).encode());
-        assert_eq!(decoder.next(), Ok(Some(Frame::Ack(1))));
+        assert_eq!(decoder.next_frame(), Ok(Some(Frame::Ack(1))));
     }
 }

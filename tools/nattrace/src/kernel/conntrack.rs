@@ -29,7 +29,7 @@ pub(crate) struct Tuple {
 
 const GET_CONNTRACK: u16 = (1 << 8) | 1; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
 /// `struct nlmsghdr` and `struct nfgenmsg`.
-const HEADERS: usize = 20;
+pub(super) const HEADERS: usize = 20;
 
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
@@ -61,7 +61,7 @@ pub(crate) fn udp_flows(kernel: &mut Netfilter) -> io::Result<Vec<Flow>> {
 }
 
 /// `None`: another protocol, or an attribute is missing.
-fn udp_flow(attributes: &[u8]) -> Option<Flow> {
+pub(crate) fn udp_flow(attributes: &[u8]) -> Option<Flow> {
     let status = u32::from_be_bytes(value(attributes, CTA_STATUS)?.try_into().ok()?);
     Some(Flow {
         original: udp_tuple(value(attributes, CTA_TUPLE_ORIG)?)?,
@@ -96,7 +96,7 @@ fn udp_tuple(attributes: &[u8]) -> Option<Tuple> {
 
 /// The value of the first attribute of this kind. An attribute is its length with the header of 4
 /// (u16), its kind (u16, the two highest bits are flags), its value, and padding to 4.
-fn value(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn value(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     while let [l0, l1, k0, k1, ..] = *attributes {
         let length = usize::from(u16::from_ne_bytes([l0, l1]));
         let content = attributes.get(4..length)?;

@@ -88,3 +88,15 @@ pub(crate) fn counters(kernel: &mut Netfilter, table: &TableId) -> io::Result<Ve
     let rules = kernel.dump(GET_RULE, table.family, &strings, ffi::rule_counter)?;
     Ok(named.into_iter().chain(rules).flatten().collect())
 }
+
+/// Reads a message of this kind: a table, a set, elements, an object, a rule. For fuzzers.
+pub(crate) fn parse(kind: u8, message: &[u8]) -> io::Result<Vec<Element>> {
+    match kind % 5 {
+        0 => drop(ffi::table_name(message)?),
+        1 => drop(ffi::set(message)?),
+        2 => return ffi::elements(message),
+        3 => drop(ffi::object_counter(message)?),
+        _ => drop(ffi::rule_counter(message)?),
+    }
+    Ok(Vec::new())
+}

@@ -2,7 +2,8 @@
 //! what is needed into owned values.
 //!
 //! `message` is always a whole message, header included, as [`mnl::NlMessages`] hands it out:
-//! aligned, and as long as its header says. libnftnl checks every attribute in it.
+//! aligned, and as long as its header says. libnftnl checks the attributes in it, and ends the process for
+//! one that the kernel never sends.
 #![allow(unsafe_code)]
 
 use std::collections::HashSet;
@@ -13,14 +14,19 @@ use std::ptr::NonNull;
 use libc::nlmsghdr;
 use nftnl_sys as sys;
 
+use super::conntrack::{HEADERS, value};
 use super::nft::{Counter, Element, Set};
 
 // linux/netfilter/nf_tables.h
 const NFT_SET_ANONYMOUS: u32 = 1;
 const NFT_OBJECT_COUNTER: u32 = 1;
+const NFTA_TABLE_NAME: u16 = 1;
 
 /// A table's name.
 pub(crate) fn table_name(message: &[u8]) -> io::Result<String> {
+    // nftnl reads the name without asking whether there is one.
+    let attributes = message.get(HEADERS..).unwrap_or_default();
+    value(attributes, NFTA_TABLE_NAME).ok_or_else(malformed)?;
     let mut names = HashSet::new();
     // SAFETY: see `header`; the reference does not outlive the message.
     nftnl::table::get_tables_cb(unsafe { &*header(message)? }, &mut names);
@@ -280,6 +286,7 @@ mod tests {
         assert!(header(&message.0).is_err(), "longer than it is");
         message.0[..4].copy_from_slice(&20_u32.to_ne_bytes());
         assert!(header(&message.0).is_ok());
+        assert!(table_name(&message.0).is_err(), "a table without a name");
         assert!(header(&message.0[..12]).is_err(), "no room for the header");
         assert!(header(&message.0[1..]).is_err(), "not aligned");
     }

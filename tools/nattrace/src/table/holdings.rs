@@ -28,6 +28,18 @@ pub(super) fn read(
     Ok(found.sorted())
 }
 
+/// What one set or map has. For fuzzers.
+pub(super) fn of(set: &Set, elements: &[Element]) -> (Keeps, Vec<Mapping>, Vec<Permit>) {
+    let mut found = Found::default();
+    if let Some(role) = role(set) {
+        found.keep(role);
+        for element in elements {
+            found.take(role, set, element);
+        }
+    }
+    found.sorted()
+}
+
 /// What a set or map is to a NAT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {

@@ -29,7 +29,7 @@ Maps and sets are recognised by their types, whatever their names are:
   address . port . address . port : address . port  a mapping towards one remote
   port . address                                    a permit
 A protocol may precede the key.")]
-pub(crate) struct Args {
+pub struct Args {
     /// Print one JSON object (with --watch, one per line); docs/reference/json.md describes it
     #[arg(long)]
     json: bool,
@@ -49,7 +49,10 @@ pub(crate) struct Args {
 }
 
 /// Reads and prints the state. `false`: there is no such table; the connections are printed anyway.
-pub(crate) fn run(args: &Args) -> Result<bool> {
+///
+/// # Errors
+/// When the kernel refuses, or the output cannot be written.
+pub fn run(args: &Args) -> Result<bool> {
     let mut kernel = Netfilter::open().context("cannot open a netfilter socket")?;
     let mut out = io::stdout().lock();
     let redraw = args.watch.is_some() && !args.json && out.is_terminal();
@@ -114,6 +117,28 @@ fn read(kernel: &mut Netfilter, args: &Args) -> Result<(Reading, Option<Vec<Stri
         )),
     }
     Ok((reading, known))
+}
+
+/// A page with what this set has, as if the kernel had given it. For fuzzers.
+pub(crate) fn page_of(
+    set: &kernel::Set,
+    elements: &[kernel::Element],
+    flows: &[kernel::Flow],
+) -> String {
+    let (keeps, mappings, permits) = holdings::of(set, elements);
+    let connections = Some(flows.iter().map(Into::into).collect());
+    let reading = Reading {
+        keeps,
+        mappings,
+        permits,
+        connections,
+        ..Reading::default()
+    };
+    let table = TableId {
+        family: 2,
+        name: "pinhole".to_owned(),
+    };
+    text::page(&reading, &table, None, true)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
