@@ -104,7 +104,7 @@ pub(crate) fn conversation(data: &[u8]) {
     let mut verify = Verify::new([1; 32], [2; 32], [3; 32]);
     let mut offered = 0;
     while !choices.is_empty() {
-        match choices.byte() % 12 {
+        match choices.byte() % 13 {
             0 => drop(conversation.say(now, Item::Text(choices.text()))),
             1 => conversation.link_up(u64::from(choices.byte() % 2)),
             2 => conversation.link_down(now, u64::from(choices.byte() % 2)),
@@ -125,6 +125,13 @@ pub(crate) fn conversation(data: &[u8]) {
                 offered += u64::from(ledger.offer(File { name, size }).is_some());
             }
             8 => drop(verify.begin([9; 32])),
+            9 => {
+                // A peer that offers many files at once.
+                for file in 100..100 + u64::from(choices.byte() % 64) {
+                    let (size, name) = (1000, "theirs".to_owned());
+                    take(&mut ledger, Item::Offer { file, size, name }, offered);
+                }
+            }
             _ => match next_frame(&mut choices, EPOCH) {
                 Frame::Verify(step) => {
                     let _ = verify.handle(step);

@@ -38,6 +38,7 @@ pub(crate) fn rendezvous(data: &[u8]) {
             10 => binding(&mut world, &mut choices),
             11 => icmp(&mut world, &mut choices),
             12 => stream(&mut world, &mut choices),
+            13 => connect_again(&mut world, &mut choices),
             step => traffic(&mut world, &mut choices, step),
         }
         world.check_tables();
@@ -68,7 +69,8 @@ fn traffic(world: &mut World, choices: &mut Choices<'_>, step: u8) {
             world.now += choices.time();
             world.opens = choices.byte() < 200;
         }
-        2..=4 => turn_request(world, choices),
+        2 => permit_and_send(world, choices),
+        3 | 4 => turn_request(world, choices),
         5 => send_indication(world, choices),
         6 => channel_data(world, choices),
         7 | 8 => peer_sends(world, choices),
@@ -183,28 +185,27 @@ fn look_up(world: &mut World, choices: &mut Choices<'_>) {
 fn connect(world: &mut World, choices: &mut Choices<'_>) {
     let (from, peer) = (client(choices), choices.of(&NAMES));
     let name = name(choices, from);
-    let (again, proof) = (choices.byte() > 200, choices.flag());
+    let proof = choices.flag();
     let ahead = u64::from(choices.byte());
     let pad = choices.of(&[640, 640, 0, 300, 1200]);
     let seal = choices.bytes();
-    let before = world.last_connect.clone();
-    let request = match before.filter(|_| again) {
-        // A retransmission, and what looks like one.
-        Some(request) if choices.flag() => request,
-        Some(request) => {
-            let request = Message::parse(&request).expect("a request of ours");
-            Builder::request(Method::Connect, request.transaction()).finish()
-        }
-        None => {
-            let request = world.signed(from, name, Method::Connect, ahead, pad, |request| {
-                let request = request.peer_name(peer).fresh(&FRESH).seal(seal);
-                if proof { request.ask_proof() } else { request }
-            });
-            world.last_connect = Some(request.clone());
-            request
-        }
-    };
+    let request = world.signed(from, name, Method::Connect, ahead, pad, |request| {
+        let request = request.peer_name(peer).fresh(&FRESH).seal(seal);
+        if proof { request.ask_proof() } else { request }
+    });
+    world.last_connect = Some((from, request.clone()));
     world.datagram(from, 0, &request);
+}
+
+/// The last Connect again, or a short one with its transaction id.
+fn connect_again(world: &mut World, choices: &mut Choices<'_>) {
+    let Some((from, whole)) = world.last_connect.clone() else {
+        return;
+    };
+    let request = Message::parse(&whole).expect("a request of ours");
+    let short = Builder::request(Method::Connect, request.transaction()).finish();
+    let bytes = if choices.flag() { short } else { whole };
+    world.datagram(from, 0, &bytes);
 }
 
 /// The answer of a callee to the oldest Notify.
@@ -361,6 +362,15 @@ fn allocate(world: &mut World) {
     }
     let request = Builder::request(Method::ChannelBind, world.transaction());
     authenticated(world, 0, NAMES[0], request.channel(0x4000).peer(peer));
+}
+
+/// A permission for a peer, which may be refused, and data for the same peer.
+fn permit_and_send(world: &mut World, choices: &mut Choices<'_>) {
+    let (from, peer) = (client(choices), world.peer(choices));
+    let request = Builder::request(Method::CreatePermission, world.transaction());
+    authenticated(world, from, NAMES[from % NAMES.len()], request.peer(peer));
+    let message = Builder::indication(Method::Send, [9; 12]).peer(peer);
+    world.datagram(from, 0, &message.data(choices.bytes()).finish());
 }
 
 fn send_indication(world: &mut World, choices: &mut Choices<'_>) {

@@ -1,6 +1,6 @@
 //! An attempt by TCP, with a peer and strangers that send anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -45,9 +45,14 @@ struct Driver {
     links: BTreeMap<LinkId, State>,
     /// Requests that the agent has sent.
     requests: Vec<(LinkId, Vec<u8>)>,
+    /// Accepted connections that have brought nothing authentic.
+    strangers: BTreeSet<LinkId>,
     targets: usize,
     ended: bool,
 }
+
+/// docs/reference/limits.md.
+const MOST_STRANGERS: usize = 8;
 
 pub(crate) fn agent(data: &[u8]) {
     let mut choices = Choices::new(data);
@@ -73,6 +78,7 @@ pub(crate) fn agent(data: &[u8]) {
         agent: Agent::new(config, now),
         links: BTreeMap::new(),
         requests: Vec::new(),
+        strangers: BTreeSet::new(),
         targets: count,
         ended: false,
     };
@@ -112,8 +118,10 @@ impl Driver {
                 let from = choices.address(usual);
                 if let Some(link) = self.agent.handle_accepted(*now, from) {
                     assert!(self.links.insert(link, State::Open).is_none());
+                    self.strangers.insert(link);
                 }
-                assert!(self.links.len() <= 2000);
+                let open = |link: &&LinkId| self.links.contains_key(link);
+                assert!(self.strangers.iter().filter(open).count() <= MOST_STRANGERS);
             }
             3 if self.links.get(&link) == Some(&State::Connecting) => {
                 self.links.insert(link, State::Open);
@@ -164,6 +172,7 @@ impl Driver {
     }
 
     fn pieces(&mut self, now: Instant, link: LinkId, bytes: &[u8], choices: &mut Choices<'_>) {
+        self.strangers.remove(&link);
         let size = usize::from(choices.byte()).max(1);
         for piece in bytes.chunks(size) {
             self.agent.handle_bytes(now, link, piece);

@@ -63,7 +63,7 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     /// Each Notify that a client has received: who, and the message.
     pub(super) notified: VecDeque<(usize, Vec<u8>)>,
-    pub(super) last_connect: Option<Vec<u8>>,
+    pub(super) last_connect: Option<(usize, Vec<u8>)>,
     pub(super) streams: Vec<StreamId>,
     /// Whether the sockets that the relay asks for can be opened.
     pub(super) opens: bool,
@@ -226,6 +226,7 @@ impl World {
         if let Some(at) = self.server.poll_timeout() {
             self.now = self.now.max(at);
         }
+        self.promises.later();
         self.server.handle_timeout(self.now);
         let next = self.server.poll_timeout();
         assert!(
