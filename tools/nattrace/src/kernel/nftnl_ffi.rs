@@ -184,7 +184,13 @@ impl ParsedSet {
         // SAFETY: allocates; `header` vouches for the message.
         unsafe {
             let set = ParsedSet(NonNull::new(sys::nftnl_set_alloc()).ok_or_else(no_memory)?);
-            parsed(parse(header(message)?, set.0.as_ptr()))?;
+            let read = parsed(parse(header(message)?, set.0.as_ptr()));
+            if read.is_err() {
+                // It is left allocated: where libnftnl (seen in 1.2.4) cannot read an expression of a
+                // set, it frees the expressions before it, and would free them again with the set.
+                std::mem::forget(set);
+                return Err(malformed());
+            }
             Ok(set)
         }
     }
