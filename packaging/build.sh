@@ -72,7 +72,7 @@ static() {
 dynamic() {
 	local target=$machine-unknown-linux-gnu root=$out/debian12-$deb
 	step "building nattrace ($target)"
-	[[ -e $root/ready ]] || sysroot "$root"
+	[[ $root/ready -nt packaging/build.sh ]] || sysroot "$root"
 	cargo_build "$target" "CARGO_TARGET_@TARGET@_LINKER=$compiler" \
 		"CARGO_TARGET_@TARGET@_RUSTFLAGS=-Clink-arg=--sysroot=$root --remap-path-prefix=$here=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
 		PKG_CONFIG_ALLOW_CROSS=1 "PKG_CONFIG_LIBDIR=$root/linked" \
