@@ -28,6 +28,7 @@ LAB = {
     ("natprobe", "natprobe --s1 stun.example.org:3478 --against there.json"): ("alice", "A punch to the other host connects directly", {"first": "cp here.json there.json"}),
     ("natprobe", "natprobe --s1 rendezvous.example.org --lifetime --rfc4787"): ("alice", "REQ", {}),
     ("natprobe", "PINHOLE_SERVER=rendezvous.example.org natprobe"): ("alice", "class +full-cone", {}),
+    ("punch", "punch --server 203.0.113.1 --name bob --from alice"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),
     ("punch", "punch --server 203.0.113.1 --name bob"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),
     ("punch", "punch --server 203.0.113.1 --name alice --peer bob"): ("alice", "^direct: ", {"peer": "punch"}),
     ("punch", "punch --server 203.0.113.1#KEY --peer bob#KEY"): ("alice", "^direct: ", {"peer": "punch"}),
@@ -123,7 +124,8 @@ def start(node, command, out):
     else:
         words = ["ip", "netns", "exec", node, "sh", "-c", command]
     return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=folder,
-                            env=environment(node), start_new_session=True)
+                            env=environment(node), start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) # whoever runs this may ignore it
 
 
 def printed(file, pattern, process):
