@@ -11,9 +11,11 @@ complete -c chat -l timeout -d 'Seconds without a path after which a peer counts
 complete -c chat -l keepalive -d 'Seconds between the packets that keep a path open. A NAT on the way must keep a mapping for four times as long' -r
 complete -c chat -l opener-ttl -d 'TTL of the packets that open our own NAT and must not reach the peer\'s; 0 sends none' -r
 complete -c chat -l trust-server -d 'Trust the key that the rendezvous has now, if it has changed'
+complete -c chat -l new-key -d 'Give your name a new key, signed by the old one. Peers that know the old key follow. The old key stays in use until the rendezvous has accepted the new one'
 complete -c chat -l json -d 'Print JSON lines (docs/reference/json.md), also on a terminal'
-complete -c chat -l ascii -d 'Draw no QR code in /who, which takes block characters and colours. So do NO_COLOR and TERM=dumb'
+complete -c chat -l ascii -d 'Draw no QR code in /who: it takes block characters and colours. NO_COLOR in the environment has the same effect'
 complete -c chat -l stay -d 'As a filter, go on receiving when stdin has ended'
+complete -c chat -l open -d 'On a terminal, answer callers that are not known without asking you, as it is done elsewhere'
 complete -c chat -l accept-files -d 'Accept every file that a peer offers'
 complete -c chat -l no-host-candidates -d 'Do not tell peers our own addresses, and do not try theirs: no path within a LAN, more privacy'
 complete -c chat -l direct-only -d 'Use no relay: a peer that cannot be reached directly is not reached'
