@@ -92,7 +92,8 @@ impl Host {
             .nonce(cookie)
             .name(name)
             .public_key(&self.key.public())
-            .sequence(self.sequence);
+            .sequence(self.sequence)
+            .fresh(&[5; 8]);
         fill(request)
             .sign(|part| self.key.sign(part))
             .pad_to(640)
