@@ -231,6 +231,7 @@ fn print(line: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Instant;
 
     use rustyline::ExternalPrinter;
 
@@ -330,7 +331,11 @@ mod tests {
             }
         };
         gone.unwrap();
-        drop(terminal);
+        // The terminal itself waits only briefly at the end, and this machine may be slow.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while shown.0.lock().unwrap().len() < most - dropped + 2 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let shown = shown.0.lock().unwrap();
         let told = format!("* the terminal took nothing: {dropped} notices dropped");
         assert_eq!(shown[most - dropped..], [told, "last".to_owned()]);
