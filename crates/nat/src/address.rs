@@ -36,30 +36,9 @@ pub fn is_private(ip: IpAddr) -> bool {
     private_network(ip).is_some()
 }
 
-/// The first address of the /24 (IPv4) or the /48 (IPv6) of this address: one user may
-/// well have all of it.
-pub fn source_prefix(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (!0 << 8)).into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (!0 << 80)).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{private_network, source_prefix};
-
-    #[test]
-    fn one_user_is_a_24_or_a_48() {
-        for (address, first) in [
-            ("203.0.113.77", "203.0.113.0"),
-            ("::ffff:203.0.113.77", "203.0.113.0"),
-            ("2001:db8:1:2::3", "2001:db8:1::"),
-        ] {
-            let [address, first] = [address, first].map(|text| text.parse().unwrap());
-            assert_eq!(source_prefix(address), first);
-        }
-    }
+    use super::private_network;
 
     #[test]
     fn an_address_belongs_to_its_private_network_up_to_the_last_one() {

@@ -44,7 +44,7 @@ pub mod oracle;
 pub mod plan;
 mod port_assignment;
 
-pub use address::{is_private, private_network, source_prefix};
+pub use address::{is_private, private_network};
 pub use behaviour::{Behaviour, Class, Dependence};
 pub use format::Format;
 pub use port_assignment::{ALL_PORTS, MAX_STEP, PortAssignment};

@@ -1,7 +1,9 @@
-//! Token buckets: how often something may happen.
+//! Rates, and a token bucket for each key.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use sansio::TokenBucket;
 
 /// The rate of a bucket.
 #[derive(Clone, Copy, Debug)]
@@ -12,34 +14,15 @@ pub(crate) struct Rate {
     pub(crate) each: Duration,
 }
 
-/// A token bucket, after the generic cell rate algorithm: all that is kept of it is
-/// the time at which it will be full.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TokenBucket {
-    full_at: Instant,
-}
-
-impl TokenBucket {
-    pub(crate) fn full(now: Instant) -> Self {
-        Self { full_at: now }
+impl Rate {
+    /// Takes a token; false if there is none.
+    pub(crate) fn take(self, now: Instant, bucket: &mut TokenBucket) -> bool {
+        bucket.take(now, self.each, self.each * self.burst)
     }
 
     /// Whether there is a token.
-    pub(crate) fn has(&self, now: Instant, rate: Rate) -> bool {
-        self.after(now, rate) <= now + rate.each * rate.burst
-    }
-
-    /// Takes a token; false if there is none.
-    pub(crate) fn take(&mut self, now: Instant, rate: Rate) -> bool {
-        let has = self.has(now, rate);
-        if has {
-            self.full_at = self.after(now, rate);
-        }
-        has
-    }
-
-    fn after(&self, now: Instant, rate: Rate) -> Instant {
-        self.full_at.max(now) + rate.each
+    pub(crate) fn has(self, now: Instant, bucket: &TokenBucket) -> bool {
+        bucket.has(now, self.each, self.each * self.burst)
     }
 }
 
@@ -69,7 +52,7 @@ impl<K: Ord> Buckets<K> {
     /// Whether there is a token for this key.
     pub(crate) fn has(&mut self, now: Instant, key: &K) -> bool {
         match self.buckets.get(key) {
-            Some(bucket) => bucket.has(now, self.rate),
+            Some(bucket) => self.rate.has(now, bucket),
             None => self.has_room(now),
         }
     }
@@ -80,14 +63,14 @@ impl<K: Ord> Buckets<K> {
         if has {
             let bucket = self.buckets.entry(key);
             let bucket = bucket.or_insert_with(|| TokenBucket::full(now));
-            bucket.take(now, self.rate);
+            self.rate.take(now, bucket);
         }
         has
     }
 
     fn has_room(&mut self, now: Instant) -> bool {
         if self.buckets.len() >= MOST {
-            self.buckets.retain(|_, bucket| bucket.full_at > now);
+            self.buckets.retain(|_, bucket| !bucket.is_full(now));
         }
         self.buckets.len() < MOST
     }
@@ -101,17 +84,6 @@ mod tests {
         burst: 3,
         each: Duration::from_secs(1),
     };
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let start = Instant::now();
-        let mut bucket = TokenBucket::full(start);
-        let mut taken = |seconds| {
-            let now = start + Duration::from_secs(seconds);
-            (0..9).filter(|_| bucket.take(now, RATE)).count()
-        };
-        assert_eq!([0, 1, 3, 60].map(&mut taken), [3, 1, 2, 3]);
-    }
 
     #[test]
     fn each_key_has_a_bucket_and_a_flood_of_keys_is_not_remembered() {

@@ -5,32 +5,8 @@ use std::time::{Duration, Instant};
 
 use sansio::Prefix;
 
-/// A bucket holds one second's worth of tokens.
+/// A prefix that was silent may send this much of its rate at once.
 const BURST: Duration = Duration::from_secs(1);
-
-/// A token bucket, after the generic cell rate algorithm: all that is kept of it
-/// is the time at which it will be full.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TokenBucket {
-    full_at: Instant,
-}
-
-impl TokenBucket {
-    pub(crate) fn full(now: Instant) -> Self {
-        TokenBucket { full_at: now }
-    }
-
-    /// Takes tokens, if there are that many; `rate` flow in each second.
-    pub(crate) fn take(&mut self, now: Instant, rate: u32, tokens: usize) -> bool {
-        let cost = tokens as u64 * 1_000_000_000 / u64::from(rate.max(1));
-        let full_at = self.full_at.max(now) + Duration::from_nanos(cost);
-        let enough = full_at <= now + BURST;
-        if enough {
-            self.full_at = full_at;
-        }
-        enough
-    }
-}
 
 /// Counters in each row, as a power of two.
 const COUNTERS: u32 = 16;

@@ -40,7 +40,7 @@
 //! `net` drives protocols with tokio, `sim` in memory.
 //!
 //! [`Prefix`] and [`Shares`] are what servers and their drivers bound tables with: each source prefix
-//! has a share, and the biggest makes room.
+//! has a share, and the biggest makes room. [`TokenBucket`] bounds how often something happens.
 #![cfg_attr(
     not(test),
     deny(
@@ -50,6 +50,7 @@
     )
 )]
 
+mod bucket;
 mod prefix;
 mod shares;
 
@@ -58,6 +59,7 @@ use std::time::Instant;
 
 use stun::Icmp;
 
+pub use bucket::TokenBucket;
 pub use prefix::Prefix;
 pub use shares::Shares;
 

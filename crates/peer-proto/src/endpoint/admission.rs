@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::bucket::{Buckets, Rate, TokenBucket};
+use crate::bucket::{Buckets, Rate};
 use crate::client::{Notification, Relation};
-use nat::source_prefix;
+use sansio::{Prefix, TokenBucket};
 use session::identity::PublicKey;
 
 /// Calls of one known peer.
@@ -51,7 +51,7 @@ pub(super) struct Admission {
     strangers: TokenBucket,
     keys: Buckets<PublicKey>,
     addresses: Buckets<IpAddr>,
-    prefixes: Buckets<IpAddr>,
+    prefixes: Buckets<Prefix>,
     changes: Buckets<String>,
 }
 
@@ -74,13 +74,13 @@ impl Admission {
             return self.known.take(now, call.caller.clone());
         }
         let address = call.address.ip().to_canonical();
-        let prefix = source_prefix(address);
-        let admits = self.strangers.has(now, STRANGERS)
+        let prefix = Prefix::of(address);
+        let admits = STRANGERS.has(now, &self.strangers)
             && self.keys.has(now, &call.key)
             && self.addresses.has(now, &address)
             && self.prefixes.has(now, &prefix);
         if admits {
-            self.strangers.take(now, STRANGERS);
+            STRANGERS.take(now, &mut self.strangers);
             self.keys.take(now, call.key);
             self.addresses.take(now, address);
             self.prefixes.take(now, prefix);

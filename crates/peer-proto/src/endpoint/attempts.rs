@@ -14,8 +14,8 @@ use crate::candidate::Candidates;
 use crate::client::Relation;
 use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Target};
 use nat::plan::{Limits, Plan};
-use nat::source_prefix;
 use sansio::IcmpError;
+use sansio::Prefix;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -275,9 +275,9 @@ impl Attempts {
 
     /// Whether there may be one more attempt with a stranger, seen at that address.
     fn strangers_have_share(&self, address: IpAddr) -> bool {
-        let prefix = source_prefix(address);
+        let prefix = Prefix::of(address);
         let strangers = || self.table.iter().filter(|a| a.is_live_with_stranger());
-        let of_prefix = strangers().filter(|a| source_prefix(a.address) == prefix);
+        let of_prefix = strangers().filter(|a| Prefix::of(a.address) == prefix);
         strangers().count() < (self.most / SHARE_OF_STRANGERS).max(1)
             && of_prefix.count() < MOST_OF_PREFIX
             && strangers().all(|a| a.address != address)

@@ -5,9 +5,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::bucket::{Buckets, Rate, TokenBucket};
+use crate::bucket::{Buckets, Rate};
 use crate::client::Relation;
 use nat::plan::Limits;
+use sansio::TokenBucket;
 
 /// Packets a second for known peers, beside guesses.
 const KNOWN: u32 = 500;
@@ -44,9 +45,9 @@ impl Share {
     }
 
     fn take(&mut self, now: Instant, to: IpAddr) -> bool {
-        self.all.has(now, self.rate)
+        self.rate.has(now, &self.all)
             && self.to_one.take(now, to.to_canonical())
-            && self.all.take(now, self.rate)
+            && self.rate.take(now, &mut self.all)
     }
 }
 

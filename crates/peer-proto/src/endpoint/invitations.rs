@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::types::Strangers;
 use crate::client::{Invitation, Relation};
-use nat::source_prefix;
+use sansio::Prefix;
 use session::identity::PublicKey;
 
 /// Invitations that wait until we know what to answer, at most.
@@ -124,7 +124,7 @@ impl Invitations {
 
     /// Whether strangers, and those of that prefix, have room for one more.
     fn has_share(&self, invitation: &Invitation) -> bool {
-        let prefix = |held: &Invitation| source_prefix(held.address.ip());
+        let prefix = |held: &Invitation| Prefix::of(held.address.ip());
         let strangers = self.held.iter().filter(|held| self.is_strange(held));
         let of_prefix = strangers
             .clone()

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use sansio::TokenBucket;
 use stun::{Transaction, code};
 
-use crate::rate::TokenBucket;
 use crate::types::FiveTuple;
 
 /// The lifetime of a permission (RFC 8656 §9).
@@ -14,6 +14,9 @@ const PERMISSION: Duration = Duration::from_secs(300);
 
 /// The lifetime of a channel (RFC 8656 §12).
 const CHANNEL: Duration = Duration::from_secs(600);
+
+/// An allocation that was silent may relay this much of its rate at once.
+const BURST: Duration = Duration::from_secs(1);
 
 /// Permissions, and channels, that one allocation may have.
 const MOST_PEERS: usize = 32;
@@ -116,7 +119,8 @@ impl Allocation {
 
     /// Takes a payload of this many bytes out of the rate.
     pub(super) fn take(&mut self, now: Instant, bytes: usize) -> Result<(), Drop> {
-        if !self.bucket.take(now, self.rate, bytes) {
+        let cost = bytes as u64 * 1_000_000_000 / u64::from(self.rate.max(1));
+        if !self.bucket.take(now, Duration::from_nanos(cost), BURST) {
             return Err(Drop::OverRate);
         }
         self.bytes += bytes as u64;

@@ -2,10 +2,10 @@
 //! is the user's however many call.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nat::source_prefix;
+use sansio::Prefix;
 use session::identity::PublicKey;
 
 /// Callers that wait at once.
@@ -27,7 +27,7 @@ const MOST_COUNTED: usize = 1000;
 struct Caller {
     name: String,
     key: PublicKey,
-    prefix: IpAddr,
+    prefix: Prefix,
     heard: Instant,
 }
 
@@ -54,7 +54,7 @@ pub enum Told {
 impl Callers {
     /// A stranger calls.
     pub fn call(&mut self, now: Instant, name: &str, key: PublicKey, from: SocketAddr) -> Told {
-        let prefix = source_prefix(from.ip());
+        let prefix = Prefix::of(from.ip());
         // One name is one question: the key that the user has seen stays.
         if let Some(caller) = self.waiting.iter_mut().find(|c| c.name == name) {
             if caller.key == key {
