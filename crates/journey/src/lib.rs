@@ -1,0 +1,11 @@
+//! What became of each packet: its sightings at several vantage points, joined to a journey that ends
+//! with one cause.
+//!
+//! The types of [`Trace`] are also the JSON of a trace file (docs/reference/json.md). There is no
+//! socket, clock or thread here: whoever watches a network hands over what it has seen.
+
+mod trace;
+
+pub use trace::{
+    Cause, Direction, End, Gap, How, Interface, Journey, Mapping, Node, Sighting, Tables, Trace,
+};
