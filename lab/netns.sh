@@ -67,6 +67,7 @@ lib() {
 	source "$lab/lib/$1.sh" || exit 2
 }
 
+declare -A shaped=() # side → what --link says of its link
 json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
 
@@ -106,8 +107,12 @@ Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hai
   --name NAME     the name of a lab that stays (default: default)
   --loss PERCENT  core drops this part of the packets that it forwards, in either direction; a
                   packet between alice, bob and server passes core once, one within a LAN never
-  --delay MS      core delays each packet by MS milliseconds, so a round trip takes twice that;
-                  needs netem in the kernel
+  --delay MS      core delays each packet by MS milliseconds, so a round trip takes twice that
+  --link SIDE=WORDS
+                  what the link between SIDE (alice, bob, server) and core does, both ways: dsl,
+                  cable, fibre, wifi, 4g, 5g, satellite-leo, satellite-geo, or for example
+                  delay:50ms,jitter:10ms,loss:1%,rate:20mbit,up-rate:5mbit (docs/reference/links.md);
+                  --delay is then for the other sides
   --prefix CIDR   the public addresses, a /24 (default: 203.0.113.0/24)
   --same-lan      give bob's LAN the prefix of alice's, and bob the address of alice2
   --no-verify     do not measure the NATs first
@@ -145,8 +150,8 @@ parse() {
 		--watch) watch=1 ;;
 		--same-lan) same_lan=1 options+=("$1") ;;
 		--all) all=1 ;;
-		--loss | --delay | --prefix | --name) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
-		--loss=* | --delay=* | --prefix=* | --name=*) value "${1%%=*}" "${1#*=}" ;;
+		--loss | --delay | --link | --prefix | --name) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
+		--loss=* | --delay=* | --link=* | --prefix=* | --name=*) value "${1%%=*}" "${1#*=}" ;;
 		--profile) (($# > 1)) || usage '--profile needs a natprobe report'; words+=("@$2"); shift ;;
 		--profile=*) words+=("@${1#*=}") ;;
 		-*) usage "there is no option $1" ;;
@@ -173,6 +178,9 @@ value() {
 	--delay)
 		[[ $2 =~ ^[0-9]{1,5}(\.[0-9]{1,3})?$ ]] || usage "--delay is in milliseconds, not \"$2\""
 		delay=$2 ;;
+	--link)
+		[[ $2 =~ ^([a-z]+)=(.+)$ ]] || usage "--link is SIDE=WORDS such as alice=4g, not \"$2\""
+		shaped[${BASH_REMATCH[1]}]+=${shaped[${BASH_REMATCH[1]}]+,}${BASH_REMATCH[2]} ;;
 	--prefix)
 		[[ $2 =~ ^($octet\.$octet\.$octet)\.0/24$ ]] || usage "--prefix is a /24 such as 198.51.100.0/24, not \"$2\""
 		prefix=${BASH_REMATCH[1]}
@@ -196,8 +204,18 @@ prepared() {
 		for word in "${words[@]:$1}"; do read_type "$word"; done
 	fi
 	hand_over
+	shapes
 	again=("${words[@]}" "${options[@]}" ${json:+--json})
 	((${#command[@]} == 0)) || again+=(-- "${command[@]}")
+}
+
+# shapes: check what --link says
+shapes() {
+	local side why
+	for side in "${!shaped[@]}"; do
+		[[ $side == @(alice|bob|server) ]] || usage "--link $side=… names no side; there are alice, bob and server"
+		why=$("$bin/natlink" explain "${shaped[$side]}" 2>&1) || usage "--link $side=${shaped[$side]}: ${why#natlink: }"
+	done
 }
 
 # build_network: for the two types in $words
@@ -265,9 +283,9 @@ run() {
 	down) takes --name --all ;;
 	exec | shell) takes --name ;;
 	nat) takes --name --json --watch ;;
-	up) takes --name --json --install --loss --delay --prefix --same-lan --no-verify ;;
-	matrix) takes --json --markdown --junit --html --install --loss --delay --prefix --same-lan --no-verify ;;
-	*) taker='a lab that does not stay'; takes --json --install --loss --delay --prefix --same-lan --no-verify ;;
+	up) takes --name --json --install --loss --delay --link --prefix --same-lan --no-verify ;;
+	matrix) takes --json --markdown --junit --html --install --loss --delay --link --prefix --same-lan --no-verify ;;
+	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --prefix --same-lan --no-verify ;;
 	esac
 	[[ ${command[*]} || $verb == @(shell|down) ]] || [[ -e /dev/fd/1 ]] || die 'cannot write to stdout: it is closed'
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"

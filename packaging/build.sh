@@ -17,7 +17,7 @@
 set -euo pipefail
 cd "${BASH_SOURCE[0]%/*}/.."
 here=$PWD out=${PINHOLE_PACKAGES:-$PWD/target/package}
-tools=(natprobe punch rendezvous chat labreport) # nattrace, which links C, is built apart
+tools=(natprobe punch rendezvous chat natlink labreport) # nattrace, which links C, is built apart
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH

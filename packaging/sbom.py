@@ -12,7 +12,7 @@ import tomllib
 import uuid
 
 root = pathlib.Path(__file__).resolve().parent.parent
-TOOLS = ["natprobe", "punch", "rendezvous", "chat", "nattrace", "labreport"]
+TOOLS = ["natprobe", "punch", "rendezvous", "chat", "nattrace", "natlink", "labreport"]
 # nattrace links these at run time; the package depends on them.
 LIBRARIES = {"libmnl": "LGPL-2.1-or-later", "libnftnl": "GPL-2.0-or-later"}
 

@@ -114,12 +114,12 @@ try() {
 	[[ $where == here ]] || check 'what the package depends on can be installed' depends
 	before=$(files)
 	check 'it installs' dpkg --install "$deb"
-	for tool in natprobe punch chat rendezvous nattrace labreport; do check "$tool starts" "$tool" --version; done
+	for tool in natprobe punch chat rendezvous nattrace natlink labreport; do check "$tool starts" "$tool" --version; done
 	check 'pinhole-lab full-cone restricted' demonstrated pinhole-lab
 	check 'pinhole-lab full-cone restricted, as an ordinary user' demonstrated as_user pinhole-lab
 	check 'pinhole-lab doctor says that nothing vital is missing' pinhole-lab doctor
 	check 'each tool and each of its commands has a man page' \
-		sh -c 'test $(ls /usr/share/man/man1 | grep -cE "^(natprobe|punch|chat|rendezvous|nattrace(-[a-z]+)?|labreport(-[a-z]+)?|pinhole-lab)\.1\.gz$") = 14'
+		sh -c 'test $(ls /usr/share/man/man1 | grep -cE "^(natprobe|punch|chat|rendezvous|nattrace(-[a-z]+)?|natlink(-[a-z]+)?|labreport(-[a-z]+)?|pinhole-lab)\.1\.gz$") = 20'
 	if [[ -e /usr/share/bash-completion/completions/natprobe ]]; then
 		check 'bash completes an option of natprobe' completes --port-mapping natprobe --po
 		check "bash completes the second type of pinhole-lab" completes restricted pinhole-lab full-cone restr

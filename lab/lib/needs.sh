@@ -4,7 +4,7 @@
 # shellcheck source=lab/lib/rust.sh
 source "${BASH_SOURCE[0]%/*}/rust.sh"
 
-tools=(rendezvous natprobe punch nattrace labreport)
+tools=(rendezvous natprobe punch nattrace natlink labreport)
 conntrack=/proc/sys/net/netfilter/nf_conntrack_max tracked=8192 # entries of all labs, and of one lab that sprays
 
 # tools_folder: set $bin
@@ -145,7 +145,6 @@ doctor() {
 	tools_folder
 	can vital 'ip, of iproute2' 'no lab; install iproute2' has ip || lacking+=(ip)
 	can vital 'nft, of nftables' 'no lab; install nftables' has nft || lacking+=(nft)
-	has tc || lacking+=(tc)
 	can vital 'unshare, nsenter, setpriv, flock, mount' 'no lab; install util-linux and mount' \
 		eval 'has unshare && has nsenter && has setpriv && has flock && has mount'
 	can vital 'private namespaces' "no lab; $(refusal)" "${private[@]}" mount -t tmpfs pinhole /run || lacking+=(setpriv)
@@ -159,8 +158,8 @@ doctor() {
 		"${private[@]}" nft -f - <<<'table ip t { chain c { log prefix "A " group 1; }; }'
 	can wish 'random numbers in nft' 'no --loss' \
 		"${private[@]}" nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
-	can wish 'netem' 'no --delay; load sch_netem' \
-		"${private[@]}" sh -c 'ip link set lo up && tc qdisc add dev lo root netem delay 1ms'
+	can wish 'TAP devices' 'no --link and no --delay; load tun, and start a container with --device /dev/net/tun' \
+		"${private[@]}" ip tuntap add dev tap0 mode tap
 	can wish 'miniupnpd, for nftables' 'no upnp=on; a lab with upnp=on installs it (Debian: miniupnpd-nftables)' \
 		for_nftables
 	if [[ -e $conntrack ]]; then

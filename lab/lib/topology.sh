@@ -7,6 +7,7 @@ declare -gA ruleset=() # router → the parameters of its rules, then the rules
 declare -gA mappers=() # routers on which hosts can map ports
 declare -gA lifetime=() # router → how many seconds its conntrack keeps UDP entries
 declare -gA mac=()     # node and interface → hardware address
+linked=()              # what natlink is told about the links that it carries
 created=
 log=/run/rendezvous.log
 patience=60 # seconds: the deadline of each wait, long enough for a machine that is slow or busy
@@ -28,11 +29,19 @@ node() {
 	done
 }
 
-# link NODE INTERFACE NODE INTERFACE
+# link NODE INTERFACE NODE INTERFACE: by veth. A link of core, which has the name of core's interface, is carried by
+# natlink if --link or --delay is for it.
 link() {
+	local does=${shaped[$2]-${delay:+down-delay:${delay}ms}}
 	hardware "$1" "$2"
 	hardware "$3" "$4"
-	created+="link add $2 address ${mac[$1 $2]} netns $1 type veth peer name $4 address ${mac[$3 $4]} netns $3"$'\n'
+	if [[ $1 == core && $does ]]; then
+		linked+=("$2=$1:$2,$3:$4" "$2=$does")
+		setup[$1]+="link set $2 txqueuelen 4096 address ${mac[$1 $2]}"$'\n'
+		setup[$3]+="link set $4 txqueuelen 4096 address ${mac[$3 $4]}"$'\n'
+	else
+		created+="link add $2 address ${mac[$1 $2]} netns $1 type veth peer name $4 address ${mac[$3 $4]} netns $3"$'\n'
+	fi
 	setup[$1]+="link set $2 $unaddressed up"$'\n'
 	setup[$3]+="link set $4 $unaddressed up"$'\n'
 	ends[$1]+="link show dev $2"$'\n'
@@ -147,7 +156,7 @@ network() {
 	node core server
 	side alice "$1" 16 1
 	side bob "$2" 32 2
-	link server eth0 core server
+	link core server server eth0
 	on server "addr add $s1 peer $core dev eth0"
 	on server "addr add $s2 peer $core dev eth0"
 	on server "route add default via $core"
@@ -191,6 +200,7 @@ raise() {
 		die "may not mount in a private namespace; \"$0 doctor\" says why"
 	inherited
 	ip -batch - <<<"$created" || die "cannot make the namespaces and their links"
+	[[ ${#linked[@]} == 0 ]] || natlinks
 	for node in "${routers[@]}"; do
 		forward "$node" &
 		jobs+=($!)
@@ -210,7 +220,6 @@ raise() {
 	echo "$s1:$port ${REPLY##*#}" >/run/pinhole/known-servers
 	carried
 	[[ ${#mappers[@]} == 0 ]] || { lib upnp; mapping "${!mappers[@]}"; }
-	[[ ! $delay ]] || slow
 }
 
 # joined PID…: wait for each of these processes; each must succeed
@@ -274,11 +283,10 @@ lossy() {
 }" || die "cannot load the rules for --loss"
 }
 
-# slow: make core delay each packet that it sends
-slow() {
-	local interface
-	for interface in alice bob server; do
-		ip netns exec core tc qdisc add dev "$interface" root netem delay "${delay}ms" limit 100000 2>/dev/null ||
-			die "--delay needs netem, which this kernel does not have (CONFIG_NET_SCH_NETEM; on Debian: modprobe sch_netem)"
-	done
+# natlinks: start natlink, which makes the devices of its links, carries their frames, and records those that it drops
+natlinks() {
+	local up
+	exec {up}< <(exec "$bin/natlink" run "${linked[@]}" --keep --drops /run/dropped-frames.json </dev/null 2>/run/natlink.log)
+	read -rt $patience -u "$up" && [[ $REPLY == ready ]] || die "no links: $(cat /run/natlink.log 2>&1)"
+	exec {up}<&-
 }

@@ -73,7 +73,7 @@ PINHOLE_BIN=/nowhere refused 'a PINHOLE_BIN without tools' 'no rendezvous' open 
 some=$(mktemp -d) && trap 'rm -rf "$some"' EXIT
 cp /bin/true "$some/rendezvous"
 PINHOLE_BIN=$some refused 'a PINHOLE_BIN with some of them' 'no natprobe' open open --no-verify -- true
-for tool in natprobe punch nattrace; do cp /bin/true "$some/$tool"; done
+for tool in natprobe punch nattrace natlink; do cp /bin/true "$some/$tool"; done
 PINHOLE_BIN=$some refused 'a PINHOLE_BIN without a judge' 'no labreport' open open --no-verify -- true
 PINHOLE_BIN=$some refused 'the same where only JSON takes one' 'no labreport' list --json
 

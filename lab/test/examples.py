@@ -20,6 +20,9 @@ mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 bin = os.environ["PINHOLE_BIN"]
 RENDEZVOUS = "ip link set lo up && ip addr add 203.0.113.1/32 dev lo && ip addr add 203.0.113.2/32 dev lo && exec "
 
+NATLINK = ("natlink run wan=tap0,tap1 alice=tap2,tap3 bob=tap4,tap5 >/dev/null 2>&1 & "
+           "until natlink show >/dev/null 2>&1; do sleep 0.02; done")
+
 # (tool, command) → (node, what it prints, more): it ends with exit code 0. In more: "peer" is what bob runs meanwhile,
 # "stays" says that it runs until Ctrl-C, "first" is run before it.
 LAB = {
@@ -52,6 +55,17 @@ LAB = {
     ("nattrace table", "nattrace table --watch"): ("nat-alice", "^mappings", {"stays": True}),
     ("nattrace table", "nattrace table --json | jq .mappings"): ("nat-alice", r"^\[", {}),
     ("nattrace table", "nattrace table --table 'inet fw'"): ("nat-alice", "", {"first": "nft add table inet fw"}),
+    ("natlink", "sudo natlink run wan=alice:tap0,bob:tap1 wan=4g"): ("core", "^ready$", {"stays": True}),
+    ("natlink run", "sudo natlink run wan=alice:tap0,bob:tap1 wan=delay:50ms,loss:1%"): ("core", "^ready$", {"stays": True}),
+    ("natlink run", "natlink run wan=tap0,tap1 wan=dsl --drops drops.json --seed 7"): ("core", "^ready$", {"stays": True}),
+    ("natlink", "natlink set wan=delay:50ms,jitter:10ms,loss:1%"): ("core", "", {"first": NATLINK}),
+    ("natlink", "natlink show"): ("core", "wan +up .*delay:50ms,jitter:10ms,loss:1%", {}),
+    ("natlink", "natlink presets"): ("core", "satellite-geo +delay", {}),
+    ("natlink set", "natlink set wan=satellite-geo"): ("core", "", {}),
+    ("natlink set", "natlink set alice=delay:50ms bob=none"): ("core", "", {}),
+    ("natlink show", "natlink show"): ("core", "wan +down .*delay:300ms", {}),
+    ("natlink show", "natlink show --json | jq '.[] | select(.direction == \"up\").loss'"): ("core", "^0$", {}),
+    ("natlink explain", "natlink explain 4g,up-rate:5mbit"): ("core", "down-rate:35mbit,up-rate:5mbit$", {}),
 }
 SIDE = "type={0} class={0} mapping=endpoint-independent filtering={1} ports=preserve hosts=private upnp=off early=harmless"
 OUTSIDE = {
@@ -68,7 +82,8 @@ OUTSIDE = {
     ("labreport json", r"printf 'work\t4711\n' | labreport json name pid:number"): ('^{"name":"work","pid":4711}$', {}),
 }
 TOOLS = {
-    "lab": ["natprobe", "punch", "chat", "rendezvous", "nattrace", "nattrace table"],
+    "lab": ["natprobe", "punch", "chat", "rendezvous", "nattrace", "nattrace table", "natlink",
+            *(f"natlink {verb}" for verb in "run set show explain".split())],
     "outside": ["labreport", *(f"labreport {verb}" for verb in "nat pair matrix profile figure json".split())],
 }
 

@@ -84,7 +84,7 @@ tools = set(knows) - crates
 tell("no tool knows another", [f"{t} knows {o}" for t in sorted(tools) for o in sorted(knows[t] & tools)])
 tell("the simulator and the pages are for tests alone", sorted(c for c in knows if knows[c] & {"sim", "pages"}))
 
-SANS_IO = {"stun", "nat", "sansio", "session", "gateway-proto", "discover", "rendezvous-proto", "peer-proto", "sim"}
+SANS_IO = {"stun", "nat", "sansio", "session", "gateway-proto", "discover", "rendezvous-proto", "peer-proto", "link", "sim"}
 WALL = ["clippy::disallowed_methods", "clippy::disallowed_types", "clippy::iter_over_hash_type"]
 open_walls = []
 for crate in sorted(SANS_IO):
@@ -119,6 +119,7 @@ for tool, foreign in {
     "natprobe": {"snow", "turn-client-proto", "peer-proto", "rendezvous-proto", "session"},
     "rendezvous": {"turn-client-proto", "peer-proto", "discover"},
     "nattrace": {"tokio", "peer-proto", "rendezvous-proto"},
+    "natlink": {"tokio", "peer-proto", "rendezvous-proto", "discover"},
     "labreport": {"tokio", "net", "peer-proto", "rendezvous-proto", "discover"},
 }.items():
     tell(f"{tool} links nothing that it has no use for", [f"it links {f}" for f in sorted(linked(tool) & foreign)])

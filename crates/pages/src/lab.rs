@@ -92,7 +92,7 @@ pub fn command() -> Command {
 }
 
 /// What every lab takes.
-fn lab_options() -> [Arg; 8] {
+fn lab_options() -> [Arg; 9] {
     [
         flag("json"),
         flag("install"),
@@ -100,6 +100,7 @@ fn lab_options() -> [Arg; 8] {
         flag("no-verify"),
         option("loss"),
         option("delay"),
+        option("link"),
         option("prefix"),
         file("profile"),
     ]
@@ -137,6 +138,7 @@ fn page(help: &str) -> String {
         "chat",
         "rendezvous",
         "nattrace",
+        "natlink",
         "labreport",
     ];
     page += &others.map(|tool| format!(".BR {tool} (1)")).join(",\n");

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_pinhole_lab_global_optspecs
-    string join \n json install same-lan no-verify loss= delay= prefix= profile= h/help
+    string join \n json install same-lan no-verify loss= delay= link= prefix= profile= h/help
 end
 
 function __fish_pinhole_lab_needs_command
@@ -26,6 +26,7 @@ end
 
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l loss -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l delay -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l link -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l profile -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l json
@@ -44,6 +45,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "list"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "doctor"
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l loss -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l delay -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l link -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l profile -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l name -r -f
@@ -68,6 +70,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand down" -s h -l he
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l json -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l loss -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l delay -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l link -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l profile -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l markdown -r -F
