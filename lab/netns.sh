@@ -70,6 +70,8 @@ lib() {
 declare -A shaped=() # side → what --link says of its link
 json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
+# for a command: in alice and bob at once; a surprise is exit 1; how often; how many labs at once; seconds; folder of its output
+both='' strict='' runs=1 jobs='' limit='' kept=''
 
 help() {
 	local text
@@ -88,6 +90,11 @@ A NAT laboratory in network namespaces.
   lab/netns.sh down               end one (--all: all of yours)
   lab/netns.sh matrix [TYPE…]     punch between every ordered pair of types, and compare each
                                   outcome with what the oracle expects
+  lab/netns.sh matrix [TYPE…] -- CMD…
+                                  run CMD between every ordered pair, each in a lab of its own: exit
+                                  code 0 is yes, 1 is no, all else is broken; the oracle expects a yes
+                                  where plain punching connects any ICE agent
+  lab/netns.sh expect A B         print what is expected between two types, and run nothing
   lab/netns.sh list               list the NAT types
   lab/netns.sh doctor             check what this machine supports
 
@@ -118,10 +125,26 @@ Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hai
   --no-verify     do not measure the NATs first
   --install       install the Debian packages that are missing
 
+With CMD (the matrix, and A B):
+  --both          run CMD in alice and in bob at once; the exit code is 0 if both are 0, and 1 if one
+                  is 1; at another one, the other CMD is ended, and it is that code
+  --timeout S     end CMD after S seconds: exit code 124, in a matrix broken (default: 60; of A B
+                  without --both: none)
+  --runs N        run CMD N times, each in a new lab
+  --jobs N        how many labs are up at once (default: as many as this machine bears)
+  --output DIR    the folder for the output of each run (default: a new one in /tmp)
+  --strict        exit with 1 if one outcome is not as expected
+With --runs, --output, --strict or a format, A B is a matrix of one pair. Without --strict its exit
+code is 0 if every run is a yes, 1 if one is a no, and that of a matrix is 0 if every run is a yes
+or a no; 2 if a run is broken.
+
 CMD finds in its environment PINHOLE_S1 and PINHOLE_S2 (the server's addresses), PINHOLE_PORT,
 PINHOLE_SERVER (S1:PORT), PINHOLE_BIN (the folder of the tools, also first in PATH), PINHOLE_HOME
-(a folder in RAM) and, with exec and shell, PINHOLE_NAME (the node). If you set PINHOLE_BIN, the
-tools in that folder are used and nothing is built.
+(a folder in RAM), PINHOLE_A and PINHOLE_B (the types), PINHOLE_RUN and PINHOLE_OUTPUT (number and
+folder of the run), and in a node PINHOLE_NAME (the node). With --both there are PINHOLE_ROLE
+(alice or bob), PINHOLE_PEER (the other), PINHOLE_ADDRESS and PINHOLE_PEER_ADDRESS (the hosts'
+addresses), PINHOLE_OUTSIDE and PINHOLE_PEER_OUTSIDE (the addresses by which hosts elsewhere reach
+them). If you set PINHOLE_BIN, the tools in that folder are used and nothing is built.
 
 Exit codes: 0 as asked and as expected; 1 a NAT is not what was asked, or an outcome is not what
 was expected; 2 could not tell (usage, environment); with CMD, the exit code of CMD.
@@ -148,10 +171,12 @@ parse() {
 		--install) install=1 ;;
 		--no-verify) verify='' options+=("$1") ;;
 		--watch) watch=1 ;;
+		--both) both=1 options+=("$1") ;;
+		--strict) strict=1 ;;
 		--same-lan) same_lan=1 options+=("$1") ;;
 		--all) all=1 ;;
-		--loss | --delay | --link | --prefix | --name) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
-		--loss=* | --delay=* | --link=* | --prefix=* | --name=*) value "${1%%=*}" "${1#*=}" ;;
+		--loss | --delay | --link | --prefix | --name | --runs | --jobs | --timeout | --output) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
+		--loss=* | --delay=* | --link=* | --prefix=* | --name=* | --runs=* | --jobs=* | --timeout=* | --output=*) value "${1%%=*}" "${1#*=}" ;;
 		--profile) (($# > 1)) || usage '--profile needs a natprobe report'; words+=("@$2"); shift ;;
 		--profile=*) words+=("@${1#*=}") ;;
 		-*) usage "there is no option $1" ;;
@@ -163,12 +188,19 @@ parse() {
 
 # output OPTION FILE: a format of the matrix, and the file for it
 output() {
-	[[ $2 && $2 != --* ]] || usage "$1 needs a file name with matrix"
+	[[ $2 && $2 != --* ]] || usage "$1 needs a file name"
 	outputs[${1#--}]=$2
 	json=1
 }
 
 value() {
+	case $1 in
+	--runs | --jobs)
+		[[ $2 =~ ^[1-9][0-9]{0,2}$ ]] || usage "$1 is a number from 1 to 999, not \"$2\""
+		[[ $1 == --runs ]] && runs=$2 || jobs=$2
+		return ;;
+	--output) kept=$2; [[ $kept ]] || usage '--output needs a folder'; return ;;
+	esac
 	options+=("$1" "$2")
 	local octet='(0|[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5])'
 	case $1 in
@@ -186,18 +218,24 @@ value() {
 		prefix=${BASH_REMATCH[1]}
 		[[ $prefix != @(192.168.[12]|100.64.[12]|127.*|0.*) && ${prefix%%.*} -lt 224 ]] ||
 			usage "--prefix $2 is taken: the lab uses 192.168.1-2.0/24 and 100.64.1-2.0/24 itself, and 0, 127, 224 and above are not unicast" ;;
+	--timeout)
+		[[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || usage "--timeout is in seconds, 1 to 99999, not \"$2\""
+		limit=$2 ;;
 	--name)
 		[[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$ ]] || usage "--name is up to 41 letters, digits, _ . and -, and begins with a letter or digit, not \"$2\""
 		name=$2 ;;
 	esac
 }
 
-# prepared N: check the types, which are $words from N on, get everything that a lab needs, and set $again, the
-# arguments of the second run of this script
+# limited: give the command $limit, its default, where no person watches it
+limited() { [[ $limit ]] || value --timeout 60; }
+
+# prepared N [NEEDS]: check the types, which are $words from N on, get everything that a lab needs (or what NEEDS gets),
+# and set $again, the arguments of the second run of this script
 prepared() {
 	local word
 	for word in "${words[@]:$1}"; do [[ $word == @* ]] || read_type "$word"; done
-	ready
+	${2:-ready}
 	if [[ " ${words[*]}" == *' @'* ]]; then
 		lib profile
 		rebuild
@@ -251,7 +289,8 @@ inside() {
 	command)
 		build_network
 		[[ ! $verify ]] || measured "${words[@]}" >&2 || exit
-		"${command[@]}" ;;
+		lib cmd
+		perform "${words[@]}" ;;
 	demonstrate) build_network; demonstrate "${words[@]}" ;;
 	cell) lib matrix; cell "${words[@]}" ;;
 	hold) lib keep; hold ;;
@@ -271,7 +310,8 @@ run() {
 	fi
 	lib needs
 	set -- "${words[@]}"
-	local verb=${1-} taker=${1-} code
+	local verb=${1-} taker=${1-} code commanded=()
+	((${#command[@]} == 0)) || commanded=(--both --runs --jobs --timeout --strict --output --markdown --junit --html)
 	case $verb in
 	up | exec | shell | nat | status | down)
 		lib keep
@@ -279,16 +319,16 @@ run() {
 	esac
 	case $verb in
 	'') ;;
-	list | doctor | status) takes --json ;;
+	list | doctor | status | expect) takes --json ;;
 	down) takes --name --all ;;
 	exec | shell) takes --name ;;
 	nat) takes --name --json --watch ;;
 	up) takes --name --json --install --loss --delay --link --prefix --same-lan --no-verify ;;
-	matrix) takes --json --markdown --junit --html --install --loss --delay --link --prefix --same-lan --no-verify ;;
-	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --prefix --same-lan --no-verify ;;
+	matrix) takes --json --markdown --junit --html --install --loss --delay --link --prefix --same-lan --no-verify --jobs "${commanded[@]}" ;;
+	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --prefix --same-lan --no-verify "${commanded[@]}" ;;
 	esac
 	[[ ${command[*]} || $verb == @(shell|down) ]] || [[ -e /dev/fd/1 ]] || die 'cannot write to stdout: it is closed'
-	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|matrix|list|doctor) ]] || usage "$verb takes no command"
+	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|list|doctor|expect) ]] || usage "$verb takes no command"
 	case $verb in
 	'') (($# == 0)) || usage 'the NAT type is an empty word'; help >&2; exit 2 ;;
 	list) wants 1 $# 'list takes no arguments'; [[ ! $json ]] || reporter; list ;;
@@ -296,6 +336,11 @@ run() {
 	status) wants 1 $# 'status takes no arguments'; [[ ! $json ]] || reporter; status ;;
 	down) wants 1 $# 'down takes no arguments but --name or --all'; down ;;
 	matrix) prepared 1; lib verify; lib matrix; matrix "${words[@]:1}" ;;
+	expect)
+		wants 3 $# 'expect needs two NAT types'
+		prepared 1 reporter
+		lib verify
+		expect "${words[@]:1}" ;;
 	up) wants 3 $# 'up needs two NAT types'; prepared 1; up "${words[@]:1}" ;;
 	exec)
 		wants 2 $# 'exec needs a node, then -- and a command'
@@ -305,7 +350,15 @@ run() {
 	nat) wants 2 $# 'nat needs a router'; routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
 	*)
 		wants 2 $# "two NAT types are needed, alice's and bob's"
+		[[ ! $both ]] || limited
 		prepared 0
+		if ((${#command[@]})) && [[ $strict$kept || $runs != 1 || ${outputs[*]} ]]; then
+			lib verify
+			lib matrix
+			[[ ! $json || ${outputs[json]-} ]] || outputs[json]=-
+			pair "$@"
+			return
+		fi
 		local stage=demonstrate
 		((${#command[@]} == 0)) || stage='command'
 		begin
@@ -323,6 +376,8 @@ wants() { (($1 == $2)) || usage "$3"; }
 takes() {
 	local option
 	for option in "${typed[@]}"; do
+		[[ " $* " == *" $option "* ]] || ((${#command[@]})) ||
+			[[ $option != @(--both|--runs|--timeout|--strict|--output) ]] || usage "$option is for a command, which follows --"
 		[[ " $* " == *" $option "* ]] || usage "$option does not apply to $taker, which takes $*"
 	done
 }

@@ -68,6 +68,15 @@ judge() {
 		${compared:+--nat-a "$room/alice.nat" --nat-b "$room/bob.nat"} "${@:3}"
 }
 
+# expect TYPE TYPE: what is expected between them, before anything runs
+expect() {
+	local a asked
+	asked "$1"
+	a=$asked
+	asked "$2"
+	labreport expect "${spend[@]}" --a "$a" --b "$asked" ${json:+--json}
+}
+
 # demonstrate TYPE TYPE: the main job
 demonstrate() {
 	local who met compared=$verify

@@ -60,9 +60,21 @@ refused 'exec without a command' 'exec needs a command' exec alice
 refused 'a type in the matrix' 'no NAT type "donut"' matrix donut
 for format in json markdown junit html; do
 	refused "a matrix for a $format file that cannot be" 'cannot write /nonexistent/x; the matrix has not been started' matrix open --$format /nonexistent/x
-	refused "--$format without a file" "--$format needs a file name with matrix" matrix open --$format
+	refused "--$format without a file" "--$format needs a file name" matrix open --$format
 done
 refused '--html of a lab that is no matrix' '--html does not apply' open open --html x
+for option in --both --strict '--runs 2' '--timeout 9' '--output x'; do
+	# shellcheck disable=SC2086
+	refused "$option without a command" "${option% *} is for a command, which follows --" matrix open $option
+done
+refused 'no runs' '--runs is a number from 1 to 999, not "0"' open open --runs 0 -- true
+refused 'no jobs' '--jobs is a number from 1 to 999, not "x"' matrix open --jobs x
+refused 'a timeout in words' '--timeout is in seconds, 1 to 99999, not "soon"' open open --timeout soon -- true
+refused 'a folder that a lab does not see' 'a lab has a /run of its own' open open --output /run/x --no-verify -- true
+refused 'a folder that cannot be' 'cannot write to the folder /proc/x' matrix open --output /proc/x --no-verify -- true
+refused '--runs of a lab that stays' '--runs does not apply to up' up open open --runs 2 -- true
+refused 'one type to expect something of' 'expect needs two NAT types' expect open
+refused 'an unknown type to expect something of' 'no NAT type "donut"' expect open donut
 refused '--watch where nothing is watched' '--watch does not apply' open open --watch
 refused '--all where one lab is meant' '--all does not apply' open open --all
 refused '--name of a lab that does not stay' '--name does not apply to a lab that does not stay' open open --name x

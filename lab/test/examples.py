@@ -24,7 +24,7 @@ NATLINK = ("natlink run wan=tap0,tap1 alice=tap2,tap3 bob=tap4,tap5 >/dev/null 2
            "until natlink show >/dev/null 2>&1; do sleep 0.02; done")
 
 # (tool, command) → (node, what it prints, more): it ends with exit code 0. In more: "peer" is what bob runs meanwhile,
-# "stays" says that it runs until Ctrl-C, "first" is run before it.
+# "stays" says that it runs until Ctrl-C, "first" is run before it, "code" is another exit code than 0.
 LAB = {
     ("natprobe", "natprobe --s1 203.0.113.1 --s2 203.0.113.2"): ("alice", "class +full-cone", {}),
     ("natprobe", "natprobe --s1 stun.example.org:3478 --json >here.json"): ("alice", "", {}),
@@ -75,6 +75,8 @@ OUTSIDE = {
     ("labreport", 'labreport nat alice "type=restricted class=restricted mapping=endpoint-independent filtering=address-dependent" report.json'): ("restricted", {}),
     ("labreport nat", 'labreport nat bob "type=open class=open mapping=none filtering=endpoint-independent hosts=public" bob.json'): ("open", {"first": "cp open.json bob.json"}),
     ("labreport pair", 'labreport pair --a "$a" --b "$b" --punch alice.json --log alice.log'): ("Expected was direct", {"first": "cp punch.json alice.json && touch alice.log"}),
+    ("labreport command", 'labreport command --a "$a" --b "$b" --exit-code 1 --elapsed-ms 4200 --log run-1.log'): ('"got":"no"', {"first": "touch run-1.log", "code": 1}),
+    ("labreport expect", 'labreport expect --a "$a" --b "$b"'): ("^plain, any ICE agent +direct", {}),
     ("labreport matrix", "labreport matrix cells.json"): ("open", {}),
     ("labreport matrix", "labreport matrix --html matrix.html --junit junit.xml <cells.ndjson"): ("open", {"first": "jq -c '.cells[]' cells.json >cells.ndjson"}),
     ("labreport profile", 'lab/netns.sh "$(labreport profile report.json)" restricted'): ("^direct: ", {}),
@@ -84,7 +86,7 @@ OUTSIDE = {
 TOOLS = {
     "lab": ["natprobe", "punch", "chat", "rendezvous", "nattrace", "nattrace table", "natlink",
             *(f"natlink {verb}" for verb in "run set show explain".split())],
-    "outside": ["labreport", *(f"labreport {verb}" for verb in "nat pair matrix profile figure json".split())],
+    "outside": ["labreport", *(f"labreport {verb}" for verb in "nat pair command expect matrix profile figure json".split())],
 }
 
 
@@ -183,7 +185,7 @@ def run(tool, command, node, pattern, more):
                 code = process.wait(60)
             except subprocess.TimeoutExpired:
                 code = end(process)
-            good = code == 0 and re.search(pattern, out.read_text(), re.M)
+            good = code == more.get("code", 0) and re.search(pattern, out.read_text(), re.M)
         if peer:
             end(peer)
     check(f"{tool} --help: {command}", good, f"exit {code}: {out.read_text()[-800:]!r}; the peer: {others.read_text()[-400:]!r}")

@@ -34,7 +34,7 @@ pub enum Outcome {
     Direct,
     /// No packet passes.
     Failed,
-    /// An axis that decides was not measured.
+    /// An axis that decides was not measured, or it depends on which peer sends first.
     Unknown,
 }
 
@@ -54,6 +54,10 @@ pub enum Why {
     SymSym,
     /// Failed: one mapping is not stable, and the filter of the other NAT looks at ports.
     SymmetricRemap,
+    /// Failed without openers: each NAT remaps after early packets, and lets in only the port that it knows.
+    EarlyPackets,
+    /// Unknown without openers: the same of one NAT, so it depends on which peer sends first.
+    EarlyPacket,
     /// Unknown: an axis that decides was not measured.
     NotMeasured,
 }
@@ -82,6 +86,14 @@ impl fmt::Display for Why {
                 "one NAT uses another outside port towards the peer than towards the server, and \
                  the peer's NAT lets in only the port that the server saw"
             }
+            Self::EarlyPackets => {
+                "the first packet of one peer reaches the other peer's NAT as an early packet, after \
+                 which this NAT uses another outside port, which the first peer's NAT does not let in"
+            }
+            Self::EarlyPacket => {
+                "one NAT uses another outside port if the peer's packet comes to it first, and the \
+                 peer's NAT lets in only the port that it knows, so it depends on which peer sends first"
+            }
             Self::NotMeasured => "the mapping or filtering of a NAT was not measured",
         })
     }
@@ -93,11 +105,53 @@ pub fn expected(a: &Behaviour, b: &Behaviour) -> Expected {
     if a.udp_blocked || b.udp_blocked {
         return Why::UdpBlocked.into();
     }
-    // An axis that was not measured may have any value. It does not matter where the outcome is
-    // the same for each.
-    let mut possible = completions(a)
-        .flat_map(|a| completions(b).map(move |b| decide(a, b)))
-        .map(Expected::from);
+    settled(completions(a).flat_map(|a| completions(b).map(move |b| decide(a, b))))
+}
+
+/// Whether plain punching without openers connects them, as an ICE agent does it (RFC 8445): its
+/// first checks reach the peer's NAT before the peer has sent. `remaps` says of each side whether
+/// its NAT remaps after early packets; `None` is not measured.
+///
+/// It takes the peers to start apart by more than a packet is on its way. If both first packets
+/// pass each other, none of them is early, and it is as with openers.
+pub fn without_openers(a: &Behaviour, b: &Behaviour, remaps: [Option<bool>; 2]) -> Expected {
+    if a.udp_blocked || b.udp_blocked {
+        return Why::UdpBlocked.into();
+    }
+    let either = |known: Option<bool>| {
+        [false, true]
+            .into_iter()
+            .filter(move |r| known != Some(!*r))
+    };
+    let [of_a, of_b] = remaps;
+    settled(completions(a).flat_map(|a| {
+        completions(b).flat_map(move |b| {
+            either(of_a).flat_map(move |of_a| {
+                either(of_b).map(move |of_b| {
+                    let remapped = (of_a && is_hurt(a, b), of_b && is_hurt(b, a));
+                    match (decide(a, b), remapped) {
+                        (why, (false, false)) => why,
+                        (why, _) if Expected::from(why).outcome != Outcome::Direct => why,
+                        (_, (true, true)) => Why::EarlyPackets,
+                        _ => Why::EarlyPacket,
+                    }
+                })
+            })
+        })
+    }))
+}
+
+/// Whether two peers do not connect because the NAT of `remapped` has remapped: its packets to the
+/// peer come from a port that the peer does not know, and the peer's filter looks at ports. A NAT
+/// that does not filter has no early packets.
+fn is_hurt(remapped: Side, peer: Side) -> bool {
+    remapped.filtering != EndpointIndependent && peer.filtering == AddressAndPortDependent
+}
+
+/// What all of these have in common. An axis that was not measured may have any value, which does
+/// not matter where the outcome is the same for each.
+fn settled(possible: impl Iterator<Item = Why>) -> Expected {
+    let mut possible = possible.map(Expected::from);
     let first = possible.next().expect("an axis has at least one value");
     match possible.all(|next| next.outcome == first.outcome) {
         true => first,
@@ -109,8 +163,10 @@ impl From<Why> for Expected {
     fn from(why: Why) -> Self {
         let outcome = match why {
             Why::OpenFilter | Why::StableMappings | Why::AddressFilter => Outcome::Direct,
-            Why::UdpBlocked | Why::SymSym | Why::SymmetricRemap => Outcome::Failed,
-            Why::NotMeasured => Outcome::Unknown,
+            Why::UdpBlocked | Why::SymSym | Why::SymmetricRemap | Why::EarlyPackets => {
+                Outcome::Failed
+            }
+            Why::EarlyPacket | Why::NotMeasured => Outcome::Unknown,
         };
         Self { outcome, why }
     }
@@ -225,6 +281,41 @@ mod tests {
             expected(&unknown, &port_restricted).outcome,
             Outcome::Unknown
         );
+    }
+
+    #[test]
+    fn without_openers_a_nat_that_remaps_is_hurt_by_a_peer_whose_filter_looks_at_ports() {
+        let port_restricted = nat(EndpointIndependent, AddressAndPortDependent);
+        let restricted = nat(EndpointIndependent, AddressDependent);
+        let symmetric = nat(AddressAndPortDependent, AddressAndPortDependent);
+        let open = Behaviour::untranslated(EndpointIndependent);
+        let (yes, no) = (Some(true), Some(false));
+        for (peer, remaps, why) in [
+            (port_restricted, [no, no], Why::StableMappings),
+            (port_restricted, [yes, yes], Why::EarlyPackets),
+            (port_restricted, [yes, no], Why::EarlyPacket),
+            (port_restricted, [no, yes], Why::EarlyPacket),
+            (port_restricted, [yes, None], Why::NotMeasured),
+            (restricted, [yes, no], Why::StableMappings),
+            // A remapped peer is hurt by our filter, too.
+            (restricted, [no, yes], Why::EarlyPacket),
+            (open, [yes, None], Why::OpenFilter),
+            (symmetric, [yes, yes], Why::SymmetricRemap),
+            (Behaviour::blocked(), [yes, yes], Why::UdpBlocked),
+        ] {
+            let found = without_openers(&port_restricted, &peer, remaps);
+            assert_eq!(found.why, why, "{peer:?} {remaps:?}");
+        }
+    }
+
+    #[test]
+    fn without_remapping_openers_do_not_matter() {
+        for a in all_axes() {
+            for b in all_axes() {
+                let without = without_openers(&a, &b, [Some(false); 2]);
+                assert_eq!(without, expected(&a, &b), "{a:?} {b:?}");
+            }
+        }
     }
 
     fn all_axes() -> impl Iterator<Item = Behaviour> {

@@ -8,7 +8,7 @@ use sansio::{Datagram, Input, Protocol, Transmit};
 
 use super::*;
 use nat::Dependence;
-use nat::oracle::{Outcome, expected};
+use nat::oracle::{Outcome, expected, without_openers};
 
 const SERVER: &str = "203.0.113.1:8848";
 const OPENERS: Duration = Duration::from_millis(200);
@@ -203,6 +203,33 @@ fn two_bare_masquerades_connect_with_openers_and_not_without() {
     let masquerade = [Profile::named("masquerade").unwrap()];
     assert!(punch(&masquerade, &masquerade, true));
     assert!(!punch(&masquerade, &masquerade, false));
+}
+
+#[test]
+fn without_openers_the_oracle_agrees_with_the_simulator() {
+    let axes = || {
+        let mappings = Dependence::ALL.into_iter();
+        mappings.flat_map(|m| Dependence::ALL.into_iter().map(move |f| (m, f)))
+    };
+    let profile = |(mapping, filtering), remaps| Profile {
+        remaps_after_early_inbound: remaps,
+        ..Profile::new(mapping, filtering)
+    };
+    for (first, second) in axes().flat_map(|a| axes().map(move |b| (a, b))) {
+        for remaps in [[false, true], [true, false], [true, true]] {
+            let [a, b] = [profile(first, remaps[0]), profile(second, remaps[1])];
+            let predicted =
+                without_openers(&a.behaviour(), &b.behaviour(), remaps.map(Some)).outcome;
+            // The first of the two sends first.
+            let [a, b] = [[a], [b]];
+            let found = match (punch(&a, &b, false), punch(&b, &a, false)) {
+                (true, true) => Outcome::Direct,
+                (false, false) => Outcome::Failed,
+                _ => Outcome::Unknown,
+            };
+            assert_eq!(found, predicted, "{first:?} × {second:?}, {remaps:?}");
+        }
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ complete -c labreport -n "__fish_labreport_needs_command" -s h -l help -d 'Print
 complete -c labreport -n "__fish_labreport_needs_command" -s V -l version -d 'Print version'
 complete -c labreport -n "__fish_labreport_needs_command" -f -a "nat" -d 'Compare the NATs that were asked for with natprobe\'s reports'
 complete -c labreport -n "__fish_labreport_needs_command" -f -a "pair" -d 'Compare the expected outcome of a punch with punch\'s report'
+complete -c labreport -n "__fish_labreport_needs_command" -f -a "command" -d 'Compare how a command ended with what the oracle expects: a cell of a matrix'
+complete -c labreport -n "__fish_labreport_needs_command" -f -a "expect" -d 'Print what is expected between two NAT types, before anything runs'
 complete -c labreport -n "__fish_labreport_needs_command" -f -a "matrix" -d 'Show the cells of a matrix, and say which are not as expected'
 complete -c labreport -n "__fish_labreport_needs_command" -f -a "profile" -d 'Print the lab type that rebuilds the NAT of a natprobe report'
 complete -c labreport -n "__fish_labreport_needs_command" -f -a "figure" -d 'Draw the packets of a natprobe report, as SVG'
@@ -47,12 +49,33 @@ complete -c labreport -n "__fish_labreport_using_subcommand pair" -l budget -d '
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l max-pps -d 'Guesses a second, at most' -r
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l json -d 'Print one JSON object: a cell of a matrix (docs/reference/json.md)'
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -s h -l help -d 'Print help'
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l a -d 'The NAT type of alice\'s side' -r
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l b -d 'The NAT type of bob\'s side' -r
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l run -d 'The number of the run; runs of one pair become one cell' -r
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l exit-code -d 'How the command ended' -r
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l timed-out -d 'The command was ended after this many seconds' -r
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l elapsed-ms -d 'How long the command ran, in milliseconds' -r
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l log -d 'A file that its output is in; may be given several times' -r -F
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l nat-a -d 'natprobe\'s report on alice\'s side' -r -F
+complete -c labreport -n "__fish_labreport_using_subcommand command" -l nat-b -d 'natprobe\'s report on bob\'s side' -r -F
+complete -c labreport -n "__fish_labreport_using_subcommand command" -s h -l help -d 'Print help'
+complete -c labreport -n "__fish_labreport_using_subcommand expect" -l a -d 'The NAT type of alice\'s side' -r
+complete -c labreport -n "__fish_labreport_using_subcommand expect" -l b -d 'The NAT type of bob\'s side' -r
+complete -c labreport -n "__fish_labreport_using_subcommand expect" -l budget -d 'Ports that each side guesses at most' -r
+complete -c labreport -n "__fish_labreport_using_subcommand expect" -l max-pps -d 'Guesses a second, at most' -r
+complete -c labreport -n "__fish_labreport_using_subcommand expect" -l json -d 'Print one JSON object (docs/reference/json.md)'
+complete -c labreport -n "__fish_labreport_using_subcommand expect" -s h -l help -d 'Print help'
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l types -d 'The types in the order of rows and columns, separated by spaces; a pair of them without a cell is a lab that did not come up [default: the types of the cells, as they come]' -r
+complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l columns -d 'The types of the columns, if they are not those of the rows' -r
+complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l runs -d 'How many runs a cell of a command has; a run that is missing is a lab that did not come up' -r
+complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l want -d 'What makes the exit code 0' -r -f -a "expected\t'Every cell is as asked and as expected'
+told\t'Every cell has a result'
+yes\t'Every cell is yes'"
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l json -d 'All cells as one JSON object (docs/reference/json.md)' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l markdown -d 'A table in Markdown, for a README or a pull request' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l junit -d 'A test case for each cell, in JUnit\'s XML, for a CI system' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l html -d 'One page for a browser, with nothing outside of it' -r -F
-complete -c labreport -n "__fish_labreport_using_subcommand matrix" -s h -l help -d 'Print help'
+complete -c labreport -n "__fish_labreport_using_subcommand matrix" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c labreport -n "__fish_labreport_using_subcommand profile" -s h -l help -d 'Print help'
 complete -c labreport -n "__fish_labreport_using_subcommand figure" -l title -d 'The name of the NAT' -r
 complete -c labreport -n "__fish_labreport_using_subcommand figure" -s h -l help -d 'Print help'

@@ -36,6 +36,11 @@ pub enum Command {
     Nat(NatArgs),
     /// Compare the expected outcome of a punch with punch's report
     Pair(Box<PairArgs>),
+    /// Compare how a command ended with what the oracle expects: a cell of a matrix
+    #[command(name = "command")]
+    Ran(Box<CommandArgs>),
+    /// Print what is expected between two NAT types, before anything runs
+    Expect(Box<ExpectArgs>),
     /// Show the cells of a matrix, and say which are not as expected
     Matrix(MatrixArgs),
     /// Print the lab type that rebuilds the NAT of a natprobe report
@@ -102,18 +107,25 @@ pub struct PairArgs {
     /// What nattrace shows of the other NAT, for --json
     #[arg(long, value_name = "FILE", requires = "table_a")]
     pub table_b: Option<PathBuf>,
+    #[command(flatten)]
+    pub spend: Spend,
+    /// Print one JSON object: a cell of a matrix (docs/reference/json.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What punch may spend on guesses.
+#[derive(Debug, clap::Args)]
+pub struct Spend {
     /// Ports that each side guesses at most
     #[arg(long, value_name = "PROBES", default_value_t = Limits::POLITE.probes)]
     pub budget: u32,
     /// Guesses a second, at most
     #[arg(long, value_name = "N", default_value_t = Limits::POLITE.pps)]
     pub max_pps: u32,
-    /// Print one JSON object: a cell of a matrix (docs/reference/json.md)
-    #[arg(long)]
-    pub json: bool,
 }
 
-impl PairArgs {
+impl Spend {
     /// What each side may spend.
     pub fn limits(&self) -> Limits {
         Limits {
@@ -127,6 +139,81 @@ impl PairArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+A and B are words KEY=VALUE (see labreport nat --help). The cell is printed as JSON, on one line.
+An exit code of 0 is yes, 1 is no, and all else is broken; the oracle expects yes where it expects
+a direct path of plain punching by any ICE agent, without openers.
+
+Example:
+  labreport command --a \"$a\" --b \"$b\" --exit-code 1 --elapsed-ms 4200 --log run-1.log
+
+Exit codes: 0 yes, 1 no, 2 the command could not tell.")]
+pub struct CommandArgs {
+    /// The NAT type of alice's side
+    #[arg(long, value_name = "ASKED")]
+    pub a: Asked,
+    /// The NAT type of bob's side
+    #[arg(long, value_name = "ASKED")]
+    pub b: Asked,
+    /// The number of the run; runs of one pair become one cell
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub run: u32,
+    /// How the command ended
+    #[arg(long, value_name = "CODE")]
+    pub exit_code: u8,
+    /// The command was ended after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timed_out: Option<u64>,
+    /// How long the command ran, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub elapsed_ms: u64,
+    /// A file that its output is in; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub log: Vec<PathBuf>,
+    /// natprobe's report on alice's side
+    #[arg(long, value_name = "FILE", requires = "nat_b")]
+    pub nat_a: Option<PathBuf>,
+    /// natprobe's report on bob's side
+    #[arg(long, value_name = "FILE", requires = "nat_a")]
+    pub nat_b: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A and B are words KEY=VALUE (see labreport nat --help). It prints what is expected of plain
+punching by any ICE agent, of plain punching with openers, and of punch.
+
+Example:
+  labreport expect --a \"$a\" --b \"$b\"
+
+Exit codes, of plain punching by any ICE agent: 0 direct, 1 failed, 2 it depends.")]
+pub struct ExpectArgs {
+    /// The NAT type of alice's side
+    #[arg(long, value_name = "ASKED")]
+    pub a: Asked,
+    /// The NAT type of bob's side
+    #[arg(long, value_name = "ASKED")]
+    pub b: Asked,
+    #[command(flatten)]
+    pub spend: Spend,
+    /// Print one JSON object (docs/reference/json.md)
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What makes the exit code of a matrix 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Want {
+    /// Every cell is as asked and as expected.
+    #[default]
+    Expected,
+    /// Every cell has a result.
+    Told,
+    /// Every cell is yes.
+    Yes,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
 FILE has a cell on each line, as labreport pair --json prints it, or all cells in one object, as
 --json prints it. An output FILE of - is stdout; the table is then left out and the summary goes to
 stderr.
@@ -135,7 +222,9 @@ Examples:
   labreport matrix cells.json                          a table and a summary
   labreport matrix --html matrix.html --junit junit.xml <cells.ndjson
 
-Exit codes: 0 every cell is as asked and as expected, 1 one is not, 2 no lab came up.")]
+Exit codes: 0 every cell is as asked and as expected, 1 one is not, 2 no lab came up or a command
+has said neither yes nor no. With --want told, 0 is that every command has said yes or no; with
+--want yes, that every command has said yes.")]
 pub struct MatrixArgs {
     /// The cells; - or nothing is stdin
     #[arg(value_name = "FILE")]
@@ -150,6 +239,16 @@ pub struct MatrixArgs {
         hide_default_value = true
     )]
     pub types: String,
+    /// The types of the columns, if they are not those of the rows
+    #[arg(long, value_name = "TYPES", requires = "types")]
+    pub columns: Option<String>,
+    /// How many runs a cell of a command has; a run that is missing is a lab
+    /// that did not come up
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub runs: u32,
+    /// What makes the exit code 0
+    #[arg(long, value_name = "WHAT", default_value = "expected")]
+    pub want: Want,
     /// All cells as one JSON object (docs/reference/json.md)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

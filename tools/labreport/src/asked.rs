@@ -34,6 +34,11 @@ impl Asked {
         (self.class, self.mapping, self.filtering)
     }
 
+    /// Whether it remaps after early packets.
+    pub fn remaps_early(&self) -> bool {
+        self.remaps_early
+    }
+
     /// What the oracle needs to know of it.
     pub fn behaviour(&self) -> Behaviour {
         Behaviour {
@@ -165,6 +170,8 @@ pub mod tests {
                                   filtering=address-dependent";
     pub const PORT_RESTRICTED: &str = "type=port-restricted class=port-restricted \
         mapping=endpoint-independent filtering=address-and-port-dependent ports=preserve";
+    pub const MASQUERADE: &str = "type=masquerade class=port-restricted mapping=endpoint-independent \
+        filtering=address-and-port-dependent ports=preserve early=remapped";
     pub const SYMMETRIC: &str = "type=symmetric class=symmetric \
         mapping=address-and-port-dependent filtering=address-and-port-dependent ports=random";
     pub const OPEN: &str = "type=open class=open mapping=none filtering=endpoint-independent \

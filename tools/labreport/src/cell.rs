@@ -6,6 +6,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::answer::Answer;
+use crate::plain::Plain;
+use crate::runs::Run;
 
 /// The cause of a cell whose lab did not come up.
 pub const NO_LAB: &str = "NO_LAB";
@@ -22,7 +24,10 @@ pub struct Cell {
     /// Why that is expected.
     #[serde(default)]
     pub why: Option<Reason>,
-    /// `None`: alice's punch could not tell.
+    /// What the oracle says of plain punching alone.
+    #[serde(default)]
+    pub plain: Option<Plain>,
+    /// `None`: alice's punch, or a run of the command, could not tell.
     pub got: Option<Outcome>,
     /// The strategy of the path, if there is one.
     #[serde(default)]
@@ -33,6 +38,9 @@ pub struct Cell {
     /// A code; the last line of alice's log where her punch could not tell.
     #[serde(default)]
     pub cause: Option<String>,
+    /// The runs of the command; empty where punch was run.
+    #[serde(default)]
+    pub runs: Vec<Run>,
     /// alice's report.
     #[serde(default)]
     pub punch: Option<Punch>,
@@ -86,14 +94,20 @@ pub enum Outcome {
     Relay,
     /// No path.
     Failed,
-    /// Not to be foreseen: a NAT was not measured.
+    /// Not to be foreseen: a NAT was not measured, or it depends on which peer sends first.
     Unknown,
+    /// The command ended with exit code 0.
+    Yes,
+    /// The command ended with exit code 1.
+    No,
+    /// Some runs of the command ended with 0, some with 1.
+    Mixed,
 }
 
 impl Outcome {
     /// Whether there is a path.
     pub fn connects(self) -> bool {
-        matches!(self, Self::Lan | Self::Direct | Self::Relay)
+        matches!(self, Self::Lan | Self::Direct | Self::Relay | Self::Yes)
     }
 }
 
@@ -105,6 +119,9 @@ impl fmt::Display for Outcome {
             Self::Relay => "relay",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Mixed => "mixed",
         })
     }
 }
@@ -116,7 +133,7 @@ pub enum Judgement {
     AsExpected,
     /// It ended in another way.
     Surprise,
-    /// alice's punch could not tell.
+    /// alice's punch, or the command, could not tell.
     NoCall,
     /// There was no lab.
     NoLab,
@@ -130,21 +147,32 @@ impl Cell {
             b: b.into(),
             expected: None,
             why: None,
+            plain: None,
             got: None,
             how: None,
             elapsed_ms: None,
             cause: Some(NO_LAB.into()),
+            runs: Vec::new(),
             punch: None,
             as_asked: None,
             _measured: IgnoredAny,
         }
     }
 
+    /// Whether a command was run in it, and not punch.
+    pub fn is_command(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
     /// Expected against got.
     pub fn judgement(&self) -> Judgement {
+        use Outcome::{Direct, Failed, Mixed, No, Unknown, Yes};
         match (self.got, self.expected) {
             (None, _) if self.cause.as_deref() == Some(NO_LAB) => Judgement::NoLab,
             (None, _) => Judgement::NoCall,
+            (Some(Yes), Some(Direct))
+            | (Some(No), Some(Failed))
+            | (Some(Yes | No | Mixed), Some(Unknown)) => Judgement::AsExpected,
             (got, expected) if got == expected => Judgement::AsExpected,
             _ => Judgement::Surprise,
         }
@@ -166,7 +194,12 @@ impl Cell {
     pub fn word(&self) -> String {
         match (self.judgement(), self.got) {
             (Judgement::NoLab, _) => "no lab".into(),
+            (_, None) if self.is_command() => "broken".into(),
             (_, None) => "no call".into(),
+            (_, Some(Outcome::Mixed)) => {
+                let yes = self.runs.iter().filter(|run| run.got == Some(Outcome::Yes));
+                format!("{} of {} yes", yes.count(), self.runs.len())
+            }
             (_, Some(got)) => got.to_string(),
         }
     }
@@ -179,8 +212,31 @@ impl Cell {
         }
     }
 
+    /// What the failures of this cell are listed under: punch's cause, or the oracle's.
+    pub fn cause_code(&self) -> &str {
+        let why = self.why.as_ref().filter(|_| self.is_command());
+        let why = why.map(|why| why.code.as_str());
+        self.cause.as_deref().or(why).unwrap_or("no cause")
+    }
+
+    /// The output of the run that decided: of the first that could not tell or was not as expected.
+    pub fn log(&self) -> Option<&str> {
+        let fine = match self.expected {
+            Some(Outcome::Direct) => Some(Outcome::Yes),
+            _ => Some(Outcome::No),
+        };
+        let run = self.runs.iter().find(|run| run.got.is_none());
+        let run = run.or_else(|| self.runs.iter().find(|run| run.got != fine));
+        run?.logs.first().map(String::as_str)
+    }
+
     /// Why there is no path, or no result, for people.
     pub fn reason(&self) -> Option<String> {
+        if self.is_command() && self.got == Some(Outcome::No) {
+            let why = self.why.as_ref();
+            let why = why.filter(|_| self.judgement() == Judgement::AsExpected);
+            return why.map(|why| format!("{}: {}", why.code, why.text));
+        }
         let cause = self.cause.as_deref().map(without_name)?;
         let text = self.punch.as_ref().and_then(|punch| punch.cause.as_ref());
         Some(match (self.judgement(), text) {

@@ -1,13 +1,19 @@
 //! What the crate `fuzzing` calls: text from files and from standard input.
 
 use crate::lines::{Field, objects};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, Wanted};
 use crate::{figure, html, junit, markdown, profile, table};
 
 /// Reads cells of a matrix, and writes every format of it. The document that it
 /// writes can be read again, and is then the same.
 pub fn matrix(text: &str, types: &str) {
-    let Ok(matrix) = Matrix::read(&[text.to_owned()], types) else {
+    let Ok(matrix) = Matrix::read(
+        &[text.to_owned()],
+        &Wanted {
+            rows: types,
+            ..Wanted::default()
+        },
+    ) else {
         return;
     };
     for render in [
@@ -20,7 +26,8 @@ pub fn matrix(text: &str, types: &str) {
         render(&matrix);
     }
     let json = matrix.to_json();
-    let again = Matrix::read(std::slice::from_ref(&json), "").expect("what was written");
+    let again =
+        Matrix::read(std::slice::from_ref(&json), &Wanted::default()).expect("what was written");
     assert_eq!(again.to_json(), json);
 }
 

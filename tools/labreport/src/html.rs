@@ -35,11 +35,16 @@ pub fn render(matrix: &Matrix) -> String {
                 (legend(matrix))
                 (grid(matrix))
                 h2 { "Each pair" }
-                @for a in &matrix.types { (pairs(matrix, a)) }
+                @for a in &matrix.rows { (pairs(matrix, a)) }
                 (causes(matrix))
                 footer {
-                    "alice calls bob. Expected is what the oracle says of the two NAT types; "
-                    "got is what happened; time is from the introduction to the path."
+                    @if matrix.is_of_commands() {
+                        "Expected is what the oracle says of plain punching between the two NAT types, "
+                        "without openers; got is how the command ended: 0 is yes, 1 is no, all else is broken."
+                    } @else {
+                        "alice calls bob. Expected is what the oracle says of the two NAT types; "
+                        "got is what happened; time is from the introduction to the path."
+                    }
                 }
             }
         }
@@ -63,9 +68,14 @@ fn problems(matrix: &Matrix) -> Markup {
 fn legend(matrix: &Matrix) -> Markup {
     html! {
         ul.legend {
-            li.direct { "D direct" }
-            li.relay { "R relay" }
-            li.failed { "F failed, as expected" }
+            @if matrix.is_of_commands() {
+                li.direct { "Y yes" }
+                li.failed { "N no, as expected" }
+            } @else {
+                li.direct { "D direct" }
+                li.relay { "R relay" }
+                li.failed { "F failed, as expected" }
+            }
             @if matrix.wrong() > 0 { li.wrong { "! not as expected" } }
         }
     }
@@ -73,23 +83,23 @@ fn legend(matrix: &Matrix) -> Markup {
 
 /// alice's types down, bob's across; each cell leads to its row further down.
 fn grid(matrix: &Matrix) -> Markup {
-    let many = matrix.types.len() > NAMES;
+    let many = matrix.columns.len() > NAMES;
     html! {
         div.scroll {
             table.grid.many[many] {
                 thead {
                     tr {
                         th { "alice ╲ bob" }
-                        @for (i, b) in matrix.types.iter().enumerate() {
+                        @for (i, b) in matrix.columns.iter().enumerate() {
                             th scope="col" title=(b) { @if many { (i) } @else { (b) } }
                         }
                     }
                 }
                 tbody {
-                    @for (i, a) in matrix.types.iter().enumerate() {
+                    @for (i, a) in matrix.rows.iter().enumerate() {
                         tr {
                             th scope="row" { @if many { span.number { (i) } } (a) }
-                            @for b in &matrix.types { (square(matrix, a, b)) }
+                            @for b in &matrix.columns { (square(matrix, a, b)) }
                         }
                     }
                 }
@@ -196,6 +206,8 @@ fn id(matrix: &Matrix, cell: &Cell) -> String {
 
 fn letter(cell: &Cell) -> &'static str {
     match class(cell) {
+        "direct" if cell.is_command() => "Y",
+        "failed" if cell.is_command() => "N",
         "direct" => "D",
         "relay" => "R",
         "failed" => "F",
@@ -207,7 +219,7 @@ fn class(cell: &Cell) -> &'static str {
     match cell.word().as_str() {
         _ if !cell.is_fine() => "wrong",
         "relay" => "relay",
-        "direct" | "lan" => "direct",
+        "direct" | "lan" | "yes" => "direct",
         _ => "failed",
     }
 }

@@ -36,7 +36,10 @@ fn pair(cell: &Cell) -> TestCase {
         Judgement::NoCall => problem(
             NonSuccessKind::Error,
             "NO_CALL",
-            "alice's punch could not tell".into(),
+            match cell.is_command() {
+                true => "the command could not tell".into(),
+                false => "alice's punch could not tell".into(),
+            },
             reason.clone(),
         ),
         Judgement::NoLab => problem(
@@ -57,12 +60,18 @@ fn pair(cell: &Cell) -> TestCase {
         .why
         .as_ref()
         .map(|why| format!("why: {}: {}", why.code, why.text));
+    let log = cell.log().filter(|_| !cell.is_fine());
+    let log = log.map(|log| format!("output: {log}"));
     let lines = [
         Some(format!("expected: {expected}")),
         why,
         Some(format!("got: {}", cell.word())),
     ];
-    let lines: Vec<_> = lines.into_iter().chain([how, cause]).flatten().collect();
+    let lines: Vec<_> = lines
+        .into_iter()
+        .chain([how, cause, log])
+        .flatten()
+        .collect();
     case.set_system_out(lines.join("\n"));
     case
 }

@@ -6,8 +6,13 @@
 //! natprobe's report + the type asked for ──▶ nat
 //! punch's report + both types asked for ───▶ pair ── a cell, one line of JSON ──▶ matrix ──▶ table, JSON,
 //!                                                                                Markdown, JUnit, HTML
+//! a command's exit code + both types ──────▶ command ── the same
+//! both types ──────────────────────────────▶ expect (what the oracle says, before anything runs)
 //! natprobe's report ──▶ profile (the type that rebuilds it), figure (its packets, drawn)
 //! ```
+//!
+//! A cell of a command is yes (0), no (1) or broken (all else); yes is as expected where the oracle
+//! expects a direct path of plain punching without openers, and no where it expects none.
 //!
 //! A cell is judged twice: got against expected, and measured against asked.
 //!
@@ -23,6 +28,8 @@ mod answer;
 mod args;
 mod asked;
 mod cell;
+mod command;
+mod expect;
 mod figure;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -35,7 +42,10 @@ mod matrix;
 mod nat_check;
 mod output;
 mod pair;
+mod plain;
 mod profile;
+mod runs;
+mod summary;
 mod table;
 
 use std::process::ExitCode;
@@ -50,6 +60,8 @@ pub fn run() -> ExitCode {
     let result = match Args::parse().command {
         Command::Nat(args) => nat_check::run(&args),
         Command::Pair(args) => pair::run(&args),
+        Command::Ran(args) => command::run(&args),
+        Command::Expect(args) => expect::run(&args),
         Command::Matrix(args) => matrix::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Figure(args) => figure::run(&args),

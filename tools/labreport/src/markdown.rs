@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Judgement};
 use crate::matrix::Matrix;
 
 /// A table with alice's types down and bob's across, and a list under it.
@@ -11,13 +11,13 @@ pub fn render(matrix: &Matrix) -> String {
     let mut row = |first: String, rest: Vec<String>| {
         let _ = writeln!(page, "| {first} | {} |", rest.join(" | "));
     };
-    let types = || matrix.types.iter();
+    let types = || matrix.columns.iter();
     row(
         "alice ╲ bob".into(),
         types().map(|name| escape(name)).collect(),
     );
     row("---".into(), types().map(|_| "---".into()).collect());
-    for a in types() {
+    for a in &matrix.rows {
         let cells = types().map(|b| matrix.cell(a, b).map_or(String::new(), content));
         row(format!("**{}**", escape(a)), cells.collect());
     }
@@ -36,7 +36,8 @@ fn content(cell: &Cell) -> String {
     if cell.is_fine() {
         return text;
     }
-    let expected = cell.expected.filter(|_| cell.expected != cell.got);
+    let is_same = cell.judgement() == Judgement::AsExpected;
+    let expected = cell.expected.filter(|_| !is_same);
     let expected = expected.map_or(String::new(), |expected| format!(", expected {expected}"));
     format!("⚠ **{text}**{expected}")
 }

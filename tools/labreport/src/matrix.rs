@@ -9,19 +9,43 @@ use serde_json::value::to_raw_value;
 
 use crate::answer::Answer;
 use crate::args::MatrixArgs;
-use crate::cell::{Cell, Judgement, without_name};
+use crate::cell::{Cell, Judgement};
 use crate::input::{self, Raw};
-use crate::{html, junit, markdown, output, table};
+use crate::{html, junit, markdown, output, runs, table};
 
 /// Cells by the types of both sides.
 #[derive(Debug, Default)]
 pub struct Matrix {
-    /// The types, in the order of rows and columns.
-    pub types: Vec<String>,
+    /// The types on alice's side, in their order.
+    pub rows: Vec<String>,
+    /// The types on bob's side, in their order.
+    pub columns: Vec<String>,
     /// In the order in which they are shown.
     pub cells: Vec<Cell>,
     /// The same, as they were read.
     raw: Vec<Raw>,
+}
+
+/// What a matrix is to have, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The types on alice's side, separated by spaces, and on bob's if those
+    /// are others: a pair without a cell is a lost lab. Empty: as the cells come.
+    pub rows: &'a str,
+    /// See [`Self::rows`].
+    pub columns: Option<&'a str>,
+    /// How many runs a cell of a command has; 0: as many as there are.
+    pub runs: u32,
+}
+
+impl MatrixArgs {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            rows: &self.types,
+            columns: self.columns.as_deref(),
+            runs: self.runs,
+        }
+    }
 }
 
 /// What `--json` writes, which can be read again.
@@ -31,12 +55,12 @@ struct Document {
 }
 
 impl Matrix {
-    /// Reads cells, one after the other or as one document. With `types`, these
-    /// are the rows and columns, and a pair without a cell is a lost lab.
+    /// Reads cells, one after the other or as one document. Runs of a command
+    /// between one pair become one cell.
     ///
     /// # Errors
     /// When something is not a cell.
-    pub fn read(texts: &[String], types: &str) -> anyhow::Result<Self> {
+    pub fn read(texts: &[String], wanted: &Wanted<'_>) -> anyhow::Result<Self> {
         let mut found = Vec::new();
         for text in texts {
             for value in serde_json::Deserializer::from_str(text).into_iter::<Raw>() {
@@ -47,32 +71,73 @@ impl Matrix {
                 }
             }
         }
+        let words = |text: &str| text.split_whitespace().map(Into::into).collect();
         let mut matrix = Self {
-            types: types.split_whitespace().map(Into::into).collect(),
+            rows: words(wanted.rows),
+            columns: words(wanted.columns.unwrap_or(wanted.rows)),
             ..Self::default()
         };
         for raw in found {
-            let cell: Cell = serde_json::from_str(raw.get())
-                .with_context(|| format!("this is not a cell of a matrix: {:.60}", raw.get()))?;
-            matrix.cells.push(cell);
-            matrix.raw.push(raw);
+            matrix.add(raw)?;
         }
-        matrix.complete(!types.is_empty())?;
+        for (cell, raw) in matrix.cells.iter_mut().zip(&mut matrix.raw) {
+            if !cell.is_command() {
+                continue;
+            }
+            if let Some(all) = runs::completed(raw, &cell.runs, wanted.runs)? {
+                (*cell, *raw) = (parsed(&all)?, all);
+            }
+        }
+        matrix.complete(!wanted.rows.is_empty())?;
         Ok(matrix)
+    }
+
+    /// Adds a cell, or the runs of one to those of the same pair.
+    fn add(&mut self, raw: Raw) -> anyhow::Result<()> {
+        let cell = parsed(&raw)?;
+        let same = |other: &Cell| other.is_command() && other.a == cell.a && other.b == cell.b;
+        match self
+            .cells
+            .iter()
+            .position(same)
+            .filter(|_| cell.is_command())
+        {
+            Some(place) => {
+                let runs = [self.cells[place].runs.as_slice(), &cell.runs].concat();
+                self.raw[place] = runs::merged(&self.raw[place], &raw, runs)?;
+                self.cells[place] = parsed(&self.raw[place])?;
+            }
+            None => {
+                self.cells.push(cell);
+                self.raw.push(raw);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a command was run, and not punch.
+    pub fn is_of_commands(&self) -> bool {
+        self.cells.iter().any(Cell::is_command)
     }
 
     /// Finds the types, adds the cells that are missing, and sorts.
     fn complete(&mut self, all: bool) -> anyhow::Result<()> {
         for cell in &self.cells {
+            // Without a list of types, rows and columns are the same.
             for side in [&cell.a, &cell.b] {
-                if !self.types.contains(side) {
-                    self.types.push(side.clone());
+                for (is_own, types) in [
+                    (side == &cell.a, &mut self.rows),
+                    (side == &cell.b, &mut self.columns),
+                ] {
+                    if (is_own || !all) && !types.contains(side) {
+                        types.push(side.clone());
+                    }
                 }
             }
         }
         if all {
-            for a in &self.types {
-                for b in &self.types {
+            for a in &self.rows {
+                for b in &self.columns {
                     if self.cells.iter().all(|cell| (&cell.a, &cell.b) != (a, b)) {
                         let lost = Cell::lost(a, b);
                         self.raw.push(to_raw_value(&json!({
@@ -84,9 +149,9 @@ impl Matrix {
                 }
             }
         }
-        let place = |name: &String| self.types.iter().position(|known| known == name);
+        let place = |types: &[String], name: &String| types.iter().position(|known| known == name);
         let mut both: Vec<_> = self.cells.drain(..).zip(self.raw.drain(..)).collect();
-        both.sort_by_key(|(cell, _)| (place(&cell.a), place(&cell.b)));
+        both.sort_by_key(|(cell, _)| (place(&self.rows, &cell.a), place(&self.columns, &cell.b)));
         (self.cells, self.raw) = both.into_iter().unzip();
         Ok(())
     }
@@ -126,92 +191,6 @@ impl Matrix {
         cells.filter(|cell| cell.judgement() == judgement).count()
     }
 
-    /// A line for everything that is not as asked or as expected, but for the
-    /// labs that did not come up.
-    pub fn surprises(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for cell in &self.cells {
-            let (a, b) = (&cell.a, &cell.b);
-            let cause = cell.cause.as_deref().unwrap_or("no cause");
-            match (cell.judgement(), cell.got, cell.expected) {
-                (Judgement::NoCall, ..) => lines.push(format!(
-                    "NO CALL: {a} × {b}: alice's punch could not tell: {}",
-                    without_name(cause)
-                )),
-                (Judgement::Surprise, Some(got), Some(expected)) => lines.push(format!(
-                    "SURPRISE: {a} × {b}: {got}, expected was {expected} ({cause})"
-                )),
-                (Judgement::Surprise, ..) => {
-                    lines.push(format!("SURPRISE: {a} × {b}: nothing was expected"));
-                }
-                (Judgement::AsExpected | Judgement::NoLab, ..) => {}
-            }
-            let nats = match cell.as_asked {
-                Some(Answer::No) => "NOT AS ASKED",
-                Some(Answer::CouldNotTell) => "COULD NOT BE MEASURED",
-                Some(Answer::Yes) | None => continue,
-            };
-            lines.push(format!(
-                "{nats}: {}; see: lab/netns.sh {a} {b}",
-                cell.sides()
-            ));
-        }
-        lines
-    }
-
-    /// The causes of the failures that were expected, each with its pairs, in
-    /// the order in which they come.
-    pub fn failures(&self) -> Vec<(&str, Vec<&Cell>)> {
-        let mut causes: Vec<(&str, Vec<&Cell>)> = Vec::new();
-        for cell in &self.cells {
-            let connects = cell.got.is_none_or(|got| got.connects());
-            if connects || cell.judgement() != Judgement::AsExpected {
-                continue;
-            }
-            let cause = cell.cause.as_deref().unwrap_or("no cause");
-            match causes.iter_mut().find(|(known, _)| *known == cause) {
-                Some((_, cells)) => cells.push(cell),
-                None => causes.push((cause, vec![cell])),
-            }
-        }
-        causes
-    }
-
-    /// How many pairs connect, and how many are not as asked or as expected.
-    pub fn total(&self) -> String {
-        format!(
-            "{} of {} pairs connect; {} not as expected",
-            self.connected(),
-            self.cells.len(),
-            self.wrong()
-        )
-    }
-
-    /// The lines under the table.
-    pub fn summary(&self) -> String {
-        let mut lines = self.surprises();
-        for (cause, cells) in self.failures() {
-            let pairs = cells.iter().map(|cell| format!("{} × {}", cell.a, cell.b));
-            let pairs = pairs.collect::<Vec<_>>().join(", ");
-            lines.push(format!("{cause}, as expected: {pairs}"));
-        }
-        match self.lost() {
-            0 => {}
-            _ => lines.push(self.lost_line()),
-        }
-        lines.push(self.total());
-        lines.join("\n") + "\n"
-    }
-
-    /// Yes if every cell is as asked and as expected.
-    pub fn answer(&self) -> Answer {
-        match self.wrong() {
-            _ if self.lost() == self.cells.len() => Answer::CouldNotTell,
-            0 => Answer::Yes,
-            _ => Answer::No,
-        }
-    }
-
     /// All cells as one object (docs/reference/json.md).
     pub fn to_json(&self) -> String {
         let cells: Vec<_> = self.raw.iter().map(|raw| raw.get()).collect();
@@ -221,6 +200,12 @@ impl Matrix {
             cells.join(",\n")
         )
     }
+}
+
+/// A cell, from its JSON.
+fn parsed(raw: &Raw) -> anyhow::Result<Cell> {
+    serde_json::from_str(raw.get())
+        .with_context(|| format!("this is not a cell of a matrix: {:.60}", raw.get()))
 }
 
 /// Writes every output that was asked for; a table if none goes to stdout.
@@ -234,7 +219,7 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<Answer> {
         files => files,
     };
     let texts = files.iter().map(|file| input::text(file));
-    let matrix = Matrix::read(&texts.collect::<Result<Vec<_>, _>>()?, &args.types)?;
+    let matrix = Matrix::read(&texts.collect::<Result<Vec<_>, _>>()?, &args.wanted())?;
     let mut printed = false;
     for (file, render) in [
         (&args.json, Matrix::to_json as fn(&Matrix) -> String),
@@ -251,12 +236,13 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<Answer> {
         true => cli::stderr::line(matrix.summary().trim_end()),
         false => output::print(&format!("{}\n{}", table::render(&matrix), matrix.summary()))?,
     }
-    Ok(matrix.answer())
+    Ok(matrix.answer(args.want))
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::args::Want;
 
     /// A cell with what decides; `more` is further JSON.
     pub fn line(a: &str, b: &str, expected: &str, got: &str, more: &str) -> String {
@@ -267,7 +253,23 @@ pub mod tests {
     }
 
     pub fn read(lines: &[String], types: &str) -> Matrix {
-        Matrix::read(&[lines.concat()], types).unwrap()
+        let rows = types;
+        Matrix::read(
+            &[lines.concat()],
+            &Wanted {
+                rows,
+                ..Wanted::default()
+            },
+        )
+        .unwrap()
+    }
+
+    /// A cell of one run of a command.
+    pub fn ran(a: &str, b: &str, expected: &str, run: u32, got: &str) -> String {
+        format!(
+            r#"{{"a":"{a}","b":"{b}","expected":"{expected}","why":{{"code":"WHY","text":"w"}},"got":"{got}","elapsed_ms":1,
+            "cause":null,"runs":[{{"number":{run},"got":"{got}","logs":["out/{a}--{b}/run-{run}.log"]}}]}}"#
+        )
     }
 
     /// Two types: one pair as expected, one not, one without a call, one lost.
@@ -316,67 +318,12 @@ pub mod tests {
         assert_eq!(matrix.cells[3].judgement(), Judgement::NoLab);
         // Without a list of types, nothing is missing.
         let one = read(&[line("a", "b", "direct", "\"direct\"", "")], "");
-        assert_eq!(one.types, ["a", "b"]);
-        assert_eq!((one.cells.len(), one.answer()), (1, Answer::Yes));
-    }
-
-    #[test]
-    fn everything_that_is_not_as_expected_has_a_line() {
+        assert_eq!((&one.rows, &one.columns), (&one.columns, &one.rows));
+        assert_eq!(one.rows, ["a", "b"]);
         assert_eq!(
-            mixed().summary(),
-            "NOT AS ASKED: nat,x; see: lab/netns.sh nat,x nat,x\n\
-             SURPRISE: nat,x × <b>: failed, expected was direct (ONE_WAY)\n\
-             NO CALL: <b> × nat,x: alice's punch could not tell: no <answer> & \"no\" ]]>\n\
-             1 lab did not come up\n\
-             1 of 4 pairs connect; 4 not as expected\n"
+            (one.cells.len(), one.answer(Want::Expected)),
+            (1, Answer::Yes)
         );
-        assert_eq!(mixed().answer(), Answer::No);
-    }
-
-    #[test]
-    fn failures_that_were_expected_are_listed_by_cause() {
-        let failed = |a, cause| {
-            line(
-                a,
-                "udp-blocked",
-                "failed",
-                "\"failed\"",
-                &format!(",\"cause\":\"{cause}\""),
-            )
-        };
-        let lines = [
-            failed("open", "UDP_BLOCKED"),
-            failed("basic", "UDP_BLOCKED"),
-            failed("cgnat", "SYM_SYM"),
-        ];
-        let matrix = read(&lines, "");
-        assert_eq!(
-            matrix.summary(),
-            "UDP_BLOCKED, as expected: open × udp-blocked, basic × udp-blocked\n\
-             SYM_SYM, as expected: cgnat × udp-blocked\n\
-             0 of 3 pairs connect; 0 not as expected\n"
-        );
-        assert_eq!(matrix.answer(), Answer::Yes);
-    }
-
-    #[test]
-    fn a_nat_that_could_not_be_measured_is_told_apart() {
-        let matrix = read(
-            &[line("a", "a", "direct", "\"direct\"", ",\"as_asked\":null")],
-            "",
-        );
-        assert!(
-            matrix
-                .summary()
-                .starts_with("COULD NOT BE MEASURED: a; see: lab/netns.sh a a\n")
-        );
-        assert_eq!(matrix.answer(), Answer::No);
-    }
-
-    #[test]
-    fn a_matrix_without_any_lab_could_not_tell() {
-        assert_eq!(read(&[], "open").answer(), Answer::CouldNotTell);
-        assert_eq!(read(&[], "").answer(), Answer::CouldNotTell);
     }
 
     #[test]
@@ -387,9 +334,41 @@ pub mod tests {
         );
         let json = matrix.to_json();
         assert!(json.contains(",\"new\":{\"x\":1}"));
-        let again = Matrix::read(std::slice::from_ref(&json), "").unwrap();
+        let again = Matrix::read(std::slice::from_ref(&json), &Wanted::default()).unwrap();
         assert_eq!(again.to_json(), json);
         assert_eq!(again.lost(), 3);
+    }
+
+    #[test]
+    fn columns_may_be_others_than_rows() {
+        let wanted = Wanted {
+            rows: "a",
+            columns: Some("b c"),
+            runs: 1,
+        };
+        let matrix = Matrix::read(&[ran("a", "c", "direct", 1, "yes")], &wanted).unwrap();
+        let pairs: Vec<_> = matrix
+            .cells
+            .iter()
+            .map(|cell| (cell.b.as_str(), cell.word()))
+            .collect();
+        assert_eq!(pairs, [("b", "no lab".into()), ("c", "yes".into())]);
+        assert_eq!(
+            table::render(&matrix),
+            "alice ╲ bob  b        c\n 0 a         no lab!  yes\n"
+        );
+    }
+
+    #[test]
+    fn merged_runs_read_back() {
+        let lines = [
+            ran("a", "a", "direct", 2, "no"),
+            ran("a", "a", "direct", 1, "yes"),
+        ];
+        let json = read(&lines, "a").to_json();
+        let again = Matrix::read(std::slice::from_ref(&json), &Wanted::default()).unwrap();
+        assert_eq!(again.to_json(), json);
+        assert_eq!(again.cells[0].runs.len(), 2);
     }
 
     #[test]
@@ -400,7 +379,10 @@ pub mod tests {
             "[",
             "{\"a\":\"x\",\"b\":\"y\",\"got\":\"far\"}",
         ] {
-            assert!(Matrix::read(&[text.into()], "").is_err(), "{text}");
+            assert!(
+                Matrix::read(&[text.into()], &Wanted::default()).is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The expected outcome of a punch against the one that it had.
 
+use std::path::Path;
+
 use anyhow::Context;
 use nat::oracle;
 use nat::plan::{Strategy, between};
@@ -7,10 +9,12 @@ use serde::Serialize;
 
 use crate::answer::Answer;
 use crate::args::PairArgs;
+use crate::asked::Asked;
 use crate::cell::{Outcome, Punch, Reason, without_name};
 use crate::input::{self, Raw};
 use crate::nat_check::NatCheck;
 use crate::output;
+use crate::plain::Plain;
 
 /// A cell as it is written, on one line; [`crate::cell::Cell`] reads it.
 #[derive(Debug, Serialize)]
@@ -19,6 +23,7 @@ struct Written<'a> {
     b: &'a str,
     expected: Outcome,
     why: Reason,
+    plain: Plain,
     got: Option<Outcome>,
     how: Option<String>,
     elapsed_ms: Option<f64>,
@@ -32,7 +37,7 @@ struct Written<'a> {
 
 /// What natprobe measured on both sides.
 #[derive(Debug, Serialize)]
-struct Nats {
+pub struct Nats {
     as_asked: Answer,
     measured: [NatCheck; 2],
 }
@@ -64,7 +69,12 @@ pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
         Some(_) => None,
         None => Some(last_line(args)?),
     };
-    let nats = nats(args)?;
+    let nats = nats(
+        &args.a,
+        &args.b,
+        args.nat_a.as_deref(),
+        args.nat_b.as_deref(),
+    )?;
     let punch = report.unwrap_or_default();
     let answer = Answer::same(expected, punch.result)
         .and(nats.as_ref().map_or(Answer::Yes, |nats| nats.as_asked));
@@ -74,6 +84,7 @@ pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
             b: &args.b.spec,
             expected,
             why,
+            plain: Plain::between(&args.a, &args.b),
             got: punch.result,
             how: punch.strategy,
             elapsed_ms: punch.elapsed_ms,
@@ -105,10 +116,9 @@ struct Expectation {
 }
 
 fn expected(args: &PairArgs) -> anyhow::Result<Expectation> {
-    let limits = args.limits();
+    let limits = args.spend.limits();
     let strategy = between(&args.a.side(limits), &args.b.side(limits)).strategy;
     let why = oracle::expected(&args.a.behaviour(), &args.b.behaviour()).why;
-    let code = serde_json::to_value(why)?;
     let outcome = strategy.outcome();
     // The oracle's reason is about plain punching, so it is only the reason of
     // an outcome that plain punching has.
@@ -124,21 +134,27 @@ fn expected(args: &PairArgs) -> anyhow::Result<Expectation> {
     };
     Ok(Expectation {
         outcome: serde_json::from_value(outcome.into())?,
-        why: Reason {
-            code: code.as_str().unwrap_or_default().into(),
-            text: why.to_string(),
-        },
+        why: why.into(),
         sentence,
     })
 }
 
-fn nats(args: &PairArgs) -> anyhow::Result<Option<Nats>> {
-    let (Some(a), Some(b)) = (&args.nat_a, &args.nat_b) else {
+/// Both sides as asked against as measured, if they were measured.
+///
+/// # Errors
+/// When a report is there and cannot be read.
+pub fn nats(
+    a: &Asked,
+    b: &Asked,
+    of_a: Option<&Path>,
+    of_b: Option<&Path>,
+) -> anyhow::Result<Option<Nats>> {
+    let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
         return Ok(None);
     };
     let measured = [
-        NatCheck::of("alice", &args.a, a)?,
-        NatCheck::of("bob", &args.b, b)?,
+        NatCheck::of("alice", a, of_a)?,
+        NatCheck::of("bob", b, of_b)?,
     ];
     let as_asked = Answer::all(measured.iter().map(|check| check.as_asked));
     Ok(Some(Nats { as_asked, measured }))
@@ -187,6 +203,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::args::Spend;
     use crate::asked::tests::{BLOCKED, CONE, OPEN, PORT_RESTRICTED, RESTRICTED, SYMMETRIC, asked};
     use crate::cell::{Cell, Judgement};
     use nat::plan::Limits;
@@ -202,8 +219,10 @@ mod tests {
             nat_b: None,
             table_a: None,
             table_b: None,
-            budget: 4000,
-            max_pps: 4000,
+            spend: Spend {
+                budget: 4000,
+                max_pps: 4000,
+            },
             json: true,
         }
     }
@@ -252,11 +271,11 @@ mod tests {
     #[test]
     fn a_smaller_budget_makes_it_a_relay() {
         let mut args = args(PORT_RESTRICTED, SYMMETRIC);
-        args.budget = 0;
-        assert_eq!(args.limits().sockets, 0);
+        args.spend.budget = 0;
+        assert_eq!(args.spend.limits().sockets, 0);
         assert_eq!(expected(&args).unwrap().outcome, Outcome::Relay);
-        args.budget = 4000;
-        assert_eq!(args.limits().sockets, Limits::POLITE.sockets);
+        args.spend.budget = 4000;
+        assert_eq!(args.spend.limits().sockets, Limits::POLITE.sockets);
     }
 
     #[test]
@@ -285,6 +304,7 @@ mod tests {
             b: "full-cone",
             expected,
             why,
+            plain: Plain::between(&asked(CONE), &asked(CONE)),
             got: Some(Outcome::Direct),
             how: Some("plain".into()),
             elapsed_ms: Some(0.5),

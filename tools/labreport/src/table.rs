@@ -11,17 +11,17 @@ const NAMES: usize = 6;
 
 /// alice's types are the rows, bob's the columns; "!" marks what is not as expected.
 pub fn render(matrix: &Matrix) -> String {
-    let many = matrix.types.len() > NAMES;
+    let many = matrix.columns.len() > NAMES;
     let mut table = Builder::new();
-    let columns = matrix.types.iter().enumerate();
+    let columns = matrix.columns.iter().enumerate();
     let mut head = vec!["alice ╲ bob".to_owned()];
     head.extend(columns.map(|(i, name)| match many {
         true => i.to_string(),
         false => name.clone(),
     }));
     table.push_record(head);
-    for (i, a) in matrix.types.iter().enumerate() {
-        let types = matrix.types.iter();
+    for (i, a) in matrix.rows.iter().enumerate() {
+        let types = matrix.columns.iter();
         let mut row = vec![format!("{i:2} {a}")];
         row.extend(types.map(|b| {
             matrix
