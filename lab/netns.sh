@@ -105,6 +105,8 @@ Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hai
   size=N          how many mappings it can hold
   upnp=on|off     whether hosts can map ports by UPnP-IGD, NAT-PMP or PCP (miniupnpd)
   tcp=rst|silence how the router answers an unsolicited SYN
+  input=accept|drop|reject
+                  what masquerade does with an unsolicited packet, which comes to the router itself
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
   --json          print JSON (docs/reference/json.md); matrix takes a file name after it (- for stdout)

@@ -31,6 +31,8 @@ read_type() {
 		override "$1" "${override%%=*}" "${override#*=}"
 	done
 	[[ ! ${head[said mapping]}${head[said filtering]} ]] || classify
+	[[ ! ${head[said input]} || ${head[input]} == accept ]] || head[early packets]=harmless # no entry is left
+	[[ ! ${head[said input]} || ${head[input]} != drop ]] || head[tcp]=silence
 	[[ ${head[addresses]}:${head[upnp]} != 2:on ]] || usage "$1: miniupnpd handles one public address, and a pool has two"
 	for key in "${!head[@]}"; do
 		printf -v word '[%q]=%q ' "$key" "${head[$key]}"
@@ -69,6 +71,7 @@ read_rules() {
 		[[ ! ${head[said $piece]} ]] || rules=${rules/"$piece/"+([a-z-])/"$piece/${head[$piece]}"}
 	done
 	[[ ${head[addresses]} != 2 ]] || rules+=$'\n\ninclude "addresses/two.nft"\n'
+	[[ ! ${head[said input]} || ${head[input]} == accept ]] || rules+=$'\n\ninclude "input/'${head[input]}$'.nft"\n'
 	[[ ! ${head[said tcp]} || ${head[tcp]} != rst ]] || rules+=$'\n\ninclude "tcp/rst.nft"\n'
 	if [[ ${head[upnp]} == on ]]; then
 		piece=napt
@@ -101,6 +104,9 @@ override() {
 	addresses=*) usage "$spec: addresses is 1 or 2, not \"$value\"" ;;
 	upnp=*) usage "$spec: upnp is on or off, not \"$value\"" ;;
 	tcp=*) usage "$spec: tcp is rst or silence, not \"$value\"" ;;
+	input=accept | input=drop | input=reject)
+		[[ ${head[input]} ]] || usage "$spec: only masquerade takes input: the other types drop what comes to the router unasked" ;;
+	input=*) usage "$spec: input is accept, drop or reject, not \"$value\"" ;;
 	timeout=*) [[ $value =~ ^[1-9][0-9]{0,4}s$ ]] ||
 		usage "$spec: timeout is in seconds, 1s to 99999s, not \"$value\"" ;;
 	size=*) [[ $value =~ ^[1-9][0-9]{2,5}$ ]] || usage "$spec: size is 100 to 999999 entries, not \"$value\""
@@ -110,7 +116,7 @@ override() {
 		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that can be overridden" ;;
 	mapping=* | filtering=*)
 		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
-	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, upnp, tcp, mapping and filtering" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, upnp, tcp, input, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is given twice"

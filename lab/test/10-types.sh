@@ -25,6 +25,7 @@ prove port-restricted,addresses=2 $E $P preserve symmetric,addresses=2 $P $P ran
 prove port-restricted,upnp=on $E $P preserve symmetric,upnp=on $P $P random
 prove address-dependent,upnp=on $A $A random masquerade,upnp=on $E $P preserve
 prove port-restricted,tcp=rst $E $P preserve restricted,tcp=rst $E $A preserve
+prove masquerade,input=drop $E $P preserve masquerade,input=reject $E $P preserve
 prove firewall,tcp=rst none $P - cgnat,tcp=rst $E $P block
 prove symmetric,tcp=rst,hairpin=on $P $P random address-dependent,tcp=silence $A $A random
 

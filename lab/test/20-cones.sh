@@ -11,6 +11,9 @@ story restricted port-restricted race.py kept
 story cgnat port-restricted race.py kept
 story port-restricted,upnp=on port-restricted,upnp=on race.py kept
 story masquerade port-restricted race.py remapped
+story masquerade,input=accept port-restricted race.py remapped
+story masquerade,input=drop port-restricted race.py kept
+story masquerade,input=reject masquerade,input=drop race.py kept
 
 story full-cone open pool.py full-cone 1
 story full-cone,addresses=1 open pool.py full-cone,addresses=1 1

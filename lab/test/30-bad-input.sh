@@ -42,6 +42,8 @@ refused 'tcp without a NAT' 'the host itself answers' open,tcp=rst open
 refused 'tcp with basic NAT' 'the host itself answers' basic,tcp=silence open
 refused 'tcp with masquerade' 'the kernel as it is, which resets' masquerade,tcp=silence open
 refused 'tcp without UDP' 'nobody is introduced' udp-blocked,tcp=rst open
+refused 'an input filter of no masquerade' 'only masquerade takes input' port-restricted,input=drop open
+refused 'input=maybe' 'input is accept, drop or reject' masquerade,input=maybe open
 refused 'tcp twice' 'given twice' full-cone,tcp=rst,tcp=rst open
 refused 'an unknown option' 'no option --fast' open open --fast
 refused 'an option without its value' '--loss needs a value' open open --loss

@@ -15,6 +15,9 @@ for tcp in silence rst; do
 	story "symmetric,tcp=$tcp" "symmetric,tcp=$tcp" tcp.py fails SYM_SYM
 done
 story masquerade port-restricted tcp.py connects
+# Two routers that reset each other's SYN do not let a connection come about; with an input filter that drops, they do.
+story masquerade masquerade tcp.py fails TCP_REFUSED
+story masquerade,input=drop masquerade,input=drop tcp.py connects
 # One side's SYN is reset and closes what conntrack alone has opened: it takes a second.
 story firewall,tcp=rst firewall tcp.py naive
 story firewall,tcp=rst firewall tcp.py connects

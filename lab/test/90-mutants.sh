@@ -32,6 +32,7 @@ mutant 'silence in place of a reset' nat/tcp/rst.nft 's/reject with tcp reset/dr
 mutant 'ports that are not sequential' nat/ports/sequential.nft 's/numgen inc/numgen random/' symmetric-sequential open behaviour.py symmetric-sequential $P $P sequential open none $E -
 mutant 'a public port for two hosts' nat/ports/preserve.nft 's/meta l4proto . th sport != @taken/meta l4proto { tcp, udp }/' full-cone open collision.py true
 mutant 'an unguarded router' nat/filtering/address-and-port-dependent.nft '/guard/d' port-restricted port-restricted race.py kept
+mutant 'an input filter that lets in' nat/input/drop.nft 's/ drop$/ accept/' masquerade,input=drop port-restricted race.py kept
 mutant 'a router that hears strangers when it maps ports' nat/upnp/napt.nft '/goto stranger/d' port-restricted,upnp=on port-restricted race.py kept
 mutant 'a mapped port that lets all ports in' nat/upnp/napt.nft '/ip pinhole rx/d; /meta mark 7/d' port-restricted,upnp=on open mapped.py port-restricted,upnp=on kept
 mutant 'a router that maps its own packets' nat/upnp/napt.nft '/fib/d' port-restricted,upnp=on open mapped.py port-restricted,upnp=on kept
