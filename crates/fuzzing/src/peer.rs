@@ -3,6 +3,8 @@
 mod rendezvous;
 mod world;
 
+use std::time::Duration;
+
 use std::net::SocketAddr;
 
 use nat::plan::{Limits, Side};
@@ -204,6 +206,9 @@ fn payload(choices: &mut Choices<'_>) -> Vec<u8> {
             port: choices.short(),
             mapped: list(choices, 4),
         }),
+        rtt: choices
+            .flag()
+            .then(|| Duration::from_millis(choices.short().into())),
     };
     candidates.encode()
 }

@@ -1,6 +1,7 @@
 //! Candidates: where a peer may be reached, and how the two sides tell each other.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use nat::is_private;
 use nat::plan::Side;
@@ -35,6 +36,8 @@ pub struct Candidates {
     pub opened: Option<SocketAddr>,
     /// Where the speaker is reached by TCP, if it punches by TCP.
     pub tcp: Option<Tcp>,
+    /// The speaker's round trip to the rendezvous.
+    pub rtt: Option<Duration>,
 }
 
 /// Where a peer may be reached by TCP.
@@ -61,6 +64,7 @@ const SIDE: u8 = 1;
 const RELAYED: u8 = 2;
 const OPENED: u8 = 4;
 const TCP: u8 = 3;
+const RTT: u8 = 5;
 
 impl Candidates {
     /// The mapping towards the server's first address, and a different one towards
@@ -98,6 +102,13 @@ impl Candidates {
             encode_list(&tcp.mapped, MOST_MAPPED, &mut value);
             more(TCP, value);
         }
+        if let Some(rtt) = self.rtt {
+            let ms = rtt.as_micros().div_ceil(1000);
+            more(
+                RTT,
+                u16::try_from(ms).unwrap_or(u16::MAX).to_be_bytes().to_vec(),
+            );
+        }
         bytes
     }
 
@@ -123,6 +134,10 @@ impl Candidates {
                     candidates.ahead = Some(ahead).filter(|&ahead| ahead != 0);
                 }
                 OPENED => candidates.opened = Some(decode_address(&mut value)?),
+                RTT => {
+                    let ms = u16::from_be_bytes(take(&mut value)?);
+                    candidates.rtt = Some(Duration::from_millis(ms.into()));
+                }
                 RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
                 TCP => {
                     let port = u16::from_be_bytes(take(&mut value)?);
@@ -242,15 +257,17 @@ mod tests {
                 port: 41000,
                 mapped: addresses(&["203.0.113.17:40000", "203.0.113.17:40001"]),
             }),
+            rtt: Some(Duration::from_millis(244)),
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
         // It may end after each of the parts, as what older peers send does.
-        let tcp = bytes.len() - (2 + 2 + 1 + 2 * 7);
+        let rtt = bytes.len() - (2 + 2);
+        let tcp = rtt - (2 + 2 + 1 + 2 * 7);
         let opened = tcp - (2 + 7);
         let relayed = opened - (2 + 7);
         let older = relayed - (2 + Side::LENGTH + 4);
-        let whole = [older, relayed, opened, tcp];
+        let whole = [older, relayed, opened, tcp, rtt];
         for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use stun::{Builder, Class, Message, Method, Transaction, code};
 
-use self::exchange::Exchange;
+use self::exchange::{Exchange, Numbered};
 use self::notifications::Notifications;
 use self::offers::Offers;
 use self::pending::{ASK_AGAIN, Asking, Outcome, PendingRequests, Standing, Wish};
@@ -48,6 +48,9 @@ const MARGIN: usize = 80;
 
 /// The same where there is a rotation, which the notification has as well.
 const MARGIN_WITH_ROTATION: usize = 180;
+
+/// The type and the length of an attribute (RFC 8489 §14).
+const ATTRIBUTE_HEADER: usize = 4;
 
 /// A registration is refreshed this often, which also keeps the NAT's mapping.
 pub const REFRESH: Duration = Duration::from_secs(15);
@@ -202,7 +205,7 @@ impl Client {
         let Some(request) = registration.or_else(|| self.pending.request(transaction)) else {
             return;
         };
-        match self.server.judge(request.bytes(), message) {
+        match self.server.judge(&request.answered_by(message), message) {
             Verdict::Genuine => self.answered(now, message),
             Verdict::Challenge => self.challenged(now, message),
             Verdict::Noise => tracing::debug!("dropped: an answer that does not prove itself"),
@@ -218,7 +221,9 @@ impl Client {
         if let Some(cookie) = exchange.cookie() {
             self.requests.keep_cookie(cookie);
         }
-        let rtt = exchange.rtt(now);
+        // Whoever asks for an introduction waits for the callee as well.
+        let waited = message.method() == Method::Connect;
+        let rtt = exchange.rtt(now, message).filter(|_| !waited);
         self.hear(now, rtt);
         if message.class() == Class::Success {
             self.events.extend(self.server.told());
@@ -246,7 +251,7 @@ impl Client {
         if !news && self.requests.cookie() == exchange.cookie() {
             return;
         }
-        let rtt = exchange.rtt(now);
+        let rtt = exchange.rtt(now, message);
         self.hear(now, rtt);
         let peer = self.pending.doubt(transaction);
         if peer.is_none() || news {
@@ -339,12 +344,18 @@ impl Client {
             false => MARGIN,
         };
         let length = REQUEST.max(request.length() + margin);
-        let bytes = request.pad_to(length).finish();
+        let number_at = request.length() + ATTRIBUTE_HEADER;
+        let bytes = request.transmission(0).pad_to(length).finish();
         self.transmits.push_back(bytes.clone());
         if !self.is_waiting() {
             self.heard = now;
         }
-        Exchange::new(now, transaction, bytes)
+        let request = Numbered {
+            transaction,
+            bytes,
+            number_at,
+        };
+        Exchange::new(now, request)
     }
 
     fn register(&mut self, now: Instant, lifetime: Duration) {

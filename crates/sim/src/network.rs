@@ -65,6 +65,8 @@ struct Segment {
     uplink: Option<(Place, Nat)>,
     neighbours: BTreeMap<IpAddr, Stop>,
     latency: Duration,
+    /// Of packets to the uplink, if it differs.
+    latency_up: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,7 @@ impl Network {
             uplink: None,
             neighbours: BTreeMap::new(),
             latency: Duration::from_millis(1),
+            latency_up: None,
         };
         Self {
             now: start,
@@ -117,6 +120,13 @@ impl Network {
     /// Sets the time of one hop on this segment. Segments that are added later have the core's.
     pub fn set_latency(&mut self, place: Place, hop: Duration) {
         self.segments[place.0].latency = hop;
+        self.segments[place.0].latency_up = None;
+    }
+
+    /// Sets the times of one hop on this segment: of packets to its uplink, and of all others.
+    pub fn set_latencies(&mut self, place: Place, up: Duration, other: Duration) {
+        self.segments[place.0].latency = other;
+        self.segments[place.0].latency_up = Some(up);
     }
 
     /// Adds a router with the address `outside` to the segment `parent`, and returns the segment
@@ -128,6 +138,7 @@ impl Network {
             uplink: Some((parent, nat)),
             neighbours: BTreeMap::new(),
             latency: self.segments[0].latency,
+            latency_up: None,
         });
         self.announce(parent, outside, Stop::Down(place));
         place
@@ -385,8 +396,13 @@ impl Network {
 
     fn schedule(&mut self, place: Place, stop: Stop, packet: Packet) {
         self.scheduled += 1;
+        let segment = &self.segments[place.0];
+        let latency = match stop {
+            Stop::Up(_) => segment.latency_up.unwrap_or(segment.latency),
+            _ => segment.latency,
+        };
         self.queue.push(Reverse(Arrival {
-            at: self.now + self.segments[place.0].latency,
+            at: self.now + latency,
             order: self.scheduled,
             stop,
             packet,

@@ -91,6 +91,9 @@ pub enum Attribute {
     /// The server's Ed25519 public key, 32 bytes. Empty in a request that asks the server to prove its
     /// answer.
     ServerKey = 0xcf0e,
+    /// In a request: how often it was sent before, 1 byte. In an answer: the same of the transmission
+    /// that it answers.
+    Transmission = 0xcf0f,
     /// Credentials for the relay. Empty in the request that asks for them; in the answer, sealed to
     /// the client's key.
     Relay = 0xcf10,

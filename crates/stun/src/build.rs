@@ -44,14 +44,22 @@ impl Builder {
         Self::new(Class::Indication, method, transaction)
     }
 
-    /// The success answer to a request.
+    /// The success answer to a request. It tells which transmission it answers, if they are numbered.
     pub fn success(request: &Message<'_>) -> Self {
-        Self::new(Class::Success, request.method(), request.transaction())
+        Self::answer(Class::Success, request)
+    }
+
+    fn answer(class: Class, request: &Message<'_>) -> Self {
+        let answer = Self::new(class, request.method(), request.transaction());
+        match request.transmission() {
+            Some(number) => answer.transmission(number),
+            None => answer,
+        }
     }
 
     /// The error answer to a request, with the usual reason phrase.
     pub fn error(request: &Message<'_>, error: u16) -> Self {
-        Self::new(Class::Error, request.method(), request.transaction()).error_code(error)
+        Self::answer(Class::Error, request).error_code(error)
     }
 
     /// ERROR-CODE, with the usual reason phrase.
@@ -162,6 +170,11 @@ impl Builder {
     /// SERVER-KEY, empty: asks the server to prove its answer.
     pub fn ask_proof(self) -> Self {
         self.raw(Attribute::ServerKey, &[])
+    }
+
+    /// TRANSMISSION: how often the request was sent before.
+    pub fn transmission(self, number: u8) -> Self {
+        self.raw(Attribute::Transmission, &[number])
     }
 
     /// PEER-ADDRESS.

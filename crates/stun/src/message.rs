@@ -207,6 +207,11 @@ impl<'a> Message<'a> {
         self.get(Attribute::ServerKey).is_some_and(<[u8]>::is_empty)
     }
 
+    /// Which transmission of a request this is, or answers: 0 is the first one.
+    pub fn transmission(&self) -> Option<u8> {
+        self.array(Attribute::Transmission).map(u8::from_be_bytes)
+    }
+
     /// The peer's reflexive address at the rendezvous.
     pub fn peer_address(&self) -> Option<SocketAddr> {
         self.xor_address(Attribute::PeerAddress)
@@ -264,13 +269,14 @@ impl<'a> Message<'a> {
     }
 
     /// The bytes that are signed, and the signature: see [`crate::Builder::sign`]. `None` where anything
-    /// but PADDING follows the signature: somebody on the way could have added it.
+    /// but TRANSMISSION and PADDING follows the signature: somebody on the way could have added it.
     pub fn signed(&self) -> Option<(Vec<u8>, [u8; 64])> {
         let (offset, value) = self.position(Attribute::Signature)?;
         let signature = value.try_into().ok()?;
-        let padding = Attribute::Padding.code();
+        let after = [Attribute::Transmission, Attribute::Padding].map(Attribute::code);
         let mut attributes = self.stun.iter_attributes();
-        let covered = attributes.all(|(at, raw)| at <= offset || raw.get_type().value() == padding);
+        let covered =
+            attributes.all(|(at, raw)| at <= offset || after.contains(&raw.get_type().value()));
         covered.then(|| (signed_part(self.bytes, offset), signature))
     }
 

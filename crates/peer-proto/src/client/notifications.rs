@@ -92,7 +92,12 @@ impl Client {
         }
         let transaction = message.transaction();
         match self.notifications.answer(now, transaction) {
-            Some(Answer::Sent(answer)) => return self.transmits.push_back(answer),
+            Some(Answer::Sent(answer)) => {
+                self.transmits.push_back(answer);
+                let caller = message.name().map(str::to_owned);
+                let again = caller.map(|caller| Event::NotifiedAgain { caller });
+                return self.events.extend(again);
+            }
             Some(Answer::None) => return,
             None => {}
         }

@@ -87,6 +87,12 @@ pub enum Event {
     /// Another peer asks for an introduction to us, says the server: look into it with
     /// [`Client::open`](super::Client::open), or refuse it.
     Notified(Notification),
+    /// The server asks again for an answer that it has not got yet, and has got it again:
+    /// the caller is introduced later than was thought.
+    NotifiedAgain {
+        /// The caller's name.
+        caller: String,
+    },
 }
 
 /// What a peer is registered with.

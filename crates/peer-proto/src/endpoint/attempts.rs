@@ -156,6 +156,21 @@ impl Attempts {
         false
     }
 
+    /// What a peer has told of itself, while there is no path to it.
+    pub(super) fn punching(&self, peer: &str) -> Option<&Candidates> {
+        let mut table = self.table.iter();
+        let attempt = table.find(|a| a.peer == peer && a.stage == Stage::Punching)?;
+        Some(&attempt.theirs)
+    }
+
+    /// The probes to that peer's reflexive address wait until then, if none has left yet.
+    pub(super) fn hold_until(&mut self, peer: &str, until: Instant) {
+        let attempt = self.table.iter_mut().find(|a| a.peer == peer);
+        if let Some(attempt) = attempt {
+            attempt.agent.hold_until(until);
+        }
+    }
+
     /// Begins to measure the path to that peer, if there is one.
     pub(super) fn measure(&mut self, now: Instant, peer: &str) {
         let attempt = self.table.iter_mut().find(|a| a.peer == peer);

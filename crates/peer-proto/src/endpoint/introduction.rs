@@ -54,6 +54,7 @@ impl Endpoint {
             }
             client::Event::Introduced(introduced) => self.introduced(now, introduced),
             client::Event::Notified(call) => self.notified(now, &call),
+            client::Event::NotifiedAgain { caller } => self.hold_on(now, &caller),
         }
     }
 
@@ -171,6 +172,7 @@ impl Endpoint {
             mapped: self.mapped(),
             base: self.gathering.base(),
             relayed,
+            rtt: self.client.rtt(),
             ..self.ourselves.candidates()
         }
     }

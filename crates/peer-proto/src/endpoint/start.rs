@@ -7,7 +7,9 @@ use super::attempts::Attempt;
 use super::{Endpoint, Event, Wish};
 use crate::candidate::Candidates;
 use crate::client::{Introduced, Relation};
-use crate::punch::schedule::{DIRECT_HEAD_START, HOLD, LAST_WAIT, PROBES, PROBES_TO_STRANGERS};
+use crate::punch::schedule::{
+    DIRECT_HEAD_START, HOLD, LAST_WAIT, PATIENCE, PROBES, PROBES_TO_STRANGERS, hold,
+};
 use crate::punch::{self, Agent, Burst, Target};
 use nat::plan::{self, Limits, Plan, Role, Side, Strategy};
 use sansio::{SocketId, Via};
@@ -65,6 +67,25 @@ pub(super) fn plan_of(role: Role, ours: Option<Side>, theirs: Option<Side>) -> P
 }
 
 impl Endpoint {
+    /// Whether an early packet of ours may spoil the caller's mapping, while the caller's
+    /// packets reach us as soon as it is introduced: our opener lets
+    /// them in, and our NAT maps us to the address that the caller is told.
+    fn waits_for_the_callers_packet(&self, role: Role, theirs: &Candidates) -> bool {
+        let reaches_us = self.opener_ttl.is_some() && self.candidates().remap().is_none();
+        role == Role::Callee && reaches_us && !theirs.bears_early_packets()
+    }
+
+    /// The caller is introduced later than was thought.
+    pub(super) fn hold_on(&mut self, now: Instant, caller: &str) {
+        let Some(theirs) = self.attempts.punching(caller) else {
+            return;
+        };
+        if self.waits_for_the_callers_packet(Role::Callee, theirs) {
+            let until = now + hold(self.client.rtt(), theirs.rtt) + PATIENCE;
+            self.attempts.hold_until(caller, until);
+        }
+    }
+
     pub(super) fn start(&mut self, now: Instant, introduction: Introduction) {
         if self.ourselves.tcp().is_some() || introduction.theirs.tcp.is_some() {
             return self.start_tcp(now, introduction);
@@ -74,7 +95,7 @@ impl Endpoint {
         let plan = plan_of(role, introduction.told, theirs.side);
         let hold = match role {
             Role::Caller => Duration::ZERO,
-            Role::Callee => HOLD + 2 * self.client.rtt().unwrap_or(HOLD),
+            Role::Callee => hold(self.client.rtt(), theirs.rtt),
         };
         let (burst, bursts_end) = self.burst(now + hold, &plan, &introduction);
         // One early packet, and a bare Linux masquerade sends that flow and all
@@ -83,6 +104,7 @@ impl Endpoint {
         let early = plan.part(role).openers && !theirs.bears_early_packets();
         let hold = match bursts_end.filter(|_| early) {
             Some(end) => end.saturating_duration_since(now) + LAST_WAIT,
+            None if self.waits_for_the_callers_packet(role, theirs) => hold + PATIENCE,
             None => hold,
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());

@@ -121,6 +121,14 @@ impl Agent {
         true
     }
 
+    /// Probes to the reflexive address with the system's TTL wait until then, if none has
+    /// left yet.
+    pub(crate) fn hold_until(&mut self, until: Instant) {
+        if self.role == Role::Callee && !self.relay_only && self.pairs[0].hold_until(until) {
+            self.give_up = self.give_up.max(until + LAST_WAIT);
+        }
+    }
+
     /// An ICMP error about a packet that one of our sockets has sent.
     pub fn handle_icmp(&mut self, error: &IcmpError<'_>) {
         let refused = error.reason() == Some(IcmpReason::PortUnreachable);

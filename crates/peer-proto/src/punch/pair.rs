@@ -118,6 +118,11 @@ impl Pair {
         self.steps.next().filter(|_| more)
     }
 
+    /// Puts the schedule off until then, unless it has begun; true if it was put off.
+    pub(super) fn hold_until(&mut self, until: Instant) -> bool {
+        !self.heard && self.steps.put_off(until)
+    }
+
     /// Takes every step of the schedule that is due; true if there was one.
     pub(super) fn due(&mut self, now: Instant) -> bool {
         self.next().is_some() && self.steps.take(now) > 0

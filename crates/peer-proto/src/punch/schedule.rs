@@ -30,6 +30,15 @@ impl Steps {
         Some(self.start + *after)
     }
 
+    /// Starts at that time, if that is later and no step was taken; true if it is so.
+    pub(crate) fn put_off(&mut self, start: Instant) -> bool {
+        let later = self.taken == 0 && self.start < start;
+        if later {
+            self.start = start;
+        }
+        later
+    }
+
     /// Takes the steps that are due; how many.
     pub(crate) fn take(&mut self, now: Instant) -> usize {
         let before = self.taken;
@@ -96,8 +105,39 @@ pub const LAN_HEAD_START: Duration = ms(50);
 /// How long a relayed path waits for a direct path that is expected.
 pub const DIRECT_HEAD_START: Duration = ms(300);
 
-/// The callee holds its probes with the system's TTL for this and two round
-/// trips to the server. By then the caller's opener has left, so that no packet
-/// of ours reaches the caller's NAT before one has left there: a bare Linux
-/// masquerade would use another port.
+/// What the callee's hold has beyond the round trips: an introduced caller's opener leaves
+/// at once, but both hosts may be busy.
 pub const HOLD: Duration = ms(50);
+
+/// The longest round trip that a hold counts on: a caller may tell any.
+const LONGEST_RTT: Duration = ms(1500);
+
+/// How much longer a callee waits for the caller's first packet, where nothing but that
+/// packet says that the caller is introduced: an answer of the server that is lost is asked
+/// for again once or twice in this time.
+pub const PATIENCE: Duration = ms(800);
+
+/// How long the callee holds its probes with the system's TTL. By then the caller's
+/// opener has left, so that no packet of ours reaches the caller's NAT before one has
+/// left there: a bare Linux masquerade would use another port. Our acknowledgement takes
+/// no longer to the server than our round trip, and the server's answer no longer to the
+/// caller than the caller's.
+pub fn hold(ours: Option<Duration>, theirs: Option<Duration>) -> Duration {
+    let ours = ours.unwrap_or(HOLD);
+    let theirs = theirs.unwrap_or(ours);
+    HOLD + ours.min(LONGEST_RTT) + theirs.min(LONGEST_RTT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hold_covers_both_round_trips_and_no_caller_makes_it_longer_than_three_seconds() {
+        assert_eq!(hold(Some(ms(20)), Some(ms(300))), ms(370));
+        assert_eq!(hold(Some(ms(300)), Some(ms(20))), ms(370));
+        assert_eq!(hold(Some(ms(20)), None), ms(90), "as far as we are");
+        assert_eq!(hold(None, None), ms(150));
+        assert_eq!(hold(Some(ms(20)), Some(ms(65_535))), ms(1570));
+    }
+}
