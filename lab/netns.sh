@@ -70,8 +70,8 @@ lib() {
 declare -A shaped=() # side → what --link says of its link
 json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
-# for a command: in alice and bob at once; a surprise is exit 1; how often; how many labs at once; seconds; folder of its output
-both='' strict='' runs=1 jobs='' limit='' kept=''
+# for a command: the nodes in which it runs at once (both, each); the one at whose end it ends; a surprise is exit 1; how often; how many labs at once; seconds; folder of its output
+nodes='' until='' strict='' runs=1 jobs='' limit='' kept=''
 
 help() {
 	local text
@@ -82,6 +82,10 @@ A NAT laboratory in network namespaces.
                                   introduce alice and bob, punch, show the packets and the outcome
   lab/netns.sh A B -- CMD…        run CMD in the same network, with the same rendezvous; in CMD,
                                   "ip netns exec NODE …" runs a program in a node
+  lab/netns.sh run A B -- NODE=CMD…
+                                  run a shell command in each of these nodes at once: each line that
+                                  they print has the node before it
+  lab/netns.sh run NODE=CMD…      the same in a lab that stays
   lab/netns.sh up A B             start a lab that stays until it is ended
   lab/netns.sh exec NODE -- CMD…  run a command in a node of that lab
   lab/netns.sh shell NODE         open a shell in a node of it
@@ -130,8 +134,11 @@ Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hai
 With CMD (the matrix, and A B):
   --both          run CMD in alice and in bob at once; the exit code is 0 if both are 0, and 1 if one
                   is 1; at another one, the other CMD is ended, and it is that code
+  --each          CMD is NODE=CMD…, as with run: a shell command for each of these nodes. Those of
+                  server and of routers are services: they are ended when the others have ended
+  --until NODE    end all commands when that of NODE has ended; its exit code is that of all
   --timeout S     end CMD after S seconds: exit code 124, in a matrix broken (default: 60; of A B
-                  without --both: none)
+                  with one CMD: none)
   --runs N        run CMD N times, each in a new lab
   --jobs N        how many labs are up at once (default: as many as this machine bears)
   --output DIR    the folder for the output of each run (default: a new one in /tmp)
@@ -173,12 +180,12 @@ parse() {
 		--install) install=1 ;;
 		--no-verify) verify='' options+=("$1") ;;
 		--watch) watch=1 ;;
-		--both) both=1 options+=("$1") ;;
+		--both | --each) nodes=${1#--} options+=("$1") ;;
 		--strict) strict=1 ;;
 		--same-lan) same_lan=1 options+=("$1") ;;
 		--all) all=1 ;;
-		--loss | --delay | --link | --prefix | --name | --runs | --jobs | --timeout | --output) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
-		--loss=* | --delay=* | --link=* | --prefix=* | --name=* | --runs=* | --jobs=* | --timeout=* | --output=*) value "${1%%=*}" "${1#*=}" ;;
+		--loss | --delay | --link | --prefix | --name | --runs | --jobs | --timeout | --output | --until) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
+		--loss=* | --delay=* | --link=* | --prefix=* | --name=* | --runs=* | --jobs=* | --timeout=* | --output=* | --until=*) value "${1%%=*}" "${1#*=}" ;;
 		--profile) (($# > 1)) || usage '--profile needs a natprobe report'; words+=("@$2"); shift ;;
 		--profile=*) words+=("@${1#*=}") ;;
 		-*) usage "there is no option $1" ;;
@@ -220,6 +227,7 @@ value() {
 		prefix=${BASH_REMATCH[1]}
 		[[ $prefix != @(192.168.[12]|100.64.[12]|127.*|0.*) && ${prefix%%.*} -lt 224 ]] ||
 			usage "--prefix $2 is taken: the lab uses 192.168.1-2.0/24 and 100.64.1-2.0/24 itself, and 0, 127, 224 and above are not unicast" ;;
+	--until) until=$2 ;;
 	--timeout)
 		[[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || usage "--timeout is in seconds, 1 to 99999, not \"$2\""
 		limit=$2 ;;
@@ -227,6 +235,22 @@ value() {
 		[[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$ ]] || usage "--name is up to 41 letters, digits, _ . and -, and begins with a letter or digit, not \"$2\""
 		name=$2 ;;
 	esac
+}
+
+# each: the verb run is --each with another order of words: run A B -- NODE=CMD …, or run NODE=CMD … in a lab that stays
+each() {
+	local word named='^[a-z0-9-]+='
+	if ((${#command[@]} == 0)); then
+		for word in "${words[@]:1}"; do
+			[[ $word =~ $named ]] || usage "run needs NODE=CMD …, or two NAT types, then -- and NODE=CMD …; this is none: \"$word\""
+		done
+		((${#words[@]} > 1)) || usage 'run needs NODE=CMD …'
+		command=("${words[@]:1}") words=(run)
+	else
+		words=("${words[@]:1}")
+		((${#words[@]})) || words=(run)
+	fi
+	nodes='each' options+=(--each)
 }
 
 # limited: give the command $limit, its default, where no person watches it
@@ -297,6 +321,7 @@ inside() {
 	cell) lib matrix; cell "${words[@]}" ;;
 	hold) lib keep; hold ;;
 	verify) measured "${words[@]}" ;;
+	run) lib cmd; perform "${words[@]}" ;;
 	esac
 	exit
 }
@@ -311,11 +336,12 @@ run() {
 		inside
 	fi
 	lib needs
+	[[ ${words[0]-} != run ]] || each
 	set -- "${words[@]}"
 	local verb=${1-} taker=${1-} code commanded=()
-	((${#command[@]} == 0)) || commanded=(--both --runs --jobs --timeout --strict --output --markdown --junit --html)
+	((${#command[@]} == 0)) || commanded=(--both --each --until --runs --jobs --timeout --strict --output --markdown --junit --html)
 	case $verb in
-	up | exec | shell | nat | status | down)
+	up | exec | shell | nat | status | down | run)
 		lib keep
 		[[ $name == default ]] || suffix=" --name $name" ;;
 	esac
@@ -324,6 +350,7 @@ run() {
 	list | doctor | status | expect) takes --json ;;
 	down) takes --name --all ;;
 	exec | shell) takes --name ;;
+	run) takes --name --timeout --until ;;
 	nat) takes --name --json --watch ;;
 	up) takes --name --json --install --loss --delay --link --prefix --same-lan --no-verify ;;
 	matrix) takes --json --markdown --junit --html --install --loss --delay --link --prefix --same-lan --no-verify --jobs "${commanded[@]}" ;;
@@ -348,11 +375,12 @@ run() {
 		wants 2 $# 'exec needs a node, then -- and a command'
 		((${#command[@]})) || usage 'exec needs a command after --'
 		at "$2" "${command[@]}" ;;
+	run) wants 1 $# 'run needs NODE=CMD …, or two NAT types, then -- and NODE=CMD …'; limited; run_in_lab ;;
 	shell) wants 2 $# 'shell needs a node'; at "$2" "${SHELL:-bash}" ;;
 	nat) wants 2 $# 'nat needs a router'; routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
 	*)
 		wants 2 $# "two NAT types are needed, alice's and bob's"
-		[[ ! $both ]] || limited
+		[[ ! $nodes ]] || limited
 		prepared 0
 		if ((${#command[@]})) && [[ $strict$kept || $runs != 1 || ${outputs[*]} ]]; then
 			lib verify
@@ -379,7 +407,7 @@ takes() {
 	local option
 	for option in "${typed[@]}"; do
 		[[ " $* " == *" $option "* ]] || ((${#command[@]})) ||
-			[[ $option != @(--both|--runs|--timeout|--strict|--output) ]] || usage "$option is for a command, which follows --"
+			[[ $option != @(--both|--each|--until|--runs|--timeout|--strict|--output) ]] || usage "$option is for a command, which follows --"
 		[[ " $* " == *" $option "* ]] || usage "$option does not apply to $taker, which takes $*"
 	done
 }

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Inside a lab: a command of the user's, with a time limit; once, or in several nodes at once, with its output kept.
+# $nodes says in which: nowhere (once, outside of them), "both" (alice and bob), or "each" (the command is NODE=CMD …).
 
 grace=2 # seconds that a command has to end after SIGTERM
 
@@ -9,10 +10,10 @@ perform() {
 	local start=$SECONDS code
 	late='' logs=()
 	export PINHOLE_A=$1 PINHOLE_B=$2
-	if [[ $both ]]; then
-		together alice bob
-		return
-	fi
+	case $nodes in
+	both) together alice bob; return ;;
+	each) parted; together "${order[@]}"; return ;;
+	esac
 	set -- "${command[@]}"
 	[[ ! $limit ]] || set -- timeout --foreground --kill-after=$grace "$limit" "$@"
 	if [[ ${PINHOLE_OUTPUT-} ]]; then
@@ -33,15 +34,34 @@ overdue() {
 	[[ ${PINHOLE_OUTPUT-} ]] || echo "$me: the command has not ended within $limit s, so it was ended" >&2
 }
 
+# parted: set $order, the nodes of NODE=CMD …, and ${script[NODE]}
+declare -gA script=()
+parted() {
+	local part node
+	order=()
+	for part in "${command[@]}"; do
+		node=${part%%=*}
+		[[ -e /run/netns/$node ]] || die "there is no node \"$node\"; there are $(cd /run/netns && echo *)"
+		[[ ! ${script[$node]+1} ]] || die "there are two commands for $node; put them into one: $node='a & b'"
+		script[$node]=${part#*=}
+		order+=("$node")
+	done
+	[[ ! $until || ${script[$until]+1} ]] || die "--until $until: there is no command for $until"
+}
+
+# serves NODE: whether its command is a service, which is ended when the others have ended
+serves() { [[ ! $until && $1 == @(server|core|nat-*|isp-*) ]]; }
+
 # together NODE…: run the command in these nodes at once. The exit code is 0 if all are 0; else the first one that is
-# neither 0 nor 1, at which the others are ended; else 1.
+# neither 0 nor 1, at which the others are ended; else 1. With $until it is that of this node, at whose end all end.
 together() {
-	local node pid clock='' code worst=0
+	local node pid clock='' code worst=0 waited=0
 	local -A running=() # process → node
 	set -m # each job in a process group of its own, which can be ended as a whole
 	for node; do
 		started_in "$node" &
 		running[$!]=$node
+		serves "$node" || ((++waited))
 		[[ ! ${PINHOLE_OUTPUT-} ]] || logs+=("$(log_of "$node")")
 	done
 	if [[ $limit ]]; then
@@ -49,12 +69,20 @@ together() {
 		clock=$!
 	fi
 	set +m
-	while ((${#running[@]} && worst <= 1)); do
+	((waited)) || waited=$# # nothing but services
+	while ((waited && worst <= 1)); do
 		wait -n -p pid "${!running[@]}" $clock
 		code=$?
 		[[ $pid != "$clock" ]] || { overdue; worst=$code; break; }
+		node=${running[$pid]}
 		unset "running[$pid]"
+		if [[ $until ]]; then
+			[[ $node == "$until" ]] || continue
+			worst=$code
+			break
+		fi
 		((code <= worst)) || worst=$code
+		serves "$node" && ((${#running[@]})) || ((waited--))
 	done
 	((${#running[@]} == 0)) || finish "${!running[@]}"
 	[[ ! $clock ]] || kill "$clock" 2>/dev/null
@@ -67,15 +95,49 @@ started_in() {
 	[[ $1 != alice ]] || peer=bob
 	[[ $1 != bob ]] || peer=alice
 	export PINHOLE_ROLE=$1 PINHOLE_NAME=$1 PINHOLE_PEER=$peer
-	export PINHOLE_ADDRESS=${address[$1]-} PINHOLE_OUTSIDE=${outside[$1]-}
-	export PINHOLE_PEER_ADDRESS=${address[$peer]-} PINHOLE_PEER_OUTSIDE=${outside[$peer]-}
-	set -- "$1" nsenter --net="/run/netns/$1" "${command[@]}"
+	PINHOLE_ADDRESS=$(address_of "$1" eth0) PINHOLE_OUTSIDE=$(outside_of "$1")
+	PINHOLE_PEER_ADDRESS=$(address_of "$peer" eth0) PINHOLE_PEER_OUTSIDE=$(outside_of "$peer")
+	export PINHOLE_ADDRESS PINHOLE_OUTSIDE PINHOLE_PEER_ADDRESS PINHOLE_PEER_OUTSIDE
+	if [[ $nodes == each ]]; then
+		set -- "$1" nsenter --net="/run/netns/$1" sh -c "${script[$1]}"
+	else
+		set -- "$1" nsenter --net="/run/netns/$1" "${command[@]}"
+	fi
 	if [[ ${PINHOLE_OUTPUT-} ]]; then
 		exec "${@:2}" </dev/null >"$(log_of "$1")" 2>&1
 	fi
-	# sed ends when the command has, and not by the signal that ends the command
-	"${@:2}" </dev/null 2>&1 | { trap '' TERM; exec sed -u "s/^/$1 │ /"; }
-	exit "${PIPESTATUS[0]}"
+	local out sed code i
+	exec {out}> >(trap '' TERM; exec sed -u "s/^/$1 │ /")
+	sed=$!
+	"${@:2}" </dev/null >&"$out" 2>&1 {out}>&-
+	code=$?
+	exec {out}>&-
+	# sed ends with the last process that writes to it; one that was left in the background is not waited for
+	for ((i = 0; i < 50; i++)); do
+		kill -0 "$sed" 2>/dev/null || break
+		sleep 0.02
+	done
+	exit $code
+}
+
+# address_of NODE INTERFACE: its first IPv4 address, or nothing
+address_of() {
+	local words
+	read -ra words < <(ip -n "$1" -4 -o address show dev "$2" 2>/dev/null)
+	echo "${words[3]%/*}"
+}
+
+# outside_of HOST: the address by which hosts elsewhere reach it: its own if that is public, or its NAT's
+outside_of() {
+	local own
+	own=$(address_of "$1" eth0)
+	if [[ ! $own || $own == "$prefix".* ]]; then
+		echo "$own"
+	elif [[ -e /run/netns/isp-${1%2} ]]; then
+		address_of "isp-${1%2}" wan
+	else
+		address_of "nat-${1%2}" wan
+	fi
 }
 
 log_of() { echo "$kept/run-$PINHOLE_RUN.$1.log"; }

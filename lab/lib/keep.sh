@@ -119,6 +119,15 @@ at() {
 	return $code
 }
 
+# run_in_lab: run the command, which is NODE=CMD …, in the lab called $name. It has a pid namespace of its own, so that
+# nothing of it is left in the lab when this script ends.
+run_in_lab() {
+	where
+	found "$name" || die "no lab \"$name\" is up; start one: $0 up A B${suffix}${elsewhere}"
+	entered PINHOLE_STAGE=run setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
+		"$self" "$a" "$b" "${options[@]}" --prefix "$prefix.0/24" -- "${command[@]}"
+}
+
 # nodes PATTERN: the nodes of the lab that was found, on one line
 nodes() {
 	local names

@@ -4,7 +4,7 @@
 
 # grid's: each lab that runs, number → the pipe that closes when its last process has ended; number → process, start in
 # µs; how many have ended; how many may run at once; when something happened last
-declare -A live=()
+declare -gA live=()
 pids=() started=() ended=0 cores=$(nproc) abreast=$cores since=0
 
 # adapt µs: set $abreast from how long a lab took to come up. A lab waits for half a second, whatever the machine, and

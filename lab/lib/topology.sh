@@ -6,7 +6,6 @@ declare -gA ends=()   # node → queries for ip -batch, one for each end of a li
 declare -gA ruleset=() # router → the parameters of its rules, then the rules
 declare -gA mappers=() # routers on which hosts can map ports
 declare -gA lifetime=() # router → how many seconds its conntrack keeps UDP entries
-declare -gA address=() outside=() # host → its address, and the one by which hosts elsewhere reach it
 declare -gA mac=()     # node and interface → hardware address
 linked=()              # what natlink is told about the links that it carries
 created=
@@ -140,8 +139,6 @@ ${setup[$nat]}"
 		link "$host" eth0 "$nat" "$interface"
 		[[ $interface == lan ]] || on "$nat" "link set $interface master lan"
 		on "$host" "addr add $lan.$i/$mask dev eth0"
-		address[$host]=$lan.$i outside[$host]=$wan
-		[[ ${head[hosts]} != public ]] || outside[$host]=$lan.$i
 		on "$host" "route add default via $gateway"
 		neighbour "$host" eth0 "$gateway" "$nat" lan
 		neighbour "$nat" lan "$lan.$i" "$host" eth0

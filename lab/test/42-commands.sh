@@ -76,6 +76,33 @@ check 'in a matrix, that is broken' grep -q '^BROKEN: open × open: it had not e
 exits 7 'at a code that is neither yes nor no, the other command is ended' open open --both --no-verify -- sh -c '[ $PINHOLE_ROLE = alice ] || exec sleep 1000; exit 7'
 exits 1 'one no is a no' open open --both --no-verify -- sh -c '[ $PINHOLE_ROLE = alice ]'
 
+# a command for each node
+# shellcheck disable=SC2016 # for the shells in the lab
+said=$("$netns" run open full-cone --no-verify -- alice='echo "$PINHOLE_ROLE of $PINHOLE_A"; exit 1' bob='echo "$PINHOLE_ROLE of $PINHOLE_B"' \
+	server='trap "echo ended; exit 9" TERM; echo serves; while :; do sleep 0.1; done' 2>&1)
+code=$?
+check 'run: the code of all is a no, if one is' test $code = 1
+for line in 'alice │ alice of open' 'bob │ bob of full-cone' 'server │ serves' 'server │ ended'; do
+	check "it prints: $line" grep -qx "$line" <<<"$said"
+done
+exits 5 'with --until, it is the code of that node' run open open --no-verify --until alice -- alice='exit 5' bob='exec sleep 1000'
+exits 124 'run has a timeout' run open open --no-verify --timeout 1 -- alice='sleep 1000' server='sleep 1000'
+refused 'a command for a node that is not there' 'there is no node "carol"; there are alice alice2 bob core' run open open --no-verify -- carol=true
+refused 'two commands for one node' 'there are two commands for bob' run open open --no-verify -- bob=true bob=true
+refused 'a node without a command, in --until' '--until bob: there is no command for bob' run open open --no-verify --until bob -- alice=true
+refused 'a run of nothing' 'run needs NODE=CMD' run
+refused 'a run of a lab that is not up' 'no lab "never-was" is up' run --name never-was alice=true
+exits 0 'a lab that stays' up restricted cgnat --name run-$$ --no-verify
+# shellcheck disable=SC2016 # for the shells in the lab
+said=$("$netns" run --name run-$$ alice='echo "$PINHOLE_ADDRESS $PINHOLE_OUTSIDE $PINHOLE_PEER_OUTSIDE"; sleep 1000 &' bob=true 2>&1)
+check 'run in it' test "$said" = 'alice │ 192.168.1.2 203.0.113.17 203.0.113.33'
+# shellcheck disable=SC2016 # for the shell in the lab
+exits 0 'leaves nothing of it there' exec alice --name run-$$ -- sh -c '! grep -l "^sleep.1000" /proc/[0-9]*/cmdline'
+exits 0 'that lab ends' down --name run-$$
+said=$("$netns" matrix open symmetric --each --strict --no-verify --output each -- alice='test $PINHOLE_B = open || test $PINHOLE_A = open' server='exec sleep 1000' 2>&1)
+check 'a matrix of commands for each node' grep -q '^3 of 4 pairs connect; 0 not as expected$' <<<"$said"
+check 'with a log for each node' test "$(echo each/open--open/*)" = 'each/open--open/run-1.alice.log each/open--open/run-1.server.log'
+
 # addresses
 # shellcheck disable=SC2016 # for the shell in the lab
 said=$("$netns" firewall cgnat --both --no-verify -- sh -c 'echo "$PINHOLE_NAME $PINHOLE_PEER $PINHOLE_ADDRESS $PINHOLE_OUTSIDE $PINHOLE_PEER_ADDRESS $PINHOLE_PEER_OUTSIDE"' 2>&1)
