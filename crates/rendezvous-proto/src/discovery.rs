@@ -47,8 +47,10 @@ impl Discovery {
     pub(crate) fn stream(&mut self, request: &Request<'_>, output: &mut Output) -> Vec<u8> {
         let message = &request.message;
         let mut unknown = message.unknown_required();
-        // The answer can only take the connection that the request took.
+        // The answer can only take the connection that the request took. A CHANGE-REQUEST without
+        // flags asks for nothing else; stuntman's client sends one with each request.
         let change = message.change_request();
+        let change = change.filter(|change| *change != Change::default());
         unknown.extend(change.map(|_| Attribute::ChangeRequest as u16));
         let port = message.response_port();
         unknown.extend(port.map(|_| Attribute::ResponsePort as u16));

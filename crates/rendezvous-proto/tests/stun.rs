@@ -308,6 +308,8 @@ fn by_tcp_a_binding_is_answered_and_nothing_else() {
     );
     let answer = ask(&elsewhere).unwrap();
     assert_eq!(Message::parse(&answer).unwrap().error(), Some(420));
+    let nowhere_else = stun::binding_request([7; 12], Some(Change::default()));
+    assert_eq!(ask(&nowhere_else), ask(&request));
     let lookup = Builder::request(Method::Lookup, [7; 12]).peer_name("bob");
     for bytes in [&lookup.finish()[..], b"no message"] {
         assert_eq!(ask(bytes), None);
