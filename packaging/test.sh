@@ -119,7 +119,7 @@ try() {
 	check 'pinhole-lab full-cone restricted, as an ordinary user' demonstrated as_user pinhole-lab
 	check 'pinhole-lab doctor says that nothing vital is missing' pinhole-lab doctor
 	check 'each tool and each of its commands has a man page' \
-		sh -c 'test $(ls /usr/share/man/man1 | grep -cE "^(natprobe|punch|chat|rendezvous|nattrace(-[a-z]+)?|natlink(-[a-z]+)?|labreport(-[a-z]+)?|pinhole-lab)\.1\.gz$") = 20'
+		sh -c 'test $(ls /usr/share/man/man1 | grep -cE "^(natprobe|punch|chat|rendezvous|nattrace(-[a-z]+)?|natlink(-[a-z]+)?|labreport(-[a-z]+)?|pinhole-lab)\.1\.gz$") = 22'
 	if [[ -e /usr/share/bash-completion/completions/natprobe ]]; then
 		check 'bash completes an option of natprobe' completes --port-mapping natprobe --po
 		check "bash completes the second type of pinhole-lab" completes restricted pinhole-lab full-cone restr
