@@ -15,6 +15,8 @@ use nat::{
 pub(super) struct Axes<'a> {
     tests: &'a TestSet,
     server: &'a Server,
+    /// The share of round trips that are lost.
+    loss: f64,
     /// The mapping socket's own address.
     local: SocketAddr,
     /// The chance that loss alone made a silence that was judged.
@@ -23,10 +25,16 @@ pub(super) struct Axes<'a> {
 }
 
 impl<'a> Axes<'a> {
-    pub(super) fn new(tests: &'a TestSet, server: &'a Server, local: SocketAddr) -> Self {
+    pub(super) fn new(
+        tests: &'a TestSet,
+        server: &'a Server,
+        loss: f64,
+        local: SocketAddr,
+    ) -> Self {
         Self {
             tests,
             server,
+            loss,
             local,
             doubt: 0.0,
             notes: Vec::new(),
@@ -151,10 +159,11 @@ impl<'a> Axes<'a> {
             TestKind::OtherPort => SocketAddr::new(s1.ip(), other.port()),
             _ => other,
         };
-        let loss = self.tests.loss();
-        match (self.tests.is_answered_at(proof), test.silence_counts(loss)) {
+        let (loss, in_vain) = (self.loss, self.tests.in_vain(test));
+        let counts = self.tests.silence_counts(test, loss);
+        match (self.tests.is_answered_at(proof), counts) {
             (true, true) => {
-                self.doubt = self.doubt.max(loss.powf(test.sent() as f64));
+                self.doubt = self.doubt.max(loss.powf(in_vain as f64));
                 Some(true)
             }
             (false, _) => {
@@ -170,7 +179,7 @@ impl<'a> Axes<'a> {
                     "filtering was not tested: about {:.0} % of the round trips are lost, which \
                      may be why {} requests were not answered",
                     loss * 100.0,
-                    test.sent()
+                    in_vain
                 );
                 self.note(NoteCode::TooMuchLoss, text);
                 None

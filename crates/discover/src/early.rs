@@ -47,7 +47,7 @@ pub(super) fn send(now: Instant, tests: &mut TestSet, server: &Server) {
 }
 
 /// The verdict. It takes a NAT whose mapping is otherwise endpoint-independent.
-pub(super) fn judge(tests: &TestSet, behaviour: &Behaviour) -> Option<bool> {
+pub(super) fn judge(tests: &TestSet, behaviour: &Behaviour, loss: f64) -> Option<bool> {
     if behaviour.mapping != Some(EndpointIndependent) {
         return None;
     }
@@ -65,5 +65,5 @@ pub(super) fn judge(tests: &TestSet, behaviour: &Behaviour) -> Option<bool> {
     // had before, or if all had been late: on a slow server or host, some are.
     let sent = tests.find(EARLY, TestKind::AfterEarly)?.first_sent()?;
     let late = early.answers.iter().all(|it| it.received() > sent);
-    (late && early.absence_counts(tests.loss())).then_some(false)
+    (late && tests.absence_counts(early, loss)).then_some(false)
 }

@@ -129,6 +129,8 @@ const BATCHES: u32 = 5;
 pub struct Discover {
     config: Config,
     started: Instant,
+    /// The last time that was given to us.
+    now: Instant,
     server: Server,
     /// By socket; port 0 until the socket is open.
     locals: Vec<SocketAddr>,
@@ -163,6 +165,7 @@ impl Discover {
         let mut discover = Self {
             config,
             started: now,
+            now,
             server: Server { s1, s2, other },
             locals: vec![local],
             tests,
@@ -252,6 +255,7 @@ impl Discover {
     }
 
     fn conclude(&mut self, now: Instant) {
+        self.now = now;
         if self.report.is_some() {
             return;
         }
@@ -262,10 +266,6 @@ impl Discover {
             // A host or router has refused for the server: no answer will come.
             false => self.refused_by.is_some(),
         };
-        let sending = self.waited_for().any(|t| t.due().is_some()) || early;
-        if !settled && (sending || now < self.deadline()) {
-            return;
-        }
         if !settled && answered && self.batches < BATCHES && self.send_more(now) {
             self.batches += 1;
             tracing::debug!(
@@ -273,6 +273,10 @@ impl Discover {
                 "silence does not count yet: more is sent"
             );
             return self.send_due(now);
+        }
+        let sending = self.waited_for().any(|t| t.due().is_some()) || early;
+        if !settled && (sending || now < self.deadline()) {
+            return;
         }
         let report = verdict::judge(self, now);
         tracing::debug!(verdict = ?report.verdict, behaviour = ?report.behaviour, "concluded");
@@ -304,11 +308,25 @@ impl Discover {
         mapping.any(|t| t.to == self.server.s1 && t.is_answered())
     }
 
-    /// Sends another batch of the silent tests whose silence does not count yet, and of those that
-    /// are answered, which measure the loss meanwhile.
+    /// When the last answer to this test should have come, if it has come to no end.
+    fn late_at(&self, test: &Test) -> Option<Instant> {
+        let wait = self.tests.usual_wait()?;
+        let over = test.due().is_none() && !self.is_settled(test);
+        Some(test.last_sent().filter(|_| over)? + wait)
+    }
+
+    /// Sends another batch of the tests that are late and whose silence does not count yet, and of
+    /// those that are answered, which measure the loss meanwhile. It does not wait for the deadline:
+    /// late answers may come while more is sent.
     fn send_more(&mut self, now: Instant) -> bool {
-        let loss = self.tests.loss();
-        let open = |t: &Test| !self.is_settled(t) && !t.silence_counts(loss);
+        let loss = self.tests.loss(now);
+        let late = |t: &Test| self.late_at(t).is_some_and(|at| at <= now);
+        let counts = |t: &Test| {
+            let without_error = || unsolicited::silence_counts(t, loss);
+            self.tests.silence_counts(t, loss)
+                && (t.kind != TestKind::OtherAddress || without_error())
+        };
+        let open = |t: &Test| late(t) && !counts(t);
         let any_open = self.tests.iter().any(open);
         if any_open {
             self.tests.repeat(now, |t| match t.kind {
@@ -320,13 +338,23 @@ impl Discover {
         any_open
     }
 
+    /// Until when answers are waited for: those of the silent tests, and those about ICMP errors.
     fn deadline(&self) -> Instant {
-        let last = self.waited_for().filter_map(Test::last_sent).max();
+        let silent = || self.waited_for().filter(|t| !self.is_settled(t));
+        let last = silent().filter_map(Test::last_sent).max();
         let last = last.unwrap_or(self.started);
         let measured = self.tests.usual_round_trip();
         match (self.config.wait, measured.or(self.host_is_up)) {
             (Some(wait), _) => last + wait,
-            (None, Some(round_trip)) => last + MIN_WAIT.max(3 * round_trip),
+            (None, Some(round_trip)) => {
+                // An answer that takes much longer than usual is waited for once. What is sent
+                // later is late after the usual time.
+                let first = silent().filter_map(Test::first_batch).max();
+                let patient = first.unwrap_or(last) + MIN_WAIT.max(3 * round_trip);
+                let usual = last + MIN_WAIT.max(self.tests.usual_wait().unwrap_or_default());
+                let asked = unsolicited::waited_for(&self.tests);
+                patient.max(usual).max(asked.unwrap_or(last))
+            }
             (None, None) => self.started + BLIND_WAIT,
         }
     }
@@ -366,8 +394,10 @@ impl Protocol for Discover {
         let sends = self.waited_for().filter_map(Test::due);
         let next = sends.chain(early::send_at(&self.tests, &self.server)).min();
         let next = next.unwrap_or_else(|| self.deadline());
+        let late = self.tests.iter().filter_map(|t| self.late_at(t));
+        let late = late.filter(|&at| at > self.now && self.batches < BATCHES);
         let asks = self.tests.iter().filter_map(Test::due);
         let asks = asks.chain(unsolicited::ask_at(&self.tests));
-        asks.chain([next]).min()
+        asks.chain(late).chain([next]).min()
     }
 }

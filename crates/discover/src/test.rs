@@ -40,6 +40,8 @@ pub(super) struct Test {
     /// The transactions that [`TestKind::Unsolicited`] asks about.
     about: Vec<Transaction>,
     sends: Vec<Send>,
+    /// The last send of the first batch, once there is another batch.
+    first_batch: Option<Instant>,
     due: Option<Instant>,
     left: u32,
     spacing: Duration,
@@ -71,9 +73,6 @@ pub(super) struct Answer {
     pub(super) round_trip: Duration,
 }
 
-/// A silence counts if the chance that loss alone explains it is at most this.
-const MAX_DOUBT: f64 = 1e-6;
-
 impl Test {
     pub(super) fn new(socket: SocketId, to: SocketAddr, kind: TestKind) -> Self {
         Self {
@@ -83,6 +82,7 @@ impl Test {
             answers: Vec::new(),
             about: Vec::new(),
             sends: Vec::new(),
+            first_batch: None,
             due: None,
             left: 0,
             spacing: Duration::ZERO,
@@ -91,6 +91,7 @@ impl Test {
 
     /// Schedules `tries` sends, `spacing` apart, the first one now.
     pub(super) fn schedule(&mut self, now: Instant, tries: u32, spacing: Duration) {
+        self.first_batch = self.first_batch.or(self.last_sent());
         (self.due, self.left, self.spacing) = (Some(now), tries, spacing);
     }
 
@@ -180,6 +181,11 @@ impl Test {
         self.sends.last().map(|send| send.at)
     }
 
+    /// The last send of the first batch.
+    pub(super) fn first_batch(&self) -> Option<Instant> {
+        self.first_batch.or(self.last_sent())
+    }
+
     /// The transactions of the last sends, at most `most` of them.
     pub(super) fn newest(&self, most: usize) -> Vec<Transaction> {
         let newest = self.sends.iter().rev().take(most);
@@ -205,15 +211,15 @@ impl Test {
         self.answers.iter().any(elsewhere)
     }
 
-    /// Whether nothing came and loss alone, at this rate, does not explain it.
-    pub(super) fn silence_counts(&self, loss: f64) -> bool {
-        !self.is_answered() && self.absence_counts(loss)
+    /// The sends whose answer has come, or should have come if they left before `before`.
+    pub(super) fn judged(&self, before: Option<Instant>) -> usize {
+        let judged = |send: &&Send| send.answered || before.is_some_and(|before| send.at <= before);
+        self.sends.iter().filter(judged).count()
     }
 
-    /// Whether loss alone, at this rate, does not explain the answers that did not come.
-    pub(super) fn absence_counts(&self, loss: f64) -> bool {
-        let absent = self.sent().saturating_sub(self.received());
-        loss.powf(absent as f64) <= MAX_DOUBT
+    /// The answers that did not come.
+    pub(super) fn absent(&self) -> usize {
+        self.sent().saturating_sub(self.received())
     }
 }
 

@@ -7,9 +7,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use stun::{Message, Transaction};
 
+use super::MARGIN;
 use super::early;
 use super::test::{Answer, Test, TestKind};
 use sansio::{SocketId, Transmit};
+
+/// A silence counts if the chance that loss alone explains it is at most this.
+const MAX_DOUBT: f64 = 1e-6;
 
 /// The tests, in the order in which they were added.
 #[derive(Debug)]
@@ -33,10 +37,17 @@ impl TestSet {
 
     /// Begins a test, unless there is the same one already.
     pub(super) fn add(&mut self, now: Instant, socket: SocketId, to: SocketAddr, kind: TestKind) {
-        let (tries, spacing) = match kind {
+        let (tries, mut spacing) = match kind {
             TestKind::EarlyInbound => (early::SENDS, early::SPACING),
+            // More in the same time: an ICMP error about one of them is lost more easily than an answer.
+            TestKind::OtherAddress => (self.tries * 3 / 2, self.spacing * 2 / 3),
             _ => (self.tries, self.spacing),
         };
+        let witness = matches!(kind, TestKind::OtherAddress | TestKind::OtherPort);
+        if witness && self.of_kind(kind).next().is_some() {
+            // The second one sends at other moments: a short burst of losses does not take both.
+            spacing -= spacing / 7;
+        }
         let same = |t: &Test| (t.socket, t.to, t.kind) == (socket, to, kind);
         if !self.tests.iter().any(same) {
             tracing::debug!(socket, %to, ?kind, "test begins");
@@ -117,15 +128,46 @@ impl TestSet {
         self.of_kind(kind).all(Test::hears_from_elsewhere)
     }
 
-    /// The share of round trips that are lost, from the tests that are answered at all. One loss
-    /// more than seen is assumed (Laplace's rule of succession): 0 of 15 does not mean 0 %.
-    pub(super) fn loss(&self) -> f64 {
+    /// The sends that were in vain where this test is silent. Witnesses that are silent testify
+    /// together: had the NAT let the answers in, each of them would have heard some.
+    pub(super) fn in_vain(&self, test: &Test) -> usize {
+        let witness = matches!(test.kind, TestKind::OtherAddress | TestKind::OtherPort);
+        match witness && !test.is_answered() {
+            true => {
+                let silent = self.of_kind(test.kind).filter(|t| !t.is_answered());
+                silent.map(Test::sent).sum()
+            }
+            false => test.absent(),
+        }
+    }
+
+    /// Whether loss alone, at this rate, does not explain the answers that did not come.
+    pub(super) fn absence_counts(&self, test: &Test, loss: f64) -> bool {
+        loss.powf(self.in_vain(test) as f64) <= MAX_DOUBT
+    }
+
+    /// Whether nothing came and loss alone, at this rate, does not explain it.
+    pub(super) fn silence_counts(&self, test: &Test, loss: f64) -> bool {
+        !test.is_answered() && self.absence_counts(test, loss)
+    }
+
+    /// After this time an answer that has not come is late.
+    pub(super) fn usual_wait(&self) -> Option<Duration> {
+        let round_trip = self.usual_round_trip()?;
+        Some(round_trip + (round_trip / 2).max(MARGIN))
+    }
+
+    /// The share of round trips that are lost, from the tests that are answered at all, and from the
+    /// sends whose answer should have come. One loss more than seen is assumed (Laplace's rule of
+    /// succession): 0 of 15 does not mean 0 %.
+    pub(super) fn loss(&self, now: Instant) -> f64 {
+        let before = self.usual_wait().and_then(|wait| now.checked_sub(wait));
         // Of the early packets, the NAT may have let in some.
         let lost = |t: &&Test| !t.kind.needs_one_answer() && t.kind != TestKind::EarlyInbound;
         let repeated = self.iter().filter(lost);
         let answered = repeated.filter(|t| t.is_answered());
         let (sent, received) = answered.fold((0, 0), |(sent, received), t| {
-            (sent + t.sent(), received + t.received())
+            (sent + t.judged(before), received + t.received())
         });
         (sent - received + 1) as f64 / (sent + 2) as f64
     }

@@ -119,6 +119,35 @@ fn a_round_trip_of_300_ms_is_waited_for() {
     }
 }
 
+/// The aim is three round trips and 250 ms. Where luck has it that many packets are lost, more is
+/// sent.
+#[test]
+fn a_link_with_loss_and_jitter_takes_three_round_trips_and_changes_no_verdict() {
+    for (link, most, slow_at_most) in [
+        ("delay:50ms,jitter:5ms,loss:3%", 550.0, 1),
+        ("delay:300ms,jitter:10ms,loss:3%", 2050.0, 5),
+        ("delay:10ms,jitter:8ms,loss:3%,burst:3", 310.0, 20),
+    ] {
+        for name in ["full-cone", "restricted", "symmetric", "masquerade"] {
+            let expected = Profile::named(name).unwrap();
+            let mut slow = 0;
+            for seed in 0..20 {
+                let mut scenario = Scenario::named(name);
+                // TCP would have to cross the link as well.
+                (scenario.link, scenario.seed, scenario.tcp) = (link, seed, false);
+                let report = scenario.run();
+                let right = report.behaviour == expected.behaviour();
+                assert!(right, "{name}, {link}, {seed}: {report:#?}");
+                slow += u32::from(report.elapsed_ms > most);
+            }
+            assert!(
+                slow <= slow_at_most,
+                "{name}, {link}: {slow} of 20 took more than {most} ms"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_delay_by_address_resolution_is_not_taken_for_the_round_trip() {
     let passes = |name: &&&str| **name != "udp-blocked";

@@ -14,7 +14,7 @@ use serde::Serialize;
 use stun::{Icmp, IcmpReason};
 
 use super::server::Server;
-use super::test::TestKind;
+use super::test::{Test, TestKind};
 use super::test_set::TestSet;
 use super::{FILTERING_ADDRESS, MARGIN};
 use sansio::SocketId;
@@ -75,6 +75,15 @@ pub(super) fn ask_at(tests: &TestSet) -> Option<Instant> {
     sockets.filter_map(|socket| ask_on_at(tests, socket)).min()
 }
 
+/// Until when the answers to these requests are waited for, be they sent or not.
+pub(super) fn waited_for(tests: &TestSet) -> Option<Instant> {
+    let asked = tests.of_kind(TestKind::Unsolicited);
+    let sent = asked
+        .filter(|t| !t.is_answered())
+        .filter_map(Test::last_sent);
+    Some(sent.chain(ask_at(tests)).max()? + tests.usual_wait()?)
+}
+
 /// An error takes half a round trip more than the answer that it is about would.
 fn ask_on_at(tests: &TestSet, socket: SocketId) -> Option<Instant> {
     let filtering = tests.find(socket, TestKind::OtherAddress)?;
@@ -105,17 +114,17 @@ pub(super) fn ask(now: Instant, tests: &mut TestSet, server: &Server) {
 }
 
 /// The verdict. `None`: not tested, or the server cannot tell.
-pub(super) fn judge(tests: &TestSet, server: &Server) -> Option<Unsolicited> {
+pub(super) fn judge(tests: &TestSet, server: &Server, loss: f64) -> Option<Unsolicited> {
     if tests.let_in(TestKind::OtherAddress) {
         return Some(Unsolicited::Delivered);
     }
     // A port that another program has just used has that program's permits: both must agree.
-    let [one, two] = FILTERING_ADDRESS.map(|socket| judge_one(tests, server, socket));
+    let [one, two] = FILTERING_ADDRESS.map(|socket| judge_one(tests, server, loss, socket));
     one.filter(|_| one == two)
 }
 
 /// The verdict of one witness.
-fn judge_one(tests: &TestSet, server: &Server, socket: SocketId) -> Option<Unsolicited> {
+fn judge_one(tests: &TestSet, server: &Server, loss: f64, socket: SocketId) -> Option<Unsolicited> {
     let filtering = tests.find(socket, TestKind::OtherAddress)?;
     let asked = tests.find(socket, TestKind::Unsolicited)?;
     if let Some(icmp) = asked.answers.iter().find_map(|a| a.icmp) {
@@ -126,8 +135,13 @@ fn judge_one(tests: &TestSet, server: &Server, socket: SocketId) -> Option<Unsol
     let reported = answers.any(|a| a.reports_icmp && a.sent > last);
     // The server must be able to send from the address that the packets were to come from.
     let sends = tests.is_answered_at(server.other?);
-    // An error has three ways to go, where a round trip has two.
-    let lost = 1.0 - (1.0 - tests.loss()).powf(1.5);
-    let counts = !filtering.is_answered() && lost.powf(filtering.sent() as f64) <= MAX_DOUBT;
+    let counts = !filtering.is_answered() && silence_counts(filtering, loss);
     (reported && sends && counts).then_some(Unsolicited::Silence)
+}
+
+/// Whether loss alone does not explain that no ICMP error about this witness's packets came.
+pub(super) fn silence_counts(filtering: &Test, loss: f64) -> bool {
+    // An error has three ways to go, where a round trip has two.
+    let lost = 1.0 - (1.0 - loss).powf(1.5);
+    lost.powf(filtering.sent() as f64) <= MAX_DOUBT
 }

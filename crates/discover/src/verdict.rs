@@ -12,7 +12,8 @@ use nat::Behaviour;
 /// The report, from whatever has come by now.
 pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
     let (tests, server, locals) = (&discover.tests, &discover.server, &discover.locals);
-    let mut axes = Axes::new(tests, server, locals[MAPPING]);
+    let loss = tests.loss(now);
+    let mut axes = Axes::new(tests, server, loss, locals[MAPPING]);
     let cause = no_measurement(discover);
     let verdict = match cause.as_ref().map(|cause| cause.code) {
         None => Verdict::Measured,
@@ -38,8 +39,8 @@ pub(super) fn judge(discover: &Discover, now: Instant) -> Report {
         port_preservation: preserved.reduce(|all, one| all && one),
         allocation: mappings::port_model(tests, locals, &behaviour),
         public_addresses: mappings::public_addresses(tests, &behaviour),
-        remaps_after_early_inbound: early::judge(tests, &behaviour),
-        unsolicited: unsolicited::judge(tests, server),
+        remaps_after_early_inbound: early::judge(tests, &behaviour, loss),
+        unsolicited: unsolicited::judge(tests, server, loss),
         confidence: Confidence {
             mapping: behaviour.mapping.map(|_| 1.0),
             filtering: behaviour.filtering.map(|_| 1.0 - axes.doubt),

@@ -72,8 +72,9 @@ async fn connect(address: SocketAddr) -> Option<Reach> {
     let start = Instant::now();
     match TcpStream::connect(address).await {
         Ok(stream) => {
+            let (handshake, asked) = (start.elapsed(), Instant::now());
             let _ = tokio::time::timeout(ANSWER, answer(stream)).await;
-            Some(Reach::Open(start.elapsed()))
+            Some(Reach::Open(handshake.max(asked.elapsed())))
         }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             Some(Reach::Refused(start.elapsed()))

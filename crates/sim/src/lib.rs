@@ -51,8 +51,8 @@
 //! ```
 //!
 //! It models what decides whether peers connect. The only ICMP errors are those with which a NAT
-//! refuses a packet: a packet whose TTL expires is lost silently. There is no fragmentation, no
-//! bandwidth, no queue and no TCP. [`Network::lost`] has every packet that was not delivered.
+//! refuses a packet: a packet whose TTL expires is lost silently. There is no fragmentation and no
+//! TCP. What a link to a router does is the crate `link`'s: see [`Network::set_link`]. [`Network::lost`] has every packet that was not delivered.
 #![cfg_attr(
     not(test),
     deny(
@@ -80,7 +80,7 @@ pub use router::Nat;
 pub enum Dropped {
     /// Its TTL expired.
     TtlExpired,
-    /// The link lost it.
+    /// A link lost it, or had no room for it.
     Loss,
     /// A NAT or firewall blocks UDP.
     UdpBlocked,

@@ -1,6 +1,7 @@
 //! The network: hosts, routers and the hops between them, with a virtual clock.
 
 mod flight;
+mod links;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -10,9 +11,11 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use link::Direction;
 use stun::Icmp;
 
 use self::flight::{Arrival, Packet, Stop, forwarded, refused};
+use self::links::UP;
 use super::{Dropped, Nat, Profile};
 use sansio::{IcmpError, Input, Protocol, SocketId, Transmit};
 
@@ -67,6 +70,8 @@ struct Segment {
     latency: Duration,
     /// Of packets to the uplink, if it differs.
     latency_up: Option<Duration>,
+    /// What the link between its router and the parent segment does: up, down.
+    link: Option<[Direction; 2]>,
 }
 
 #[derive(Debug)]
@@ -97,6 +102,7 @@ impl Network {
             neighbours: BTreeMap::new(),
             latency: Duration::from_millis(1),
             latency_up: None,
+            link: None,
         };
         Self {
             now: start,
@@ -139,6 +145,7 @@ impl Network {
             neighbours: BTreeMap::new(),
             latency: self.segments[0].latency,
             latency_up: None,
+            link: None,
         });
         self.announce(parent, outside, Stop::Down(place));
         place
@@ -284,7 +291,8 @@ impl Network {
         let (place, result) = match stop {
             Stop::Core => (Self::CORE, self.cross_core(packet)),
             Stop::Up(place) => (place, self.leave(place, packet)),
-            Stop::Down(place) => (place, self.come_in(place, packet)),
+            Stop::Down(place) => (place, self.cross_down(place, packet)),
+            Stop::Arrived(place) => (place, self.come_in(place, packet)),
             Stop::Host(id) => (self.hosts[id].place, self.deliver(id, packet, protocols)),
         };
         if let Err((packet, reason)) = result {
@@ -324,7 +332,10 @@ impl Network {
             Ok(from) => packet.from = from,
             Err(reason) => return Err((packet, reason)),
         }
-        self.enter(parent, packet);
+        let copies = self.crossed(place, UP, packet)?;
+        for (at, packet) in copies {
+            self.enter_at(at, parent, packet);
+        }
         Ok(())
     }
 
@@ -374,35 +385,44 @@ impl Network {
 
     /// Puts a packet on a segment: to the neighbour with its address, or to the uplink.
     fn enter(&mut self, place: Place, packet: Packet) {
+        self.enter_at(self.now, place, packet);
+    }
+
+    fn enter_at(&mut self, at: Instant, place: Place, packet: Packet) {
         let segment = &self.segments[place.0];
         let stop = match segment.neighbours.get(&packet.to.ip()) {
             _ if place == Self::CORE => Stop::Core,
             Some(&stop) => stop,
             None => Stop::Up(place),
         };
-        self.schedule(place, stop, packet);
+        self.hop_at(at, place, stop, packet);
     }
 
     /// The same for a packet from the uplink, which must not go back there.
     fn enter_down(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
         match self.segments[place.0].neighbours.get(&packet.to.ip()) {
             Some(&stop) => {
-                self.schedule(place, stop, packet);
+                self.hop_at(self.now, place, stop, packet);
                 Ok(())
             }
             None => Err((packet, Dropped::NoRoute)),
         }
     }
 
-    fn schedule(&mut self, place: Place, stop: Stop, packet: Packet) {
-        self.scheduled += 1;
+    /// A packet that leaves for the next stop on this segment at that time.
+    fn hop_at(&mut self, at: Instant, place: Place, stop: Stop, packet: Packet) {
         let segment = &self.segments[place.0];
         let latency = match stop {
             Stop::Up(_) => segment.latency_up.unwrap_or(segment.latency),
             _ => segment.latency,
         };
+        self.schedule_at(at + latency, stop, packet);
+    }
+
+    fn schedule_at(&mut self, at: Instant, stop: Stop, packet: Packet) {
+        self.scheduled += 1;
         self.queue.push(Reverse(Arrival {
-            at: self.now + latency,
+            at,
             order: self.scheduled,
             stop,
             packet,

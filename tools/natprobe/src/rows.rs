@@ -37,7 +37,7 @@ pub(crate) fn mapping(report: &Report) -> Cells {
     (tested(report.behaviour.mapping), seen)
 }
 
-/// The filtering, and "let in from the other address 0 of 10 answers, from the other port 10 of 10".
+/// The filtering, and "let in from the other address 0 of 14 answers, from the other port 10 of 10".
 pub(crate) fn filtering(report: &Report) -> Cells {
     let Some(found) = report.behaviour.filtering else {
         return (tested(None::<&str>), String::new());

@@ -182,6 +182,8 @@ pub(super) struct Scenario {
     pub(super) loss: f64,
     pub(super) seed: u64,
     pub(super) hop: Duration,
+    /// What the link of the first router does.
+    pub(super) link: &'static str,
     /// Sockets on ports that have sent to all addresses of the server before.
     pub(super) used: Vec<SocketId>,
     /// Sockets on ports to which the server's other port has just sent an unsolicited packet.
@@ -199,6 +201,7 @@ impl Scenario {
             loss: 0.0,
             seed: 1,
             hop: Duration::from_micros(100),
+            link: "none",
             used: Vec::new(),
             unsolicited: Vec::new(),
             tcp: true,
@@ -226,6 +229,9 @@ impl Scenario {
         let (mut place, mut address) = (Network::CORE, ip("198.51.100.1"));
         for (depth, profile) in self.routers.iter().enumerate() {
             place = network.add_router(place, address, profile.clone());
+            if depth == 0 && self.link != "none" {
+                network.set_link(place, &self.link.parse().unwrap());
+            }
             address = match profile.translates {
                 true => ip(&format!("10.{depth}.0.2")),
                 false => ip("198.51.100.130"),

@@ -14,6 +14,8 @@ pub(super) enum Stop {
     Up(Place),
     /// The router of this segment, coming from outside.
     Down(Place),
+    /// The same, after the link between that router and the outside.
+    Arrived(Place),
     Host(usize),
 }
 
@@ -26,7 +28,7 @@ pub(super) struct Arrival {
     pub(super) packet: Packet,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Packet {
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
