@@ -95,6 +95,17 @@ impl fmt::Display for Explained<'_> {
                 "both NATs keep their mappings, but no packet of the peer arrived; \
                  look for a firewall on the peer's host or network"
             ),
+            Cause::RelayRefused { relay, code } => write!(
+                f,
+                "only a relay joins you and the peer, and the relay at {relay} refused: {code} {}; \
+                 use another one with punch --turn, or look at its user, password and quota",
+                stun::code::reason(*code)
+            ),
+            Cause::RelaySilent { relay } => write!(
+                f,
+                "only a relay joins you and the peer, and the relay at {relay} does not answer; \
+                 is it running, and does a firewall let UDP through to its port?"
+            ),
             Cause::TcpRefused { address, tries } => write!(
                 f,
                 "{address} answered with a reset, and none of {tries} connections was \

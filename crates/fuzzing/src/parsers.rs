@@ -269,7 +269,7 @@ pub(crate) fn sealed(data: &[u8]) {
         let _ = Opened::new(&bob, key, BOUND, &sealed, [4; 32]);
     }
     // What the rendezvous seals for a name: here, with any content.
-    let prologue = b"pinhole/1\0relay\0bob";
+    let prologue = b"pinhole/2\0relay\0bob";
     let sealed = seal::seal_to(&bob.public(), prologue, data, [5; 32]).expect("bob's key is one");
     if let Ok(granted) = Granted::open("bob", &bob, &sealed) {
         let _ = parse_username(&granted.credentials.username);

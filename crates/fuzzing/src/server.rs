@@ -343,7 +343,8 @@ fn authenticated(world: &mut World, from: usize, name: &str, request: Builder) {
         world.datagram(from, 0, &first.finish());
     }
     let now = world.now;
-    let granted = relaying(&mut world.server).credentials(now, name);
+    let address = at(CLIENTS[from]);
+    let granted = relaying(&mut world.server).credentials(now, name, address);
     let Credentials { username, password } = granted.credentials;
     let nonce = world.clients[from].nonce.clone().unwrap_or_default();
     let key = turn::long_term_key(&username, REALM, &password);

@@ -41,6 +41,7 @@ fn main() -> Result<()> {
         server,
         username: credentials.username,
         password: credentials.password,
+        challenge: None,
     };
     let (lines, commands) = mpsc::channel();
     std::thread::spawn(move || {
@@ -48,7 +49,9 @@ fn main() -> Result<()> {
             let _ = lines.send(line);
         }
     });
-    let mut client = Client::new(&config, Instant::now());
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let mut client = Client::new(&config, seed, Instant::now());
     let mut buffer = [0; stun::turn::MAX_DATAGRAM];
     loop {
         while let Ok(line) = commands.try_recv() {

@@ -14,8 +14,10 @@ use crate::host::address_towards;
 use crate::sockets::Sockets;
 use crate::udp::Udp;
 
-/// How long the server has to acknowledge that we leave.
+/// How long the server has to acknowledge that we leave, and a relay that it has our
+/// allocation back.
 const LEAVE: Duration = Duration::from_millis(100);
+const GIVE_BACK: Duration = Duration::from_millis(500);
 
 /// An endpoint on its sockets. `W` is shown every packet.
 pub struct EndpointDriver<W> {
@@ -61,18 +63,31 @@ impl<W: FnMut(Traffic<'_>)> EndpointDriver<W> {
     }
 
     /// Gives the name back, and waits up to 100 ms for the server's answer: to a
-    /// socket that is closed by then, it would cause an ICMP error.
+    /// socket that is closed by then, it would cause an ICMP error. A relayed address is
+    /// given back as well, within 500 ms: else it counts against our quota.
     ///
     /// # Errors
     /// Those of the socket.
     pub async fn leave(&mut self) -> io::Result<()> {
         self.endpoint_mut().leave(Instant::now());
         self.driver.flush()?;
-        let answer = async {
-            while self.step().await? != Some(self.server) {}
-            Ok(())
-        };
-        tokio::time::timeout(LEAVE, answer).await.unwrap_or(Ok(()))
+        let mut left = false;
+        let start = Instant::now();
+        loop {
+            let wait = match self.endpoint().is_relaying() {
+                true => GIVE_BACK,
+                false => LEAVE,
+            };
+            let step = tokio::time::timeout_at((start + wait).into(), self.step()).await;
+            let Ok(from) = step else {
+                return Ok(());
+            };
+            left |= from? == Some(self.server);
+            if left && !self.endpoint().is_relaying() {
+                return Ok(());
+            }
+            self.driver.flush()?;
+        }
     }
 
     /// The endpoint.

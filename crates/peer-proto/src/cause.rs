@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::candidate::{Candidates, Tcp};
 use crate::punch::Observed;
+use crate::relay;
 use crate::tcp;
 use nat::plan::{Plan, Strategy};
 
@@ -76,6 +77,18 @@ pub enum Cause {
     },
     /// Both NATs keep their mappings, but no packet of the peer arrived.
     NothingHeard,
+    /// Only a relay joins the two, and the relay refused.
+    RelayRefused {
+        /// The relay.
+        relay: SocketAddr,
+        /// Its error code.
+        code: u16,
+    },
+    /// Only a relay joins the two, and the relay does not answer.
+    RelaySilent {
+        /// The relay.
+        relay: SocketAddr,
+    },
     /// The peer's address resets every connection.
     TcpRefused {
         /// The address.
@@ -117,16 +130,19 @@ impl Cause {
             Cause::OneWay => "ONE_WAY",
             Cause::IcmpRefused { .. } => "ICMP_REFUSED",
             Cause::NothingHeard => "NOTHING_HEARD",
+            Cause::RelayRefused { .. } => "RELAY_REFUSED",
+            Cause::RelaySilent { .. } => "RELAY_SILENT",
             Cause::TcpRefused { .. } => "TCP_REFUSED",
             Cause::TransportMismatch { .. } => "TRANSPORT_MISMATCH",
         }
     }
 
-    /// The cause of an attempt that ended without a path.
+    /// The cause of an attempt that ended without a path. `failure` is why we have no
+    /// relayed address, if we have asked for one.
     pub fn of_attempt(
         peer: &str,
         (ours, theirs): (&Candidates, &Candidates),
-        plan: &Plan,
+        (plan, failure): (&Plan, Option<(SocketAddr, relay::Failure)>),
         observed: &Observed,
     ) -> Cause {
         if plan.caller.ports_per_socket > 0 {
@@ -134,6 +150,11 @@ impl Cause {
                 strategy: plan.strategy,
                 per_ten_thousand: (plan.odds * 10_000.0).round() as u32,
             };
+        }
+        // What was not tried is not the cause.
+        let relay_alone = plan.strategy == Strategy::Relay || observed.relay_only;
+        if let Some((relay, failure)) = failure.filter(|_| relay_alone) {
+            return Cause::of_relay(relay, failure);
         }
         // The mappings come first, since they explain what else was seen.
         if let Some(cause) = Cause::of_remaps(peer, ours.remap(), theirs.remap()) {
@@ -145,6 +166,13 @@ impl Cause {
         match observed.refused {
             Some(address) => Cause::IcmpRefused { address },
             None => Cause::NothingHeard,
+        }
+    }
+
+    fn of_relay(relay: SocketAddr, failure: relay::Failure) -> Cause {
+        match failure.code() {
+            Some(code) => Cause::RelayRefused { relay, code },
+            None => Cause::RelaySilent { relay },
         }
     }
 

@@ -419,15 +419,16 @@ impl Client {
 
     fn granted(&mut self, now: Instant, message: &Message<'_>) {
         let granted = self.requests.credentials(message);
-        let lifetime = granted.as_ref().map_or(LIFETIME, |(_, lifetime)| *lifetime);
+        let lifetime = granted
+            .as_ref()
+            .map_or(LIFETIME, |granted| granted.lifetime);
         self.registration.credentials_at = Some(now + lifetime / 2);
         tracing::debug!(
             granted = granted.is_some(),
             ?lifetime,
             "credentials for the relay"
         );
-        let credentials = granted.map(|(credentials, _)| credentials);
-        self.events.push_back(Event::Granted(credentials));
+        self.events.push_back(Event::Granted(granted));
     }
 
     fn standing(&self) -> Standing {

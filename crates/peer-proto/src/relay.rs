@@ -12,12 +12,10 @@
 //! (IPv4), or four bytes once a channel is bound. Permissions and channels that are
 //! asked for before the allocation is there are remembered.
 //!
-//! The state machine is `turn-client-proto`; the ids of its transactions are the
-//! one thing in this crate that is random by itself. Redirections (300) are not
-//! followed, and TURN over TCP is not supported.
+//! Redirections (300) are not followed, and TURN over TCP is not supported.
 
-mod answers;
 mod client;
+mod request;
 mod types;
 
 pub use client::{Client, KEEPALIVE, MOST_PEERS};

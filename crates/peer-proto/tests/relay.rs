@@ -9,7 +9,7 @@ use std::time::Duration;
 use peer_proto::relay::{self, Client, Event, Failure, Input};
 use relaying::{ALICE, BOB, SERVER, UNIX, World, at, limits};
 use sansio::Protocol;
-use session::credentials::{Credentials, Secret};
+use session::credentials::{Challenge, Credentials, Secret};
 use stun::{Builder, Class, Method, code, turn};
 
 struct Peer {
@@ -30,10 +30,11 @@ impl Peer {
             server: world.address,
             username: credentials.username,
             password: credentials.password,
+            challenge: None,
         };
         Peer {
             from,
-            client: Client::new(&config, world.now),
+            client: Client::new(&config, [1; 32], world.now),
             events: Vec::new(),
             heard: Vec::new(),
         }
@@ -343,4 +344,66 @@ fn packets_for_other_users_of_the_socket_are_left_alone() {
     let error = Builder::new(Class::Error, Method::Refresh, [8; 12]).error_code(437);
     assert_eq!(heard(&mut alice, SERVER, &error.finish()), Input::Consumed);
     assert!(alice.client.relayed().is_some());
+}
+
+/// The client's next request, answered with that lifetime.
+fn grant(client: &mut Client, now: std::time::Instant, lifetime: u32) -> Option<Method> {
+    let request = client.poll_transmit()?;
+    let request = stun::Message::parse(&request).unwrap();
+    let key = turn::long_term_key("alice", "pinhole", "secret");
+    let answer = Builder::success(&request).relayed(at("198.51.100.1:50000"));
+    let answer = answer.lifetime(lifetime).finish_long_term(&key);
+    client.handle_input(now, at(SERVER), &answer);
+    Some(request.method())
+}
+
+#[test]
+fn an_allocation_is_refreshed_within_the_lifetime_that_the_server_grants() {
+    for lifetime in [60, 120, 180, 600, 3600] {
+        let start = std::time::Instant::now();
+        let config = relay::Config {
+            server: at(SERVER),
+            username: "alice".into(),
+            password: "secret".into(),
+            challenge: Some(Challenge {
+                realm: "pinhole".into(),
+                nonce: vec![7; 20],
+            }),
+        };
+        let mut client = Client::new(&config, [3; 32], start);
+        assert_eq!(grant(&mut client, start, lifetime), Some(Method::Allocate));
+        let (mut granted, mut refreshes) = (start, 0);
+        while refreshes < 5 {
+            let now = client.poll_timeout().unwrap();
+            client.handle_timeout(now);
+            if grant(&mut client, now, lifetime) == Some(Method::Refresh) {
+                let since = (now - granted).as_secs();
+                assert!(since < u64::from(lifetime), "{since} s of {lifetime}");
+                assert!(since >= u64::from(lifetime) / 2, "{since} s of {lifetime}");
+                (granted, refreshes) = (now, refreshes + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_know_our_password_allocates_nothing() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = Peer::new(&mut world, "alice", ALICE);
+    let challenge = {
+        let first = alice.client.poll_transmit().unwrap();
+        world.ask(ALICE, &first)
+    };
+    alice.client.handle_input(world.now, at(SERVER), &challenge);
+    let request = alice.client.poll_transmit().unwrap();
+    let request = stun::Message::parse(&request).unwrap();
+    let forged = Builder::success(&request).relayed(at(BOB)).lifetime(600);
+    let key = turn::long_term_key("alice", "pinhole", "guess");
+    for answer in [
+        Builder::success(&request).relayed(at(BOB)).finish(),
+        forged.finish_long_term(&key),
+    ] {
+        alice.client.handle_input(world.now, at(SERVER), &answer);
+        assert_eq!(alice.client.relayed(), None);
+    }
 }

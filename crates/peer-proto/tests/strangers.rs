@@ -505,6 +505,7 @@ fn nowhere() -> relay::Config {
         server: at("203.0.113.99:3478"),
         username: "alice".into(),
         password: "secret".into(),
+        challenge: None,
     }
 }
 

@@ -157,6 +157,7 @@ fn a_silent_relay_delays_a_call_only_for_a_limited_time() {
             server: at("203.0.113.99:3478"),
             username: "alice".into(),
             password: "secret".into(),
+            challenge: None,
         }),
         ..Setup::new("alice", "192.168.1.2:41000", Some("bob"))
     };

@@ -95,9 +95,10 @@ impl Relay {
         }
     }
 
-    /// Credentials for a name, and for how long they may be used to allocate.
-    pub fn credentials(&self, now: Instant, name: &str) -> Granted {
-        self.authenticator.credentials(now, name)
+    /// Credentials for a name that is registered at this address, and for how long they
+    /// may be used to allocate.
+    pub fn credentials(&self, now: Instant, name: &str, from: SocketAddr) -> Granted {
+        self.authenticator.credentials(now, name, from)
     }
 
     /// A client has sent something that is not for the relay, if only to keep a

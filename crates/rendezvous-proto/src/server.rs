@@ -299,7 +299,10 @@ impl Server {
             // name's key can read them.
             let mut seed = [0; 32];
             self.rng.fill_bytes(&mut seed);
-            if let Ok(sealed) = relay.credentials(now, name).seal(name, &key, seed) {
+            if let Ok(sealed) = relay
+                .credentials(now, name, from.client)
+                .seal(name, &key, seed)
+            {
                 answer = answer.relay(&sealed);
             }
         }

@@ -38,6 +38,18 @@ pub struct Granted {
     pub credentials: Credentials,
     /// From the time at which they were issued.
     pub lifetime: Duration,
+    /// What the relay would otherwise tell in a challenge, which would take a round trip
+    /// (RFC 8489 §9.2).
+    pub challenge: Challenge,
+}
+
+/// The REALM and the NONCE of requests with credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The realm of the user names.
+    pub realm: String,
+    /// Only the client at the address that has registered can use it.
+    pub nonce: Vec<u8>,
 }
 
 impl Granted {
@@ -50,9 +62,11 @@ impl Granted {
         let Credentials { username, password } = &self.credentials;
         let username = username.as_bytes();
         let mut payload = (self.lifetime.as_secs() as u32).to_be_bytes().to_vec();
-        payload.push(username.len().min(255) as u8);
-        payload.extend(username);
-        payload.extend(password.as_bytes());
+        let Challenge { realm, nonce } = &self.challenge;
+        for part in [username, password.as_bytes(), realm.as_bytes(), nonce] {
+            payload.push(part.len().min(255) as u8);
+            payload.extend(part);
+        }
         seal::seal_to(key, &prologue(name), &payload, seed)
     }
 
@@ -66,22 +80,31 @@ impl Granted {
     }
 
     fn read(payload: &[u8]) -> Option<Granted> {
-        let (seconds, rest) = payload.split_first_chunk()?;
-        let (length, rest) = rest.split_first()?;
-        let (username, password) = rest.split_at_checked(usize::from(*length))?;
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        let (seconds, mut rest) = payload.split_first_chunk()?;
+        let mut part = || {
+            let (length, after) = rest.split_first()?;
+            let (part, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            Some(part.to_vec())
+        };
+        let (username, password, realm, nonce) = (part()?, part()?, part()?, part()?);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
         Some(Granted {
             credentials: Credentials {
                 username: text(username)?,
                 password: text(password)?,
             },
             lifetime: Duration::from_secs(u32::from_be_bytes(*seconds).into()),
+            challenge: Challenge {
+                realm: text(realm)?,
+                nonce,
+            },
         })
     }
 }
 
 fn prologue(name: &str) -> Vec<u8> {
-    format!("pinhole/1\0relay\0{name}").into_bytes()
+    format!("pinhole/2\0relay\0{name}").into_bytes()
 }
 
 /// The key that the issuer of credentials shares with the relays that check them.
@@ -147,6 +170,10 @@ mod tests {
         let granted = Granted {
             credentials: Secret::new("north").issue("alice", 1_700_000_000),
             lifetime: Duration::from_secs(3600),
+            challenge: Challenge {
+                realm: "pinhole".into(),
+                nonce: vec![7; 20],
+            },
         };
         let sealed = granted.seal("alice", &alice.public(), [3; 32]).unwrap();
         assert_eq!(Granted::open("alice", &alice, &sealed), Ok(granted));

@@ -334,6 +334,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
             Event::ServerSilent => {
                 cli::stderr::line(format_args!("punch: no answer from {server} yet"));
             }
+            Event::NoRelay { relay, failure } => cli::stderr::line(format_args!(
+                "punch: no relayed address from {relay}: {failure}; going on without a relay"
+            )),
             Event::ServerProved(key) => match self.known_server.proved(key) {
                 Ok(None) => {}
                 Ok(Some(met)) => {

@@ -250,6 +250,7 @@ async fn turn_server(text: &str) -> anyhow::Result<relay::Config> {
         server,
         username: username.into(),
         password: password.into(),
+        challenge: None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session::credentials::{Credentials, Granted};
+use session::credentials::{Challenge, Credentials, Granted};
 use session::proof::Subject;
 use session::rotation::Rotation;
 use session::seal::{Bound, Offer, Opened};
@@ -87,6 +87,10 @@ impl World {
                         password: "secret".into(),
                     },
                     lifetime: Duration::from_secs(choices.of(&[3600, 0, u32::MAX]).into()),
+                    challenge: Challenge {
+                        realm: "pinhole".into(),
+                        nonce: vec![choices.byte(); 32],
+                    },
                 };
                 let key = identity("alice").public();
                 let sealed = granted.seal("alice", &key, [6; 32]);

@@ -291,10 +291,11 @@ fn allocations(server: SocketAddr, address: IpAddr, end: Instant) -> Result<Kind
         server,
         username,
         password,
+        challenge: None,
     };
     Kind::new("allocations").repeat(end, |codes| {
         let socket = UdpSocket::bind((address, 0))?;
-        let mut client = relay::Client::new(&config, Instant::now());
+        let mut client = relay::Client::new(&config, random(), Instant::now());
         let until = Instant::now() + TIMEOUT;
         let mut buffer = [0; stun::turn::MAX_DATAGRAM];
         let mut allocated = false;

@@ -10,7 +10,7 @@ use stun::{Builder, Message, Method, Transaction, code};
 
 use super::pending::Wish;
 use super::types::{Config, Invitation};
-use session::credentials::{Credentials, Granted};
+use session::credentials::Granted;
 use session::identity::{Identity, PublicKey};
 use session::rotation::Rotation;
 use session::seal::{Bound, Fresh, Offer, Opened};
@@ -237,9 +237,8 @@ impl Requests {
     }
 
     /// The credentials in an answer to a registration that asked for them.
-    pub(super) fn credentials(&self, message: &Message<'_>) -> Option<(Credentials, Duration)> {
-        let granted = Granted::open(&self.name, &self.identity, message.relay()?).ok()?;
-        Some((granted.credentials, granted.lifetime))
+    pub(super) fn credentials(&self, message: &Message<'_>) -> Option<Granted> {
+        Granted::open(&self.name, &self.identity, message.relay()?).ok()
     }
 
     /// The invitation in a notification, whose offer is bound to `fresh`. The error

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use session::credentials::Credentials;
+use session::credentials;
 use session::identity::{Identity, PublicKey};
 use session::rotation::Rotation;
 use session::seal::{Fresh, Keys, Opened};
@@ -43,7 +43,7 @@ pub enum Event {
         before: Option<SocketAddr>,
     },
     /// The credentials for the server's relay; `None` where it has none.
-    Granted(Option<Credentials>),
+    Granted(Option<credentials::Granted>),
     /// The server refused for good, with this error code: another key owns the
     /// name, for example.
     Refused(u16),

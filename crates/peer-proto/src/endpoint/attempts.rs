@@ -13,7 +13,7 @@ use super::budget::Budget;
 use crate::candidate::Candidates;
 use crate::client::Relation;
 use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Target};
-use nat::plan::{Limits, Plan};
+use nat::plan::{Limits, Plan, Role};
 use sansio::IcmpError;
 use sansio::Prefix;
 
@@ -258,6 +258,13 @@ impl Attempts {
     fn stage(&self, peer: &str) -> Option<Stage> {
         let attempt = self.table.iter().find(|a| a.peer == peer)?;
         Some(attempt.stage)
+    }
+
+    /// Those whom we have called and to whom there is no path yet.
+    pub(super) fn called(&self) -> Vec<String> {
+        let punching = self.table.iter().filter(|a| a.stage == Stage::Punching);
+        let called = punching.filter(|a| a.agent.role() == Role::Caller);
+        called.map(|a| a.peer.clone()).collect()
     }
 
     pub(super) fn is_punching(&self, peer: &str) -> bool {

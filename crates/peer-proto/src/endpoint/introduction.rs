@@ -16,7 +16,7 @@ use crate::client::{self, Callee, Introduced, Invitation, Relation};
 use crate::relay;
 use nat::plan::{Limits, Plan, Ports, Role, Side, Strategy};
 use sansio::SocketId;
-use session::credentials::Credentials;
+use session::credentials::Granted;
 use session::identity::PublicKey;
 use session::rotation::Rotation;
 
@@ -31,7 +31,7 @@ impl Endpoint {
                 }
                 self.events.push_back(Event::Registered(mapped));
             }
-            client::Event::Granted(credentials) => self.granted(now, credentials),
+            client::Event::Granted(granted) => self.granted(now, granted),
             client::Event::Refused(code) => self.events.push_back(Event::Refused(code)),
             client::Event::ServerSilent => self.events.push_back(Event::ServerSilent),
             client::Event::OtherServerKey(other) => {
@@ -68,12 +68,13 @@ impl Endpoint {
         }
     }
 
-    fn granted(&mut self, now: Instant, credentials: Option<Credentials>) {
+    fn granted(&mut self, now: Instant, granted: Option<Granted>) {
         let server = self.gathering.server();
-        let config = credentials.map(|Credentials { username, password }| relay::Config {
+        let config = granted.map(|granted| relay::Config {
             server,
-            username,
-            password,
+            username: granted.credentials.username,
+            password: granted.credentials.password,
+            challenge: Some(granted.challenge),
         });
         self.relaying.granted(config);
         if !self.calls.is_empty() {
@@ -134,7 +135,7 @@ impl Endpoint {
         while let Some((peer, callee)) = self.calls.ask_next(candidates.side) {
             tracing::debug!(peer, relayed = ?candidates.relayed, "asking for an introduction");
             self.client.connect(now, &peer, callee, payload.clone());
-            self.relaying.end_wait();
+            self.relaying.called();
         }
         for invitation in self.invitations.take() {
             self.answer(now, invitation);
@@ -149,7 +150,7 @@ impl Endpoint {
         if !described || !self.gathering.has_other(now) {
             return false;
         }
-        if self.invitations.is_empty() && !self.relaying.is_settled(now) {
+        if self.invitations.is_empty() && !self.relaying.is_settled(now, self.client.rtt()) {
             return false;
         }
         // Peers predict the next port of a sequential NAT from the last one.

@@ -53,6 +53,7 @@ use self::outbox::Outbox;
 use self::relaying::Relaying;
 use crate::cause::Cause;
 use crate::client::{Client, OtherKey};
+use crate::punch::schedule::DIRECT_HEAD_START;
 use crate::punch::{self, Outgoing, Target};
 use crate::relay;
 use nat::plan::Side;
@@ -70,6 +71,9 @@ pub struct Endpoint {
     ourselves: Ourselves,
     gathering: Gathering,
     relaying: Relaying,
+    /// When those are called again whom we have called before there was a relayed
+    /// address.
+    call_again_at: Option<Instant>,
     attempts: Attempts,
     by_tcp: VecDeque<ByTcp>,
     /// Host candidates of peers are probed.
@@ -87,7 +91,7 @@ impl Endpoint {
     pub fn new(config: Config, now: Instant) -> Self {
         let mut rng = ChaCha20Rng::from_seed(config.client.seed);
         let mut client = config.client;
-        let [client_seed, gathering, attempts] = std::array::from_fn(|_| seed(&mut rng));
+        let [client_seed, gathering, attempts, relaying] = std::array::from_fn(|_| seed(&mut rng));
         client.seed = client_seed;
         client.relay = config.relay != Wish::Never && config.turn.is_none();
         let server = client.server;
@@ -111,7 +115,8 @@ impl Endpoint {
             ),
             ourselves: Ourselves::new(config.hosts, config.tcp, nat),
             gathering: Gathering::new(server, gathering),
-            relaying: Relaying::new(config.relay, config.turn),
+            relaying: Relaying::new(config.relay, config.turn, relaying),
+            call_again_at: None,
             attempts: Attempts::new(now, config.most_attempts, attempts),
             by_tcp: VecDeque::new(),
             client,
@@ -222,7 +227,7 @@ impl Endpoint {
             ttl,
             payload,
         } = datagram;
-        let understood = match self.relaying.handle_input(now, from, payload) {
+        let understood = match self.relaying.handle_input(now, (socket, from), payload) {
             relay::Input::NotOurs => {
                 let via = Via::Socket(socket);
                 self.handle_message(now, Target { via, to: from }, ttl, payload)
@@ -326,12 +331,20 @@ impl Endpoint {
         while let Some(event) = self.client.poll_event() {
             self.client_event(now, event);
         }
+        // Before the calls, which may wait for it.
+        let gathering = &mut self.gathering;
+        if let Some((relay, failure)) = self.relaying.advance(now, || gathering.new_sockets(1)) {
+            self.events.push_back(Event::NoRelay { relay, failure });
+        }
+        if self.relaying.came_late() {
+            // A direct path may be about to come.
+            self.call_again_at = Some(now + DIRECT_HEAD_START);
+        }
         self.introduce(now);
         while let Some(transmit) = self.gathering.poll_transmit(now) {
             self.outbox.push_last(transmit);
         }
         self.bracketed(now);
-        self.relaying.advance();
         self.attempt_events(now);
         while let Some((peer, measured)) = self.attempts.poll_measured(now) {
             self.events.push_back(Event::Measured { peer, measured });
@@ -348,6 +361,16 @@ impl Endpoint {
         }
     }
 
+    /// Tells those of our relayed address whom we have called without one, and to whom
+    /// there is no path yet.
+    fn call_again(&mut self, now: Instant) {
+        for peer in self.attempts.called() {
+            tracing::debug!(peer, "calling again, with a relayed address");
+            self.calls.add(Call::new(&peer));
+            self.client.look_up(now, &peer);
+        }
+    }
+
     fn attempt_events(&mut self, now: Instant) {
         let ours = self.candidates();
         while let Some((attempt, event)) = self.attempts.poll_event() {
@@ -358,7 +381,8 @@ impl Endpoint {
                 punch::Event::Failed(observed) => {
                     self.relaying.doubt(now);
                     let told = (&ours, &attempt.theirs);
-                    let cause = Cause::of_attempt(&peer, told, &attempt.plan, &observed);
+                    let failure = self.relaying.failure();
+                    let cause = Cause::of_attempt(&peer, told, (&attempt.plan, failure), &observed);
                     tracing::debug!(peer, cause = cause.code(), "attempt failed");
                     Event::Failed { peer, cause }
                 }
@@ -383,11 +407,18 @@ impl Protocol for Endpoint {
             Input::Datagram(datagram) => {
                 self.handle_datagram(now, datagram);
             }
-            Input::Icmp(error) => self.attempts.handle_icmp(&error),
+            Input::Icmp(error) => {
+                self.attempts.handle_icmp(&error);
+                self.relaying.handle_icmp(&error);
+                self.advance(now);
+            }
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if self.call_again_at.take_if(|at| *at <= now).is_some() {
+            self.call_again(now);
+        }
         self.client.handle_timeout(now);
         self.relaying.handle_timeout(now);
         self.attempts.handle_timeout(now);
@@ -402,6 +433,7 @@ impl Protocol for Endpoint {
             self.relaying.poll_timeout(),
             wait.filter(|_| self.calls.is_waiting()),
             self.attempts.poll_timeout(),
+            self.call_again_at,
         ];
         timeouts.into_iter().flatten().min()
     }

@@ -4,11 +4,24 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::relay::{Client, Config, Event, Input};
-use sansio::Transmit;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use stun::code;
 
-/// How long a call waits for a relayed address, from when one can be asked for.
-const WAIT: Duration = Duration::from_millis(500);
+use crate::relay::{Client, Config, Event, Failure, Input};
+use sansio::{IcmpError, SocketId, Transmit};
+
+/// How long a call waits for a relayed address, from when one can be asked for: a round
+/// trip to the rendezvous, which is mostly the relay as well, and at least this.
+const LEAST_WAIT: Duration = Duration::from_millis(20);
+
+/// How many of our addresses an allocation is asked for from, where the relay holds an
+/// older allocation of the address (RFC 8656 §7.4).
+const MOST_ADDRESSES: u32 = 3;
+
+/// How long a relay that has refused, or is silent, is not asked again (RFC 8656 §7.4).
+const REST: Duration = Duration::from_secs(60);
+const REST_AFTER_MISMATCH: Duration = Duration::from_secs(120);
 
 /// Where an attempt fails and nothing has come through the relay for this time
 /// (an attempt takes longer), the relay may have forgotten the allocation.
@@ -49,6 +62,17 @@ pub(super) struct Relaying {
     /// The TURN server to use, and the credentials.
     config: Option<Config>,
     client: Option<Client>,
+    /// The socket that the relay knows us by.
+    socket: SocketId,
+    /// From how many of our addresses an allocation was asked for in vain.
+    mismatches: u32,
+    /// Until when no allocation is asked for.
+    rests_until: Option<Instant>,
+    /// Why there is no relayed address.
+    failure: Option<Failure>,
+    /// A call was made without a relayed address.
+    called_without: bool,
+    rng: ChaCha20Rng,
     wait: Wait,
     /// There is no relay to wait for.
     unavailable: bool,
@@ -61,12 +85,18 @@ pub(super) struct Relaying {
 }
 
 impl Relaying {
-    pub(super) fn new(wish: Wish, config: Option<Config>) -> Self {
+    pub(super) fn new(wish: Wish, config: Option<Config>, seed: [u8; 32]) -> Self {
         Self {
             wish,
             chosen: config.as_ref().map(|config| config.server.ip()),
             config,
             client: None,
+            socket: 0,
+            mismatches: 0,
+            rests_until: None,
+            failure: None,
+            called_without: false,
+            rng: ChaCha20Rng::from_seed(seed),
             wait: Wait::NotBegun,
             unavailable: wish == Wish::Never,
             heard: None,
@@ -87,15 +117,24 @@ impl Relaying {
 
     /// Asks for a relayed address, if one is wanted and there is none.
     pub(super) fn start(&mut self, now: Instant) {
+        let rests = self.rests_until.is_some_and(|until| now < until);
         if self.wish != Wish::Never
             && self.client.is_none()
+            && !rests
             && let Some(config) = &self.config
         {
-            self.client = Some(Client::new(config, now));
-            self.unavailable = false;
+            let mut seed = [0; 32];
+            self.rng.fill_bytes(&mut seed);
+            self.client = Some(Client::new(config, seed, now));
+            (self.unavailable, self.rests_until, self.failure) = (false, None, None);
             self.heard = Some(now);
             self.end_wait();
         }
+    }
+
+    /// The relay, and why there is no relayed address, if one was asked for.
+    pub(super) fn failure(&self) -> Option<(SocketAddr, Failure)> {
+        Some((self.config.as_ref()?.server, self.failure?))
     }
 
     /// Our own address has changed: the relay does not know us by the new one.
@@ -112,7 +151,7 @@ impl Relaying {
             tracing::debug!("the relay may have forgotten us: asking anew");
             client.close(now);
             while let Some(payload) = client.poll_transmit() {
-                let transmit = Transmit::new(0, client.server(), payload);
+                let transmit = Transmit::new(self.socket, client.server(), payload);
                 self.parting.push_back(transmit);
             }
             self.start(now);
@@ -121,22 +160,40 @@ impl Relaying {
 
     /// The server has sent credentials for its relay, or has no relay.
     pub(super) fn granted(&mut self, config: Option<Config>) {
-        self.unavailable = config.is_none();
+        self.unavailable = config.is_none() || self.rests_until.is_some();
         self.config = config;
     }
 
     /// Whether it is known which relayed address to tell with a call. The first
-    /// time this is asked, the wait begins.
-    pub(super) fn is_settled(&mut self, now: Instant) -> bool {
+    /// time this is asked, the wait begins. `rtt` is our round trip to the rendezvous.
+    pub(super) fn is_settled(&mut self, now: Instant, rtt: Option<Duration>) -> bool {
         if self.unavailable || self.address().is_some() {
             return true;
         }
+        // Without a relayed address there is nothing to tell.
+        if self.wish == Wish::Only && self.client.is_some() {
+            return false;
+        }
         match self.wait {
-            Wait::NotBegun => self.wait = Wait::Until(now + WAIT),
+            Wait::NotBegun => {
+                let wait = rtt.unwrap_or_default().max(LEAST_WAIT);
+                self.wait = Wait::Until(now + wait);
+            }
             Wait::Until(until) => return now >= until,
             Wait::Over => return true,
         }
         false
+    }
+
+    /// A call is made with what is known.
+    pub(super) fn called(&mut self) {
+        self.called_without |= self.address().is_none() && self.client.is_some();
+        self.end_wait();
+    }
+
+    /// Whether there is a relayed address now that calls were made without; true once.
+    pub(super) fn came_late(&mut self) -> bool {
+        self.address().is_some() && std::mem::take(&mut self.called_without)
     }
 
     /// The call has been made, or need not wait: the next one may wait again.
@@ -187,15 +244,31 @@ impl Relaying {
         foreign
     }
 
-    pub(super) fn handle_input(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Input {
+    pub(super) fn handle_input(
+        &mut self,
+        now: Instant,
+        (socket, from): (SocketId, SocketAddr),
+        bytes: &[u8],
+    ) -> Input {
         let input = match &mut self.client {
-            Some(client) => client.handle_input(now, from, bytes),
-            None => Input::NotOurs,
+            Some(client) if socket == self.socket => client.handle_input(now, from, bytes),
+            _ => Input::NotOurs,
         };
         if matches!(input, Input::Relayed { .. }) {
             self.heard = Some(now);
         }
         input
+    }
+
+    /// An ICMP error about a packet of ours.
+    pub(super) fn handle_icmp(&mut self, error: &IcmpError<'_>) {
+        let unreachable = error.reason() == Some(stun::IcmpReason::PortUnreachable);
+        if let Some(client) = &mut self.client
+            && unreachable
+            && (error.socket, error.to) == (self.socket, client.server())
+        {
+            client.handle_unreachable();
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -221,7 +294,7 @@ impl Relaying {
         }
         let client = self.client.as_mut()?;
         let payload = client.poll_transmit()?;
-        Some(Transmit::new(0, client.server(), payload))
+        Some(Transmit::new(self.socket, client.server(), payload))
     }
 
     /// The packet that carries this payload through the relay to the peer; `None`
@@ -234,7 +307,7 @@ impl Relaying {
     ) -> Option<Transmit> {
         let client = self.client.as_mut()?;
         match client.send_to(now, peer, bytes) {
-            Ok(payload) => Some(Transmit::new(0, client.server(), payload)),
+            Ok(payload) => Some(Transmit::new(self.socket, client.server(), payload)),
             Err(error) => {
                 tracing::trace!(%peer, %error, "dropped");
                 None
@@ -242,15 +315,44 @@ impl Relaying {
         }
     }
 
-    /// Acts on the events of the client.
-    pub(super) fn advance(&mut self) {
+    /// Acts on the events of the client; why there is no relayed address, when that
+    /// becomes known. `new_socket` numbers another socket of ours.
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        mut new_socket: impl FnMut() -> SocketId,
+    ) -> Option<(SocketAddr, Failure)> {
+        let mut failed = None;
         while let Some(event) = self.client.as_mut().and_then(Client::poll_event) {
             tracing::debug!(?event, "relay");
-            if let Event::Failed(_) = event {
-                self.unavailable = true;
-                self.client = None;
+            match event {
+                Event::Allocated { .. } => self.mismatches = 0,
+                Event::Failed(failure) => failed = Some(failure),
+                Event::Permitted(_) | Event::Refused(_) | Event::ChannelBound(_) => {}
             }
         }
+        let failure = failed?;
+        self.client = None;
+        let mismatch = failure == Failure::Refused(code::ALLOCATION_MISMATCH);
+        if mismatch && self.mismatches + 1 < MOST_ADDRESSES {
+            self.mismatches += 1;
+            self.socket = new_socket();
+            tracing::debug!(socket = self.socket, "asking from another address");
+            self.start(now);
+            return None;
+        }
+        self.unavailable = true;
+        if failure == Failure::Closed {
+            return None;
+        }
+        let rest = match mismatch {
+            true => REST_AFTER_MISMATCH,
+            false => REST,
+        };
+        self.mismatches = 0;
+        self.rests_until = Some(now + rest);
+        self.failure = Some(failure);
+        self.failure()
     }
 
     /// Gives the address back.

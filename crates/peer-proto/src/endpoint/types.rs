@@ -114,6 +114,13 @@ pub enum Event {
     ServerProved(PublicKey),
     /// No key was expected, and the server has none. Told once.
     ServerKeyless,
+    /// A relayed address was asked for, and there is none. We go on without.
+    NoRelay {
+        /// The relay.
+        relay: SocketAddr,
+        /// Why.
+        failure: relay::Failure,
+    },
     /// The peer is not there yet. We go on asking.
     PeerUnavailable {
         /// The peer's name.

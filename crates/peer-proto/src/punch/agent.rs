@@ -79,7 +79,10 @@ impl Agent {
             give_up: Some(last.min(config.deadline))
                 .max(bursts_end)
                 .unwrap_or(last),
-            observed: Observed::default(),
+            observed: Observed {
+                relay_only: config.relay_only,
+                ..Observed::default()
+            },
             probes: 0,
             outbox: Outbox::new(config.keys, config.seed),
             events: VecDeque::new(),
@@ -119,6 +122,10 @@ impl Agent {
             Class::Indication | Class::Error => {}
         }
         true
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     /// Probes to the reflexive address with the system's TTL wait until then, if none has

@@ -83,6 +83,8 @@ pub enum Event {
 /// What was seen of the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
+    /// Only the relay was to be used.
+    pub relay_only: bool,
     /// An authentic packet of the peer has arrived.
     pub heard: bool,
     /// The peer has answered a packet of ours.

@@ -1,19 +1,12 @@
-//! The client, around the state machine of `turn-client-proto`.
+//! The client: an allocation, its permissions and its channels, each refreshed in time.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use stun::{Builder, Message, Method};
-use turn_client_proto::api::{
-    CreatePermissionError, Transmit, TurnConfig, TurnEvent, TurnPollRet, TurnRecvRet,
-};
-use turn_client_proto::prelude::*;
-use turn_client_proto::types::stun::TransportType;
-use turn_client_proto::types::{AddressFamily, TurnCredentials};
-use turn_client_proto::udp::TurnClientUdp;
+use stun::{Attribute, Builder, Class, Message, Method, code, turn};
 
-use super::answers::{Answers, Judgement};
+use super::request::{Request, Requests, Unanswered, Wish};
 use super::types::{Config, Event, Failure, Input, SendError};
 
 /// After this time without a packet to the server, a Binding indication keeps the
@@ -23,24 +16,35 @@ pub const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Peers that may be permitted, at most, and those with a channel.
 pub const MOST_PEERS: usize = 32;
 
-/// Retransmission of a request: the first wait, doubled up to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LAST_WAIT: Duration = Duration::from_millis(1600);
-const TRANSMISSIONS: u32 = 6;
-
 /// How long giving the relayed address back may take. An allocation that is not
 /// given back counts against the quota until it expires.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// When a state machine that asks to be polled at once, and then has nothing, is
-/// polled again.
-const IDLE: Duration = Duration::from_millis(10);
+/// The lifetime of an allocation, where the answer has none (RFC 8656 §3.2).
+const LIFETIME: Duration = Duration::from_secs(600);
+
+/// Refreshes of an allocation are at least this far apart, whatever lifetime the
+/// server grants.
+const LEAST_LIFETIME: Duration = Duration::from_secs(10);
+
+/// A permission lives for 300 s (RFC 8656 §9), a channel for 600 s (§12): each is
+/// refreshed this long after it was made.
+const PERMIT_AGAIN: Duration = Duration::from_secs(240);
+const BIND_AGAIN: Duration = Duration::from_secs(540);
+
+/// When a refresh that was not answered is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// The first channel number (RFC 8656 §12).
+const FIRST_CHANNEL: u16 = 0x4000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Allocating,
     Allocated {
         relayed: SocketAddr,
+        refresh_at: Instant,
+        expires: Instant,
     },
     /// The allocation is being given back, or will be once it is there.
     Closing {
@@ -49,20 +53,23 @@ enum State {
     Ended,
 }
 
+/// Something that the server does for us, and that is to be refreshed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Granted {
+    /// It was granted.
+    is: bool,
+    /// When it is to be asked for again; `None` while it is being asked for.
+    again_at: Option<Instant>,
+}
+
 /// The client.
 #[derive(Debug)]
 pub struct Client {
-    turn: TurnClientUdp,
-    server: SocketAddr,
-    /// What the codec takes for our address; only the driver knows the real one.
-    local: SocketAddr,
-    epoch: Instant,
+    requests: Requests,
     state: State,
-    answers: Answers,
-    permits: BTreeSet<IpAddr>,
-    channels: BTreeSet<SocketAddr>,
-    /// When the state machine has something to do.
-    wake_at: Option<Instant>,
+    pending: Vec<Request>,
+    permits: BTreeMap<IpAddr, Granted>,
+    channels: BTreeMap<SocketAddr, (u16, Granted)>,
     /// When a packet last left for the server.
     spoke: Instant,
     transmits: VecDeque<Vec<u8>>,
@@ -71,46 +78,31 @@ pub struct Client {
 
 impl Client {
     /// A client that starts to allocate at `now`. The relayed address is of the
-    /// server's own address family.
-    pub fn new(config: &Config, now: Instant) -> Self {
-        let credentials = TurnCredentials::new(&config.username, &config.password);
-        let mut turn = TurnConfig::new(credentials);
-        if config.server.is_ipv6() {
-            turn.set_address_family(AddressFamily::IPV6);
-        }
-        turn.set_request_retransmits(FIRST_WAIT, LAST_WAIT, TRANSMISSIONS, LAST_WAIT);
-        let unspecified = match config.server {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let local = SocketAddr::new(unspecified, 0);
+    /// server's own address family. The seed is random.
+    pub fn new(config: &Config, seed: [u8; 32], now: Instant) -> Self {
         let mut client = Client {
-            turn: TurnClientUdp::allocate(local, config.server, turn),
-            server: config.server,
-            local,
-            epoch: now,
+            requests: Requests::new(config.clone(), seed),
             state: State::Allocating,
-            answers: Answers::default(),
-            permits: BTreeSet::new(),
-            channels: BTreeSet::new(),
-            wake_at: None,
+            pending: Vec::new(),
+            permits: BTreeMap::new(),
+            channels: BTreeMap::new(),
             spoke: now,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         };
-        client.advance(now);
+        client.ask(now, Wish::Allocate);
         client
     }
 
     /// The TURN server.
     pub fn server(&self) -> SocketAddr {
-        self.server
+        self.requests.server()
     }
 
     /// The relayed address, which peers are to send to.
     pub fn relayed(&self) -> Option<SocketAddr> {
         match self.state {
-            State::Allocated { relayed } => Some(relayed),
+            State::Allocated { relayed, .. } => Some(relayed),
             _ => None,
         }
     }
@@ -119,36 +111,38 @@ impl Client {
     /// permitted already is not asked for again. Beyond [`MOST_PEERS`] a peer is
     /// [`Event::Refused`].
     pub fn permit(&mut self, now: Instant, peer: IpAddr) {
-        if !self.is_of_use() || self.permits.contains(&peer) {
+        if !self.is_of_use() || self.permits.contains_key(&peer) {
             return;
         }
         if self.permits.len() >= MOST_PEERS {
             return self.events.push_back(Event::Refused(peer));
         }
-        self.permits.insert(peer);
-        self.ask_permission(now, peer);
-        self.advance(now);
+        self.permits.insert(peer, Granted::default());
+        if self.relayed().is_some() {
+            self.ask(now, Wish::Permit(peer));
+        }
     }
 
     /// Permits this peer and binds a channel to it.
     pub fn bind_channel(&mut self, now: Instant, peer: SocketAddr) {
         let full = self.channels.len() >= MOST_PEERS;
-        if full || !self.is_of_use() || self.channels.contains(&peer) {
+        if full || !self.is_of_use() || self.channels.contains_key(&peer) {
             return;
         }
         self.permit(now, peer.ip());
-        if self.permits.contains(&peer.ip()) {
-            self.channels.insert(peer);
+        let used = |number| self.channels.values().any(|(used, _)| *used == number);
+        let free = (FIRST_CHANNEL..).find(|number| !used(*number));
+        if let (Some(number), true) = (free, self.permits.contains_key(&peer.ip())) {
+            self.channels.insert(peer, (number, Granted::default()));
             if self.permitted(peer.ip()) {
-                self.ask_channel(now, peer);
-                self.advance(now);
+                self.ask(now, Wish::Bind(number, peer));
             }
         }
     }
 
     /// Whether [`Self::send_to`] would work.
     pub fn permitted(&self, peer: IpAddr) -> bool {
-        self.relayed().is_some() && self.turn.have_permission(TransportType::Udp, peer)
+        self.relayed().is_some() && self.permits.get(&peer).is_some_and(|it| it.is)
     }
 
     /// The datagram that carries this payload to the peer: it is to be sent to the
@@ -165,51 +159,44 @@ impl Client {
         if !self.permitted(peer.ip()) {
             return Err(SendError::NotPermitted);
         }
-        let at = self.at(now);
-        let sent = self.turn.send_to(TransportType::Udp, peer, payload, at);
-        let transmit = sent.ok().flatten().ok_or(SendError::NotPermitted)?;
         self.spoke = now;
-        Ok(transmit.build().data)
+        let bound = self.channels.get(&peer).filter(|(_, it)| it.is);
+        if let Some(datagram) = bound.and_then(|(number, _)| turn::to_channel(*number, payload)) {
+            return Ok(datagram);
+        }
+        let indication = Builder::indication(Method::Send, self.requests.transaction());
+        Ok(indication.peer(peer).data(payload).finish())
     }
 
     /// A datagram that the socket received.
     pub fn handle_input(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Input {
-        if from != self.server {
+        if from != self.server() {
             return Input::NotOurs;
         }
         // The numbers of RFC 8656's channels.
-        if !matches!(bytes.first(), Some(0x40..=0x4f)) {
-            let answer = match Message::parse(bytes) {
-                Ok(message) if message.method().is_turn() => self.answers.judge(&message),
-                _ => return Input::NotOurs,
-            };
-            match answer {
-                Judgement::Pass => {}
-                Judgement::Ignore => {
-                    tracing::trace!(
-                        "dropped: a answer to nothing that was sent, or a repeated one"
-                    );
-                    return Input::Consumed;
-                }
-                Judgement::Lost(code) => {
-                    self.end(Failure::Refused(code));
-                    return Input::Consumed;
-                }
+        if matches!(bytes.first(), Some(0x40..=0x4f)) {
+            return self.channel_data(bytes).unwrap_or(Input::Consumed);
+        }
+        let message = match Message::parse(bytes) {
+            Ok(message) if message.method().is_turn() => message,
+            _ => return Input::NotOurs,
+        };
+        match message.class() {
+            Class::Indication => self.indication(&message).unwrap_or(Input::Consumed),
+            Class::Request => Input::Consumed,
+            Class::Success | Class::Error => {
+                self.answered(now, &message);
+                Input::Consumed
             }
         }
-        if self.state == State::Ended {
-            return Input::Consumed;
+    }
+
+    /// The server's host answers that nothing listens there. It counts until there is an
+    /// allocation: anybody could send such an error.
+    pub fn handle_unreachable(&mut self) {
+        if self.state == State::Allocating {
+            self.end(Failure::Unreachable);
         }
-        let transmit = Transmit::new(bytes, TransportType::Udp, self.server, self.local);
-        let input = match self.turn.recv(transmit, self.at(now)) {
-            TurnRecvRet::PeerData(data) => Input::Relayed {
-                peer: data.peer,
-                payload: data.data().to_vec(),
-            },
-            _ => Input::Consumed,
-        };
-        self.advance(now);
-        input
     }
 
     /// To be called at the time that [`Self::poll_timeout`] returns.
@@ -217,27 +204,43 @@ impl Client {
         match self.state {
             State::Ended => return,
             State::Closing { until } if until <= now => return self.end(Failure::Closed),
-            _ => self.advance(now),
+            State::Allocated { expires, .. } if expires <= now => {
+                return self.end(Failure::Expired);
+            }
+            _ => {}
         }
+        self.retransmit(now);
+        self.refresh(now);
         if self.keepalive_at().is_some_and(|at| at <= now) {
-            let mut id = [0; 12];
-            // An indication is not answered, so its id need not be random.
-            id[4..].copy_from_slice(&(now - self.epoch).as_secs().to_be_bytes());
-            let indication = Builder::indication(Method::Binding, id).finish();
-            self.transmits.push_back(indication);
-            self.spoke = now;
+            let indication = Builder::indication(Method::Binding, self.requests.transaction());
+            self.send(now, indication.finish());
         }
     }
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let closing = match self.state {
+        let (refresh, end) = match self.state {
             State::Ended => return None,
-            State::Closing { until } => Some(until),
-            State::Allocating | State::Allocated { .. } => None,
+            State::Closing { until } => (None, Some(until)),
+            State::Allocating => (None, None),
+            State::Allocated {
+                refresh_at,
+                expires,
+                ..
+            } => (Some(refresh_at), Some(expires)),
         };
-        let timeouts = [self.wake_at, self.keepalive_at(), closing];
-        timeouts.into_iter().flatten().min()
+        let granted = self.permits.values();
+        let granted = granted.chain(self.channels.values().map(|(_, granted)| granted));
+        let again = granted.filter_map(|granted| granted.again_at);
+        let again = again.filter(|_| self.relayed().is_some());
+        let pending = self.pending.iter().map(|request| request.next);
+        let others = [refresh, end, self.keepalive_at()];
+        others
+            .into_iter()
+            .flatten()
+            .chain(again)
+            .chain(pending)
+            .min()
     }
 
     /// The next datagram for the server.
@@ -261,8 +264,8 @@ impl Client {
         let until = now + CLOSING;
         let before = std::mem::replace(&mut self.state, State::Closing { until });
         if let State::Allocated { .. } = before {
-            self.give_back(now);
-            self.advance(now);
+            self.pending.clear();
+            self.ask(now, Wish::GiveBack);
         }
         // An allocation that is being made is given back once it is there.
     }
@@ -275,10 +278,15 @@ impl Client {
         self.relayed().map(|_| self.spoke + KEEPALIVE)
     }
 
-    fn give_back(&mut self, now: Instant) {
-        if self.turn.delete(self.at(now)).is_err() {
-            self.end(Failure::Closed);
-        }
+    fn ask(&mut self, now: Instant, wish: Wish) {
+        let (request, bytes) = self.requests.request(now, wish);
+        self.pending.push(request);
+        self.send(now, bytes);
+    }
+
+    fn send(&mut self, now: Instant, bytes: Vec<u8>) {
+        self.spoke = now;
+        self.transmits.push_back(bytes);
     }
 
     fn end(&mut self, failure: Failure) {
@@ -287,121 +295,220 @@ impl Client {
             State::Closing { .. } => Failure::Closed,
             State::Allocating | State::Allocated { .. } => failure,
         };
-        tracing::debug!(server = %self.server, %failure, "no relayed address");
+        tracing::debug!(server = %self.server(), %failure, "no relayed address");
         self.state = State::Ended;
+        self.pending.clear();
         self.events.push_back(Event::Failed(failure));
     }
 
-    fn at(&self, now: Instant) -> turn_client_proto::types::Instant {
-        let since = now.saturating_duration_since(self.epoch).as_nanos();
-        turn_client_proto::types::Instant::from_nanos(i64::try_from(since).unwrap_or(i64::MAX))
+    fn channel_data(&self, bytes: &[u8]) -> Option<Input> {
+        let (number, payload) = turn::channel_data(bytes)?;
+        let mut channels = self.channels.iter();
+        let (peer, _) = channels.find(|(_, (bound, granted))| *bound == number && granted.is)?;
+        self.relayed()?;
+        Some(Input::Relayed {
+            peer: *peer,
+            payload: payload.to_vec(),
+        })
     }
 
-    fn ask_permission(&mut self, now: Instant, peer: IpAddr) {
-        if self.relayed().is_some() {
-            let at = self.at(now);
-            let asked = self.turn.create_permission(TransportType::Udp, peer, at);
-            // Other errors: it is permitted already, or of the wrong address family.
-            if let Err(CreatePermissionError::NoAllocation) = asked {
-                self.refuse(peer);
-            }
-        }
+    fn indication(&self, message: &Message<'_>) -> Option<Input> {
+        let is_data = message.method() == Method::Data;
+        let peer = message.peers().first().copied().flatten()?;
+        let payload = message.get(Attribute::Data)?;
+        (is_data && self.permitted(peer.ip())).then(|| Input::Relayed {
+            peer,
+            payload: payload.to_vec(),
+        })
     }
 
-    fn ask_channel(&mut self, now: Instant, peer: SocketAddr) {
-        let at = self.at(now);
-        let _ = self.turn.bind_channel(TransportType::Udp, peer, at);
-    }
-
-    fn refuse(&mut self, peer: IpAddr) {
-        tracing::debug!(%peer, "the relay refuses the peer");
-        self.channels.retain(|channel| channel.ip() != peer);
-        if self.permits.remove(&peer) {
-            self.events.push_back(Event::Refused(peer));
-        }
-    }
-
-    /// Lets the state machine go on as far as it can at `now`.
-    fn advance(&mut self, now: Instant) {
-        let at = self.at(now);
-        loop {
-            while self.send_next(now) {}
-            if self.tell(now) {
-                continue;
-            }
-            match self.turn.poll(at) {
-                TurnPollRet::WaitUntil(wait) if wait > at => {
-                    self.wake_at = Some(now + wait.saturating_duration_since(at));
-                    break;
-                }
-                TurnPollRet::WaitUntil(_) => {
-                    let busy = self.send_next(now) | self.tell(now);
-                    if !busy {
-                        self.wake_at = Some(now + IDLE);
-                        break;
+    fn retransmit(&mut self, now: Instant) {
+        let mut unanswered = Vec::new();
+        self.pending
+            .retain_mut(|request| match request.poll_transmit(now) {
+                Ok(bytes) => {
+                    if let Some(bytes) = bytes {
+                        self.spoke = now;
+                        self.transmits.push_back(bytes);
                     }
+                    true
                 }
-                _ => {
-                    self.tell(now);
-                    self.end(match self.relayed() {
-                        Some(_) => Failure::Expired,
-                        None => Failure::Silent,
-                    });
-                    break;
+                Err(Unanswered) => {
+                    unanswered.push(request.wish);
+                    false
                 }
+            });
+        for wish in unanswered {
+            match wish {
+                Wish::Allocate => self.end(Failure::Silent),
+                Wish::GiveBack => self.end(Failure::Closed),
+                Wish::Refresh => self.refresh_again(now + TRY_AGAIN),
+                Wish::Permit(_) | Wish::Bind(..) => self.refused(now, wish),
             }
         }
     }
 
-    /// Passes the state machine's next packet on; false if there is none.
-    fn send_next(&mut self, now: Instant) -> bool {
-        let at = self.at(now);
-        let Some(transmit) = self.turn.poll_transmit(at) else {
-            return false;
+    /// Asks for everything anew whose time has come.
+    fn refresh(&mut self, now: Instant) {
+        let State::Allocated {
+            refresh_at,
+            expires,
+            ..
+        } = self.state
+        else {
+            return;
         };
-        let bytes = transmit.data.to_vec();
-        self.answers.note_sent(&bytes);
-        self.spoke = now;
-        self.transmits.push_back(bytes);
-        true
+        if refresh_at <= now {
+            self.refresh_again(expires);
+            self.ask(now, Wish::Refresh);
+        }
+        let mut due = Vec::new();
+        let mut take = |granted: &mut Granted, wish| {
+            due.extend(granted.again_at.take_if(|at| *at <= now).map(|_| wish));
+        };
+        for (peer, granted) in &mut self.permits {
+            take(granted, Wish::Permit(*peer));
+        }
+        for (peer, (number, granted)) in &mut self.channels {
+            take(granted, Wish::Bind(*number, *peer));
+        }
+        for wish in due {
+            self.ask(now, wish);
+        }
     }
 
-    /// Passes the state machine's next event on; false if there is none.
-    fn tell(&mut self, now: Instant) -> bool {
-        let Some(event) = self.turn.poll_event() else {
-            return false;
+    fn refresh_again(&mut self, at: Instant) {
+        if let State::Allocated { refresh_at, .. } = &mut self.state {
+            *refresh_at = at;
+        }
+    }
+
+    fn answered(&mut self, now: Instant, message: &Message<'_>) {
+        let mut pending = self.pending.iter();
+        let Some(index) = pending.position(|request| request.is(message.transaction())) else {
+            return tracing::trace!("dropped: an answer to nothing that was sent");
         };
-        match event {
-            TurnEvent::AllocationCreated(_, relayed) => match self.state {
-                State::Allocating => {
-                    tracing::debug!(server = %self.server, %relayed, "allocated");
-                    self.state = State::Allocated { relayed };
-                    self.events.push_back(Event::Allocated {
-                        relayed,
-                        mapped: self.answers.mapped,
-                        lifetime: self.answers.lifetime,
-                    });
-                    for peer in self.permits.clone() {
-                        self.ask_permission(now, peer);
-                    }
+        let Some(error) = message.error() else {
+            let success = message.class() == Class::Success;
+            if !success || !self.requests.is_authentic(message) {
+                return tracing::debug!("dropped: an answer that is not the TURN server's");
+            }
+            let wish = self.pending.swap_remove(index).wish;
+            return self.granted(now, wish, message);
+        };
+        let request = self.pending.swap_remove(index);
+        let challenged = match error {
+            code::UNAUTHENTICATED => !request.authenticated,
+            code::STALE_NONCE => true,
+            _ => false,
+        };
+        if challenged && let Some((again, bytes)) = self.requests.again(now, &request, message) {
+            self.pending.push(again);
+            return self.send(now, bytes);
+        }
+        tracing::debug!(wish = ?request.wish, error, "the TURN server refused");
+        match request.wish {
+            Wish::GiveBack => self.end(Failure::Closed),
+            Wish::Allocate | Wish::Refresh => self.end(Failure::Refused(error)),
+            Wish::Permit(_) | Wish::Bind(..)
+                if matches!(error, code::UNAUTHENTICATED | code::ALLOCATION_MISMATCH) =>
+            {
+                self.end(Failure::Refused(error));
+            }
+            wish => self.refused(now, wish),
+        }
+    }
+
+    fn granted(&mut self, now: Instant, wish: Wish, message: &Message<'_>) {
+        match wish {
+            Wish::Allocate => self.allocated(now, message),
+            Wish::Refresh => {
+                if let State::Allocated { relayed, .. } = self.state {
+                    self.state = allocated(now, relayed, lifetime(message));
                 }
-                _ => self.give_back(now),
-            },
-            TurnEvent::AllocationCreateFailed(_) => self.end(Failure::Silent),
-            TurnEvent::PermissionCreated(_, peer) => {
+            }
+            Wish::GiveBack => self.end(Failure::Closed),
+            Wish::Permit(peer) => {
+                let Some(permit) = self.permits.get_mut(&peer) else {
+                    return;
+                };
+                permit.again_at = Some(now + PERMIT_AGAIN);
+                if std::mem::replace(&mut permit.is, true) {
+                    return;
+                }
                 self.events.push_back(Event::Permitted(peer));
-                let channels = self.channels.clone();
-                for channel in channels.into_iter().filter(|c| c.ip() == peer) {
-                    self.ask_channel(now, channel);
+                let channels = self.channels.iter().filter(|(to, _)| to.ip() == peer);
+                let wishes = channels.map(|(to, (number, _))| Wish::Bind(*number, *to));
+                for wish in Vec::from_iter(wishes) {
+                    self.ask(now, wish);
                 }
             }
-            TurnEvent::PermissionCreateFailed(_, peer) => self.refuse(peer),
-            TurnEvent::ChannelCreated(_, peer) => self.events.push_back(Event::ChannelBound(peer)),
-            TurnEvent::ChannelCreateFailed(_, peer) => {
-                self.channels.remove(&peer);
+            Wish::Bind(_, peer) => {
+                let Some((_, channel)) = self.channels.get_mut(&peer) else {
+                    return;
+                };
+                channel.again_at = Some(now + BIND_AGAIN);
+                if !std::mem::replace(&mut channel.is, true) {
+                    self.events.push_back(Event::ChannelBound(peer));
+                }
             }
-            TurnEvent::TcpConnected(_) | TurnEvent::TcpConnectFailed(_) => {}
         }
-        true
+    }
+
+    fn allocated(&mut self, now: Instant, message: &Message<'_>) {
+        let Some(relayed) = message.relayed() else {
+            return self.end(Failure::Refused(code::BAD_REQUEST));
+        };
+        if self.state != State::Allocating {
+            return self.ask(now, Wish::GiveBack);
+        }
+        let lifetime = lifetime(message);
+        tracing::debug!(server = %self.server(), %relayed, ?lifetime, "allocated");
+        self.state = allocated(now, relayed, lifetime);
+        self.events.push_back(Event::Allocated {
+            relayed,
+            mapped: message.mapped(),
+            lifetime,
+        });
+        for peer in Vec::from_iter(self.permits.keys().copied()) {
+            self.ask(now, Wish::Permit(peer));
+        }
+    }
+
+    /// The server does not do this for us, or no longer.
+    fn refused(&mut self, now: Instant, wish: Wish) {
+        match wish {
+            Wish::Permit(peer) => {
+                self.permits.remove(&peer);
+                self.channels.retain(|to, _| to.ip() != peer);
+                self.events.push_back(Event::Refused(peer));
+            }
+            // What was sent through the channel goes in indications.
+            Wish::Bind(_, peer) => {
+                if let Some((_, channel)) = self.channels.get_mut(&peer) {
+                    channel.is = false;
+                    channel.again_at = Some(now + BIND_AGAIN);
+                }
+            }
+            Wish::Allocate | Wish::Refresh | Wish::GiveBack => {}
+        }
+    }
+}
+
+/// The lifetime that an answer grants.
+fn lifetime(message: &Message<'_>) -> Duration {
+    let seconds = message.lifetime().map(u64::from);
+    seconds.map_or(LIFETIME, Duration::from_secs)
+}
+
+/// An allocation that was granted for this time. It is refreshed a minute before its end,
+/// or after half of its time if that is later (RFC 8656 §8).
+fn allocated(now: Instant, relayed: SocketAddr, lifetime: Duration) -> State {
+    let lifetime = lifetime.clamp(LEAST_LIFETIME, Duration::from_secs(3600));
+    let refresh_after = (lifetime / 2).max(lifetime.saturating_sub(Duration::from_secs(60)));
+    State::Allocated {
+        relayed,
+        refresh_at: now + refresh_after,
+        expires: now + lifetime,
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use session::credentials::Challenge;
 use stun::code;
 
 /// What a client starts from.
@@ -14,6 +15,9 @@ pub struct Config {
     pub username: String,
     /// The password of that username.
     pub password: String,
+    /// What the server has told of its realm, with a nonce; `None` asks for it, which
+    /// takes a round trip.
+    pub challenge: Option<Challenge>,
 }
 
 impl std::fmt::Debug for Config {
@@ -50,6 +54,9 @@ pub enum Failure {
     /// The server does not answer.
     #[error("the TURN server does not answer")]
     Silent,
+    /// The server's host says by ICMP that nothing listens on that port.
+    #[error("nothing listens on the TURN server's port (ICMP port unreachable)")]
+    Unreachable,
     /// The server refused, with this error code.
     #[error("the TURN server refused: {0} {why}", why = code::reason(*.0))]
     Refused(u16),

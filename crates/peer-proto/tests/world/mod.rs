@@ -71,6 +71,8 @@ pub struct World {
     pub homes: Vec<Place>,
     /// Hosts that only use up ports; they come after all peers.
     pub noise: Vec<Noise>,
+    /// Hosts of a test's own; they come after all others.
+    pub others: Vec<Box<dyn Protocol>>,
 }
 
 /// A host that sends to another port of the server every time.
@@ -187,6 +189,7 @@ impl World {
             peers: Vec::new(),
             homes: Vec::new(),
             noise: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -258,6 +261,13 @@ impl World {
         });
     }
 
+    /// A host at the core.
+    pub fn other(&mut self, address: SocketAddr, host: impl Protocol + 'static) {
+        let id = self.network.add_host(Network::CORE, &[address.ip()]);
+        self.network.bind(id, address);
+        self.others.push(Box::new(host));
+    }
+
     /// Runs until every peer has ended its attempt, or the time is over.
     pub fn run(&mut self, limit: Duration) {
         self.go(limit, |peers| peers.iter().all(Peer::has_ended));
@@ -277,6 +287,9 @@ impl World {
             }
             for noise in &mut self.noise {
                 protocols.push(noise);
+            }
+            for other in &mut self.others {
+                protocols.push(other.as_mut());
             }
             let more = self.network.step(&mut protocols, deadline);
             let now = self.network.now();
@@ -316,6 +329,13 @@ impl Peer {
             Event::Failed { cause, .. } => Some(cause),
             _ => None,
         })
+    }
+
+    /// When the first path was told.
+    pub fn connected_at(&self) -> Option<Instant> {
+        let connects = |event: &Event| matches!(event, Event::Connected { .. });
+        let mut events = self.events.iter();
+        events.find(|(_, event)| connects(event)).map(|(at, _)| *at)
     }
 
     /// The time from the introduction to the path.

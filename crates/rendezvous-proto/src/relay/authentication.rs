@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use session::credentials::{Granted, Secret, parse_username};
+use session::credentials::{Challenge, Granted, Secret, parse_username};
 use stun::{Attribute, Builder, Class, IntegrityKey, Message, code, turn};
 
 use super::types::Config;
@@ -58,11 +58,15 @@ impl Authenticator {
         }
     }
 
-    pub(super) fn credentials(&self, now: Instant, name: &str) -> Granted {
+    pub(super) fn credentials(&self, now: Instant, name: &str, from: SocketAddr) -> Granted {
         let until = self.unix(now) + CREDENTIALS.as_secs();
         Granted {
             credentials: self.secret.issue(name, until),
             lifetime: CREDENTIALS,
+            challenge: Challenge {
+                realm: self.realm.clone(),
+                nonce: self.cookies.issue(now, from).to_vec(),
+            },
         }
     }
 

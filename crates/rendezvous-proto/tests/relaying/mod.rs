@@ -91,7 +91,7 @@ impl World {
 
     pub fn credentials(&mut self, name: &str) -> Credentials {
         let now = self.now;
-        self.relay().credentials(now, name).credentials
+        self.relay().credentials(now, name, at(ALICE)).credentials
     }
 
     /// A peer sends to a relayed address.

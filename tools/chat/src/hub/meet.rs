@@ -62,6 +62,7 @@ impl Hub {
                 code::reason(code)
             ),
             Event::ServerSilent => self.user.tell(Notice::ServerSilent(self.network.server)),
+            Event::NoRelay { relay, failure } => self.user.tell(Notice::NoRelay { relay, failure }),
             Event::ServerProved(key) => self.server_proved(key),
             Event::ServerKeyless => {
                 let server = &self.keyring.server;

@@ -23,6 +23,10 @@ impl Notice {
                 "before": fingerprint(before), "now": fingerprint(now),
             }),
             Notice::ServerSilent(server) => json!({"event": "server_silent", "server": server}),
+            Notice::NoRelay { relay, failure } => json!({
+                "event": "no_relay", "relay": relay,
+                "code": failure.code(), "text": failure.to_string(),
+            }),
             Notice::ServerKey {
                 server,
                 key,

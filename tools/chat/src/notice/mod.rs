@@ -11,6 +11,7 @@ use std::time::Duration;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
+use peer_proto::relay;
 use session::identity::PublicKey;
 
 use crate::files::Direction;
@@ -32,6 +33,11 @@ pub enum Notice {
     },
     /// The server does not answer.
     ServerSilent(SocketAddr),
+    /// There is no relayed address.
+    NoRelay {
+        relay: SocketAddr,
+        failure: relay::Failure,
+    },
     /// The server's key was not known before.
     ServerKey {
         server: String,

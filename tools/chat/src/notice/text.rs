@@ -23,6 +23,9 @@ impl Notice {
             Notice::ServerSilent(server) => {
                 format!("no answer from the rendezvous at {server} yet; asking again")
             }
+            Notice::NoRelay { relay, failure } => {
+                format!("no relayed address from {relay}: {failure}; going on without a relay")
+            }
             Notice::ServerKey { text, .. } | Notice::ServerKeyless { text, .. } => text.clone(),
             Notice::ServerRefused(text) => text.clone(),
             Notice::Connected { peer, way, again } => format!(
