@@ -15,8 +15,9 @@
 # alice has .18 and alice2 .19. bob's side owns 203.0.113.32/28, and bob has .34.
 # With a carrier (cgnat) isp-alice is in between: wan 203.0.113.17, lan 100.64.1.1, and nat-alice's
 # wan is 100.64.1.2; isp-bob likewise with .33 and 100.64.2.x. core is a router and decrements TTLs.
+# A third side continues so: carol 192.168.3.2, nat-carol 203.0.113.49, which owns 203.0.113.48/28 (lib/sides.sh).
 #
-# Everything is in private mount, pid and network namespaces (and a user namespace unless root). So each
+# Everything is in private mount, host name, pid and network namespaces (and a user namespace unless root). So each
 # lab can use the same names, labs do not reach each other, and nothing is left when the script ends.
 
 set -o pipefail
@@ -82,14 +83,25 @@ A NAT laboratory in network namespaces.
                                   introduce alice and bob, punch, show the packets and the outcome
   lab/netns.sh A B -- CMD…        run CMD in the same network, with the same rendezvous; in CMD,
                                   "ip netns exec NODE …" runs a program in a node
+  lab/netns.sh A B C… -- CMD…     the same with more sides: alice, bob, carol, dave … (16 at most)
   lab/netns.sh run A B -- NODE=CMD…
                                   run a shell command in each of these nodes at once: each line that
                                   they print has the node before it
   lab/netns.sh run NODE=CMD…      the same in a lab that stays
-  lab/netns.sh up A B             start a lab that stays until it is ended
+  lab/netns.sh up A B [C…]        start a lab that stays until it is ended
   lab/netns.sh exec NODE -- CMD…  run a command in a node of that lab
   lab/netns.sh shell NODE         open a shell in a node of it
   lab/netns.sh nat NODE           show what a router's NAT holds (--watch: and every change)
+  lab/netns.sh reboot ROUTER      a router forgets all its mappings
+  lab/netns.sh nat SIDE TYPE      another NAT under the same addresses
+  lab/netns.sh renumber SIDE      the side gets another public address
+  lab/netns.sh roam HOST SIDE     a host moves behind the router of a side, and gets an address there
+  lab/netns.sh down LINK, up LINK
+                                  pull the cable, and plug it in: LINK is a side or server, for its
+                                  link to core, or NODE:INTERFACE
+  lab/netns.sh link SIDE WORDS    what the link between SIDE and core does from now on (see --link)
+  lab/netns.sh flood SIDE RATE [SECONDS]
+                                  another host there makes RATE new mappings a second (default: 10 s)
   lab/netns.sh status             list the labs that stay
   lab/netns.sh down               end one (--all: all of yours)
   lab/netns.sh matrix [TYPE…]     punch between every ordered pair of types, and compare each
@@ -102,10 +114,14 @@ A NAT laboratory in network namespaces.
   lab/netns.sh list               list the NAT types
   lab/netns.sh doctor             check what this machine supports
 
-Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat).
-Types: see list. Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
+Nodes: alice alice2 bob nat-alice nat-bob core server (and isp-alice, isp-bob with cgnat). In each
+node, the names of the others resolve to the addresses by which it reaches them.
+Types: see list. TYPE+TYPE… is NATs in series, the home router's first: port-restricted+cgnat.
+SIDE=TYPE names the side: alice=open bob=symmetric+cgnat.
+Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
   ports=preserve|random|sequential|block   timeout=Ns   hairpin=on|off
   addresses=1|2   how many public addresses the NAT has
+  hosts=N         how many hosts are behind the router, 1 to 9: bob, bob2 … (default: 1, alice's 2)
   size=N          how many mappings it can hold
   upnp=on|off     whether hosts can map ports by UPnP-IGD, NAT-PMP or PCP (miniupnpd)
   tcp=rst|silence how the router answers an unsolicited SYN
@@ -146,6 +162,9 @@ With CMD (the matrix, and A B):
 With --runs, --output, --strict or a format, A B is a matrix of one pair. Without --strict its exit
 code is 0 if every run is a yes, 1 if one is a no, and that of a matrix is 0 if every run is a yes
 or a no; 2 if a run is broken.
+
+In CMD, the command "lab" makes things happen: lab reboot nat-alice, lab roam alice bob, and the
+other words from reboot to flood above.
 
 CMD finds in its environment PINHOLE_S1 and PINHOLE_S2 (the server's addresses), PINHOLE_PORT,
 PINHOLE_SERVER (S1:PORT), PINHOLE_BIN (the folder of the tools, also first in PATH), PINHOLE_HOME
@@ -225,8 +244,8 @@ value() {
 	--prefix)
 		[[ $2 =~ ^($octet\.$octet\.$octet)\.0/24$ ]] || usage "--prefix is a /24 such as 198.51.100.0/24, not \"$2\""
 		prefix=${BASH_REMATCH[1]}
-		[[ $prefix != @(192.168.[12]|100.64.[12]|127.*|0.*) && ${prefix%%.*} -lt 224 ]] ||
-			usage "--prefix $2 is taken: the lab uses 192.168.1-2.0/24 and 100.64.1-2.0/24 itself, and 0, 127, 224 and above are not unicast" ;;
+		[[ $prefix != @(192.168.@([1-9]|1[0-6])|100.@(6[4-9]|70).@([1-9]|1[0-6])|127.*|0.*) && ${prefix%%.*} -lt 224 ]] ||
+			usage "--prefix $2 is taken: the lab uses 192.168.1-16.0/24 and 100.64-70.1-16.0/24 itself, and 0, 127, 224 and above are not unicast" ;;
 	--until) until=$2 ;;
 	--timeout)
 		[[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || usage "--timeout is in seconds, 1 to 99999, not \"$2\""
@@ -268,21 +287,22 @@ prepared() {
 		for word in "${words[@]:$1}"; do read_type "$word"; done
 	fi
 	hand_over
-	shapes
+	[[ ${words[0]} == matrix ]] && shapes $((${#words[@]} - 2)) || shapes "$1"
 	again=("${words[@]}" "${options[@]}" ${json:+--json})
 	((${#command[@]} == 0)) || again+=(-- "${command[@]}")
 }
 
-# shapes: check what --link says
+# shapes N: check what --link says; the sides are $words from N on
 shapes() {
 	local side why
 	for side in "${!shaped[@]}"; do
-		[[ $side == @(alice|bob|server) ]] || usage "--link $side=… names no side; there are alice, bob and server"
+		[[ " server ${people[*]::${#words[@]} - $1} " == *" $side "* ]] ||
+			usage "--link $side=… names no side; there are ${people[*]::${#words[@]} - $1} and server"
 		why=$("$bin/natlink" explain "${shaped[$side]}" 2>&1) || usage "--link $side=${shaped[$side]}: ${why#natlink: }"
 	done
 }
 
-# build_network: for the two types in $words
+# build_network: for the types in $words
 build_network() {
 	network "${words[@]}"
 	raise
@@ -291,7 +311,7 @@ build_network() {
 
 # "${private[@]}" CMD…: run it as the first process of new namespaces, which end when this script ends. unshare
 # itself ignores the signals that end this script, hence setpriv: it has the kernel kill unshare then.
-apart=(--mount --pid --net --fork --kill-child --mount-proc)
+apart=(--mount --uts --pid --net --fork --kill-child --mount-proc)
 ((EUID == 0)) || apart+=(--user --map-root-user)
 private=(setpriv --pdeathsig KILL unshare "${apart[@]}")
 
@@ -305,7 +325,7 @@ inside() {
 	local stage=$PINHOLE_STAGE
 	[[ ! $PINHOLE_BEGUN ]] || { read -r -u "$PINHOLE_BEGUN"; exec {PINHOLE_BEGUN}<&-; }
 	unset PINHOLE_STAGE PINHOLE_BEGUN
-	[[ ${words[0]} != up ]] || words=("${words[@]:1}")
+	[[ $stage == event || ${words[0]} != up ]] || words=("${words[@]:1}")
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	bin=$PINHOLE_BIN PATH=$PINHOLE_BIN:$PATH
@@ -318,6 +338,7 @@ inside() {
 		lib cmd
 		perform "${words[@]}" ;;
 	demonstrate) build_network; demonstrate "${words[@]}" ;;
+	event) lib events; event "${words[@]}" ;;
 	cell) lib matrix; cell "${words[@]}" ;;
 	hold) lib keep; hold ;;
 	verify) measured "${words[@]}" ;;
@@ -332,6 +353,8 @@ run() {
 	s1=$prefix.1 s2=$prefix.2 core=$prefix.254
 	lib types
 	lib topology
+	lib sides
+	lib names
 	if [[ ${PINHOLE_STAGE-} ]]; then
 		inside
 	fi
@@ -341,7 +364,7 @@ run() {
 	local verb=${1-} taker=${1-} code commanded=()
 	((${#command[@]} == 0)) || commanded=(--both --each --until --runs --jobs --timeout --strict --output --markdown --junit --html)
 	case $verb in
-	up | exec | shell | nat | status | down | run)
+	up | exec | shell | nat | status | down | run | reboot | renumber | roam | link | flood)
 		lib keep
 		[[ $name == default ]] || suffix=" --name $name" ;;
 	esac
@@ -349,7 +372,7 @@ run() {
 	'') ;;
 	list | doctor | status | expect) takes --json ;;
 	down) takes --name --all ;;
-	exec | shell) takes --name ;;
+	exec | shell | reboot | renumber | roam | link | flood) takes --name ;;
 	run) takes --name --timeout --until ;;
 	nat) takes --name --json --watch ;;
 	up) takes --name --json --install --loss --delay --link --prefix --same-lan --no-verify ;;
@@ -363,23 +386,40 @@ run() {
 	list) wants 1 $# 'list takes no arguments'; [[ ! $json ]] || reporter; list ;;
 	doctor) wants 1 $# 'doctor takes no arguments'; [[ ! $json ]] || reporter; doctor ;;
 	status) wants 1 $# 'status takes no arguments'; [[ ! $json ]] || reporter; status ;;
-	down) wants 1 $# 'down takes no arguments but --name or --all'; down ;;
+	reboot | renumber | roam | link | flood) happens "$@" ;;
+	down)
+		(($# < 3)) || usage 'down takes no arguments but --name or --all, or one link'
+		if (($# == 2)); then happens "$@"; else down; fi ;;
 	matrix) prepared 1; lib verify; lib matrix; matrix "${words[@]:1}" ;;
 	expect)
 		wants 3 $# 'expect needs two NAT types'
 		prepared 1 reporter
 		lib verify
 		expect "${words[@]:1}" ;;
-	up) wants 3 $# 'up needs two NAT types'; prepared 1; up "${words[@]:1}" ;;
+	up)
+		(($# != 2)) || { happens "$@"; return; } # a link
+		(($# >= 3)) || usage 'up needs two NAT types, or more'
+		sides "${words[@]:1}"
+		words=(up "${words[@]}")
+		prepared 1
+		up "${words[@]:1}" ;;
 	exec)
 		wants 2 $# 'exec needs a node, then -- and a command'
 		((${#command[@]})) || usage 'exec needs a command after --'
 		at "$2" "${command[@]}" ;;
 	run) wants 1 $# 'run needs NODE=CMD …, or two NAT types, then -- and NODE=CMD …'; limited; run_in_lab ;;
 	shell) wants 2 $# 'shell needs a node'; at "$2" "${SHELL:-bash}" ;;
-	nat) wants 2 $# 'nat needs a router'; routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
+	nat)
+		(($# != 3)) || { happens "$@"; return; }
+		wants 2 $# 'nat needs a router, or a side and a NAT type'
+		only_routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
 	*)
-		wants 2 $# "two NAT types are needed, alice's and bob's"
+		(($# >= 2)) || usage "two NAT types are needed, alice's and bob's"
+		sides "$@"
+		set -- "${words[@]}"
+		(($# == 2)) || [[ $nodes != both && ! $strict$kept && $runs == 1 && ! ${outputs[*]} ]] ||
+			usage '--both, --runs, --output, --strict and the formats are for two sides'
+		(($# == 2 || ${#command[@]})) || usage "$# sides need a command, which follows --, or \"up\""
 		[[ ! $nodes ]] || limited
 		prepared 0
 		if ((${#command[@]})) && [[ $strict$kept || $runs != 1 || ${outputs[*]} ]]; then

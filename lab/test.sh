@@ -89,7 +89,7 @@ tested() {
 	fi
 }
 
-shell() { stage shellcheck shellcheck -S warning -x lab/*.sh lab/lib/*.sh lab/test/*.sh; }
+shell() { stage shellcheck shellcheck -S warning -x lab/*.sh lab/lib/*.sh lab/test/*.sh lab/bin/*; }
 
 # labs FILE…: two files a core at once, because they mostly wait
 labs() {
@@ -139,6 +139,7 @@ packages building
 has python3 && python3 -c 'import ctypes, json' 2>/dev/null || install python3 # python3-minimal lacks them
 [[ ${1-} ]] || has shellcheck || install shellcheck
 has ping || install iputils-ping
+has conntrack || install conntrack
 
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || die 'cannot make a temporary folder'
 {

@@ -128,7 +128,7 @@ stage() {
 	local prefix=$1 doc=$1/share/doc/pinhole page
 	install -Dm755 -t "$prefix/bin" "${tools[@]/#/$bin/}" "$bin/nattrace"
 	install -Dm755 -t "$prefix/share/pinhole/lab" lab/netns.sh
-	cp -r lab/lib lab/nat "$prefix/share/pinhole/lab"
+	cp -r lab/bin lab/lib lab/nat "$prefix/share/pinhole/lab"
 	ln -s ../share/pinhole/lab/netns.sh "$prefix/bin/pinhole-lab"
 	install -Dm644 -t "$prefix/share/man/man1" packaging/pages/man/*.1
 	for page in "$prefix"/share/man/man1/*; do gzip -9n "$page"; done

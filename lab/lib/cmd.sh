@@ -50,7 +50,7 @@ parted() {
 }
 
 # serves NODE: whether its command is a service, which is ended when the others have ended
-serves() { [[ ! $until && $1 == @(server|core|nat-*|isp-*) ]]; }
+serves() { [[ ! $until && $1 == @(server|core|nat-*|isp*-*) ]]; }
 
 # together NODE…: run the command in these nodes at once. The exit code is 0 if all are 0; else the first one that is
 # neither 0 nor 1, at which the others are ended; else 1. With $until it is that of this node, at whose end all end.
@@ -99,9 +99,9 @@ started_in() {
 	PINHOLE_PEER_ADDRESS=$(address_of "$peer" eth0) PINHOLE_PEER_OUTSIDE=$(outside_of "$peer")
 	export PINHOLE_ADDRESS PINHOLE_OUTSIDE PINHOLE_PEER_ADDRESS PINHOLE_PEER_OUTSIDE
 	if [[ $nodes == each ]]; then
-		set -- "$1" nsenter --net="/run/netns/$1" sh -c "${script[$1]}"
+		set -- "$1" ip netns exec "$1" sh -c "${script[$1]}"
 	else
-		set -- "$1" nsenter --net="/run/netns/$1" "${command[@]}"
+		set -- "$1" ip netns exec "$1" "${command[@]}"
 	fi
 	if [[ ${PINHOLE_OUTPUT-} ]]; then
 		exec "${@:2}" </dev/null >"$(log_of "$1")" 2>&1
@@ -129,15 +129,9 @@ address_of() {
 
 # outside_of HOST: the address by which hosts elsewhere reach it: its own if that is public, or its NAT's
 outside_of() {
-	local own
-	own=$(address_of "$1" eth0)
-	if [[ ! $own || $own == "$prefix".* ]]; then
-		echo "$own"
-	elif [[ -e /run/netns/isp-${1%2} ]]; then
-		address_of "isp-${1%2}" wan
-	else
-		address_of "nat-${1%2}" wan
-	fi
+	# shellcheck source=/dev/null
+	source /run/lab/state # it may have been renumbered, or have moved
+	[[ ${outside[$1]-} ]] && echo "${outside[$1]}" || address_of "$1" eth0
 }
 
 log_of() { echo "$kept/run-$PINHOLE_RUN.$1.log"; }

@@ -32,7 +32,7 @@ found() {
 	local now
 	[[ -s $labs/$1 ]] || return 1
 	# both files may be removed before they are read: then the lab has ended
-	read -r holder born a b prefix bin 2>/dev/null <"$labs/$1" || return 1
+	read -r holder born a b prefix bin further 2>/dev/null <"$labs/$1" || return 1
 	if now=$(started "$holder") && [[ $now == "$born" ]]; then
 		first=
 		read -r first _ 2>/dev/null <"/proc/$holder/task/$holder/children" # there is no newline, so read fails
@@ -52,10 +52,10 @@ started() {
 }
 
 up() {
-	local holder word from to
+	local holder word from to i where_they_are=
 	where
 	alone
-	! found "$name" || die "the lab \"$name\" is up ($a, $b); --name another, or end it: $0 down --name $name"
+	! found "$name" || die "the lab \"$name\" is up ($a, $b${further:+, ${further// /, }}); --name another, or end it: $0 down --name $name"
 	begin
 	coproc held { exec {lock}<&-; PINHOLE_STAGE=hold PINHOLE_BEGUN=$PINHOLE_BEGUN PINHOLE_BIN=$bin exec setsid unshare "${apart[@]}" "$self" "${again[@]}" 2>&1; }
 	holder=$held_PID
@@ -65,17 +65,18 @@ up() {
 		[[ $from ]] && read -rt $((2 * patience)) -u "$from" word || { begun; die "the lab did not come up"; }
 		[[ $word == ready ]] || echo "$word" >&2
 	done
-	echo "$holder $(started "$holder") $1 $2 $prefix $bin" >"$labs/$name"
+	echo "$holder $(started "$holder") $1 $2 $prefix $bin ${*:3}" >"$labs/$name"
 	found "$name" || die "the lab ended at once"
 	echo stay >&"$to"
 	exec {from}<&- {to}>&-
 	exec {lock}<&-
 	if [[ $json ]]; then
-		tabbed "$name" "$1" "$2" "$prefix.0/24" "$holder" | labreport json "${columns[@]}" || return
+		tabbed "$name" "$1" "$2" "$prefix.0/24" "$holder" "${*:3}" | labreport json "${columns[@]}" || return
 	else
-		say '%s\n' "The lab \"$name\" is up: alice behind $1, bob behind $2; try: $0 exec alice${suffix} -- ip addr"
+		for ((i = 1; i <= $#; i++)); do where_they_are+="${where_they_are:+, }${people[i - 1]} behind ${!i}"; done
+		say '%s\n' "The lab \"$name\" is up: $where_they_are; try: $0 exec alice${suffix} -- ip addr"
 	fi
-	[[ ! $verify ]] || entered PINHOLE_STAGE=verify "$self" "$1" "$2" ${json:+--json} --prefix "$prefix.0/24"
+	[[ ! $verify ]] || entered PINHOLE_STAGE=verify "$self" "$@" ${json:+--json} --prefix "$prefix.0/24"
 }
 
 # hold: inside the namespaces; builds the network and keeps it until it is killed. It ends if the first run of this
@@ -95,15 +96,15 @@ entered() {
 	local user=() err code
 	exec {err}>&2 2>/dev/null
 	((EUID == 0)) || user=(--user --preserve-credentials)
-	nsenter --target "$first" "${user[@]}" --mount --net --pid env -C "$PWD" \
+	nsenter --target "$first" "${user[@]}" --mount --uts --net --pid env -C "$PWD" \
 		PINHOLE_S1="$prefix.1" PINHOLE_S2="$prefix.2" PINHOLE_PORT="$port" PINHOLE_SERVER="$prefix.1:$port" \
-		PINHOLE_BIN="$bin" PINHOLE_HOME=/run/pinhole PATH="$bin:$PATH" "$@" 2>&"$err" {err}>&-
+		PINHOLE_BIN="$bin" PINHOLE_HOME=/run/pinhole PATH="$lab/bin:$bin:$PATH" "$@" 2>&"$err" {err}>&-
 	code=$?
 	exec 2>&"$err" {err}>&-
 	return $code
 }
 
-# at NODE CMD…: run it in a node of the lab called $name; with $routers, only in a node that has a NAT
+# at NODE CMD…: run it in a node of the lab called $name; with $only_routers, only in a node that has a NAT
 at() {
 	local node=$1 code said
 	where
@@ -112,7 +113,7 @@ at() {
 		said=$(entered true 2>&1) || die "cannot enter the lab \"$name\": ${said:-it has ended}"
 		usage "there is no node \"$node\"; there are $(nodes .)"
 	fi
-	[[ ! ${routers-} || $node == @(nat|isp)-* ]] || usage "\"$node\" has no NAT; the routers that have one are $(nodes -)"
+	[[ ! ${only_routers-} || $node == @(nat|isp*([2-9]))-* ]] || usage "\"$node\" has no NAT; the routers that have one are $(nodes -)"
 	entered PINHOLE_NAME="$node" ip netns exec "$node" sh -c 'exec "$@"' sh "${@:2}" # for a command that does not exist, a shell exits with 127 and ip with 1
 	code=$?
 	((code != 137)) || ! ended || die "the lab \"$name\" has ended"
@@ -126,6 +127,14 @@ run_in_lab() {
 	found "$name" || die "no lab \"$name\" is up; start one: $0 up A B${suffix}${elsewhere}"
 	entered PINHOLE_STAGE=run setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
 		"$self" "$a" "$b" "${options[@]}" --prefix "$prefix.0/24" -- "${command[@]}"
+}
+
+# happens VERB WORD…: something happens in the lab called $name
+happens() {
+	where
+	found "$name" || die "no lab \"$name\" is up; start one: $0 up A B${suffix}${elsewhere}"
+	[[ $1 != @(reboot|nat|renumber) ]] || has conntrack || install conntrack
+	entered PINHOLE_STAGE=event "$self" "$@"
 }
 
 # nodes PATTERN: the nodes of the lab that was found, on one line
@@ -158,14 +167,14 @@ status() {
 	return 0
 }
 
-columns=(name a b prefix pid:number)
-line() { say '%-16s %-24s %-24s %s\n' "${@:1:3}" "$5"; }
+columns=(name a b prefix pid:number further)
+line() { say '%-16s %-24s %-24s %s%s\n' "${@:1:3}" "$5" "${6:+  further sides: $6}"; }
 
 # up_now CMD: run CMD with the columns of each lab that is up
 up_now() {
 	local file
 	for file in "$labs"/*; do
-		! found "${file##*/}" || "$1" "${file##*/}" "$a" "$b" "$prefix.0/24" "$holder"
+		! found "${file##*/}" || "$1" "${file##*/}" "$a" "$b" "$prefix.0/24" "$holder" "$further"
 	done
 }
 

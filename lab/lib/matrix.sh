@@ -133,7 +133,7 @@ cell() {
 	echo "up $number ${EPOCHREALTIME//[!0-9]/}" >&"$events"
 	if [[ $verify && $1 == "$2" && ${PINHOLE_RUN-1} == 1 ]]; then
 		compared=1
-		measure
+		measure 2
 	fi
 	if ((${#command[@]})); then
 		lib cmd

@@ -160,6 +160,13 @@ doctor() {
 		"${private[@]}" nft -f - <<<'table ip t { chain c { numgen random mod 100 < 1 drop; }; }'
 	can wish 'TAP devices' 'no --link and no --delay; load tun, and start a container with --device /dev/net/tun' \
 		"${private[@]}" ip tuntap add dev tap0 mode tap
+	can wish 'overlayfs over /etc' 'no names in the nodes, and /etc is shared with the machine; load overlay' \
+		"${private[@]}" sh -c 'mount -t tmpfs pinhole /run && mkdir /run/up /run/work &&
+			{ mount -t overlay -o lowerdir=/etc,upperdir=/run/up,workdir=/run/work lab /etc ||
+				mount -t overlay -o lowerdir=/etc,upperdir=/run/up,workdir=/run/work,userxattr lab /etc; }'
+	can wish 'hostname' 'no hostname for each node, where an ordinary user has the lab; install hostname' has hostname
+	can wish 'timeout, of coreutils' 'no --timeout; install coreutils' has timeout
+	can wish 'conntrack' 'no reboot, nat SIDE TYPE and renumber; install conntrack (Fedora, Arch: conntrack-tools)' has conntrack
 	can wish 'miniupnpd, for nftables' 'no upnp=on; a lab with upnp=on installs it (Debian: miniupnpd-nftables)' \
 		for_nftables
 	if [[ -e $conntrack ]]; then

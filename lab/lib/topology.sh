@@ -4,6 +4,7 @@
 declare -gA setup=()  # node → commands for ip -batch in that node
 declare -gA ends=()   # node → queries for ip -batch, one for each end of a link there
 declare -gA ruleset=() # router → the parameters of its rules, then the rules
+declare -gA told=()    # router → $inside, the first address of its side's block, and other parameters
 declare -gA mappers=() # routers on which hosts can map ports
 declare -gA lifetime=() # router → how many seconds its conntrack keeps UDP entries
 declare -gA mac=()     # node and interface → hardware address
@@ -35,6 +36,7 @@ link() {
 	local does=${shaped[$2]-${delay:+down-delay:${delay}ms}}
 	hardware "$1" "$2"
 	hardware "$3" "$4"
+	peer[$1 $2]="$3 $4" peer[$3 $4]="$1 $2"
 	if [[ $1 == core && $does ]]; then
 		linked+=("$2=$1:$2,$3:$4" "$2=$does")
 		setup[$1]+="link set $2 txqueuelen 4096 address ${mac[$1 $2]}"$'\n'
@@ -49,7 +51,7 @@ link() {
 }
 
 # hardware NODE INTERFACE: give it the next hardware address
-hardware() { printf -v "mac[$1 $2]" 02:00:00:00:00:%02x "${#mac[@]}"; }
+hardware() { printf -v "mac[$1 $2]" 02:00:00:00:%02x:%02x $((${#mac[@]} >> 8)) $((${#mac[@]} & 255)); }
 
 # neighbour NODE INTERFACE ADDRESS NODE INTERFACE: tell the first node the hardware address that ADDRESS has in the
 # second. No packet then waits for ARP, which --delay would make the first packet of every pair of hosts do.
@@ -58,14 +60,22 @@ neighbour() { setup[$1]+="neigh add $3 lladdr ${mac[$4 $5]} dev $2 nud permanent
 # on NODE COMMAND: a command for ip in that node
 on() { setup[$1]+="$2"$'\n'; }
 
-# router NODE INSIDE PUBLIC [PARAMETER…]: a router of the type that was read last
+# router NODE INSIDE PUBLIC FIRST [PARAMETER…]: a router of the type that was read last, whose outer address is PUBLIC. FIRST
+# is where the side's block of public addresses begins.
 router() {
-	local node=$1 parameter
+	local node=$1 public=$3 second=$prefix.$(($4 + 2)) parameter
+	told[$node]="$2 ${*:4}"
+	set -- "$1" "$2" "$3" "public1=$second" "public2=$prefix.$(($4 + 3))" "${@:5}"
+	if [[ ${head[addresses]} == 2 ]]; then
+		on "$node" "addr add $second dev wan"
+		public="{ $3, $second }"
+		set -- "$@" "first=$3" "second=$second"
+	fi
 	read_rules
 	ruleset[$node]="define wan = wan
 define lan = lan
 define inside = $2
-define public = $3
+define public = $public
 "
 	for parameter in "${@:4}"; do
 		ruleset[$node]+="define ${parameter%=*} = ${parameter#*=}"$'\n'
@@ -78,93 +88,6 @@ define public = $3
 	# answer has to leave from the port that miniupnpd has mapped.
 	[[ $rules != *'map m_in'* || ${head[mapping]} != endpoint-independent || ${head[upnp]} == on ]] || lifetime[$node]=1
 	[[ ${head[upnp]} != on ]] || mappers[$node]=1
-}
-
-# side WHO TYPE FIRST N: the hosts of alice or bob behind their router (and its carrier), which has
-# the public addresses from FIRST on, and 192.168.N.0/24 inside
-side() {
-	local who=$1 first=$3 lan=192.168.$4 nat=nat-$1 wan=$prefix.$(($3 + 1))
-	local outer=$nat carried=100.64.$4 public=$wan host interface=lan i=2
-	local hosts=("$who") mask=24
-	[[ $who == bob ]] || hosts+=("${who}2")
-	[[ $same_lan ]] && lan=192.168.1
-	read_type "$2"
-	local home=${head[home]} said=${head[said timeout]:+,timeout=${head[timeout]}}${head[said tcp]:+,tcp=${head[tcp]}}
-
-	node "$nat" "${hosts[@]}"
-	if [[ $home ]]; then
-		outer=isp-$who
-		node "$outer"
-		router "$outer" "$carried.0/24" "$wan"
-		link "$outer" lan "$nat" wan
-		on "$outer" "addr add $carried.1 peer $carried.2 dev lan"
-		on "$nat" "addr add $carried.2 peer $carried.1 dev wan"
-		on "$nat" "route add default via $carried.1"
-		neighbour "$outer" lan "$carried.2" "$nat" wan
-		neighbour "$nat" wan "$carried.1" "$outer" lan
-		read_type "$home$said"
-		public=$carried.2
-	fi
-	link core "$who" "$outer" wan
-	on core "addr add $core peer $wan dev $who"
-	on core "route add $prefix.$first/28 via $wan dev $who"
-	on "$outer" "addr add $wan peer $core dev wan"
-	on "$outer" "route add default via $core"
-	neighbour core "$who" "$wan" "$outer" wan
-	neighbour "$outer" wan "$core" core "$who"
-
-	local gateway=$lan.1 inside=$lan.0/24
-	if [[ ${head[hosts]} == public ]]; then
-		lan=$prefix mask=28 i=$((first + 2)) gateway=$wan inside=$prefix.$first/28
-	fi
-	on "$nat" "addr add $gateway/$mask dev lan"
-	local second=$prefix.$((first + 2))
-	local parameters=("host1=$lan.2" "public1=$second" "host2=$lan.3" "public2=$prefix.$((first + 3))")
-	if [[ ${head[addresses]} == 2 ]]; then
-		on "$nat" "addr add $second dev wan"
-		public="{ $wan, $second }"
-		parameters+=("first=$wan" "second=$second")
-	fi
-	router "$nat" "$inside" "$public" "${parameters[@]}"
-
-	[[ $same_lan && $who == bob && ${head[hosts]} != public ]] && i=3
-	if ((${#hosts[@]} > 1)); then
-		hardware "$nat" lan
-		setup[$nat]="link add lan address ${mac[$nat lan]} type bridge
-link set lan $unaddressed up
-${setup[$nat]}"
-	fi
-	for host in "${hosts[@]}"; do
-		((${#hosts[@]} == 1)) || interface=$host
-		link "$host" eth0 "$nat" "$interface"
-		[[ $interface == lan ]] || on "$nat" "link set $interface master lan"
-		on "$host" "addr add $lan.$i/$mask dev eth0"
-		on "$host" "route add default via $gateway"
-		neighbour "$host" eth0 "$gateway" "$nat" lan
-		neighbour "$nat" lan "$lan.$i" "$host" eth0
-		((i++))
-	done
-	if ((${#hosts[@]} > 1)); then
-		neighbour "$who" eth0 "$lan.$((i - 1))" "${who}2" eth0
-		neighbour "${who}2" eth0 "$lan.$((i - 2))" "$who" eth0
-		ends[$nat]+=$'link show dev lan\n' # last: it has a carrier when one of its ports has
-	fi
-}
-
-# network A B: collect the commands of the whole network
-network() {
-	node core server
-	side alice "$1" 16 1
-	side bob "$2" 32 2
-	link core server server eth0
-	on server "addr add $s1 peer $core dev eth0"
-	on server "addr add $s2 peer $core dev eth0"
-	on server "route add default via $core"
-	on core "addr add $core peer $s1 dev server"
-	on core "route add $s2 dev server"
-	neighbour server eth0 "$core" core server
-	neighbour core server "$s1" server eth0
-	neighbour core server "$s2" server eth0
 }
 
 # inherited: set $settings, commands for a shell in a node: for each setting that the lab relies on, and that a new
@@ -193,22 +116,19 @@ addressed() {
 # raise: run what has been collected, each node in a process of its own, and start the rendezvous
 raise() {
 	local node jobs=() settings
-	local routers=(core nat-alice nat-bob) # started first, because they take longest
-	[[ ! ${setup[isp-alice]} ]] || routers+=(isp-alice)
-	[[ ! ${setup[isp-bob]} ]] || routers+=(isp-bob)
 	mount -t tmpfs -o mode=755 pinhole /run 2>/dev/null ||
 		die "may not mount in a private namespace; \"$0 doctor\" says why"
 	inherited
 	ip -batch - <<<"$created" || die "cannot make the namespaces and their links"
 	[[ ${#linked[@]} == 0 ]] || natlinks
-	for node in "${routers[@]}"; do
+	for node in core "${routers[@]}"; do # first, because they take longest
 		forward "$node" &
 		jobs+=($!)
 	done
-	mkdir -p /run/pinhole & # the rendezvous makes it, too, for its key
+	own_files &
 	jobs+=($!)
 	serve
-	for node in alice alice2 bob; do
+	for node in "${hosts[@]}"; do
 		addressed "$node" &
 		jobs+=($!)
 	done
@@ -220,6 +140,7 @@ raise() {
 	echo "$s1:$port ${REPLY##*#}" >/run/pinhole/known-servers
 	carried
 	[[ ${#mappers[@]} == 0 ]] || { lib upnp; mapping "${!mappers[@]}"; }
+	PATH=$lab/bin:$PATH
 }
 
 # joined PID…: wait for each of these processes; each must succeed

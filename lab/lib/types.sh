@@ -12,11 +12,25 @@ unset PINHOLE_HEADS
 
 # read_type "NAME[,KEY=VALUE…]": set $head, or end with an error that says what is wrong with the type
 read_type() {
-	local LC_ALL=C spec=$1 name=${1%%,*} line lines override key word
+	local LC_ALL=C spec=$1 key word
 	if [[ $1 && ${heads[$1]-} ]]; then
 		eval "head=(${heads[$1]})"
 		return
 	fi
+	if [[ $spec == *+* ]]; then
+		read_series "$spec"
+	else
+		read_one "$spec"
+	fi
+	for key in "${!head[@]}"; do
+		printf -v word '[%q]=%q ' "$key" "${head[$key]}"
+		heads[$1]+=$word
+	done
+}
+
+# read_one SPEC: the same for a type that is not a series
+read_one() {
+	local spec=$1 name=${1%%,*} lines line override home
 	[[ $name == +([a-z-]) && " ${types[*]} " == *" $name "* ]] || usage "there is no NAT type \"$name\"; there are ${types[*]}"
 	head=([name]=$name [spec]=$spec)
 	mapfile -t lines <"$lab/nat/$name.nft"
@@ -34,10 +48,8 @@ read_type() {
 	[[ ! ${head[said input]} || ${head[input]} == accept ]] || head[early packets]=harmless # no entry is left
 	[[ ! ${head[said input]} || ${head[input]} != drop ]] || head[tcp]=silence
 	[[ ${head[addresses]}:${head[upnp]} != 2:on ]] || usage "$1: miniupnpd handles one public address, and a pool has two"
-	for key in "${!head[@]}"; do
-		printf -v word '[%q]=%q ' "$key" "${head[$key]}"
-		heads[$1]+=$word
-	done
+	home=${head[home]}${head[home]:+${head[said timeout]:+,timeout=${head[timeout]}}${head[said tcp]:+,tcp=${head[tcp]}}}
+	head[chain]=${home:+$home }$1
 }
 
 # hand_over: pass the heads on to the second run of this script
@@ -102,6 +114,8 @@ override() {
 	ports=*) usage "$spec: ports is preserve, random, sequential or block, not \"$value\"" ;;
 	hairpin=*) usage "$spec: hairpin is on or off, not \"$value\"" ;;
 	addresses=*) usage "$spec: addresses is 1 or 2, not \"$value\"" ;;
+	hosts=[1-9]) key=machines ;;
+	hosts=*) usage "$spec: hosts is a number from 1 to 9, not \"$value\"" ;;
 	upnp=*) usage "$spec: upnp is on or off, not \"$value\"" ;;
 	tcp=*) usage "$spec: tcp is rst or silence, not \"$value\"" ;;
 	input=accept | input=drop | input=reject)
@@ -116,7 +130,7 @@ override() {
 		[[ "${lines[*]}" == *"include \"$key/"* && ! ${head[home]} ]] || usage "$spec: ${head[name]} has no $key that can be overridden" ;;
 	mapping=* | filtering=*)
 		usage "$spec: $key is endpoint-independent, address-dependent or address-and-port-dependent, not \"$value\"" ;;
-	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, upnp, tcp, input, mapping and filtering" ;;
+	*) usage "$spec: there is no override \"$key\"; there are ports, timeout, size, hairpin, addresses, hosts, upnp, tcp, input, mapping and filtering" ;;
 	esac
 	[[ -z ${head[no $key]} ]] || usage "$spec: ${head[no $key]}"
 	[[ -z ${head[said $key]} ]] || usage "$spec: $key is given twice"

@@ -17,26 +17,28 @@ asked() {
 	for key in class mapping filtering ports hosts upnp; do asked+=" $key=${head[$key]}"; done
 }
 
-# measure: both NATs at once, into $room/{alice,bob}.nat
+# measure N: the NATs of the first N sides at once, into $room/{alice,bob …}.nat
 measure() {
 	local who jobs=()
-	for who in alice bob; do
+	for who in "${people[@]::$1}"; do
 		within "$who" "$bin/natprobe" --s1 "$s1:$port" --s2 "$s2:$port" --json >"$room/$who.nat" 2>"$room/$who.err" &
 		jobs+=($!)
 	done
 	wait "${jobs[@]}"
 }
 
-# measured TYPE TYPE: measure both, and print a line for each; the exit code is labreport's
+# measured TYPE…: measure all, and print a line for each; the exit code is labreport's
 measured() {
-	local a asked code
-	measure
-	asked "$1"
-	a=$asked
-	asked "$2"
-	labreport nat ${json:+--json} alice "$a" "$room/alice.nat" bob "$asked" "$room/bob.nat"
+	local asked code type who i=0 checks=() errors=()
+	measure $#
+	for type; do
+		who=${people[i++]}
+		asked "$type"
+		checks+=("$who" "$asked" "$room/$who.nat") errors+=("$room/$who.err")
+	done
+	labreport nat ${json:+--json} "${checks[@]}"
 	code=$?
-	[[ $code == 0 || $json ]] || sed 's/^/       /' "$room/alice.err" "$room/bob.err"
+	[[ $code == 0 || $json ]] || sed 's/^/       /' "${errors[@]}"
 	return $code
 }
 
@@ -81,7 +83,7 @@ expect() {
 demonstrate() {
 	local who met compared=$verify
 	if [[ $json ]]; then
-		[[ ! $verify ]] || measure
+		[[ ! $verify ]] || measure 2
 		meet --trace --json
 		for who in alice bob; do within "nat-$who" "$bin/nattrace" table --json --node "nat-$who" >"$room/$who.table"; done
 		judge "$1" "$2" --table-a "$room/alice.table" --table-b "$room/bob.table" --json

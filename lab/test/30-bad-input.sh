@@ -8,7 +8,7 @@ refused 'a path for a type' 'no NAT type' ../nat/open open
 refused 'a piece for a type' 'no NAT type "napt"' napt open
 refused 'two types for one' 'no NAT type "full-cone restricted"' 'full-cone restricted' open
 refused 'one type' 'two NAT types' open
-refused 'three types' 'two NAT types' open open open
+refused 'three types, and no command' '3 sides need a command' open open open
 refused 'nothing at all' 'NAT laboratory'
 refused 'an unknown override' 'no override "speed"' full-cone,speed=9 open
 refused 'an empty override' 'no override ""' full-cone, open

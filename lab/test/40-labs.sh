@@ -36,13 +36,13 @@ done
 
 # a host whose kernel has no IPv6, and one with other settings, which a new namespace inherits
 cp -r "${netns%/*}" "$tmp/host"
-mkdir "$tmp/host/bin"
+mkdir "$tmp/host/shims"
 # shellcheck disable=SC2016 # for the shell that takes the place of ip
-printf '%s\n' '#!/bin/sh' 'PATH=${PATH#*/host/bin:}' 'case "$*" in *-batch*) ;; *) exec ip "$@" ;; esac' 'said=$(cat)' \
+printf '%s\n' '#!/bin/sh' 'PATH=${PATH#*/host/shims:}' 'case "$*" in *-batch*) ;; *) exec ip "$@" ;; esac' 'said=$(cat)' \
 	'case $said in *addrgenmode*) echo "RTNETLINK answers: Operation not supported" >&2; exit 2 ;; esac' \
-	'printf "%s\n" "$said" | exec ip "$@"' >"$tmp/host/bin/ip" && chmod +x "$tmp/host/bin/ip"
+	'printf "%s\n" "$said" | exec ip "$@"' >"$tmp/host/shims/ip" && chmod +x "$tmp/host/shims/ip"
 sed -i 's|/proc/net/if_inet6|/nonexistent|' "$tmp/host/lib/topology.sh"
-unsixed() { PINHOLE_BIN=${PINHOLE_BIN:-${test%/*/*}/target/release} PATH=$tmp/host/bin:$PATH python3 "$test/without-ipv6.py" "$@"; }
+unsixed() { PINHOLE_BIN=${PINHOLE_BIN:-${test%/*/*}/target/release} PATH=$tmp/host/shims:$PATH python3 "$test/without-ipv6.py" "$@"; }
 check 'the main job on a kernel without IPv6' unsixed "$tmp/host/netns.sh" full-cone restricted
 check 'control: such a kernel refuses what the lab says where there is IPv6' test "$(unsixed "$netns" open open --no-verify -- true 2>&1 | grep -c 'RTNETLINK.*not supported')" -gt 0
 for setting in rp_filter arp_ignore arp_announce arp_filter; do sed -i "s/\($setting\)=0/\1=1/" "$tmp/host/lib/topology.sh"; done

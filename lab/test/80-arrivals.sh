@@ -65,7 +65,7 @@ printf '#!/bin/sh\nexit 1\n' >"$tmp/without/unshare" && chmod +x "$tmp/without/u
 said=$(PATH=$tmp/without:$PATH "$netns" doctor)
 check 'doctor without private namespaces is exit 2' test $? = 2
 check 'says so' grep -q '^no   private namespaces' <<<"$said"
-check 'and gives no advice on what it could not test' test "$(grep -c 'not tested' <<<"$said")" = 6
+check 'and gives no advice on what it could not test' test "$(grep -c 'not tested' <<<"$said")" = 7
 check 'nor anything else that needs them' test "$(grep -c 'install nftables\|load \(veth\|sch\)' <<<"$said")" = 0
 
 # hidden COMMAND CMD…: run CMD on a machine that lacks COMMAND: links to all others take the place of its folders
@@ -99,7 +99,7 @@ check 'and says why, or what to do' grep -q '^netns.sh: no lab: this .*; ' <<<"$
 
 # test.sh in a checkout of its own, with a cargo that notes who runs it, and one test
 mkdir -p "$tmp/repo/lab" "$tmp/home/.cargo/bin" "$tmp/who"
-cp -r "${test%/*}"/{netns.sh,test.sh,.shellcheckrc,lib,nat} "$tmp/repo/lab"
+cp -r "${test%/*}"/{netns.sh,test.sh,.shellcheckrc,bin,lib,nat} "$tmp/repo/lab"
 cp "${test%/*/*}/Cargo.toml" "$tmp/repo"
 mkdir "$tmp/repo/lab/test" && cp "$test/words.sh" "$tmp/repo/lab/test"
 printf '#!/usr/bin/env bash\necho "ok    all"\n' >"$tmp/repo/lab/test/10-all.sh"

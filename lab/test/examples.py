@@ -199,9 +199,9 @@ sudo = folder / "shims/sudo"
 sudo.write_text('#!/bin/sh\nexec "$@"\n') # the lab's user is root in it
 sudo.chmod(0o755)
 if mode == "lab":
-    hosts = folder / "hosts"
-    hosts.write_text("127.0.0.1 localhost\n203.0.113.1 stun.example.org rendezvous.example.org\n")
-    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+    for hosts in pathlib.Path("/etc/netns").glob("*/hosts"):
+        with hosts.open("a") as file:
+            file.write("203.0.113.1 stun.example.org rendezvous.example.org\n")
     with (folder / "out-of-stun").open("w") as stream:
         stun = start("server", "exec rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2 --port 3478", stream)
     assert printed(folder / "out-of-stun", "3478", stun), "no second server"
