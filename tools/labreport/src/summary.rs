@@ -18,7 +18,15 @@ impl Matrix {
                 .map_or(String::new(), |log| format!("; see {log}"));
             match (cell.judgement(), cell.got, cell.expected) {
                 (Judgement::NoCall, ..) if cell.is_command() => {
-                    lines.push(format!("BROKEN: {a} × {b}: {cause}{log}"));
+                    match self.as_broken(cause).as_slice() {
+                        [_] => lines.push(format!("BROKEN: {a} × {b}: {cause}{log}")),
+                        // A program that does not even start breaks every cell.
+                        [first, rest @ ..] if std::ptr::eq(*first, cell) => lines.push(format!(
+                            "BROKEN: {a} × {b} and {} more: {cause}{log}",
+                            rest.len()
+                        )),
+                        _ => {}
+                    }
                 }
                 (Judgement::NoCall, ..) => lines.push(format!(
                     "NO CALL: {a} × {b}: alice's punch could not tell: {}",
@@ -47,6 +55,13 @@ impl Matrix {
             ));
         }
         lines
+    }
+
+    /// The cells of a command that are broken for this reason.
+    fn as_broken(&self, cause: &str) -> Vec<&Cell> {
+        let broken = |cell: &&Cell| cell.judgement() == Judgement::NoCall && cell.is_command();
+        let same = |cell: &&Cell| cell.cause_code() == cause;
+        self.cells.iter().filter(broken).filter(same).collect()
     }
 
     /// The causes of the failures that were expected, each with its pairs, in
@@ -255,6 +270,24 @@ mod tests {
         );
         assert_eq!(matrix.answer(Want::Told), Answer::CouldNotTell);
         assert_eq!(matrix.answer(Want::Expected), Answer::CouldNotTell);
+    }
+
+    #[test]
+    fn what_breaks_many_cells_is_said_once() {
+        let cell = |b| {
+            let cell = ran("a", b, "direct", 1, "yes").replace("\"got\":\"yes\"", "\"got\":null");
+            cell.replace("\"cause\":null", "\"cause\":\"exit code 127\"")
+        };
+        let lines = [cell("a"), cell("b"), ran("a", "c", "direct", 1, "yes")];
+        let said = read(&lines, "").surprises();
+        assert_eq!(
+            said,
+            ["BROKEN: a × a and 1 more: exit code 127; see out/a--a/run-1.log"]
+        );
+        assert_eq!(
+            read(&lines[1..], "").surprises(),
+            ["BROKEN: a × b: exit code 127; see out/a--b/run-1.log"]
+        );
     }
 
     #[test]
