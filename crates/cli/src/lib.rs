@@ -37,6 +37,8 @@ pub mod keylist;
 #[cfg(feature = "log")]
 pub mod log;
 #[cfg(feature = "peer")]
+pub mod lookup;
+#[cfg(feature = "peer")]
 pub mod options;
 #[cfg(feature = "report")]
 pub mod report;

@@ -210,7 +210,7 @@ impl Settings {
         let lan = !paths.no_host_candidates;
         let hosts = match (lan, local.ip().is_unspecified()) {
             (false, _) => Vec::new(),
-            (true, true) => host::addresses().map_err(SettingsError::Addresses)?,
+            (true, true) => host::candidates(self.server).map_err(SettingsError::Addresses)?,
             (true, false) => vec![local.ip()],
         };
         // It must grow from one start to the next, as a clock does almost always.

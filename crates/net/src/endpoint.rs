@@ -106,6 +106,17 @@ impl<W: FnMut(Traffic<'_>)> EndpointDriver<W> {
         self.endpoint_mut().describe(Instant::now(), side);
     }
 
+    /// The rendezvous.
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// The rendezvous is at this address from now on, of the same family.
+    pub fn move_server(&mut self, server: SocketAddr) {
+        self.server = server;
+        self.endpoint_mut().move_server(Instant::now(), server);
+    }
+
     /// The local port of a socket; 0 where there is no such socket.
     pub fn port(&self, socket: SocketId) -> u16 {
         self.driver.port(socket)

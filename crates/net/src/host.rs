@@ -6,25 +6,61 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
+use crate::eyeballs::that_answers;
+
 /// The addresses of this host's interfaces that are up, loopback and IPv6
 /// link-local ones left out (the latter mean nothing without an interface).
 ///
 /// # Errors
 /// What `getifaddrs(3)` says.
 pub fn addresses() -> io::Result<Vec<IpAddr>> {
+    Ok(interfaces()?.into_iter().map(|(ip, _)| ip).collect())
+}
+
+/// The same, the most useful to a peer first: the address that packets to `server` leave
+/// from, then those of its family, and in each the addresses of virtual interfaces last
+/// (bridges of containers and the like, of which a host may have dozens).
+///
+/// # Errors
+/// What `getifaddrs(3)` says.
+pub fn candidates(server: SocketAddr) -> io::Result<Vec<IpAddr>> {
+    let towards = address_towards(server).ok();
+    let mut found = interfaces()?;
+    found.sort_by_key(|(ip, interface)| rank(*ip, is_virtual(interface), towards, server));
+    Ok(found.into_iter().map(|(ip, _)| ip).collect())
+}
+
+fn rank(
+    ip: IpAddr,
+    is_virtual: bool,
+    towards: Option<IpAddr>,
+    server: SocketAddr,
+) -> (bool, bool, bool) {
+    let other_family = ip.is_ipv4() != server.is_ipv4();
+    (towards != Some(ip), other_family, is_virtual)
+}
+
+/// Whether no device is behind this interface.
+fn is_virtual(interface: &str) -> bool {
+    let folder = std::path::Path::new("/sys/class/net").join(interface);
+    !folder.join("device").exists()
+}
+
+fn interfaces() -> io::Result<Vec<(IpAddr, String)>> {
     let usable = InterfaceFlags::IFF_UP;
-    let mut found: Vec<IpAddr> = getifaddrs()?
+    let mut found: Vec<(IpAddr, String)> = getifaddrs()?
         .filter(|i| i.flags.contains(usable) && !i.flags.contains(InterfaceFlags::IFF_LOOPBACK))
         .filter_map(|interface| {
             let address = interface.address?;
+            let name = interface.interface_name;
             if let Some(v4) = address.as_sockaddr_in() {
-                return Some(IpAddr::V4(v4.ip()));
+                return Some((IpAddr::V4(v4.ip()), name));
             }
             let v6 = address.as_sockaddr_in6()?.ip();
-            (!v6.is_unicast_link_local()).then_some(IpAddr::V6(v6))
+            (!v6.is_unicast_link_local()).then_some((IpAddr::V6(v6), name))
         })
         .collect();
-    found.dedup();
+    found.dedup_by(|a, b| a.0 == b.0);
     Ok(found)
 }
 
@@ -80,14 +116,20 @@ pub fn split(server: &str) -> Parts<'_> {
 }
 
 /// The address of `HOST[:PORT]`: a name, an IPv4 or an IPv6 address, with
-/// brackets where a port follows the latter. IPv4 is preferred where a name has
-/// both: its networks are those with NATs.
+/// brackets where a port follows the latter. Where a name has several addresses, it is
+/// the first one that answers ([`that_answers`]), IPv4 before IPv6 in turns: networks
+/// with NATs are IPv4 ones.
 ///
 /// # Errors
 /// When the text is not an address and no such name is found, or when no host
 /// can have the address: the wildcard, or port 0.
 pub async fn resolve(server: &str, default_port: u16) -> io::Result<SocketAddr> {
-    let address = look_up(server, default_port).await?;
+    let addresses = look_up(server, default_port).await?;
+    let address = that_answers(&addresses).await;
+    let address = address.ok_or_else(|| {
+        let problem = format!("{server} has no address");
+        io::Error::new(io::ErrorKind::NotFound, problem)
+    })?;
     let problem = if address.port() == 0 {
         "port 0 is not a port that a server can have"
     } else if address.ip().is_unspecified() {
@@ -98,7 +140,23 @@ pub async fn resolve(server: &str, default_port: u16) -> io::Result<SocketAddr> 
     Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
 }
 
-async fn look_up(server: &str, default_port: u16) -> io::Result<SocketAddr> {
+/// The same once more, when the server at `before` is silent: its name may have another
+/// address by now, or another of its addresses may answer. Only those of the same family
+/// count, since our sockets are of that family.
+///
+/// # Errors
+/// When the name is not found.
+pub async fn resolve_again(
+    server: &str,
+    default_port: u16,
+    before: SocketAddr,
+) -> io::Result<SocketAddr> {
+    let mut addresses = look_up(server, default_port).await?;
+    addresses.retain(|address| address.is_ipv4() == before.is_ipv4());
+    Ok(that_answers(&addresses).await.unwrap_or(before))
+}
+
+async fn look_up(server: &str, default_port: u16) -> io::Result<Vec<SocketAddr>> {
     if server.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -106,11 +164,11 @@ async fn look_up(server: &str, default_port: u16) -> io::Result<SocketAddr> {
         ));
     }
     if let Ok(address) = server.parse::<SocketAddr>() {
-        return Ok(address);
+        return Ok(vec![address]);
     }
     let bare = server.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = bare.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(ip, default_port));
+        return Ok(vec![SocketAddr::new(ip, default_port)]);
     }
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) => {
@@ -122,17 +180,60 @@ async fn look_up(server: &str, default_port: u16) -> io::Result<SocketAddr> {
         }
         None => (server, default_port),
     };
-    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.into_iter().next().ok_or_else(|| {
-        let problem = format!("{host} has no address");
-        io::Error::new(io::ErrorKind::NotFound, problem)
-    })
+    Ok(in_turns(tokio::net::lookup_host((host, port)).await?))
+}
+
+/// The families in turns, IPv4 first (RFC 8305 §4), each address once.
+fn in_turns(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for address in addresses {
+        let family = match address {
+            SocketAddr::V4(_) => &mut v4,
+            SocketAddr::V6(_) => &mut v6,
+        };
+        if !family.contains(&address) {
+            family.push(address);
+        }
+    }
+    let mut turns = Vec::new();
+    for turn in 0..v4.len().max(v6.len()) {
+        turns.extend(v4.get(turn).into_iter().chain(v6.get(turn)));
+    }
+    turns
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_towards_the_server_comes_first_and_virtual_interfaces_last() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let server = "203.0.113.1:8848".parse().unwrap();
+        let bridges = (1..=13).map(|n| (ip(&format!("172.{n}.0.1")), true));
+        let mut all = Vec::from_iter(bridges);
+        all.extend([(ip("2001:db8::5"), false), (ip("10.0.0.5"), false)]);
+        all.push((ip("192.168.1.2"), true));
+        all.sort_by_key(|(it, is_virtual)| rank(*it, *is_virtual, Some(ip("192.168.1.2")), server));
+        let first = all.iter().take(3).map(|(it, _)| *it);
+        let expected = ["192.168.1.2", "10.0.0.5", "172.1.0.1"].map(ip);
+        assert_eq!(Vec::from_iter(first), expected);
+        assert_eq!(all.last().unwrap().0, ip("2001:db8::5"));
+    }
+
+    #[test]
+    fn the_families_are_tried_in_turns() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let found = [
+            "[2001:db8::1]:1",
+            "[2001:db8::2]:1",
+            "192.0.2.1:1",
+            "192.0.2.1:1",
+        ];
+        let turns = in_turns(found.map(at));
+        let expected = ["192.0.2.1:1", "[2001:db8::1]:1", "[2001:db8::2]:1"];
+        assert_eq!(turns, expected.map(at));
+    }
 
     #[tokio::test]
     async fn a_server_is_found_in_each_form_that_people_write() {

@@ -46,6 +46,7 @@ pub mod discover;
 pub mod drive;
 #[cfg(feature = "peer")]
 pub mod endpoint;
+pub mod eyeballs;
 pub mod files;
 #[cfg(feature = "gateway")]
 pub mod gateway;

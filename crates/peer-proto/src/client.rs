@@ -142,6 +142,12 @@ impl Client {
         }
     }
 
+    /// The server is at another address: it may be another machine, and have another relay.
+    pub fn moved(&mut self, now: Instant) {
+        self.registration.credentials_at = None;
+        self.refresh(now);
+    }
+
     /// Acknowledges an invitation, which introduces the caller. What is to leave
     /// before the acknowledgement must have been sent already.
     ///

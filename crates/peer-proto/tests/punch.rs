@@ -261,3 +261,23 @@ fn a_late_peer_is_waited_for() {
     world.run(LIMIT);
     assert!(world.peers[0].path().is_some());
 }
+
+#[test]
+fn a_server_that_is_at_another_address_now_is_registered_at_there() {
+    let mut world = two_homes(1, profile("full-cone"), profile("full-cone"));
+    let dead = world::at("203.0.113.9:8848");
+    let now = world.network.now();
+    for peer in &mut world.peers {
+        peer.endpoint.move_server(now, dead);
+    }
+    world.pass(Duration::from_secs(4));
+    let silent = |event: &Event| matches!(event, Event::ServerSilent);
+    let now = world.network.now();
+    for peer in &mut world.peers {
+        assert!(peer.events.iter().any(|(_, event)| silent(event)));
+        assert!(peer.endpoint.mapped().is_empty());
+        peer.endpoint.move_server(now, world::at(world::SERVER));
+    }
+    world.run(LIMIT);
+    assert!(world.peers[0].path().is_some());
+}

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -47,7 +47,7 @@ pub struct SharedSocket {
     state: UdpSocketState,
     events: mpsc::Sender<Event>,
     /// Nothing that comes from there is QUIC.
-    relay: SocketAddr,
+    relay: RwLock<SocketAddr>,
     /// The peers behind the relay.
     pub relayed: Relayed,
 }
@@ -68,7 +68,7 @@ impl SharedSocket {
             udp,
             state,
             events,
-            relay,
+            relay: RwLock::new(relay),
             relayed: Relayed::default(),
         };
         Ok((Arc::new(shared), received))
@@ -100,7 +100,7 @@ impl SharedSocket {
     /// length.
     fn take_others(&self, buffer: &mut [u8], meta: &RecvMeta) {
         let length = meta.len.min(buffer.len());
-        let from_relay = meta.addr == self.relay;
+        let from_relay = meta.addr == self.relay();
         for datagram in buffer[..length].chunks_mut(meta.stride.max(1)) {
             if is_quic(datagram) && !from_relay {
                 continue;
@@ -109,6 +109,15 @@ impl SharedSocket {
             let _ = self.events.try_send(Event::Stun(meta.addr, copy));
             datagram[0] = 0;
         }
+    }
+
+    /// The TURN server is at this address from now on.
+    pub fn move_relay(&self, relay: SocketAddr) {
+        *self.relay.write().unwrap_or_else(PoisonError::into_inner) = relay;
+    }
+
+    fn relay(&self) -> SocketAddr {
+        *self.relay.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// QUIC for a peer behind the relay. What does not fit into the channel is

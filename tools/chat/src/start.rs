@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use cli::address::PeerAddress;
+use cli::lookup::LookUp;
 use cli::settings::Settings;
 use peer_proto::endpoint::{self, Endpoint, Strangers};
 use tokio::sync::mpsc;
@@ -81,6 +82,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         allowed,
         identity: settings.identity,
         server: settings.server,
+        lookup: LookUp::new(settings.known_server.host(), settings.server),
         keepalive: args.keepalive,
         last_link: 0,
         register_by: Some(Instant::now() + args.timeout),

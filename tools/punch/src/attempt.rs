@@ -2,10 +2,12 @@
 //! cause.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cli::home::new_key::{self, NewKey};
+use cli::lookup::LookUp;
 use cli::report::StoredReport;
 use cli::server::KnownServer;
 use cli::settings::Settings;
@@ -38,6 +40,8 @@ pub struct Attempt<'a, W> {
     pub args: &'a Args,
     pub settings: &'a Settings,
     pub known_server: KnownServer,
+    /// Whether the rendezvous is at another address by now.
+    pub lookup: LookUp,
     pub limits: Limits,
     pub start: Instant,
     pub ready: Ready,
@@ -148,6 +152,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     self.router_changed(change);
                     continue;
                 }
+                server = self.lookup.next() => {
+                    self.server_moved(server);
+                    continue;
+                }
                 () = expired => {
                     if let Some((path, at)) = connected {
                         let outcome = Outcome::Connected(path);
@@ -196,7 +204,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     }
                 }
                 Event::Failed { cause, .. } => return Ok(Ended::now(Outcome::Failed(cause))),
-                Event::ServerSilent if silence::is_blocked(&self.driver, server).await? => {
+                Event::ServerSilent
+                    if silence::is_blocked(&self.driver, self.driver.server()).await? =>
+                {
                     return Ok(Ended::now(Outcome::Failed(Cause::UdpBlocked)));
                 }
                 event => self.note(event)?,
@@ -214,6 +224,14 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let endpoint = self.driver.endpoint_mut();
         let outside = router::outside(change, &endpoint.mapped());
         endpoint.opened(outside);
+    }
+
+    /// The rendezvous' name leads to another address by now.
+    pub fn server_moved(&mut self, server: SocketAddr) {
+        cli::stderr::line(format_args!(
+            "punch: the rendezvous is silent; going on with its other address {server}"
+        ));
+        self.driver.move_server(server);
     }
 
     /// There is a path to that peer, which has proved its key: it is known from now on,
@@ -268,7 +286,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
 
     /// Reports on stderr what happens before the end, and acts on it.
     pub fn note(&mut self, event: Event) -> anyhow::Result<()> {
-        let (name, server) = (&self.settings.name, self.settings.server);
+        let (name, server) = (&self.settings.name, self.driver.server());
         match event {
             Event::Registered(mapped) => {
                 if let Some(new) = self.new_key.take() {
@@ -332,6 +350,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 self.settings.home.known_peers_path().display()
             ),
             Event::ServerSilent => {
+                self.lookup.begin();
                 cli::stderr::line(format_args!("punch: no answer from {server} yet"));
             }
             Event::NoRelay { relay, failure } => cli::stderr::line(format_args!(

@@ -48,7 +48,7 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
     peer: Option<&str>,
     waited: Duration,
 ) -> anyhow::Result<Cause> {
-    let (server, endpoint) = (settings.server, driver.endpoint());
+    let (server, endpoint) = (driver.server(), driver.endpoint());
     if is_blocked(driver, server).await? {
         return Ok(Cause::UdpBlocked);
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use cli::address::PeerAddress;
 use cli::home::Home;
+use cli::lookup::LookUp;
 use cli::options::Options;
 use cli::report::StoredReport;
 use cli::settings::Settings;
@@ -102,6 +103,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         args,
         settings: &settings,
         known_server: settings.known_server.clone(),
+        lookup: LookUp::new(settings.known_server.host(), settings.server),
         limits,
         start,
         ready,

@@ -68,6 +68,10 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                 attempt.router_changed(change);
                 continue;
             }
+            server = attempt.lookup.next() => {
+                attempt.server_moved(server);
+                continue;
+            }
             () = attempt.signals.ended() => {
                 if let Some(path) = path {
                     last.outcome = Outcome::Connected(path);
@@ -102,7 +106,9 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                     attempt.driver.endpoint_mut().call(Instant::now(), &peer);
                 }
             }
-            event @ Event::OtherServerKey(_) => attempt.note(event)?,
+            event @ (Event::OtherServerKey(_) | Event::ServerSilent | Event::NoRelay { .. }) => {
+                attempt.note(event)?;
+            }
             _ => {}
         }
     }

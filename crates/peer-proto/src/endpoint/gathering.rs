@@ -53,6 +53,13 @@ impl Gathering {
         self.server
     }
 
+    /// The rendezvous is at this address from now on. What it, and its other address, have
+    /// told of us is asked for anew.
+    pub(super) fn move_server(&mut self, server: SocketAddr) {
+        self.server = server;
+        (self.other, self.fresh) = (None, None);
+    }
+
     /// The server has a second address.
     pub(super) fn ask_other(&mut self, now: Instant, to: SocketAddr) {
         self.other = Some(self.binding(now, 0, to));

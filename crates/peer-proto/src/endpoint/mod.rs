@@ -178,6 +178,16 @@ impl Endpoint {
         self.client.refresh(now);
     }
 
+    /// The rendezvous is at this address from now on, of the same family: what it was asked
+    /// is asked there again.
+    pub fn move_server(&mut self, now: Instant, server: SocketAddr) {
+        tracing::debug!(%server, "the rendezvous is at another address");
+        self.gathering.move_server(server);
+        self.relaying.move_server();
+        self.client.moved(now);
+        self.advance(now);
+    }
+
     /// Measures the path to that peer, if there is one and the peer measures, too.
     /// It takes about half a second and a burst of 64 packets.
     pub fn measure(&mut self, now: Instant, peer: &str) {

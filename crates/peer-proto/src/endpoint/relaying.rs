@@ -137,6 +137,15 @@ impl Relaying {
         Some((self.config.as_ref()?.server, self.failure?))
     }
 
+    /// The rendezvous, which is the relay unless we have chosen another, is at another
+    /// address.
+    pub(super) fn move_server(&mut self) {
+        if self.chosen.is_none() {
+            self.forget();
+            (self.config, self.rests_until) = (None, None);
+        }
+    }
+
     /// Our own address has changed: the relay does not know us by the new one.
     pub(super) fn forget(&mut self) {
         self.client = None;

@@ -61,7 +61,10 @@ impl Hub {
                 self.network.server,
                 code::reason(code)
             ),
-            Event::ServerSilent => self.user.tell(Notice::ServerSilent(self.network.server)),
+            Event::ServerSilent => {
+                self.network.lookup.begin();
+                self.user.tell(Notice::ServerSilent(self.network.server));
+            }
             Event::NoRelay { relay, failure } => self.user.tell(Notice::NoRelay { relay, failure }),
             Event::ServerProved(key) => self.server_proved(key),
             Event::ServerKeyless => {

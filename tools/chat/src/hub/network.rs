@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use cli::lookup::LookUp;
 use net::host;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::Path;
@@ -39,6 +40,8 @@ pub struct Network {
     pub identity: Identity,
     /// The rendezvous.
     pub server: SocketAddr,
+    /// Whether it is at another address by now.
+    pub lookup: LookUp,
     /// How often a link is kept alive.
     pub keepalive: Duration,
     /// The number of the last link.
@@ -81,6 +84,13 @@ impl Network {
             }
         }
         Ok(())
+    }
+
+    /// The rendezvous' name leads to another address by now.
+    pub fn server_moved(&mut self, now: Instant, server: SocketAddr) {
+        self.server = server;
+        self.socket.move_relay(server);
+        self.endpoint.move_server(now, server);
     }
 
     /// What the endpoint has learned.

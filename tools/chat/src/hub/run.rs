@@ -56,6 +56,7 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
                 hub.settle()?;
                 inbox.show_prompt(&hub);
             }
+            server = hub.network.lookup.next() => hub.network.server_moved(Instant::now(), server),
             () = room.notified() => {}
             () = sleep_until(timeout) => hub.handle_timeout(Instant::now())?,
             () = signals.ended() => break,
