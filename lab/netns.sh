@@ -71,6 +71,7 @@ lib() {
 declare -A shaped=() # side → what --link says of its link
 json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
+pcap='' # the folder for the packets of all nodes
 # for a command: the nodes in which it runs at once (both, each); the one at whose end it ends; a surprise is exit 1; how often; how many labs at once; seconds; folder of its output
 nodes='' until='' strict='' runs=1 jobs='' limit='' kept=''
 
@@ -143,6 +144,8 @@ Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
                   delay:50ms,jitter:10ms,loss:1%,rate:20mbit,up-rate:5mbit (docs/reference/links.md);
                   --delay is then for the other sides
   --prefix CIDR   the public addresses, a /24 (default: 203.0.113.0/24)
+  --pcap DIR      capture the packets of every node into DIR/NODE.pcapng (in a matrix, into
+                  DIR/A--B/run-N/NODE.pcapng)
   --same-lan      give bob's LAN the prefix of alice's, and bob the address of alice2
   --no-verify     do not measure the NATs first
   --install       install the Debian packages that are missing
@@ -203,8 +206,8 @@ parse() {
 		--strict) strict=1 ;;
 		--same-lan) same_lan=1 options+=("$1") ;;
 		--all) all=1 ;;
-		--loss | --delay | --link | --prefix | --name | --runs | --jobs | --timeout | --output | --until) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
-		--loss=* | --delay=* | --link=* | --prefix=* | --name=* | --runs=* | --jobs=* | --timeout=* | --output=* | --until=*) value "${1%%=*}" "${1#*=}" ;;
+		--loss | --delay | --link | --prefix | --name | --runs | --jobs | --timeout | --output | --until | --pcap) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
+		--loss=* | --delay=* | --link=* | --prefix=* | --name=* | --runs=* | --jobs=* | --timeout=* | --output=* | --until=* | --pcap=*) value "${1%%=*}" "${1#*=}" ;;
 		--profile) (($# > 1)) || usage '--profile needs a natprobe report'; words+=("@$2"); shift ;;
 		--profile=*) words+=("@${1#*=}") ;;
 		-*) usage "there is no option $1" ;;
@@ -226,6 +229,12 @@ value() {
 	--runs | --jobs)
 		[[ $2 =~ ^[1-9][0-9]{0,2}$ ]] || usage "$1 is a number from 1 to 999, not \"$2\""
 		[[ $1 == --runs ]] && runs=$2 || jobs=$2
+		return ;;
+	--pcap)
+		[[ $2 ]] || usage '--pcap needs a folder'
+		pcap=$(realpath -m -- "$2")
+		[[ $pcap != /run/* ]] || usage "--pcap $2: a lab has a /run of its own, so it cannot write there; name another folder"
+		options+=(--pcap "$pcap")
 		return ;;
 	--output) kept=$2; [[ $kept ]] || usage '--output needs a folder'; return ;;
 	esac
@@ -307,6 +316,7 @@ build_network() {
 	network "${words[@]}"
 	raise
 	[[ ! $loss ]] || lossy "$loss"
+	[[ ! $pcap ]] || { lib pcap; captured "$pcap"; }
 }
 
 # "${private[@]}" CMD…: run it as the first process of new namespaces, which end when this script ends. unshare
@@ -344,7 +354,9 @@ inside() {
 	verify) measured "${words[@]}" ;;
 	run) lib cmd; perform "${words[@]}" ;;
 	esac
-	exit
+	local code=$?
+	[[ ! $pcap ]] || saved
+	exit $code
 }
 
 run() {
@@ -375,9 +387,9 @@ run() {
 	exec | shell | reboot | renumber | roam | link | flood) takes --name ;;
 	run) takes --name --timeout --until ;;
 	nat) takes --name --json --watch ;;
-	up) takes --name --json --install --loss --delay --link --prefix --same-lan --no-verify ;;
-	matrix) takes --json --markdown --junit --html --install --loss --delay --link --prefix --same-lan --no-verify --jobs "${commanded[@]}" ;;
-	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --prefix --same-lan --no-verify "${commanded[@]}" ;;
+	up) takes --name --json --install --loss --delay --link --pcap --prefix --same-lan --no-verify ;;
+	matrix) takes --json --markdown --junit --html --install --loss --delay --link --pcap --prefix --same-lan --no-verify --jobs "${commanded[@]}" ;;
+	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --pcap --prefix --same-lan --no-verify "${commanded[@]}" ;;
 	esac
 	[[ ${command[*]} || $verb == @(shell|down) ]] || [[ -e /dev/fd/1 ]] || die 'cannot write to stdout: it is closed'
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|list|doctor|expect) ]] || usage "$verb takes no command"

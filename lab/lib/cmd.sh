@@ -129,6 +129,7 @@ address_of() {
 
 # outside_of HOST: the address by which hosts elsewhere reach it: its own if that is public, or its NAT's
 outside_of() {
+	[[ $1 ]] || return 0
 	# shellcheck source=/dev/null
 	source /run/lab/state # it may have been renumbered, or have moved
 	[[ ${outside[$1]-} ]] && echo "${outside[$1]}" || address_of "$1" eth0

@@ -129,6 +129,7 @@ keep_output() {
 cell() {
 	local met compared='' events=$PINHOLE_EVENTS number=$PINHOLE_NUMBER
 	unset PINHOLE_EVENTS PINHOLE_NUMBER
+	[[ ! $pcap ]] || pcap+=/$1--$2/run-$PINHOLE_RUN
 	build_network
 	echo "up $number ${EPOCHREALTIME//[!0-9]/}" >&"$events"
 	if [[ $verify && $1 == "$2" && ${PINHOLE_RUN-1} == 1 ]]; then

@@ -65,6 +65,7 @@ lacking() {
 	has nft || missing+=(nftables)
 	has unshare && has nsenter && has setpriv && has flock || missing+=(util-linux)
 	has mount || missing+=(mount)
+	[[ ! ${pcap-} ]] || has python3 || missing+=(python3)
 	[[ ${words[*]} != *upnp=on* ]] || has miniupnpd || missing+=(miniupnpd-nftables)
 	if [[ $1 ]]; then
 		has cc || missing+=(gcc libc6-dev)

@@ -69,6 +69,7 @@ for option in --both --strict '--runs 2' '--timeout 9' '--output x'; do
 	# shellcheck disable=SC2086
 	refused "$option without a command" "${option% *} is for a command, which follows --" matrix open $option
 done
+refused 'a folder for packets that a lab does not see' 'a lab has a /run of its own' open open --pcap /run/x --no-verify -- true
 refused 'no runs' '--runs is a number from 1 to 999, not "0"' open open --runs 0 -- true
 refused 'no jobs' '--jobs is a number from 1 to 999, not "x"' matrix open --jobs x
 refused 'a timeout in words' '--timeout is in seconds, 1 to 99999, not "soon"' open open --timeout soon -- true
