@@ -59,10 +59,11 @@ together() {
 	local -A running=() # process → node
 	set -m # each job in a process group of its own, which can be ended as a whole
 	for node; do
+		# the file is there even if the command is ended before it begins
+		[[ ! ${PINHOLE_OUTPUT-} ]] || { logs+=("$(log_of "$node")") && : >"${logs[-1]}"; }
 		started_in "$node" &
 		running[$!]=$node
 		serves "$node" || ((++waited))
-		[[ ! ${PINHOLE_OUTPUT-} ]] || logs+=("$(log_of "$node")")
 	done
 	if [[ $limit ]]; then
 		sleep "$limit" &
