@@ -366,8 +366,8 @@ run() {
 	lib types
 	lib topology
 	lib sides
-	lib names
 	if [[ ${PINHOLE_STAGE-} ]]; then
+		lib names
 		inside
 	fi
 	lib needs

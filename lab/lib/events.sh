@@ -336,7 +336,7 @@ flood() {
 		bridged "nat-$who"
 		hardware "$node" eth0
 		hardware "nat-$who" "$port"
-		ip netns add "$node" && mkdir -p "/etc/netns/$node" &&
+		ip netns add "$node" && mkdir -p "$etc/netns/$node" &&
 			ip link add "$port" address "${mac[nat-$who $port]}" netns "nat-$who" type veth peer name eth0 address "${mac[$node eth0]}" netns "$node" &&
 			in_node "nat-$who" <<-END && in_node "$node" <<-END2 || die "cannot make the host $node"
 				link set $port $unaddressed master lan

@@ -2,7 +2,7 @@
 # Names: each node has an /etc/hosts, a resolv.conf and a hostname of its own. The lab's /etc is an overlay over the
 # machine's, so what programs write there stays in the lab; "ip netns exec" mounts the files of etc/netns/NODE over it.
 
-etc=/run/lab/etc
+etc=/run/lab/etc # what the overlay has of its own; the overlay itself, /etc, once it is mounted
 
 # own_files: the folders of the lab, and its /etc
 own_files() {
@@ -13,16 +13,19 @@ own_files() {
 	echo lab >$etc/hostname
 	echo '# No server answers DNS in this lab: /etc/hosts has its names.' >$etc/resolv.conf
 	{ echo lab >/proc/sys/kernel/hostname; } 2>/dev/null || hostname lab
-	remember
 	# in a user namespace, an overlay may not use the attributes of root
 	((EUID == 0)) && [[ $(</proc/self/uid_map) =~ ^\ *0\ +0\ +4294967295$ ]] || privilege=,userxattr
-	mount -t overlay -o "lowerdir=/etc,upperdir=$etc,workdir=/run/lab/work$privilege" lab /etc 2>/dev/null ||
+	if mount -t overlay -o "lowerdir=/etc,upperdir=$etc,workdir=/run/lab/work$privilege" lab /etc 2>/dev/null; then
+		etc=/etc
+	else
 		echo "$me: this lab has no names and shares /etc with the machine: overlayfs is refused (\"$0 doctor\" checks it)" >&2
+	fi
+	remember
 }
 
 # remember: keep what is known of the network, for what happens to it later
 remember() {
-	declare -p hosts routers side_of level inward outward public kind_of peer address outside mac ruleset lifetime told mappers linked prefix s1 s2 core \
+	declare -p hosts routers side_of level inward outward public kind_of peer address outside mac ruleset lifetime told mappers linked prefix s1 s2 core etc \
 		>/run/lab/state
 }
 

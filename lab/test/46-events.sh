@@ -6,13 +6,14 @@ kept=test-$$-events
 trap '"$netns" down --name $kept 2>/dev/null' EXIT
 
 story full-cone restricted events.py reboot
+story masquerade open events.py reboot
 story port-restricted restricted events.py nat
 story port-restricted,addresses=2 open events.py renumber
 story open basic events.py renumber
 story masquerade+cgnat full-cone events.py renumber
 story port-restricted full-cone events.py roam
 story open symmetric events.py roam
-story full-cone open events.py down
+story open full-cone events.py down
 options=(--link alice=delay:1ms)
 story full-cone open events.py down
 story full-cone open events.py link
