@@ -78,8 +78,8 @@ exits 1 'one no is a no' open open --both --no-verify -- sh -c '[ $PINHOLE_ROLE 
 
 # a command for each node
 # shellcheck disable=SC2016 # for the shells in the lab
-said=$("$netns" run open full-cone --no-verify -- alice='echo "$PINHOLE_ROLE of $PINHOLE_A"; exit 1' bob='echo "$PINHOLE_ROLE of $PINHOLE_B"' \
-	server='trap "echo ended; exit 9" TERM; echo serves; while :; do sleep 0.1; done' 2>&1)
+said=$("$netns" run open full-cone --no-verify -- alice='echo "$PINHOLE_ROLE of $PINHOLE_A"; until [ -e "$PINHOLE_HOME/serves" ]; do sleep 0.01; done; exit 1' bob='echo "$PINHOLE_ROLE of $PINHOLE_B"' \
+	server='trap "echo ended; exit 9" TERM; echo serves; >"$PINHOLE_HOME/serves"; while :; do sleep 0.1; done' 2>&1)
 code=$?
 check 'run: the code of all is a no, if one is' test $code = 1
 for line in 'alice │ alice of open' 'bob │ bob of full-cone' 'server │ serves' 'server │ ended'; do

@@ -1,8 +1,8 @@
 """A peer that punches plainly, as an ICE agent does (RFC 8445): it sends checks without openers, answers each check to
 where it came from, and checks that source as well. It runs in alice and in bob at once (--both).
 
-alice offers, bob answers and begins, and alice begins when the answer has come to her by way of a server. Exit code 0:
-a check was answered; 1: none was, and both have sent 20.
+alice offers, bob answers and begins, and alice begins when bob has sent, as an answer that goes by way of a server is
+later than the first check. Exit code 0: a check was answered; 1: none was, and both have sent 20.
 """
 
 import os
@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-CHECKS, EVERY, SIGNALLING = 20, 0.04, 0.05  # how many, seconds between two, seconds that alice's answer is on its way
+CHECKS, EVERY = 20, 0.04  # how many, and seconds between two
 role, peer = os.environ["PINHOLE_ROLE"], os.environ["PINHOLE_PEER"]
 server = os.environ["PINHOLE_S1"], int(os.environ["PINHOLE_PORT"])
 folder = pathlib.Path(os.environ["PINHOLE_HOME"])
@@ -56,7 +56,7 @@ if role == "bob":
 leave("address", f"{mine[0]} {mine[1]}")
 host, port = find("address").split()
 if role == "alice":
-    time.sleep(SIGNALLING)
+    find("begun")
 targets, sent, connected, next_check = [(host, int(port))], 0, False, time.monotonic()
 while not (connected and (folder / f"{peer}.connected").exists()):
     if sent >= CHECKS and not connected:
@@ -67,6 +67,8 @@ while not (connected and (folder / f"{peer}.connected").exists()):
         next_check, sent = time.monotonic() + EVERY, sent + 1
         for target in targets:
             sock.sendto(b"check", target)
+        if sent == 1:
+            leave("begun", "")
     sock.settimeout(max(next_check - time.monotonic(), 0.001))
     try:
         packet, source = sock.recvfrom(100)
