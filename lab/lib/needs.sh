@@ -168,6 +168,7 @@ doctor() {
 	can wish 'hostname' 'no hostname for each node, where an ordinary user has the lab; install hostname' has hostname
 	can wish 'timeout, of coreutils' 'no --timeout; install coreutils' has timeout
 	can wish 'conntrack' 'no reboot, nat SIDE TYPE and renumber; install conntrack (Fedora, Arch: conntrack-tools)' has conntrack
+	can wish 'python3' 'no --pcap; a lab with --pcap installs it' has python3
 	can wish 'miniupnpd, for nftables' 'no upnp=on; a lab with upnp=on installs it (Debian: miniupnpd-nftables)' \
 		for_nftables
 	if [[ -e $conntrack ]]; then

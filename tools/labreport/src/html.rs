@@ -37,6 +37,10 @@ pub fn render(matrix: &Matrix) -> String {
                 h2 { "Each pair" }
                 @for a in &matrix.rows { (pairs(matrix, a)) }
                 (causes(matrix))
+                @if let Some(pairs) = matrix.with_openers() {
+                    h2 { "Openers" }
+                    p { (pairs) "." }
+                }
                 footer {
                     @if matrix.is_of_commands() {
                         "Expected is what the oracle says of plain punching between the two NAT types, "
@@ -227,7 +231,7 @@ fn class(cell: &Cell) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::tests::{mixed, read};
+    use crate::matrix::tests::{mixed, ran, read};
 
     #[test]
     fn every_pair_is_in_the_grid_and_in_a_row() {
@@ -260,6 +264,30 @@ mod tests {
             assert!(row.contains(part), "{part} in {row}");
         }
         assert!(row.contains("class=\"got wrong\""));
+    }
+
+    #[test]
+    fn a_command_is_yes_or_no_and_the_pairs_that_need_openers_are_named() {
+        let plain = r#","plain":{"ice":{"outcome":"failed","why":{"code":"E","text":"t"}},
+            "openers":{"outcome":"direct","why":{"code":"S","text":"t"}}}}"#;
+        let lines = [
+            ran("m", "m", "failed", 1, "no")
+                .trim_end()
+                .trim_end_matches('}')
+                .to_owned()
+                + plain,
+            ran("m", "x", "direct", 1, "yes"),
+        ];
+        let page = render(&read(&lines, ""));
+        assert!(
+            page.contains("which an ICE agent does not send: m × m."),
+            "{page}"
+        );
+        for letter in ["Y", "N"] {
+            let square = format!("<i class=\"letter\">{letter}</i>");
+            assert_eq!(page.matches(&square).count(), 1, "{letter}");
+        }
+        assert!(!render(&mixed()).contains("<h2>Openers</h2>"));
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Matrix {
     }
 
     /// The pairs that plain punching connects with openers, and not, or not always, without.
-    fn with_openers(&self) -> Option<String> {
+    pub fn with_openers(&self) -> Option<String> {
         let by_openers = self.cells.iter().filter(|cell| {
             let plain = cell.plain.as_ref();
             plain.is_some_and(|plain| plain.ice.outcome != plain.openers.outcome)
