@@ -111,7 +111,7 @@ class Run:
         (tools / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
         (tools / "sudo").chmod(0o755)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("PINHOLE_") and k != "SUDO_USER"} | {
-            "HOME": str(self.home), "PINHOLE_BIN": os.environ["PINHOLE_BIN"],
+            "HOME": str(self.home), "TMPDIR": str(self.home), "PINHOLE_BIN": os.environ["PINHOLE_BIN"],
             "PATH": f"{tools}:{os.environ['PINHOLE_BIN']}:{os.environ['PATH']}"}
         if self.settings.get("lab"):
             self.do(f"lab/netns.sh up {self.settings['lab']} --name the-page --no-verify")
