@@ -7,7 +7,7 @@ source "${BASH_SOURCE[0]%/*}/words.sh"
 options=(--link alice=delay:50ms)
 story open open links.py
 
-refused 'a link of no side' 'there are alice, bob and server' open open --link carol=4g
+refused 'a link of no side' '--link carol=… names no side' open open --link carol=4g
 refused 'a link without settings' 'SIDE=WORDS' open open --link alice
 refused 'a kind of link that there is not' 'not a kind of link; there are fibre' open open --link alice=6g
 refused 'a time without its unit' 'such as 50ms, not "50"' open open --link alice=delay:50
