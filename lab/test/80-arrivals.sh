@@ -89,6 +89,10 @@ said=$(hidden ip "$netns" doctor)
 check 'doctor without ip is exit 2' test $? = 2
 check 'and blames that' test "$(grep -c '^no   ip, of iproute2 .*install iproute2' <<<"$said") $(grep -c '^yes  private namespaces' <<<"$said")" = '1 1'
 check 'and tests nothing that needs it' grep -q '^?    veth and bridge .*not tested: needs ip$' <<<"$said"
+said=$(hidden conntrack "$netns" doctor)
+check 'doctor says what needs conntrack, and which package has it' grep -q '^no   conntrack  *no reboot, .*install conntrack' <<<"$said"
+said=$(hidden conntrack "$netns" open open --no-verify -- lab reboot nat-alice 2>&1)
+check 'and a reboot without it is refused: exit 2' test "$?:$(grep -c 'needs conntrack.*install it' <<<"$said")" = 2:1
 said=$("$netns" doctor)
 check 'doctor needs nothing to build what is built' test "$(grep -c '^yes  the tools$' <<<"$said") $(grep -c 'cargo\|libnftnl' <<<"$said")" = '1 0'
 check 'doctor tries a whole lab' grep -q '^yes  a whole lab' <<<"$said"
