@@ -106,4 +106,24 @@ said=$("$netns" full-cone open --no-verify -- bash -c '
 	seen changed
 	kill %1
 	cat /run/watched')
-check '--watch reports a change, and what has changed' grep -q '^changed: .*filtering' <<<"$said"
+check '--watch reports a change, when it was, and what has changed' grep -Eq '^[0-9-]+T[0-9:.]+Z: changed: .*filtering' <<<"$said"
+# the network goes away, and comes back
+# shellcheck disable=SC2016 # for the shell in the lab
+said=$("$netns" full-cone open --no-verify -- bash -c '
+	seen() { until (($(grep -c "$1" /run/watched) >= $2)); do ((SECONDS < 60)) || return; sleep 0.05; done; }
+	route=$(ip -n alice route show default)
+	ip netns exec alice natprobe --watch 1 >/run/watched &
+	seen full-cone 1
+	ip -n alice route del default
+	seen "No result: no route" 1
+	ip -n alice route add $route
+	seen "class  *full-cone" 2
+	kill %1
+	cat /run/watched')
+check '--watch reports that the network is away' grep -q '^No result: no route to 203.0.113.1:8848' <<<"$said"
+check 'and that it is back' test "$(grep -c '^class  *full-cone' <<<"$said")" = 2
+said=$("$netns" symmetric open --no-verify -- ip netns exec alice natprobe --hairpin 2>&1)
+check '--hairpin behind a symmetric NAT says that it was not tested, and why' grep -q '^hairpinning  *not tested  *every destination' <<<"$said"
+# shellcheck disable=SC2016 # for the shell in the lab
+said=$("$netns" full-cone open --no-verify -- sh -c 'for run in 1 2 3 4 5 6 7 8; do ip netns exec alice natprobe --s1 "$PINHOLE_S1:9" --json; echo "exit $?"; done' 2>&1)
+check 'where no server listens, eight runs in a row could not tell' test "$(grep -c '^exit 2$' <<<"$said")" = 8

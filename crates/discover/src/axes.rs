@@ -80,10 +80,8 @@ impl<'a> Axes<'a> {
         let s1 = self.server.s1;
         let mut tests = self.tests.of_kind(TestKind::Mapping);
         tests.find(|t| t.to == s1 && t.mapped().is_some())?;
-        match (
-            self.same_at(|to| to.ip() == s1.ip() && to != s1),
-            self.same_at(|to| to.ip() != s1.ip()),
-        ) {
+        let other_port = self.same_at(|to| to.ip() == s1.ip() && to != s1);
+        match (other_port, self.same_at(|to| to.ip() != s1.ip())) {
             (Some(false), _) => Some(AddressAndPortDependent),
             (_, Some(true)) => Some(EndpointIndependent),
             (Some(true), Some(false)) => Some(AddressDependent),
@@ -103,6 +101,9 @@ impl<'a> Axes<'a> {
                         let text = format!("mapping was not tested: no answer from {s2}");
                         self.note(NoteCode::OtherAddressSilent, text);
                     }
+                    None if other_port == Some(true) => self.note_missing_address(
+                        "two ports of one address have the same mapping; that of another address",
+                    ),
                     None => self.note_missing_address("mapping"),
                 }
                 None
@@ -230,6 +231,13 @@ impl<'a> Axes<'a> {
                 let text = format!("an answer from {from} has RESPONSE-ORIGIN {origin}");
                 self.note(NoteCode::OriginDiffers, text);
             }
+            if let Some(unusable) = test.answers.iter().find_map(|a| a.unusable) {
+                let text = format!(
+                    "{from} reports the reflexive address {unusable}, which no host can have: \
+                     it does not count"
+                );
+                self.note(NoteCode::UnusableAddress, text);
+            }
             if test.answers.iter().any(|a| a.mapped != first.mapped) {
                 let text = format!("{to} saw one socket from more than one reflexive address");
                 self.note(NoteCode::Unstable, text);
@@ -253,6 +261,9 @@ impl<'a> Axes<'a> {
     }
 
     fn note(&mut self, code: NoteCode, text: String) {
-        self.notes.push(Note { code, text });
+        let note = Note { code, text };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 }

@@ -69,6 +69,7 @@ mod port_model;
 mod report;
 mod rfc4787;
 mod server;
+mod signs;
 mod test;
 mod test_set;
 mod transaction;
@@ -98,6 +99,8 @@ pub use report::{
 };
 pub use rfc4787::{Compliance, Requirement, sheet};
 use server::Server;
+pub use signs::ByTcp;
+use signs::Strange;
 use test::Test;
 use test_set::TestSet;
 pub use unsolicited::Unsolicited;
@@ -138,6 +141,10 @@ pub struct Discover {
     batches: u32,
     /// Round trip to the server's host, by another protocol than UDP.
     host_is_up: Option<Duration>,
+    /// What it answered by that protocol.
+    by_tcp: Option<ByTcp>,
+    /// What the first datagram from the server was that answers no request.
+    strange: Option<Strange>,
     /// The ICMP error that refused a request, and its sender.
     refused_by: Option<(IpAddr, Icmp)>,
     outbox: VecDeque<Transmit>,
@@ -171,6 +178,8 @@ impl Discover {
             tests,
             batches: 1,
             host_is_up: None,
+            by_tcp: None,
+            strange: None,
             refused_by: None,
             outbox: VecDeque::new(),
             report: None,
@@ -179,15 +188,16 @@ impl Discover {
         discover
     }
 
-    /// The server's host has answered by another protocol than UDP (with a TCP segment, be it a
-    /// reset) after `round_trip`. If no UDP comes back, UDP is blocked.
-    pub fn handle_reachable(&mut self, round_trip: Duration) {
-        tracing::debug!(?round_trip, "the server's host is up");
+    /// The server's host has answered by TCP, after `round_trip`. If that is a STUN answer and no
+    /// UDP comes back, UDP is blocked. Anything else does not show that the server runs.
+    pub fn handle_tcp(&mut self, round_trip: Duration, answer: ByTcp) {
+        tracing::debug!(?round_trip, ?answer, "the server's host is up");
         self.host_is_up = Some(round_trip);
+        self.by_tcp = Some(answer);
     }
 
     /// Whether any request was answered. Until then the driver should find out whether the server's
-    /// host is up: see [`handle_reachable`](Self::handle_reachable).
+    /// host is up: see [`handle_tcp`](Self::handle_tcp).
     pub fn is_answered(&self) -> bool {
         self.tests.iter().any(Test::is_answered)
     }
@@ -197,7 +207,8 @@ impl Discover {
         self.report.as_ref()
     }
 
-    /// A datagram that does not answer one of our requests is ignored.
+    /// A datagram that does not answer one of our requests is ignored; that it came from the server
+    /// shows that UDP passes.
     fn answered(&mut self, now: Instant, datagram: Datagram<'_>) {
         let (socket, from) = (datagram.socket, datagram.from);
         let message = Message::parse(datagram.payload).ok().filter(|message| {
@@ -207,6 +218,9 @@ impl Discover {
         let answer = message.and_then(|it| self.tests.accept(now, socket, from, &it));
         let Some(answer) = answer else {
             tracing::trace!(socket, %from, "ignored: not an answer to a request of ours");
+            if from.ip() == self.server.s1.ip() {
+                self.strange = self.strange.or(Some(Strange::of(datagram.payload)));
+            }
             return;
         };
         for to in self.server.learn(answer) {
@@ -263,8 +277,11 @@ impl Discover {
         let answered = self.is_answered();
         let settled = match answered {
             true => self.tests.iter().all(|t| self.is_settled(t)) && !early,
-            // A host or router has refused for the server: no answer will come.
-            false => self.refused_by.is_some(),
+            // The server's host has refused: no answer will come. Where a router has refused, TCP
+            // shows whether the server runs.
+            false => self
+                .refused_by
+                .is_some_and(|(by, _)| by == self.server.s1.ip()),
         };
         if !settled && answered && self.batches < BATCHES && self.send_more(now) {
             self.batches += 1;

@@ -75,7 +75,7 @@ pub struct Report {
 pub enum Verdict {
     /// The server answered.
     Measured,
-    /// The server's host is up, but no UDP comes back.
+    /// The server runs, as it shows by TCP, but no UDP comes back.
     UdpBlocked,
     /// It is not known whether the network or the server fails.
     CouldNotTell,
@@ -172,6 +172,8 @@ pub enum NoteCode {
     IgnoresChangeRequest,
     /// It answers a request with an error.
     Refuses,
+    /// It reports a reflexive address that no host can have.
+    UnusableAddress,
     /// It answers from another address than the one that was asked, or asked for.
     WrongSource,
     /// RESPONSE-ORIGIN is not the source of the answer (RFC 5780 §7.3): the server is behind a NAT
@@ -202,13 +204,17 @@ pub struct Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CauseCode {
-    /// No UDP comes back from a host that is up, or a router on the way refuses it.
+    /// The server answers STUN by TCP, and no UDP comes back from it.
     UdpBlocked,
+    /// A router on the way refuses UDP, and it is not known whether the server runs.
+    RouterRefuses,
+    /// What answers at the server's address is not a STUN server, or answers unreadably.
+    NotStun,
     /// The server's host refuses UDP: no process listens there, or its firewall refuses.
     ServerNotRunning,
-    /// No answer came, by any protocol.
+    /// No STUN answer came, neither by UDP nor by TCP.
     Silent,
-    /// The server answers, but with errors only.
+    /// The server answers, but with errors only, or without a usable reflexive address.
     ServerRefuses,
 }
 

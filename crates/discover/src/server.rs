@@ -29,7 +29,9 @@ impl Server {
         }
         tracing::debug!(%other, "the server reports another address");
         self.other = Some(other);
-        let by_address = self.s2.is_none() && other.ip() != self.s1.ip();
+        // A second port of the first address does not stand for another address.
+        let given = self.s2.is_some_and(|s2| s2.ip() != self.s1.ip());
+        let by_address = !given && other.ip() != self.s1.ip();
         let by_port = other.port() != self.s1.port();
         [
             by_address.then(|| SocketAddr::new(other.ip(), self.s1.port())),

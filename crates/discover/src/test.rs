@@ -62,6 +62,8 @@ pub(super) struct Answer {
     /// Where the answer came from.
     pub(super) from: SocketAddr,
     pub(super) mapped: Option<SocketAddr>,
+    /// The reflexive address that it reports, if no host can have it.
+    pub(super) unusable: Option<SocketAddr>,
     pub(super) origin: Option<SocketAddr>,
     pub(super) other: Option<SocketAddr>,
     pub(super) error: Option<u16>,
@@ -141,10 +143,17 @@ impl Test {
             .iter_mut()
             .find(|s| s.transaction == transaction && !s.answered)?;
         send.answered = true;
+        // An IPv4 address that is written as an IPv6 one is the IPv4 one (RFC 4291 §2.5.5.2).
+        let reported = message.mapped().map(|reported| {
+            let ip = reported.ip().to_canonical();
+            SocketAddr::new(ip, reported.port())
+        });
+        let usable = |at: &SocketAddr| !at.ip().is_unspecified() && at.port() != 0;
         self.answers.push(Answer {
             asked: self.to,
             from,
-            mapped: message.mapped(),
+            mapped: reported.filter(usable),
+            unusable: reported.filter(|at| !usable(at)),
             origin: message.response_origin(),
             other: message.other_address(),
             error: message.error(),

@@ -1,9 +1,11 @@
 //! The report, from the answers and the silences.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::axes::Axes;
 use super::report::{Cause, CauseCode, Confidence, Evidence, Report, Verdict};
+use super::signs::{ByTcp, Strange};
 use super::test::Test;
 use super::unsolicited::{self, Unsolicited};
 use super::{Discover, MAPPING, early, mappings};
@@ -70,14 +72,26 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
     {
         return None;
     }
+    let runs = discover.by_tcp == Some(ByTcp::Stun);
     let (code, text) = match (discover.tests.answers().next(), discover.refused_by) {
         (Some(answer), _) => {
-            let error = answer.error.map_or_else(
-                || "without a reflexive address".to_owned(),
-                |code| format!("with error {code}"),
-            );
+            let error = match (answer.error, answer.unusable) {
+                (Some(code), _) => format!("with error {code}"),
+                (None, Some(unusable)) => {
+                    format!("with {unusable}, which is not an address of a host")
+                }
+                (None, None) => "without a reflexive address".to_owned(),
+            };
             let text = format!("{} answers a Binding request {error}", answer.from);
             (CauseCode::ServerRefuses, text)
+        }
+        (None, _) if discover.strange.is_some() => {
+            let what = discover.strange.map_or("", Strange::text);
+            let text = format!(
+                "{s1} answers with {what}. UDP passes; is {} the port of a STUN server?",
+                s1.port()
+            );
+            (CauseCode::NotStun, text)
         }
         (None, Some((by, icmp))) => match (by == s1.ip(), Unsolicited::refused(icmp, s1.ip())) {
             (true, Unsolicited::IcmpPortUnreachable) => (
@@ -88,24 +102,49 @@ fn no_measurement(discover: &Discover) -> Option<Cause> {
                 CauseCode::ServerNotRunning,
                 format!("the firewall of the server's own host refuses UDP to {s1} ({reason})"),
             ),
-            (false, reason) => (
-                CauseCode::UdpBlocked,
-                format!("{by} refuses UDP to {s1} ({reason})"),
-            ),
+            (false, reason) => {
+                let refuses = format!("{by} refuses UDP to {s1} ({reason})");
+                match runs {
+                    true => (
+                        CauseCode::UdpBlocked,
+                        format!("{refuses}, and {s1} answers STUN by TCP"),
+                    ),
+                    false => (
+                        CauseCode::RouterRefuses,
+                        format!(
+                            "{refuses}, and no STUN answer comes by TCP: a firewall of this \
+                             network or one of the server's"
+                        ),
+                    ),
+                }
+            }
         },
-        (None, None) if discover.host_is_up.is_some() => (
-            CauseCode::UdpBlocked,
-            format!("{} answers TCP, but no UDP comes back from {s1}", s1.ip()),
-        ),
-        (None, None) => (
-            CauseCode::Silent,
-            format!(
-                "no answer from {s1}, neither by UDP nor by TCP: the server is down or \
-                 unreachable, or a firewall blocks everything"
-            ),
-        ),
+        (None, None) => silence(s1, discover.by_tcp),
     };
     Some(Cause { code, text })
+}
+
+/// Why nothing came by UDP. Only a server that runs shows that UDP is blocked.
+fn silence(s1: SocketAddr, by_tcp: Option<ByTcp>) -> (CauseCode, String) {
+    let text = match by_tcp {
+        Some(ByTcp::Stun) => {
+            let text = format!("{s1} answers STUN by TCP, but no UDP comes back from there");
+            return (CauseCode::UdpBlocked, text);
+        }
+        Some(ByTcp::Accepted) => format!(
+            "no answer from {s1} by UDP; TCP connects, but no STUN answer comes there: another \
+             service has that port, or UDP is blocked"
+        ),
+        Some(ByTcp::Reset) => format!(
+            "no answer from {s1} by UDP, and a reset by TCP: the host is up, and no server runs \
+             there, or UDP is blocked"
+        ),
+        None => format!(
+            "no answer from {s1}, neither by UDP nor by TCP: the server is down or \
+             unreachable, or a firewall blocks everything"
+        ),
+    };
+    (CauseCode::Silent, text)
 }
 
 fn evidence(test: &Test) -> Evidence {

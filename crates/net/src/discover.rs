@@ -4,12 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use discover::{BLIND_WAIT, Config, Discover, Report};
+use discover::{BLIND_WAIT, ByTcp, Config, Discover, Report};
 use sansio::Protocol;
 
 use crate::drive::{Driver, FlushError};
 use crate::host::address_towards;
-use crate::reach::tcp_rtt;
+use crate::reach::{Reach, tcp_rtt};
 use crate::sockets::Sockets;
 
 /// Why a measurement could not be made.
@@ -64,7 +64,12 @@ pub async fn discover(config: Config) -> Result<Report, Error> {
             reach = &mut tcp, if asks_tcp && !answered => {
                 asks_tcp = false;
                 if let Some(reach) = reach {
-                    driver.protocol_mut().handle_reachable(reach.round_trip());
+                    let answer = match reach {
+                        Reach::Stun(_) => ByTcp::Stun,
+                        Reach::Open(_) => ByTcp::Accepted,
+                        Reach::Refused(_) => ByTcp::Reset,
+                    };
+                    driver.protocol_mut().handle_tcp(reach.round_trip(), answer);
                 }
             }
         }

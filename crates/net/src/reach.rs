@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::udp::{Received, Udp};
@@ -12,9 +13,10 @@ use tokio::task::JoinSet;
 /// How a host answered by TCP, with the round trip time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Something listens there. If it is a STUN server (RFC 8489 §6.2.2), the time is that of a
-    /// Binding request: a machine that is busy may answer a SYN long before its programs
-    /// answer.
+    /// A STUN server answers there (RFC 8489 §6.2.2). The time is that of a Binding request: a
+    /// machine that is busy may answer a SYN long before its programs answer.
+    Stun(Duration),
+    /// Something listens there, and does not answer a Binding request.
     Open(Duration),
     /// The host refused, or a firewall did for it: the host is up.
     Refused(Duration),
@@ -24,7 +26,7 @@ impl Reach {
     /// The round trip time.
     pub fn round_trip(self) -> Duration {
         match self {
-            Reach::Open(time) | Reach::Refused(time) => time,
+            Reach::Stun(time) | Reach::Open(time) | Reach::Refused(time) => time,
         }
     }
 }
@@ -58,14 +60,22 @@ pub async fn tcp_rtt(address: SocketAddr, timeout: Duration) -> Option<Reach> {
 const CONNECTIONS: u32 = 5;
 const SPACING: Duration = Duration::from_millis(30);
 
-/// How long a listener may take to answer before it counts as not a STUN server.
+/// How long a listener may take to answer before it counts as not a STUN server, at least. Where
+/// the handshake took long, it is three times as long as that.
 const ANSWER: Duration = Duration::from_millis(500);
 
-async fn answer(stream: TcpStream) -> std::io::Result<()> {
-    let request = stun::binding_request(*b"speaks STUN?", None);
-    stream.writable().await?;
-    stream.try_write(&request)?;
-    stream.readable().await
+/// Whether what listens there answers a Binding request.
+async fn speaks_stun(mut stream: TcpStream) -> std::io::Result<bool> {
+    let transaction = *b"speaks STUN?";
+    stream
+        .write_all(&stun::binding_request(transaction, None))
+        .await?;
+    let mut header = [0; 20];
+    stream.read_exact(&mut header).await?;
+    // The header alone: a Binding answer of either class, with our transaction (RFC 8489 §5).
+    let kind = [header[0], header[1]];
+    let is_answer = kind == [0x01, 0x01] || kind == [0x01, 0x11];
+    Ok(is_answer && header[8..] == transaction)
 }
 
 async fn connect(address: SocketAddr) -> Option<Reach> {
@@ -73,8 +83,13 @@ async fn connect(address: SocketAddr) -> Option<Reach> {
     match TcpStream::connect(address).await {
         Ok(stream) => {
             let (handshake, asked) = (start.elapsed(), Instant::now());
-            let _ = tokio::time::timeout(ANSWER, answer(stream)).await;
-            Some(Reach::Open(handshake.max(asked.elapsed())))
+            let timeout = ANSWER.max(3 * handshake);
+            let stun = tokio::time::timeout(timeout, speaks_stun(stream)).await;
+            let round_trip = handshake.max(asked.elapsed());
+            Some(match stun {
+                Ok(Ok(true)) => Reach::Stun(round_trip),
+                _ => Reach::Open(round_trip),
+            })
         }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             Some(Reach::Refused(start.elapsed()))
@@ -141,5 +156,32 @@ mod tests {
         });
         let reach = tcp_rtt(address, Duration::from_secs(5)).await.unwrap();
         assert!(reach.round_trip() >= late, "{reach:?}");
+        assert!(matches!(reach, Reach::Open(_)), "{reach:?}");
+    }
+
+    #[tokio::test]
+    async fn a_stun_server_is_told_from_what_echoes() {
+        for (answers, echo) in [(true, false), (false, true)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                loop {
+                    let (mut stream, from) = listener.accept().await.unwrap();
+                    let mut request = [0; 20];
+                    let _ = stream.read_exact(&mut request).await;
+                    let answer = match echo {
+                        true => request.to_vec(),
+                        false => {
+                            let request = stun::Message::parse(&request).unwrap();
+                            let answer = stun::Builder::success(&request);
+                            answer.xor_mapped(from).finish()
+                        }
+                    };
+                    let _ = stream.write_all(&answer).await;
+                }
+            });
+            let reach = tcp_rtt(address, Duration::from_secs(5)).await;
+            assert_eq!(matches!(reach, Some(Reach::Stun(_))), answers, "{reach:?}");
+        }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOST[:PORT]")]
     s1: Option<String>,
 
-    /// The server's other address, or a second server [default: what the server reports]
+    /// The server's other address or port, or a second server [default: what the server reports]
     /// [env: PINHOLE_S2]
     #[arg(long, value_name = "HOST[:PORT]")]
     s2: Option<String>,

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
@@ -16,7 +16,7 @@ use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
 
 use crate::args::{Options, Settings};
-use crate::text;
+use crate::text::{self, Asked};
 
 const DEFAULT_PORT: u16 = 8848;
 
@@ -42,18 +42,46 @@ pub(crate) fn main() -> ExitCode {
 async fn work(settings: &Settings) -> anyhow::Result<Verdict> {
     net::files::raise().context("cannot raise the limit of open files")?;
     let config = configure(settings).await?;
-    let mut report = probe(settings, &config).await?;
-    let mut read = print(settings, &report, &[])?;
-    while let Some(pause) = settings.watch.filter(|_| read) {
-        tokio::time::sleep(pause).await;
-        let next = probe(settings, &config).await?;
-        let changed = report.differences(&next);
-        if !changed.is_empty() {
-            read = print(settings, &next, &changed)?;
-            report = next;
-        }
+    if let Some(pause) = settings.watch {
+        return watch(settings, &config, pause).await;
     }
+    let report = probe(settings, &config).await?;
+    output(&page(settings, &report, &[])?)?;
     Ok(report.verdict)
+}
+
+/// Measures again and again, until nobody reads the output. That nothing can be sent, because the
+/// network is away, is a change like another.
+async fn watch(settings: &Settings, config: &Config, pause: Duration) -> anyhow::Result<Verdict> {
+    let mut before: Option<anyhow::Result<Report>> = None;
+    loop {
+        let next = probe(settings, config).await;
+        let text = match (&before, &next) {
+            (None, Ok(report)) => Some(page(settings, report, &[])?),
+            (Some(Ok(before)), Ok(report)) => match before.differences(report).as_slice() {
+                [] => None,
+                changed => Some(page(settings, report, changed)?),
+            },
+            (Some(Err(_)), Ok(report)) => Some(page(settings, report, &["verdict"])?),
+            (Some(Err(_)), Err(_)) => None,
+            (_, Err(error)) => Some(text::no_network(settings.json, error)),
+        };
+        let read = match &text {
+            Some(text) => output(text)?,
+            None => true,
+        };
+        let verdict = next
+            .as_ref()
+            .map_or(Verdict::CouldNotTell, |report| report.verdict);
+        if !read {
+            return Ok(verdict);
+        }
+        // What is compared with is what was printed last.
+        if text.is_some() {
+            before = Some(next);
+        }
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// What to measure with: servers and numbers.
@@ -73,9 +101,8 @@ async fn configure(settings: &Settings) -> anyhow::Result<Config> {
             "--s1 {s1} and --s2 {s2} must both be IPv4 or both be IPv6"
         );
         anyhow::ensure!(
-            s1.ip() != s2.ip(),
-            "--s1 and --s2 are both {}: give two different addresses, or --s1 only",
-            s1.ip()
+            s1 != s2,
+            "--s1 and --s2 are both {s1}: give another address or another port, or --s1 only"
         );
     }
     let mut config = Config::new(s1, s2);
@@ -139,6 +166,8 @@ async fn further(settings: &Settings, s1: SocketAddr, report: &mut Report) -> an
 #[derive(serde::Serialize)]
 struct Page<'a> {
     format: Format,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
     #[serde(flatten)]
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,8 +178,8 @@ struct Page<'a> {
     changed: &'a [&'a str],
 }
 
-/// Prints the report; `false` if standard output is closed.
-fn print(settings: &Settings, report: &Report, changed: &[&str]) -> anyhow::Result<bool> {
+/// The report as it is printed.
+fn page(settings: &Settings, report: &Report, changed: &[&str]) -> anyhow::Result<String> {
     let against = match &settings.against {
         Some(other) => {
             let ours = report.side(Limits::POLITE);
@@ -165,6 +194,7 @@ fn print(settings: &Settings, report: &Report, changed: &[&str]) -> anyhow::Resu
         true => {
             let page = Page {
                 format: Format,
+                at: settings.watch.map(|_| cli::log::time()),
                 report,
                 against: against.as_ref().map(text::against_json),
                 rfc4787: sheet,
@@ -174,13 +204,27 @@ fn print(settings: &Settings, report: &Report, changed: &[&str]) -> anyhow::Resu
         }
         false => {
             let sheet = sheet.map(|sheet| text::sheet(&sheet)).unwrap_or_default();
-            let changed = match changed {
-                [] => String::new(),
-                changed => format!("changed: {}\n", changed.join(", ")),
+            let head = match (settings.watch, changed) {
+                (None, _) => String::new(),
+                (Some(_), []) => format!("{}: measured\n", cli::log::time()),
+                (Some(_), changed) => {
+                    format!("{}: changed: {}\n", cli::log::time(), changed.join(", "))
+                }
             };
-            changed + &sheet + &text::render(report, against.as_ref())
+            let asked = Asked {
+                hairpin: settings.hairpin,
+                lifetime: settings.lifetime.is_some(),
+                path: settings.path,
+                port_mapping: settings.port_mapping,
+            };
+            head + &sheet + &text::render(report, asked, against.as_ref())
         }
     };
+    Ok(text)
+}
+
+/// Prints it; `false` if standard output is closed.
+fn output(text: &str) -> anyhow::Result<bool> {
     match writeln!(std::io::stdout(), "{text}") {
         // Its reader needs no more.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),

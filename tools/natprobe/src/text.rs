@@ -11,10 +11,35 @@ use tabled::settings::Style;
 
 use crate::rows::{self, Cells, tested, yes};
 
+/// What was asked for in addition. It has a row, even if it could not be tested.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Asked {
+    pub(crate) hairpin: bool,
+    pub(crate) lifetime: bool,
+    pub(crate) path: bool,
+    pub(crate) port_mapping: bool,
+}
+
+/// What `--watch` prints where nothing can be sent.
+pub(crate) fn no_network(json: bool, error: &anyhow::Error) -> String {
+    let (at, error) = (cli::log::time(), format!("{error:#}"));
+    match json {
+        true => serde_json::json!({
+            "format": nat::Format,
+            "at": at,
+            "verdict": Verdict::CouldNotTell,
+            "cause": {"code": "NO_NETWORK", "text": error},
+            "changed": ["verdict"],
+        })
+        .to_string(),
+        false => format!("{at}: changed: verdict\nNo result: {error}."),
+    }
+}
+
 /// The whole text.
-pub(crate) fn render(report: &Report, against: Option<&(Plan, Why)>) -> String {
+pub(crate) fn render(report: &Report, asked: Asked, against: Option<&(Plan, Why)>) -> String {
     let mut page = match report.verdict {
-        Verdict::Measured => table(report),
+        Verdict::Measured => table(report, asked),
         Verdict::UdpBlocked | Verdict::CouldNotTell => String::new(),
     };
     for note in &report.notes {
@@ -73,7 +98,7 @@ pub(crate) fn against_json((plan, why): &(Plan, Why)) -> serde_json::Value {
     })
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &Report, asked: Asked) -> String {
     let behaviour = &report.behaviour;
     let mut table = Builder::new();
     let mut row = |name: &str, (value, remark): Cells| {
@@ -100,17 +125,41 @@ fn table(report: &Report) -> String {
         };
         row("repeated", (value, format!("in {} runs", found.runs)));
     }
-    if let Some(found) = report.hairpin {
-        row("hairpinning", rows::hairpin(found));
+    let untested = |why: &str| (tested(None::<&str>), why.to_owned());
+    let no_nat = behaviour.nat != Some(true);
+    match report.hairpin {
+        Some(found) => row("hairpinning", rows::hairpin(found)),
+        None if !asked.hairpin => {}
+        None if no_nat => row("hairpinning", untested("there is no NAT")),
+        None if behaviour.mapping.is_none() => {
+            row("hairpinning", untested("the mapping was not tested"));
+        }
+        None if behaviour.mapping != Some(Dependence::EndpointIndependent) => {
+            let why = "every destination has another mapping, and so has the NAT's own address";
+            row("hairpinning", untested(why));
+        }
+        None => row("hairpinning", untested("the server did not answer")),
     }
-    if let Some(found) = report.lifetime {
-        row("lifetime", rows::lifetime(found));
+    match report.lifetime {
+        Some(found) => row("lifetime", rows::lifetime(found)),
+        None if !asked.lifetime => {}
+        None if no_nat => row("lifetime", untested("there is no NAT")),
+        None => row("lifetime", untested("the server did not answer")),
     }
-    if let Some(found) = &report.path {
-        row("path", rows::path(found));
+    match &report.path {
+        Some(found) => row("path", rows::path(found)),
+        None if asked.path => row("path", untested("it was not finished")),
+        None => {}
     }
-    if let Some(found) = &report.port_mapping {
-        row("port mapping", rows::port_mapping(found));
+    match &report.port_mapping {
+        Some(found) => row("port mapping", rows::port_mapping(found)),
+        None if asked.port_mapping => {
+            row(
+                "port mapping",
+                untested("the server's address is an IPv6 one"),
+            );
+        }
+        None => {}
     }
     let round_trip = report.rtt_ms.map(|ms| format!("round trip {ms:.1} ms"));
     let server = report.server.to_string();
@@ -136,7 +185,10 @@ fn sentence(report: &Report) -> String {
                 " Is the rendezvous running, and is its UDP port open? Try --s1 HOST:3478 for \
                  another STUN server."
             }
-            CauseCode::UdpBlocked | CauseCode::ServerRefuses => "",
+            CauseCode::UdpBlocked
+            | CauseCode::ServerRefuses
+            | CauseCode::NotStun
+            | CauseCode::RouterRefuses => "",
         };
         return format!("{verdict}: {}.{hint}", cause.text);
     }
@@ -228,7 +280,7 @@ mod tests {
     fn the_text_has_the_axes_and_the_evidence() {
         use Dependence::*;
         let restricted = Behaviour::translated(EndpointIndependent, AddressDependent);
-        let page = render(&report(restricted), None);
+        let page = render(&report(restricted), Asked::default(), None);
         for part in [
             "restricted",
             "endpoint-independent",
@@ -250,7 +302,34 @@ mod tests {
             Dependence::EndpointIndependent,
         );
         unknown.filtering = None;
-        assert!(render(&report(unknown), None).contains("not tested"));
+        assert!(render(&report(unknown), Asked::default(), None).contains("not tested"));
+    }
+
+    #[test]
+    fn what_was_asked_for_and_not_tested_has_a_row_with_the_reason() {
+        use Dependence::*;
+        let all = Asked {
+            hairpin: true,
+            lifetime: true,
+            path: true,
+            port_mapping: true,
+        };
+        let symmetric = Behaviour::translated(AddressAndPortDependent, AddressDependent);
+        let open = Behaviour::untranslated(EndpointIndependent);
+        for (behaviour, why) in [
+            (symmetric, "so has the NAT's own address"),
+            (open, "there is no NAT"),
+        ] {
+            let mut report = report(behaviour);
+            report.verdict = Verdict::Measured;
+            let page = render(&report, all, None);
+            let row = |name| page.lines().find(|line| line.starts_with(name)).unwrap();
+            assert!(row("hairpinning").contains(why), "{page}");
+            for name in ["hairpinning", "lifetime", "path", "port mapping"] {
+                assert!(row(name).contains("not tested"), "{page}");
+            }
+            assert!(!render(&report, Asked::default(), None).contains("hairpinning"));
+        }
     }
 
     #[test]
@@ -275,7 +354,7 @@ mod tests {
         let code = CauseCode::UdpBlocked;
         failed.cause = Some(Cause { code, text });
         assert_eq!(
-            render(&failed, None),
+            render(&failed, Asked::default(), None),
             "UDP is blocked: 203.0.113.1 answers TCP."
         );
     }

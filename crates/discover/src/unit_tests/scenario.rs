@@ -9,7 +9,7 @@ use sansio::{Datagram, IcmpError, Input, Protocol, SocketId, Transmit};
 use sim::{Network, Profile};
 use stun::Message;
 
-use crate::{Config, Discover, NoteCode, Report, SOCKETS};
+use crate::{ByTcp, Config, Discover, NoteCode, Report, SOCKETS};
 
 pub(super) const S1: &str = "203.0.113.1";
 pub(super) const S2: &str = "203.0.113.2";
@@ -179,6 +179,8 @@ pub(super) struct Scenario {
     routers: Vec<Profile>,
     pub(super) fault: Fault,
     pub(super) s2: bool,
+    /// The second address that is given is the other port of the first one.
+    pub(super) second_port: bool,
     pub(super) loss: f64,
     pub(super) seed: u64,
     pub(super) hop: Duration,
@@ -190,6 +192,8 @@ pub(super) struct Scenario {
     pub(super) unsolicited: Vec<SocketId>,
     /// TCP shows that the server's host is up.
     pub(super) tcp: bool,
+    /// How it does.
+    pub(super) by_tcp: ByTcp,
 }
 
 impl Scenario {
@@ -198,6 +202,7 @@ impl Scenario {
             routers: routers.to_vec(),
             fault: Fault::Nothing,
             s2: false,
+            second_port: false,
             loss: 0.0,
             seed: 1,
             hop: Duration::from_micros(100),
@@ -205,6 +210,7 @@ impl Scenario {
             used: Vec::new(),
             unsolicited: Vec::new(),
             tcp: true,
+            by_tcp: ByTcp::Stun,
         }
     }
 
@@ -244,7 +250,9 @@ impl Scenario {
             network.bind(host, local);
         }
         let s1 = SocketAddr::new(ip(S1), PORTS[0]);
+        let other_port = SocketAddr::new(ip(S1), PORTS[1]);
         let s2 = self.s2.then_some(SocketAddr::new(ip(S2), PORTS[0]));
+        let s2 = s2.or(self.second_port.then_some(other_port));
         let mut seed = [3; 32];
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
         let mut server = TestServer::new(start, self.fault);
@@ -278,7 +286,7 @@ impl Scenario {
             assert!(network.step(&mut [&mut server, &mut prober], deadline));
             if !reported && network.now() > start + self.hop * 8 {
                 reported = true;
-                prober.handle_reachable(self.hop * 8);
+                prober.handle_tcp(self.hop * 8, self.by_tcp);
             }
         }
         assert_eq!(prober.poll_timeout(), None);
