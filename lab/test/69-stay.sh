@@ -12,6 +12,7 @@ has turnserver || install coturn
 
 # (a NAT that keeps ports is mended by the next sign of life)
 story port-restricted restricted,ports=random stay.py reboot
+story port-restricted restricted stay.py roams
 story symmetric symmetric stay.py reboot_relayed
 story symmetric,upnp=on symmetric stay.py mapped
 story port-restricted symmetric,upnp=on stay.py mapped

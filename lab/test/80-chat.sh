@@ -31,6 +31,10 @@ among symmetric symmetric chat-relay.py direct_only
 among restricted port-restricted chat-relay.py relay_only
 among restricted port-restricted chat-relay.py move
 
+among port-restricted symmetric chat-reach.py guesses
+among symmetric,upnp=on symmetric chat-reach.py maps
+among port-restricted restricted chat-reach.py roams bob
+
 among full-cone restricted chat-reboot.py nat-alice nat-bob
 among restricted symmetric chat-reboot.py nat-bob
 among symmetric symmetric chat-reboot.py nat-alice nat-bob

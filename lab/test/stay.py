@@ -18,8 +18,8 @@ from relay import ROOM, serve
 class Watch:
     """punch --watch, whose lines are read as they come, with a deadline."""
 
-    def __init__(self, node, *words):
-        self.process = start(node, "punch", "--name", node, "--watch", "--json", "--quick", "--keepalive", "0.5", *words)
+    def __init__(self, node, *words, keepalive="0.5"):
+        self.process = start(node, "punch", "--name", node, "--watch", "--json", "--quick", "--keepalive", keepalive, *words)
         self.lines = queue.Queue()
 
     def follow(self):
@@ -50,11 +50,11 @@ class Watch:
         return code, json.loads(said)
 
 
-def watched():
-    bob = Watch("bob", "--from", "alice")
+def watched(**options):
+    bob = Watch("bob", "--from", "alice", **options)
     line(bob.process, "registered as")
     bob.follow()
-    alice = Watch("alice", "--peer", "bob").follow()
+    alice = Watch("alice", "--peer", "bob", **options).follow()
     check("they are connected", alice.until("connected") and bob.until("connected"))
     return alice, bob
 
@@ -90,6 +90,18 @@ def mapped():
     enter("nat-alice")
     rules = subprocess.run(["nft", "list", "table", "inet", "miniupnpd"], capture_output=True, text=True).stdout
     check("and it is given back", "dnat" not in rules, rules)
+
+
+def roams():
+    """alice's host moves behind another router. By silence, that would be noticed after minutes."""
+    alice, bob = watched(keepalive="60")
+    begin = time.monotonic()
+    subprocess.run(["lab", "roam", "alice", "bob"], check=True)
+    check("alice is back from her new address", alice.until("registered") and alice.until("connected"))
+    print(f"info  back after {time.monotonic() - begin:.1f} s")
+    check("and bob knows", bob.until("connected"))
+    check("alice ends well", alice.stop()[0] == 0)
+    check("and bob", bob.stop()[0] == 0)
 
 
 def turn():

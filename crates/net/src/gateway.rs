@@ -11,9 +11,11 @@ mod exchange;
 mod lease;
 mod requests;
 mod route;
+mod router_port;
 
 pub use gateway_proto::lease::{Config, Event, Grant, Mapped, MappingProtocol, NoMapping};
 pub use lease::Lease;
+pub use router_port::{RouterPort, reachable};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -41,6 +41,8 @@
 //! A driver decides nothing that a protocol could decide. These are for Linux,
 //! whose sockets report ICMP errors.
 
+#[cfg(feature = "peer")]
+pub mod changes;
 #[cfg(feature = "discover")]
 pub mod discover;
 pub mod drive;

@@ -142,6 +142,15 @@ impl Client {
         }
     }
 
+    /// Our own address may have changed: what waits is not waited for any longer, and we
+    /// register anew at once.
+    pub fn network_changed(&mut self, now: Instant) {
+        self.silence_told = false;
+        if !self.work.is_under_way() {
+            self.register(now, LIFETIME);
+        }
+    }
+
     /// The server is at another address: it may be another machine, and have another relay.
     pub fn moved(&mut self, now: Instant) {
         self.registration.credentials_at = None;

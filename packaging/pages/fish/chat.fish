@@ -17,6 +17,8 @@ complete -c chat -l ascii -d 'Draw no QR code in /who: it takes block characters
 complete -c chat -l stay -d 'As a filter, go on receiving when stdin has ended'
 complete -c chat -l open -d 'On a terminal, answer callers that are not known without asking you, as it is done elsewhere'
 complete -c chat -l accept-files -d 'Accept every file that a peer offers'
+complete -c chat -l no-port-mapping -d 'Do not ask our router for a port (by PCP, NAT-PMP and UPnP-IGD). A port that it gives is given back at the end'
+complete -c chat -l no-measure -d 'Do not measure our own NAT: then no port is guessed'
 complete -c chat -l no-host-candidates -d 'Do not tell peers our own addresses, and do not try theirs: no path within a LAN, more privacy'
 complete -c chat -l direct-only -d 'Use no relay: a peer that cannot be reached directly is not reached'
 complete -c chat -l relay-only -d 'Use nothing but a relay: no packet of ours goes to a peer\'s address. The rendezvous still tells each peer the address of the other'

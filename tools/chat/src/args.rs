@@ -90,6 +90,13 @@ pub struct Args {
     /// keep a mapping for four times as long
     #[arg(long, value_name = "S", default_value = "5", value_parser = |text: &str| seconds(text, 60.0))]
     pub keepalive: Duration,
+    /// Do not ask our router for a port (by PCP, NAT-PMP and UPnP-IGD). A port that
+    /// it gives is given back at the end
+    #[arg(long)]
+    pub no_port_mapping: bool,
+    /// Do not measure our own NAT: then no port is guessed
+    #[arg(long)]
+    pub no_measure: bool,
     #[command(flatten)]
     pub paths: PathOptions,
 }

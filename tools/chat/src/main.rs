@@ -19,13 +19,13 @@
 
 mod args;
 mod command;
+mod detours;
 mod files;
 mod hub;
 mod input;
 mod link;
 mod notice;
 mod qr;
-mod relayed;
 mod screen;
 mod settings;
 mod socket;

@@ -4,22 +4,26 @@
 //! The relay wraps the QUIC that it carries, some of it in ChannelData, whose
 //! first byte may be one of QUIC's: whatever comes from its address is not QUIC.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use net::udp::{Received, Udp, is_loss, is_told_twice};
 use quinn::udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
+use sansio::{SocketId, Via};
 use stun::Icmp;
 use tokio::io::Interest;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
-use crate::relayed::{Relayed, is_placeholder};
+use crate::detours::{Detours, is_placeholder};
 
 /// Events that wait for the endpoint, at most: more are lost, as datagrams are
 /// in a full buffer.
@@ -28,13 +32,15 @@ const MOST_WAITING: usize = 512;
 /// What the socket receives beside QUIC, and what quinn sends through the relay.
 #[derive(Debug)]
 pub enum Event {
-    /// A datagram of STUN or of a TURN channel, and who sent it.
-    Stun(SocketAddr, Bytes),
+    /// A datagram of STUN or of a TURN channel, the socket that it came to, and who sent
+    /// it.
+    Stun(SocketId, SocketAddr, Bytes),
     /// A QUIC datagram for the peer that the relay sees at this address. The
     /// endpoint, which has the credentials, wraps it.
     SendRelayed(SocketAddr, Bytes),
     /// An ICMP error about a datagram to `to`.
     Icmp {
+        socket: SocketId,
         to: SocketAddr,
         offender: IpAddr,
         icmp: Icmp,
@@ -48,8 +54,25 @@ pub struct SharedSocket {
     events: mpsc::Sender<Event>,
     /// Nothing that comes from there is QUIC.
     relay: RwLock<SocketAddr>,
-    /// The peers behind the relay.
-    pub relayed: Relayed,
+    /// The ways to peers that do not begin at this socket.
+    pub detours: Arc<Detours>,
+    /// Other sockets, from which ports are guessed: a path may lead over one of them.
+    others: Mutex<BTreeMap<SocketId, Other>>,
+}
+
+/// The largest datagram that another socket receives.
+const LARGEST: usize = 2048;
+
+/// Another socket, and the task that receives from it.
+struct Other {
+    udp: Arc<Udp>,
+    reader: AbortHandle,
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 impl SharedSocket {
@@ -69,17 +92,94 @@ impl SharedSocket {
             state,
             events,
             relay: RwLock::new(relay),
-            relayed: Relayed::default(),
+            detours: Arc::default(),
+            others: Mutex::default(),
         };
         Ok((Arc::new(shared), received))
     }
 
-    /// Sends a STUN datagram.
+    /// Sends a STUN datagram from that socket, which is opened if it is not there.
     ///
     /// # Errors
-    /// Those of the socket itself.
-    pub fn send_to(&self, payload: &[u8], to: SocketAddr, ttl: Option<u8>) -> io::Result<()> {
-        self.udp.send_to(payload, to, ttl)
+    /// Those of the first socket itself. From another one the datagram is lost then, as if
+    /// on the way: a guess fewer.
+    pub fn send_to(
+        &self,
+        socket: SocketId,
+        payload: &[u8],
+        to: SocketAddr,
+        ttl: Option<u8>,
+    ) -> io::Result<()> {
+        if socket == 0 {
+            return self.udp.send_to(payload, to, ttl);
+        }
+        let mut others = self.others();
+        let other = match others.entry(socket) {
+            Entry::Occupied(other) => other.into_mut(),
+            Entry::Vacant(place) => match self.open(socket, to) {
+                Ok(other) => place.insert(other),
+                Err(error) => {
+                    tracing::debug!(socket, %error, "no other socket");
+                    return Ok(());
+                }
+            },
+        };
+        if let Err(error) = other.udp.send_to(payload, to, ttl) {
+            tracing::debug!(socket, %error, "lost");
+        }
+        Ok(())
+    }
+
+    /// Another socket, whose datagrams go the same ways as those of the first.
+    fn open(&self, socket: SocketId, remote: SocketAddr) -> io::Result<Other> {
+        let udp = Arc::new(Udp::bind_for(remote)?);
+        let (reads, events) = (Arc::clone(&udp), self.events.clone());
+        let detours = Arc::clone(&self.detours);
+        let reader = tokio::spawn(async move {
+            let mut buffer = [0; LARGEST];
+            while let Ok(received) = reads.recv(&mut buffer).await {
+                match received {
+                    Received::Datagram { length, from, .. } => {
+                        let datagram = &buffer[..length];
+                        if is_quic(datagram) {
+                            detours.push((Via::Socket(socket), from), datagram.to_vec());
+                        } else {
+                            let copy = Bytes::copy_from_slice(datagram);
+                            let _ = events.try_send(Event::Stun(socket, from, copy));
+                        }
+                    }
+                    Received::Icmp {
+                        to, offender, icmp, ..
+                    } => {
+                        let _ = events.try_send(Event::Icmp {
+                            socket,
+                            to,
+                            offender,
+                            icmp,
+                        });
+                    }
+                }
+            }
+        });
+        let reader = reader.abort_handle();
+        Ok(Other { udp, reader })
+    }
+
+    /// Closes the other sockets but those for which `is_used` says true.
+    pub fn close_others(&self, is_used: impl Fn(SocketId) -> bool) {
+        self.others().retain(|socket, _| is_used(*socket));
+    }
+
+    /// The port of that socket, if it is open.
+    pub fn port(&self, socket: SocketId) -> Option<u16> {
+        match socket {
+            0 => Some(self.udp.local_addr().port()),
+            _ => Some(self.others().get(&socket)?.udp.local_addr().port()),
+        }
+    }
+
+    fn others(&self) -> MutexGuard<'_, BTreeMap<SocketId, Other>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The system reports an ICMP error by failing the next call on the socket,
@@ -90,7 +190,12 @@ impl SharedSocket {
             to, offender, icmp, ..
         }) = self.udp.try_icmp(&mut quoted)
         {
-            let _ = self.events.try_send(Event::Icmp { to, offender, icmp });
+            let _ = self.events.try_send(Event::Icmp {
+                socket: 0,
+                to,
+                offender,
+                icmp,
+            });
         }
     }
 
@@ -106,7 +211,7 @@ impl SharedSocket {
                 continue;
             }
             let copy = Bytes::copy_from_slice(datagram);
-            let _ = self.events.try_send(Event::Stun(meta.addr, copy));
+            let _ = self.events.try_send(Event::Stun(0, meta.addr, copy));
             datagram[0] = 0;
         }
     }
@@ -120,16 +225,27 @@ impl SharedSocket {
         *self.relay.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// QUIC for a peer behind the relay. What does not fit into the channel is
-    /// lost, as packets are on any path.
-    fn send_relayed(&self, transmit: &Transmit<'_>) {
-        let Some(peer) = self.relayed.real(transmit.destination) else {
+    /// QUIC for a peer over another way. What does not fit into the channel or the
+    /// socket's buffer is lost, as packets are on any path.
+    fn send_over_detour(&self, transmit: &Transmit<'_>) {
+        let Some((via, peer)) = self.detours.real(transmit.destination) else {
             return;
+        };
+        let other = match via {
+            Via::Relay => None,
+            Via::Socket(socket) => match self.others().get(&socket) {
+                Some(other) => Some(Arc::clone(&other.udp)),
+                None => return,
+            },
         };
         let each = transmit.segment_size.unwrap_or(transmit.contents.len());
         for datagram in transmit.contents.chunks(each.max(1)) {
-            let datagram = Bytes::copy_from_slice(datagram);
-            let _ = self.events.try_send(Event::SendRelayed(peer, datagram));
+            if let Some(udp) = &other {
+                let _ = udp.send_to(datagram, peer, None);
+            } else {
+                let datagram = Bytes::copy_from_slice(datagram);
+                let _ = self.events.try_send(Event::SendRelayed(peer, datagram));
+            }
         }
     }
 }
@@ -144,7 +260,7 @@ impl AsyncUdpSocket for SharedSocket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         if is_placeholder(transmit.destination) {
-            self.send_relayed(transmit);
+            self.send_over_detour(transmit);
             return Ok(());
         }
         let socket = self.udp.as_tokio();
@@ -169,9 +285,9 @@ impl AsyncUdpSocket for SharedSocket {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let relayed = self.relayed.receive(cx, buffers, meta);
-        if relayed > 0 {
-            return Poll::Ready(Ok(relayed));
+        let received = self.detours.receive(cx, buffers, meta);
+        if received > 0 {
+            return Poll::Ready(Ok(received));
         }
         let socket = self.udp.as_tokio();
         loop {
@@ -277,12 +393,50 @@ mod tests {
             (meta.addr, meta.len, meta.stride) = (from, 48, 24);
             shared.take_others(&mut buffer, &meta);
             for start in [0, 24] {
-                let told = matches!(events.try_recv(), Ok(Event::Stun(of, datagram))
+                let told = matches!(events.try_recv(), Ok(Event::Stun(0, of, datagram))
                     if of == from && datagram[..] == [first; 24]);
                 assert_eq!(told, taken, "{from} {first:#x}");
                 assert_eq!(buffer[start] & 0x40 == 0, taken, "quinn drops it");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn quic_for_a_path_from_another_socket_leaves_there_and_comes_back() {
+        let (shared, mut events) = shared();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let at = peer.local_addr().unwrap();
+        shared.send_to(7, &[1; 20], at, None).unwrap();
+        let mut buffer = [0; 1500];
+        let (length, from) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!((length, Some(from.port())), (20, shared.port(7)));
+        let placeholder = shared.detours.placeholder((Via::Socket(7), at));
+        shared
+            .try_send(&Transmit {
+                destination: placeholder,
+                ecn: None,
+                contents: &[0x45; 1200],
+                segment_size: None,
+                src_ip: None,
+            })
+            .unwrap();
+        let (length, again) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!((length, again), (1200, from));
+
+        peer.send_to(&[2; 20], from).unwrap();
+        let told = events.recv().await;
+        assert!(matches!(told, Some(Event::Stun(7, of, _)) if of == at));
+        peer.send_to(&[0x46; 100], from).unwrap();
+        let (mut space, mut meta) = ([0; 1500], [RecvMeta::default()]);
+        let count = std::future::poll_fn(|cx| {
+            let mut buffers = [IoSliceMut::new(&mut space)];
+            shared.poll_recv(cx, &mut buffers, &mut meta)
+        });
+        assert_eq!(count.await.unwrap(), 1);
+        assert_eq!((meta[0].addr, meta[0].len), (placeholder, 100));
+
+        shared.close_others(|socket| socket != 7);
+        assert_eq!(shared.port(7), None);
     }
 
     #[tokio::test]
@@ -298,7 +452,7 @@ mod tests {
             src_ip: None,
         };
         shared
-            .try_send(&transmit(shared.relayed.placeholder(peer)))
+            .try_send(&transmit(shared.detours.placeholder((Via::Relay, peer))))
             .unwrap();
         for expected in [&contents[..1200], &contents[1200..2000]] {
             let told = events.try_recv();

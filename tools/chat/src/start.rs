@@ -9,6 +9,7 @@ use anyhow::Context;
 use cli::address::PeerAddress;
 use cli::lookup::LookUp;
 use cli::settings::Settings;
+use nat::plan::Limits;
 use peer_proto::endpoint::{self, Endpoint, Strangers};
 use tokio::sync::mpsc;
 
@@ -18,6 +19,7 @@ use crate::files::transfers::{OnOffer, Transfers};
 use crate::hub::keyring::Keyring;
 use crate::hub::network::Network;
 use crate::hub::peers::Peers;
+use crate::hub::reach::Reach;
 use crate::hub::user::{AtEnd, User};
 use crate::hub::{self, Hub, Inbox, Outcome};
 use crate::input::{self, Input, Names, Prompt};
@@ -65,6 +67,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         settings = settings.with_new_key()?;
     }
     let udp = bind(args, settings.server)?;
+    let binds_all = udp.local_addr().ip().is_unspecified();
     let endpoint = Endpoint::new(
         endpoint_config(args, &settings, udp.local_addr(), interactive)?,
         Instant::now(),
@@ -83,8 +86,11 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         identity: settings.identity,
         server: settings.server,
         lookup: LookUp::new(settings.known_server.host(), settings.server),
+        reach: reach(args)?,
+        tells_hosts: !args.paths.no_host_candidates && binds_all,
         keepalive: args.keepalive,
         last_link: 0,
+        was_registered: false,
         register_by: Some(Instant::now() + args.timeout),
     };
     let names = Names::default();
@@ -117,6 +123,23 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         prompt,
     };
     hub::run(hub, inbox, peer.as_ref().map(|peer| peer.name.as_str())).await
+}
+
+/// What helps to reach peers directly. Where packets go through the relay alone, nothing
+/// does.
+fn reach(args: &Args) -> anyhow::Result<Reach> {
+    let room = net::files::room().context("cannot read how many files may be open")?;
+    let sockets = u32::try_from(room / 2).unwrap_or(u32::MAX);
+    let limits = Limits {
+        sockets: sockets.min(Limits::POLITE.sockets),
+        ..Limits::POLITE
+    };
+    let direct = !args.paths.relay_only;
+    let measures = direct && !args.no_measure;
+    Ok(Reach::new(
+        measures.then_some(limits),
+        direct && !args.no_port_mapping,
+    ))
 }
 
 /// Where notices go, and where lines come from.

@@ -15,7 +15,8 @@ use cli::signals::Signals;
 use nat::plan::{Limits, Plan, Role, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
-use net::gateway;
+use net::gateway::{self, RouterPort};
+use net::host;
 use peer_proto::cause::Cause;
 use peer_proto::client::{REFRESH, Relation};
 use peer_proto::endpoint::Event;
@@ -27,7 +28,7 @@ use crate::args::Args;
 use crate::plan::announced;
 use crate::ready::Ready;
 use crate::report::Outcome;
-use crate::router::{self, RouterPort};
+use crate::router;
 use crate::silence;
 use crate::start::{TIMEOUT, measure, measures};
 use crate::tcp::ByTcp;
@@ -224,6 +225,16 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let endpoint = self.driver.endpoint_mut();
         let outside = router::outside(change, &endpoint.mapped());
         endpoint.opened(outside);
+    }
+
+    /// Our addresses or routes have changed.
+    pub fn network_changed(&mut self) {
+        let hosts = match self.args.paths.no_host_candidates || self.args.paths.relay_only {
+            true => Vec::new(),
+            false => host::candidates_at(self.driver.server(), self.driver.port(0)),
+        };
+        let now = Instant::now();
+        self.driver.endpoint_mut().network_changed(now, hosts);
     }
 
     /// The rendezvous' name leads to another address by now.

@@ -26,7 +26,7 @@ use crate::args::Args;
 use crate::attempt::{Attempt, Ended};
 use crate::ready::Ready;
 use crate::report::{Outcome, Report};
-use crate::router::RouterPort;
+use crate::router;
 use crate::stay::stay;
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
@@ -109,7 +109,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         ready,
         stored,
         driver,
-        router: RouterPort::new(args),
+        router: router::port(args),
         by_tcp,
         signals,
         new_key: settings.new_key.clone(),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use cli::cause::Explained;
 use nat::plan::Role;
+use net::changes::Changes;
 use net::drive::Traffic;
 use peer_proto::endpoint::Event;
 use serde_json::{Value, json};
@@ -42,7 +43,15 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
         );
     }
     let mut keepalives = Keepalives::new(Instant::now(), interval);
+    // Without it, a lost path is noticed by silence alone.
+    let mut changes = Changes::watch().ok();
     loop {
+        let changed = async {
+            match &mut changes {
+                Some(changes) => changes.next().await,
+                None => std::future::pending().await,
+            }
+        };
         let event = tokio::select! {
             event = attempt.driver.next() => event.context("the socket failed")?,
             () = tokio::time::sleep_until(keepalives.next.into()) => {
@@ -68,6 +77,13 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                 attempt.router_changed(change);
                 continue;
             }
+            told = changed => {
+                if told.is_err() {
+                    changes = None;
+                }
+                attempt.network_changed();
+                continue;
+            }
             server = attempt.lookup.next() => {
                 attempt.server_moved(server);
                 continue;
@@ -80,10 +96,14 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
             }
         };
         match event {
-            Event::Registered(mapped) => events.print(
-                json!({"event": "registered", "mapped": mapped}),
-                format_args!("registered again, seen at {mapped}"),
-            ),
+            Event::Registered(mapped) => {
+                events.print(
+                    json!({"event": "registered", "mapped": mapped}),
+                    format_args!("registered again, seen at {mapped}"),
+                );
+                // The path leads to our old address.
+                attempt.driver.endpoint_mut().call(Instant::now(), &peer);
+            }
             Event::KeyRotated { peer, before, now } => {
                 let followed = attempt.followed(&peer, &before, &now)?;
                 events.print(json!({"event": "key_rotated", "peer": peer}), followed);

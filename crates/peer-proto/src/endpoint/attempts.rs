@@ -267,6 +267,10 @@ impl Attempts {
         called.map(|a| a.peer.clone()).collect()
     }
 
+    pub(super) fn are_punching(&self) -> bool {
+        self.table.iter().any(Attempt::is_live)
+    }
+
     pub(super) fn is_punching(&self, peer: &str) -> bool {
         self.stage(peer) == Some(Stage::Punching)
     }

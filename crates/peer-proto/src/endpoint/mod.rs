@@ -57,7 +57,7 @@ use crate::punch::schedule::DIRECT_HEAD_START;
 use crate::punch::{self, Outgoing, Target};
 use crate::relay;
 use nat::plan::Side;
-use sansio::{Datagram, Input, Protocol, Transmit, Via};
+use sansio::{Datagram, Input, Protocol, SocketId, Transmit, Via};
 use session::identity::PublicKey;
 
 /// A peer.
@@ -176,6 +176,26 @@ impl Endpoint {
     /// may have changed, and peers are still told the old one.
     pub fn refresh(&mut self, now: Instant) {
         self.client.refresh(now);
+    }
+
+    /// This host's addresses or routes have changed, and these are its host candidates
+    /// now. We register anew at once, since the server may see another address.
+    pub fn network_changed(&mut self, now: Instant, hosts: Vec<SocketAddr>) {
+        tracing::debug!(?hosts, "the network has changed");
+        self.ourselves.set_hosts(hosts);
+        self.client.network_changed(now);
+        self.advance(now);
+    }
+
+    /// Whether an attempt is under way.
+    pub fn is_punching(&self) -> bool {
+        self.attempts.are_punching()
+    }
+
+    /// The socket that the relay knows us by, if there is an allocation or one is being
+    /// made.
+    pub fn relay_socket(&self) -> Option<SocketId> {
+        self.relaying.socket()
     }
 
     /// The rendezvous is at this address from now on, of the same family: what it was asked

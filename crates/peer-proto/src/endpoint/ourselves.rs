@@ -55,6 +55,10 @@ impl Ourselves {
         self.side().map_or(Ports::Any, |side| side.ports)
     }
 
+    pub(super) fn set_hosts(&mut self, hosts: Vec<SocketAddr>) {
+        self.hosts = hosts;
+    }
+
     pub(super) fn set_opened(&mut self, opened: Option<SocketAddr>) {
         self.opened = opened;
     }

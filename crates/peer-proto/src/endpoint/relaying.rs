@@ -115,6 +115,11 @@ impl Relaying {
         self.client.is_some()
     }
 
+    /// The socket that the relay knows us by.
+    pub(super) fn socket(&self) -> Option<SocketId> {
+        self.client.as_ref().map(|_| self.socket)
+    }
+
     /// Asks for a relayed address, if one is wanted and there is none.
     pub(super) fn start(&mut self, now: Instant) {
         let rests = self.rests_until.is_some_and(|until| now < until);

@@ -27,6 +27,13 @@ impl Hub {
         let name = self.name.clone();
         match event {
             Event::Registered(mapped) => {
+                let (server, port) = (self.network.server, self.network.socket.port(0));
+                self.network
+                    .reach
+                    .registered(server, port.unwrap_or(0), mapped);
+                if std::mem::replace(&mut self.network.was_registered, true) {
+                    self.moved(now);
+                }
                 self.user.tell(Notice::Registered {
                     name: name.clone(),
                     mapped,
@@ -81,7 +88,14 @@ impl Hub {
                 }
                 self.user.tell(Notice::ServerRefused(refusal));
             }
-            Event::Measured { .. } | Event::Finished { .. } => {}
+            Event::Measured { .. } => {}
+            Event::Finished { .. } => self.close_sockets(),
+            // With a link, only a better path was looked for.
+            Event::PeerUnavailable { peer, .. } | Event::Failed { peer, .. }
+                if self.peers.has_link(&peer) =>
+            {
+                self.close_sockets();
+            }
             Event::PeerUnavailable { peer, .. } => {
                 if let Some(cause) = self.network.endpoint.cause_so_far(&peer) {
                     self.not_yet(peer, cause);
@@ -115,6 +129,7 @@ impl Hub {
                     known.conversation.attempt_failed(now);
                 }
                 self.not_yet(peer, cause);
+                self.close_sockets();
             }
         }
         Ok(())
@@ -220,7 +235,10 @@ impl Hub {
         };
         let address = self.network.quic_address(&path);
         peer.contact.connected(path, address);
+        // The relay again, where a better path was looked for.
+        let as_before = path.relayed && peer.is_relayed() && !peer.moved;
         match (peer.contact.key, peer.contact.role) {
+            _ if as_before => Ok(()),
             (Some(key), Role::Caller) => self.network.connect(key, &path),
             _ => Ok(()),
         }
@@ -247,6 +265,7 @@ impl Hub {
         peer.files.link_up(&mut self.transfers, &link);
         let ours = self.network.identity.public();
         let line = Line::new(now, link, ours, self.network.keepalive);
+        peer.improvement.link_up(now, way.how, peer.contact.role);
         let old = peer.link_up(line);
         let again = std::mem::replace(&mut peer.met, true);
         let first_role = (!again).then_some(peer.contact.role);

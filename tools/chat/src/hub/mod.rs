@@ -16,12 +16,14 @@
 
 mod admit;
 mod callers;
+mod improve;
 pub mod keyring;
 mod leave;
 mod line;
 mod meet;
 pub mod network;
 pub mod peers;
+pub mod reach;
 mod run;
 mod talk;
 mod typed;
@@ -151,6 +153,7 @@ impl Hub {
 
     fn handle_timeout(&mut self, now: Instant) -> anyhow::Result<()> {
         self.network.handle_timeout(now);
+        self.improve(now);
         let mut silent = false;
         for (name, peer) in self.peers.iter_mut() {
             if peer.handle_timeout(now) {

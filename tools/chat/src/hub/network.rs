@@ -10,11 +10,12 @@ use net::host;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::Path;
 use quinn::Incoming;
-use sansio::{IcmpError, Input, Protocol, Via};
+use sansio::{IcmpError, Input, Protocol, SocketId, Via};
 use session::identity::{Identity, PublicKey};
 use stun::IcmpReason;
 use tokio::sync::mpsc;
 
+use super::reach::Reach;
 use super::run::sleep_until;
 use crate::conversation::LinkId;
 use crate::link::Links;
@@ -42,10 +43,16 @@ pub struct Network {
     pub server: SocketAddr,
     /// Whether it is at another address by now.
     pub lookup: LookUp,
+    /// What helps to reach peers directly.
+    pub reach: Reach,
+    /// Peers are told our own addresses.
+    pub tells_hosts: bool,
     /// How often a link is kept alive.
     pub keepalive: Duration,
     /// The number of the last link.
     pub last_link: LinkId,
+    /// The server has seen us.
+    pub was_registered: bool,
     /// When a script gives up if we are not registered.
     pub register_by: Option<Instant>,
 }
@@ -57,16 +64,21 @@ impl Network {
     /// When nothing listens at the rendezvous' address, and never did.
     pub fn handle_socket(&mut self, now: Instant, event: socket::Event) -> anyhow::Result<()> {
         match event {
-            socket::Event::Stun(from, datagram) => {
-                let input = Input::datagram(0, from, &datagram);
+            socket::Event::Stun(socket, from, datagram) => {
+                let input = Input::datagram(socket, from, &datagram);
                 self.endpoint.handle_input(now, input);
             }
             socket::Event::SendRelayed(peer, datagram) => {
                 self.endpoint.relay_send(now, peer, &datagram);
             }
-            socket::Event::Icmp { to, offender, icmp } => {
+            socket::Event::Icmp {
+                socket,
+                to,
+                offender,
+                icmp,
+            } => {
                 let error = IcmpError {
-                    socket: 0,
+                    socket,
                     to,
                     offender,
                     icmp,
@@ -109,11 +121,16 @@ impl Network {
     /// Those of the socket.
     pub fn flush(&mut self) -> anyhow::Result<()> {
         while let Some((peer, payload)) = self.endpoint.poll_relayed() {
-            self.socket.relayed.push(peer, payload);
+            self.socket.detours.push((Via::Relay, peer), payload);
         }
         while let Some(transmit) = self.endpoint.poll_transmit() {
             self.socket
-                .send_to(&transmit.payload, transmit.to, transmit.ttl)
+                .send_to(
+                    transmit.socket,
+                    &transmit.payload,
+                    transmit.to,
+                    transmit.ttl,
+                )
                 .context("the socket failed")?;
         }
         Ok(())
@@ -143,20 +160,40 @@ impl Network {
     /// The address by which quinn knows the other end of a path.
     pub fn quic_address(&self, path: &Path) -> SocketAddr {
         match path.via {
-            Via::Relay => self.socket.relayed.placeholder(path.remote),
-            Via::Socket(_) => path.remote,
+            Via::Socket(0) => path.remote,
+            via => self.socket.detours.placeholder((via, path.remote)),
         }
     }
 
     /// The address that quinn's address stands for.
     pub fn real_address(&self, remote: SocketAddr) -> SocketAddr {
-        self.socket.relayed.real(remote).unwrap_or(remote)
+        let way = self.socket.detours.real(remote);
+        way.map_or(remote, |(_, real)| real)
     }
 
-    /// Our own address towards `remote`.
+    /// Our own address on the way to quinn's address.
     pub fn local_address(&self, remote: SocketAddr) -> SocketAddr {
-        let port = self.quic.local_addr().map_or(0, |address| address.port());
-        host::local_address(remote, port)
+        let socket = self.socket_of(remote).unwrap_or(0);
+        let port = self.socket.port(socket).unwrap_or(0);
+        host::local_address(self.real_address(remote), port)
+    }
+
+    /// The socket that the way to quinn's address begins at, if it is not the first.
+    pub fn socket_of(&self, remote: SocketAddr) -> Option<SocketId> {
+        match self.socket.detours.real(remote)? {
+            (Via::Socket(socket), _) => Some(socket),
+            (Via::Relay, _) => None,
+        }
+    }
+
+    /// This host's addresses or routes have changed.
+    pub fn network_changed(&mut self, now: Instant) {
+        let port = self.socket.port(0).unwrap_or(0);
+        let hosts = match self.tells_hosts {
+            true => host::candidates_at(self.server, port),
+            false => Vec::new(),
+        };
+        self.endpoint.network_changed(now, hosts);
     }
 
     /// Connects to the owner of `key` over a path that was made.
@@ -180,6 +217,7 @@ impl Network {
     /// Gives the allocation at the relay and our name back: the relay counts
     /// the allocations of each client.
     pub async fn leave(&mut self, events: &mut mpsc::Receiver<socket::Event>) {
+        let _ = tokio::time::timeout(GIVE_BACK, self.reach.close()).await;
         self.endpoint.leave(Instant::now());
         let _ = self.flush();
         let given_back = async {

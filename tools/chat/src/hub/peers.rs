@@ -8,8 +8,10 @@ use cli::cause::Explained;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
+use sansio::{SocketId, Via};
 use session::identity::PublicKey;
 
+use super::improve::Improvement;
 use super::line::Line;
 use crate::conversation::{Conversation, Event, LinkId};
 use crate::files::peer::PeerFiles;
@@ -40,12 +42,16 @@ pub struct Peer {
     pub line: Option<Line>,
     /// The files.
     pub files: PeerFiles,
+    /// When a better path is tried for.
+    pub improvement: Improvement,
     /// Why there is none.
     pub obstacle: Obstacle,
     /// It has called, and is not known: nothing is done for it before it connects.
     pub stranger: bool,
     /// There was a link before.
     pub met: bool,
+    /// Our address has changed since there was a link.
+    pub moved: bool,
     /// One of us has left: the user knows that the conversation ends.
     pub parted: bool,
 }
@@ -61,6 +67,8 @@ pub struct Contact {
     pub role: Role,
     /// The last path.
     path: Option<Path>,
+    /// Where it leads, as quinn knows it.
+    address: Option<SocketAddr>,
     /// Where its last path through a relay leads, as quinn knows it.
     relayed: Option<SocketAddr>,
 }
@@ -91,6 +99,11 @@ impl Peers {
     /// Whether that peer is there.
     pub fn contains(&self, name: &str) -> bool {
         self.table.contains_key(name)
+    }
+
+    /// Whether there is a link with that peer.
+    pub fn has_link(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|peer| peer.line.is_some())
     }
 
     /// All of them, by name.
@@ -167,14 +180,17 @@ impl Peer {
                 changed_key: None,
                 role: Role::Callee,
                 path: None,
+                address: None,
                 relayed: None,
             },
             conversation,
             line: None,
             files: PeerFiles::new(name),
+            improvement: Improvement::default(),
             obstacle: Obstacle::default(),
             stranger: false,
             met: false,
+            moved: false,
             parted: false,
         }
     }
@@ -201,7 +217,7 @@ impl Peer {
 
     /// A new link; returns the last one, if there was one.
     pub fn link_up(&mut self, line: Line) -> Option<Line> {
-        self.stranger = false;
+        (self.stranger, self.moved) = (false, false);
         self.conversation.link_up(line.link.id);
         self.obstacle.clear();
         self.line.replace(line)
@@ -219,10 +235,19 @@ impl Peer {
             && self.line.as_ref().is_some_and(|line| !relayed(&line.link))
     }
 
-    /// When [`Self::handle_timeout`] has something to do.
+    /// Whether there is a link, through a relay.
+    pub fn is_relayed(&self) -> bool {
+        let remote = |line: &Line| line.link.connection.remote_address();
+        let how = |line: &Line| self.contact.how(remote(line));
+        self.line.as_ref().map(how) == Some(How::Relay)
+    }
+
+    /// When [`Self::handle_timeout`], or the hub for a better path, has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let look = self.line.as_ref().map(Line::poll_timeout);
-        let timeouts = [self.conversation.poll_timeout(), look];
+        let improve = self.improvement.poll_timeout();
+        let improve = improve.filter(|_| self.is_relayed());
+        let timeouts = [self.conversation.poll_timeout(), look, improve];
         timeouts.into_iter().flatten().min()
     }
 
@@ -243,14 +268,23 @@ impl Contact {
     /// There is a path, whose other end quinn knows by `address`.
     pub fn connected(&mut self, path: Path, address: SocketAddr) {
         self.path = Some(path);
+        self.address = Some(address);
         if path.relayed {
             self.relayed = Some(address);
         }
     }
 
+    /// The socket that the last path leads over, if it is not the first one.
+    pub fn socket(&self) -> Option<SocketId> {
+        match self.path?.via {
+            Via::Socket(0) | Via::Relay => None,
+            Via::Socket(socket) => Some(socket),
+        }
+    }
+
     /// Whether a path was made to that address.
     pub fn is_at(&self, address: SocketAddr) -> bool {
-        self.relayed == Some(address) || self.path.is_some_and(|path| path.remote == address)
+        self.relayed == Some(address) || self.address == Some(address)
     }
 
     /// Over which kind of path a link with that address goes.

@@ -38,6 +38,7 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
     if let Some(peer) = peer {
         hub.open(Instant::now(), peer);
     }
+    hub.network.reach.measure(hub.network.server);
     inbox.show_prompt(&hub);
     loop {
         hub.settle()?;
@@ -57,6 +58,7 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
                 inbox.show_prompt(&hub);
             }
             server = hub.network.lookup.next() => hub.network.server_moved(Instant::now(), server),
+            event = hub.network.reach.next() => hub.handle_reach(Instant::now(), event),
             () = room.notified() => {}
             () = sleep_until(timeout) => hub.handle_timeout(Instant::now())?,
             () = signals.ended() => break,

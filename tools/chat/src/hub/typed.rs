@@ -215,13 +215,15 @@ impl Hub {
                     remote,
                     rtt: stats.rtt,
                 },
-                local: self.network.local_address(remote),
+                local: self.network.local_address(connection.remote_address()),
                 lost: stats.lost_packets,
                 sent: stats.sent_packets,
                 why: how.why(name, peer.contact.role),
             })
         };
-        let lines = self.peers.iter().filter_map(line).collect();
-        self.user.tell(Notice::Paths(lines));
+        let paths = self.peers.iter().filter_map(line).collect();
+        let measured = self.network.reach.measured();
+        let nat = measured.map(|measured| (measured.side.behaviour, measured.at.elapsed()));
+        self.user.tell(Notice::Paths { paths, nat });
     }
 }

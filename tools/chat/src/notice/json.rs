@@ -134,7 +134,7 @@ impl Notice {
                     .collect();
                 json!({"event": "peers", "peers": peers})
             }
-            Notice::Paths(paths) => {
+            Notice::Paths { paths, nat } => {
                 let paths: Vec<Value> = paths
                     .iter()
                     .map(|path| {
@@ -145,7 +145,9 @@ impl Notice {
                         })
                     })
                     .collect();
-                json!({"event": "paths", "paths": paths})
+                let nat = nat
+                    .map(|(nat, age)| json!({"class": nat.class(), "measured_s": age.as_secs()}));
+                json!({"event": "paths", "paths": paths, "nat": nat})
             }
             Notice::Who {
                 name,

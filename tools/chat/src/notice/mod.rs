@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nat::Behaviour;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
@@ -135,7 +136,11 @@ pub enum Notice {
     /// The answer to /peers.
     Peers(Vec<PeerLine>),
     /// The answer to /path.
-    Paths(Vec<PathLine>),
+    Paths {
+        paths: Vec<PathLine>,
+        /// Our NAT, if it was measured, and how long ago.
+        nat: Option<(Behaviour, Duration)>,
+    },
     /// The answer to /who.
     Who {
         name: String,

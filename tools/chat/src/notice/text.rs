@@ -153,20 +153,36 @@ impl Notice {
                 };
                 format!("{:<16} {}{waiting}{chosen}", peer.name, peer.state)
             })),
-            Notice::Paths(paths) if paths.is_empty() => "nobody is connected".into(),
-            Notice::Paths(paths) => lines(paths.iter().map(|path| {
-                format!(
-                    "{}: {}, from {} to {}, round trip {} ms, {} of {} packets lost; {}",
-                    path.name,
-                    path.way.how.word(),
-                    path.local,
-                    path.way.remote,
-                    ms(path.way.rtt),
-                    path.lost,
-                    path.sent,
-                    path.why
-                )
-            })),
+            Notice::Paths { paths, nat } => {
+                let nat = match nat {
+                    Some((nat, age)) => format!(
+                        "your NAT: {}, measured {} ago",
+                        nat.class()
+                            .map_or("unknown".into(), |class| class.to_string()),
+                        indicatif::HumanDuration(*age)
+                    ),
+                    None => "your NAT is not measured".into(),
+                };
+                let paths = paths.iter().map(|path| {
+                    format!(
+                        "{}: {}, from {} to {}, round trip {} ms, {} of {} packets lost; {}",
+                        path.name,
+                        path.way.how.word(),
+                        path.local,
+                        path.way.remote,
+                        ms(path.way.rtt),
+                        path.lost,
+                        path.sent,
+                        path.why
+                    )
+                });
+                let mut all = Vec::from_iter(paths);
+                if all.is_empty() {
+                    all.push("nobody is connected".into());
+                }
+                all.push(nat);
+                all.join("\n")
+            }
             Notice::Who {
                 name,
                 key,

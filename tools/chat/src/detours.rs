@@ -1,6 +1,7 @@
-//! QUIC through the relay. quinn knows a peer behind the relay by a placeholder
-//! address, which no host has: the peer's own address may be that of a direct
-//! path, too.
+//! QUIC over ways that do not begin at the first socket: through the relay, or from
+//! another socket, where a guessed port has hit. quinn knows the peer there by a
+//! placeholder address, which no host has: the peer's own address may be that of a path
+//! from the first socket, too.
 
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
@@ -9,39 +10,43 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use quinn::udp::RecvMeta;
+use sansio::Via;
 
 /// Placeholders are from 240.0.0.0/8 (reserved, RFC 1112 §4) and from 100::/64
 /// (discard-only, RFC 6666).
 const RESERVED: u8 = 240;
 const DISCARD: u16 = 0x100;
 
-/// Peers behind the relay that are remembered: twice as many as there may be
-/// links. The oldest is forgotten, and gets another placeholder later.
+/// Ways that are remembered: twice as many as there may be links. The oldest is
+/// forgotten, and gets another placeholder later.
 const MOST_PEERS: usize = 128;
 
-/// Datagrams from the relay that wait for quinn: more are lost.
+/// Datagrams over these ways that wait for quinn: more are lost.
 const MOST_WAITING: usize = 256;
 
-/// The peers behind the relay, and the datagrams that came from there.
+/// A way to a peer, and where the peer is seen there.
+pub type Way = (Via, SocketAddr);
+
+/// The ways, and the datagrams that came over them.
 #[derive(Debug, Default)]
-pub struct Relayed(Mutex<Inner>);
+pub struct Detours(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Placeholders and the addresses that they stand for.
-    peers: VecDeque<(SocketAddr, SocketAddr)>,
+    /// Placeholders and the ways that they stand for.
+    peers: VecDeque<(SocketAddr, Way)>,
     given: u32,
     /// From which placeholder, and the payload.
     received: VecDeque<(SocketAddr, Vec<u8>)>,
     waiting: Option<Waker>,
 }
 
-impl Relayed {
-    /// The placeholder by which quinn is to know the peer that the relay sees
-    /// at `real`.
-    pub fn placeholder(&self, real: SocketAddr) -> SocketAddr {
+impl Detours {
+    /// The placeholder by which quinn is to know the peer over that way.
+    pub fn placeholder(&self, way: Way) -> SocketAddr {
         let mut inner = self.lock();
-        if let Some(&(known, _)) = inner.peers.iter().find(|(_, of)| *of == real) {
+        let (_, real) = way;
+        if let Some(&(known, _)) = inner.peers.iter().find(|(_, of)| *of == way) {
             return known;
         }
         inner.given = (inner.given + 1) & 0xff_ffff;
@@ -56,25 +61,25 @@ impl Relayed {
             }
         };
         let placeholder = SocketAddr::new(ip, real.port());
-        inner.peers.push_back((placeholder, real));
+        inner.peers.push_back((placeholder, way));
         if inner.peers.len() > MOST_PEERS {
             inner.peers.pop_front();
         }
         placeholder
     }
 
-    /// The address that a placeholder stands for, if it is still known.
-    pub fn real(&self, placeholder: SocketAddr) -> Option<SocketAddr> {
+    /// The way that a placeholder stands for, if it is still known.
+    pub fn real(&self, placeholder: SocketAddr) -> Option<Way> {
         let inner = self.lock();
         let peer = inner.peers.iter().find(|(known, _)| *known == placeholder);
-        peer.map(|(_, real)| *real)
+        peer.map(|(_, way)| *way)
     }
 
-    /// Keeps a datagram that the relay brings from a peer for the next
-    /// [`Self::receive`]; that of a stranger is dropped.
-    pub fn push(&self, from: SocketAddr, payload: Vec<u8>) {
+    /// Keeps a datagram that came over that way for the next [`Self::receive`]; that of a
+    /// stranger is dropped.
+    pub fn push(&self, way: Way, payload: Vec<u8>) {
         let mut inner = self.lock();
-        let peer = inner.peers.iter().find(|(_, real)| *real == from);
+        let peer = inner.peers.iter().find(|(_, known)| *known == way);
         if let Some(&(placeholder, _)) = peer
             && inner.received.len() < MOST_WAITING
         {
@@ -128,16 +133,16 @@ pub fn is_placeholder(address: SocketAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn peer(number: u16) -> SocketAddr {
-        ([203, 0, 113, 33], 1000 + number).into()
+    fn peer(number: u16) -> Way {
+        (Via::Relay, ([203, 0, 113, 33], 1000 + number).into())
     }
 
-    fn receive(relayed: &Relayed) -> Vec<(SocketAddr, Vec<u8>)> {
+    fn receive(detours: &Detours) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut space = [[0; 1500]; 4];
         let mut buffers: Vec<IoSliceMut<'_>> =
             space.iter_mut().map(|b| IoSliceMut::new(b)).collect();
         let mut meta = [RecvMeta::default(); 4];
-        let count = relayed.receive(&Context::from_waker(Waker::noop()), &mut buffers, &mut meta);
+        let count = detours.receive(&Context::from_waker(Waker::noop()), &mut buffers, &mut meta);
         let filled = meta.iter().zip(&buffers).take(count);
         filled
             .map(|(meta, buffer)| (meta.addr, buffer[..meta.len].to_vec()))
@@ -146,46 +151,47 @@ mod tests {
 
     #[test]
     fn each_peer_has_a_placeholder_that_no_host_has() {
-        let relayed = Relayed::default();
-        let v6: SocketAddr = "[2001:db8::1]:7".parse().unwrap();
-        for real in [peer(1), peer(2), v6] {
-            let placeholder = relayed.placeholder(real);
+        let detours = Detours::default();
+        let v6 = (Via::Relay, "[2001:db8::1]:7".parse().unwrap());
+        for way in [peer(1), peer(2), v6] {
+            let placeholder = detours.placeholder(way);
+            let (_, real) = way;
             assert!(is_placeholder(placeholder) && !is_placeholder(real));
             assert_eq!(placeholder.is_ipv4(), real.is_ipv4());
-            assert_eq!(relayed.placeholder(real), placeholder);
-            assert_eq!(relayed.real(placeholder), Some(real));
-            assert_eq!(relayed.real(real), None);
+            assert_eq!(detours.placeholder(way), placeholder);
+            assert_eq!(detours.real(placeholder), Some(way));
+            assert_eq!(detours.real(real), None);
         }
-        assert_ne!(
-            relayed.placeholder(peer(1)).ip(),
-            relayed.placeholder(peer(2)).ip()
-        );
+        let (_, real) = peer(1);
+        let ways = [peer(1), peer(2), (Via::Socket(7), real)];
+        let [a, b, c] = ways.map(|way| detours.placeholder(way).ip());
+        assert!(a != b && b != c && a != c);
     }
 
     #[test]
     fn the_oldest_peer_is_forgotten_and_gets_another_placeholder() {
-        let relayed = Relayed::default();
-        let first = relayed.placeholder(peer(0));
+        let detours = Detours::default();
+        let first = detours.placeholder(peer(0));
         for number in 1..=MOST_PEERS as u16 {
-            relayed.placeholder(peer(number));
+            detours.placeholder(peer(number));
         }
-        assert_eq!(relayed.real(first), None);
+        assert_eq!(detours.real(first), None);
         assert!(is_placeholder(first));
-        assert_ne!(relayed.placeholder(peer(0)), first);
+        assert_ne!(detours.placeholder(peer(0)), first);
     }
 
     #[test]
     fn datagrams_come_from_the_placeholder_and_their_queue_has_a_bound() {
-        let relayed = Relayed::default();
-        relayed.push(peer(1), vec![0x45; 1200]);
-        assert_eq!(receive(&relayed), [], "a stranger's");
-        let placeholder = relayed.placeholder(peer(1));
+        let detours = Detours::default();
+        detours.push(peer(1), vec![0x45; 1200]);
+        assert_eq!(receive(&detours), [], "a stranger's");
+        let placeholder = detours.placeholder(peer(1));
         for _ in 0..=MOST_WAITING {
-            relayed.push(peer(1), vec![0x45; 1200]);
+            detours.push(peer(1), vec![0x45; 1200]);
         }
         let mut all = Vec::new();
         loop {
-            match receive(&relayed) {
+            match receive(&detours) {
                 some if some.is_empty() => break,
                 some => all.extend(some),
             }
