@@ -220,6 +220,8 @@ parse() {
 # output OPTION FILE: a format of the matrix, and the file for it
 output() {
 	[[ $2 && $2 != --* ]] || usage "$1 needs a file name"
+	[[ $2 == */* || ! -e $lab/nat/${2%%,*}.nft ]] ||
+		usage "$1 needs a file name, and \"$2\" is a NAT type; write $1 FILE $2, or $1 ./$2 for a file of that name"
 	outputs[${1#--}]=$2
 	json=1
 }
@@ -420,7 +422,11 @@ run() {
 		((${#command[@]})) || usage 'exec needs a command after --'
 		at "$2" "${command[@]}" ;;
 	run) wants 1 $# 'run needs NODE=CMD …, or two NAT types, then -- and NODE=CMD …'; limited; run_in_lab ;;
-	shell) wants 2 $# 'shell needs a node'; at "$2" "${SHELL:-bash}" ;;
+	shell)
+		wants 2 $# 'shell needs a node'
+		words=("${SHELL:-bash}")
+		[[ ${words[0]##*/} != bash ]] || words+=(--rcfile "$lab/lib/prompt.bash")
+		PS1="($2) \$ " at "$2" "${words[@]}" ;; # other shells take PS1, unless a file of theirs sets it
 	nat)
 		(($# != 3)) || { happens "$@"; return; }
 		wants 2 $# 'nat needs a router, or a side and a NAT type'

@@ -63,6 +63,7 @@ refused 'a type in the matrix' 'no NAT type "donut"' matrix donut
 for format in json markdown junit html; do
 	refused "a matrix for a $format file that cannot be" 'cannot write /nonexistent/x; the matrix has not been started' matrix open --$format /nonexistent/x
 	refused "--$format without a file" "--$format needs a file name" matrix open --$format
+	refused "--$format with a type for a file" "\"full-cone,timeout=9s\" is a NAT type; write --$format FILE full-cone,timeout=9s" matrix --$format full-cone,timeout=9s
 done
 refused '--html of a lab that is no matrix' '--html does not apply' open open --html x
 for option in --both --strict '--runs 2' '--timeout 9' '--output x'; do

@@ -26,6 +26,28 @@ rmdir "$inside"
 check 'exec keeps the folder' env -C /usr "$netns" exec bob --name $one -- sh -c 'test $PWD = /usr'
 said=$(echo 'echo in $PINHOLE_NAME' | SHELL=/bin/sh "$netns" shell bob --name $one)
 check 'shell is a shell in the node' test "$said" = 'in bob'
+for shell in bash dash; do
+	# The first prompt is waited for; then the shell is left.
+	said=$(SHELL=$(command -v $shell) timeout 60 python3 - "$netns" shell bob --name $one 2>&1 <<'P'
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+seen = b""
+try:
+    while b"(bob) " not in seen:
+        seen += os.read(terminal, 1000)
+    os.write(terminal, b"exit\n")
+    while os.read(terminal, 1000):
+        pass
+except OSError:
+    pass  # the shell has ended
+os.waitpid(child, 0)
+print(seen.decode(errors="replace"))
+P
+	)
+	check "the prompt of $shell there has the node's name" grep -q '(bob) ' <<<"$said"
+done
 said=$("$netns" status)
 check 'status shows both' grep -q "$one .*full-cone .*cgnat" <<<"$said"
 check 'and with --json' grep -q "\"name\":\"$two\",\"a\":\"open\",\"b\":\"symmetric\",\"prefix\":\"198.18.9.0/24\"" <<<"$("$netns" status --json)"
