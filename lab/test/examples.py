@@ -26,10 +26,10 @@ NATLINK = ("natlink run wan=tap0,tap1 alice=tap2,tap3 bob=tap4,tap5 >/dev/null 2
 # (tool, command) → (node, what it prints, more): it ends with exit code 0. In more: "peer" is what bob runs meanwhile,
 # "stays" says that it runs until Ctrl-C, "first" is run before it, "code" is another exit code than 0.
 LAB = {
-    ("natprobe", "natprobe --s1 203.0.113.1 --s2 203.0.113.2"): ("alice", "class +full-cone", {}),
-    ("natprobe", "natprobe --s1 stun.example.org:3478 --json >here.json"): ("alice", "", {}),
-    ("natprobe", "natprobe --s1 stun.example.org:3478 --against there.json"): ("alice", "A punch to the other host connects directly", {"first": "cp here.json there.json"}),
-    ("natprobe", "natprobe --s1 rendezvous.example.org --lifetime --rfc4787"): ("alice", "REQ", {}),
+    ("natprobe", "natprobe --server 203.0.113.1 --s2 203.0.113.2"): ("alice", "class +full-cone", {}),
+    ("natprobe", "natprobe --server stun.example.org:3478 --json >here.json"): ("alice", "", {}),
+    ("natprobe", "natprobe --server stun.example.org:3478 --against there.json"): ("alice", "A punch to the other host connects directly", {"first": "cp here.json there.json"}),
+    ("natprobe", "natprobe --server rendezvous.example.org --lifetime --rfc4787"): ("alice", "REQ", {}),
     ("natprobe", "PINHOLE_SERVER=rendezvous.example.org natprobe"): ("alice", "class +full-cone", {}),
     ("punch", "punch --server 203.0.113.1 --name bob --from alice"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),
     ("punch", "punch --server 203.0.113.1 --name bob"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),

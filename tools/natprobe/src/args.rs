@@ -15,7 +15,7 @@ use clap::error::ErrorKind;
 #[command(name = "natprobe", version, after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// The server's first address [port: 8848] [env: PINHOLE_S1, PINHOLE_SERVER]
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long = "server", visible_alias = "s1", value_name = "HOST[:PORT]")]
     s1: Option<String>,
 
     /// The server's other address or port, or a second server [default: what the server reports]
@@ -76,10 +76,10 @@ pub(crate) struct Options {
 
 const EXAMPLES: &str = "\
 Examples:
-  natprobe --s1 203.0.113.1 --s2 203.0.113.2             a server's two addresses
-  natprobe --s1 stun.example.org:3478 --json >here.json  a report for other programs
-  natprobe --s1 stun.example.org:3478 --against there.json
-  natprobe --s1 rendezvous.example.org --lifetime --rfc4787
+  natprobe --server 203.0.113.1 --s2 203.0.113.2             a server's two addresses
+  natprobe --server stun.example.org:3478 --json >here.json  a report for other programs
+  natprobe --server stun.example.org:3478 --against there.json
+  natprobe --server rendezvous.example.org --lifetime --rfc4787
   PINHOLE_SERVER=rendezvous.example.org natprobe
 
 Exit status:
@@ -122,7 +122,7 @@ impl Options {
             use clap::CommandFactory;
             Options::command().error(
                 ErrorKind::MissingRequiredArgument,
-                "no server: give --s1, or set PINHOLE_S1 or PINHOLE_SERVER",
+                "no server: give --server, or set PINHOLE_S1 or PINHOLE_SERVER",
             )
         })?;
         Ok(Settings {
@@ -178,6 +178,9 @@ mod tests {
         assert_eq!(server.s1, "d");
         let missing = settings(&[], &[]).unwrap_err();
         assert_eq!(missing.exit_code(), 2);
+        let as_other_tools = settings(&["--server", "c"], &lab).unwrap();
+        assert_eq!((as_other_tools.s1.as_str(), as_other_tools.s2), ("c", None));
+        assert!(settings(&["--server", "c", "--s1", "d"], &[]).is_err());
     }
 
     #[test]

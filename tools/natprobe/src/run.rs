@@ -98,11 +98,11 @@ async fn configure(settings: &Settings) -> anyhow::Result<Config> {
     if let Some(s2) = s2 {
         anyhow::ensure!(
             s1.is_ipv4() == s2.is_ipv4(),
-            "--s1 {s1} and --s2 {s2} must both be IPv4 or both be IPv6"
+            "--server {s1} and --s2 {s2} must both be IPv4 or both be IPv6"
         );
         anyhow::ensure!(
             s1 != s2,
-            "--s1 and --s2 are both {s1}: give another address or another port, or --s1 only"
+            "--server and --s2 are both {s1}: give another address or another port, or --server only"
         );
     }
     let mut config = Config::new(s1, s2);

@@ -182,7 +182,7 @@ fn sentence(report: &Report) -> String {
         };
         let hint = match cause.code {
             CauseCode::ServerNotRunning | CauseCode::Silent => {
-                " Is the rendezvous running, and is its UDP port open? Try --s1 HOST:3478 for \
+                " Is the rendezvous running, and is its UDP port open? Try --server HOST:3478 for \
                  another STUN server."
             }
             CauseCode::UdpBlocked
