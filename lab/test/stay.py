@@ -82,6 +82,30 @@ def reboot_relayed():
         peer.stop()
 
 
+def roam():
+    """The address of one of them is changed, and her default route goes with it. The caller's, and the callee's."""
+    peers = dict(zip(("alice", "bob"), watched()))
+    for node, other in (("alice", "bob"), ("bob", "alice")):
+        enter(node)
+        listed = json.loads(subprocess.check_output(["ip", "-j", "-4", "address", "show", "eth0"]))[0]["addr_info"][0]
+        routes = json.loads(subprocess.check_output(["ip", "-j", "route", "show", "default"]))
+        before, length, gateway = listed["local"], listed["prefixlen"], routes[0]["gateway"]
+        now = before.rsplit(".", 1)[0] + ".77"
+        began = time.monotonic()
+        for words in (["address", "flush", "dev", "eth0", "scope", "global"], ["address", "add", f"{now}/{length}", "dev", "eth0"], ["route", "replace", "default", "via", gateway]):
+            subprocess.check_call(["ip", *words])
+        told = peers[node].until("roamed", **{"from": now})
+        check(f"{node}'s new address is told", told)
+        again = peers[node].until("connected", relayed=False)
+        took = time.monotonic() - began
+        print(f"info  {node} was connected again {took:.2f} s after the new address", flush=True)
+        check(f"{node} is connected again, directly", again)
+        check(f"{other} follows", peers[other].until("connected"))
+    code, said = peers["alice"].stop()
+    check("Ctrl-C: exit 0, connected", code == 0 and said["result"] == "direct", said)
+    peers["bob"].stop()
+
+
 def mapped():
     (code, one, log), other = meet("alice", "bob", "--direct-only")
     check("a port of the router spares the guessing", code == 0 and one["strategy"] == other["strategy"] == "port-mapping", (one, other, log))

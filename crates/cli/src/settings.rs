@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use net::host;
@@ -208,16 +208,11 @@ impl Settings {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(SettingsError::Randomness)?;
         let lan = !paths.no_host_candidates;
-        let hosts = match (lan, local.ip().is_unspecified()) {
-            (false, _) => Vec::new(),
-            (true, true) => host::candidates(self.server).map_err(SettingsError::Addresses)?,
-            (true, false) => vec![local.ip()],
-        };
+        let hosts = hosts(self.server, local, lan).map_err(SettingsError::Addresses)?;
         // It must grow from one start to the next, as a clock does almost always.
         let sequence = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_micros() as u64);
-        let reaches_server = |ip: &IpAddr| ip.is_ipv4() == self.server.is_ipv4();
         Ok(Config {
             client: client::Config {
                 server: self.server,
@@ -228,11 +223,7 @@ impl Settings {
                 relay: false,
                 seed,
             },
-            hosts: hosts
-                .into_iter()
-                .filter(reaches_server)
-                .map(|ip| SocketAddr::new(ip, local.port()))
-                .collect(),
+            hosts,
             lan,
             peer: None,
             from: None,
@@ -248,6 +239,22 @@ impl Settings {
             tcp: None,
         })
     }
+}
+
+/// The host candidates of a socket that is bound to `local`, as far as they are of the
+/// server's family; none without `lan`.
+///
+/// # Errors
+/// When this host's addresses cannot be listed.
+pub fn hosts(server: SocketAddr, local: SocketAddr, lan: bool) -> io::Result<Vec<SocketAddr>> {
+    let mut hosts = match (lan, local.ip().is_unspecified()) {
+        (false, _) => Vec::new(),
+        (true, true) => host::candidates(server)?,
+        (true, false) => vec![local.ip()],
+    };
+    hosts.retain(|ip| ip.is_ipv4() == server.is_ipv4());
+    let at = |ip| SocketAddr::new(ip, local.port());
+    Ok(hosts.into_iter().map(at).collect())
 }
 
 #[cfg(test)]

@@ -30,14 +30,6 @@ pub fn candidates(server: SocketAddr) -> io::Result<Vec<IpAddr>> {
     Ok(found.into_iter().map(|(ip, _)| ip).collect())
 }
 
-/// The host candidates of a socket on that port: those addresses, of the server's family.
-/// None where they cannot be listed.
-pub fn candidates_at(server: SocketAddr, port: u16) -> Vec<SocketAddr> {
-    let found = candidates(server).unwrap_or_default().into_iter();
-    let found = found.filter(|ip| ip.is_ipv4() == server.is_ipv4());
-    found.map(|ip| SocketAddr::new(ip, port)).collect()
-}
-
 fn rank(
     ip: IpAddr,
     is_virtual: bool,

@@ -41,8 +41,6 @@
 //! A driver decides nothing that a protocol could decide. These are for Linux,
 //! whose sockets report ICMP errors.
 
-#[cfg(feature = "peer")]
-pub mod changes;
 #[cfg(feature = "discover")]
 pub mod discover;
 pub mod drive;
@@ -54,6 +52,7 @@ pub mod files;
 pub mod gateway;
 pub mod host;
 pub mod reach;
+pub mod roaming;
 pub mod sockets;
 #[cfg(feature = "peer")]
 pub mod tcp;

@@ -142,19 +142,24 @@ impl Client {
         }
     }
 
-    /// Our own address may have changed: what waits is not waited for any longer, and we
-    /// register anew at once.
-    pub fn network_changed(&mut self, now: Instant) {
-        self.silence_told = false;
+    /// The server is at another address: it may be another machine, and have another relay.
+    pub fn moved(&mut self, now: Instant) {
+        self.registration.credentials_at = None;
+        self.refresh(now);
+    }
+
+    /// This host has changed its network: where the server saw us is no longer true.
+    /// What waits is not waited for any longer, and we register anew at once.
+    pub fn roamed(&mut self, now: Instant) {
+        (self.registration.roamed, self.silence_told) = (true, false);
         if !self.work.is_under_way() {
             self.register(now, LIFETIME);
         }
     }
 
-    /// The server is at another address: it may be another machine, and have another relay.
-    pub fn moved(&mut self, now: Instant) {
-        self.registration.credentials_at = None;
-        self.refresh(now);
+    /// Whether the server has not answered since this host changed its network.
+    pub fn is_roaming(&self) -> bool {
+        self.registration.roamed
     }
 
     /// Acknowledges an invitation, which introduces the caller. What is to leave
@@ -399,6 +404,7 @@ impl Client {
         match (message.class(), message.mapped(), message.error()) {
             (Class::Success, Some(mapped), _) => {
                 self.registration.work_told = false;
+                self.registration.roamed = false;
                 self.registration.refresh_at = Some(now + REFRESH);
                 if self.registration.wants_credentials(now) {
                     self.granted(now, message);

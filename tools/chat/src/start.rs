@@ -86,7 +86,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         identity: settings.identity,
         server: settings.server,
         lookup: LookUp::new(settings.known_server.host(), settings.server),
-        reach: reach(args)?,
+        reach: reach(args, settings.server)?,
         tells_hosts: !args.paths.no_host_candidates && binds_all,
         keepalive: args.keepalive,
         last_link: 0,
@@ -127,7 +127,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
 
 /// What helps to reach peers directly. Where packets go through the relay alone, nothing
 /// does.
-fn reach(args: &Args) -> anyhow::Result<Reach> {
+fn reach(args: &Args, server: SocketAddr) -> anyhow::Result<Reach> {
     let room = net::files::room().context("cannot read how many files may be open")?;
     let sockets = u32::try_from(room / 2).unwrap_or(u32::MAX);
     let limits = Limits {
@@ -137,6 +137,7 @@ fn reach(args: &Args) -> anyhow::Result<Reach> {
     let direct = !args.paths.relay_only;
     let measures = direct && !args.no_measure;
     Ok(Reach::new(
+        server,
         measures.then_some(limits),
         direct && !args.no_port_mapping,
     ))

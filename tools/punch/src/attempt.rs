@@ -10,13 +10,14 @@ use cli::home::new_key::{self, NewKey};
 use cli::lookup::LookUp;
 use cli::report::StoredReport;
 use cli::server::KnownServer;
-use cli::settings::Settings;
+use cli::settings::{self, Settings};
 use cli::signals::Signals;
 use nat::plan::{Limits, Plan, Role, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
 use net::gateway::{self, RouterPort};
 use net::host;
+use net::roaming::Roaming;
 use peer_proto::cause::Cause;
 use peer_proto::client::{REFRESH, Relation};
 use peer_proto::endpoint::Event;
@@ -43,6 +44,8 @@ pub struct Attempt<'a, W> {
     pub known_server: KnownServer,
     /// Whether the rendezvous is at another address by now.
     pub lookup: LookUp,
+    /// Whether we have changed our network.
+    pub roaming: Roaming,
     pub limits: Limits,
     pub start: Instant,
     pub ready: Ready,
@@ -227,14 +230,19 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         endpoint.opened(outside);
     }
 
-    /// Our addresses or routes have changed.
-    pub fn network_changed(&mut self) {
-        let hosts = match self.args.paths.no_host_candidates || self.args.paths.relay_only {
-            true => Vec::new(),
-            false => host::candidates_at(self.driver.server(), self.driver.port(0)),
-        };
-        let now = Instant::now();
-        self.driver.endpoint_mut().network_changed(now, hosts);
+    /// We have changed our network. True if our NAT is to be measured anew.
+    ///
+    /// # Errors
+    /// When our addresses cannot be listed.
+    pub fn roamed(&mut self) -> anyhow::Result<bool> {
+        self.router.forget();
+        let (server, lan) = (self.driver.server(), !self.args.paths.no_host_candidates);
+        let local = SocketAddr::new(host::wildcard(server), self.driver.port(0));
+        let hosts = settings::hosts(server, local, lan).context("cannot list our addresses")?;
+        let measuring = measures(self.args);
+        let endpoint = self.driver.endpoint_mut();
+        endpoint.roamed(Instant::now(), hosts, measuring);
+        Ok(measuring)
     }
 
     /// The rendezvous' name leads to another address by now.

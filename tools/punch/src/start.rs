@@ -15,6 +15,7 @@ use cli::signals::Signals;
 use nat::plan::{Limits, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
+use net::roaming::Roaming;
 use net::udp::Udp;
 use net::{files, host};
 use peer_proto::endpoint::{self, Endpoint, Wish};
@@ -104,6 +105,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         settings: &settings,
         known_server: settings.known_server.clone(),
         lookup: LookUp::new(settings.known_server.host(), settings.server),
+        roaming: Roaming::watch(settings.server),
         limits,
         start,
         ready,

@@ -1,18 +1,19 @@
 //! Staying connected: keepalives, and another attempt when they are not answered.
 
 use std::io::Write;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cli::cause::Explained;
-use nat::plan::Role;
-use net::changes::Changes;
+use nat::plan::{Role, Side};
 use net::drive::Traffic;
 use peer_proto::endpoint::Event;
 use serde_json::{Value, json};
 
 use crate::attempt::{Attempt, Ended};
 use crate::report::Outcome;
+use crate::start::measure;
 
 /// Keeps the path until a signal ends it, such as Ctrl-C; returns how it stood
 /// then.
@@ -43,12 +44,11 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
         );
     }
     let mut keepalives = Keepalives::new(Instant::now(), interval);
-    // Without it, a lost path is noticed by silence alone.
-    let mut changes = Changes::watch().ok();
+    let mut measured: Option<Pin<Box<dyn Future<Output = Option<Side>>>>> = None;
     loop {
-        let changed = async {
-            match &mut changes {
-                Some(changes) => changes.next().await,
+        let of_our_nat = async {
+            match &mut measured {
+                Some(measured) => measured.await,
                 None => std::future::pending().await,
             }
         };
@@ -77,11 +77,23 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                 attempt.router_changed(change);
                 continue;
             }
-            told = changed => {
-                if told.is_err() {
-                    changes = None;
+            from = attempt.roaming.next() => {
+                events.print(
+                    json!({"event": "roamed", "from": from}),
+                    format_args!("another network, where our address is {from}; punching again"),
+                );
+                path = None;
+                if attempt.roamed()? {
+                    let (server, limits) = (attempt.driver.server(), attempt.limits);
+                    measured = Some(Box::pin(measure(server, limits)));
                 }
-                attempt.network_changed();
+                // The peer does not know yet that the path is broken.
+                attempt.driver.endpoint_mut().call(Instant::now(), &peer);
+                continue;
+            }
+            side = of_our_nat => {
+                measured = None;
+                attempt.driver.describe(side);
                 continue;
             }
             server = attempt.lookup.next() => {
@@ -101,6 +113,10 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                     json!({"event": "registered", "mapped": mapped}),
                     format_args!("registered again, seen at {mapped}"),
                 );
+                if attempt.router.is_unasked() {
+                    let (server, port) = (attempt.driver.server(), attempt.driver.port(0));
+                    attempt.router.ask(server, port, mapped);
+                }
                 // The path leads to our old address.
                 attempt.driver.endpoint_mut().call(Instant::now(), &peer);
             }

@@ -33,6 +33,16 @@ impl RouterPort {
         }
     }
 
+    /// Whether no port was asked for.
+    pub fn is_unasked(&self) -> bool {
+        self.lease.is_none()
+    }
+
+    /// The router is out of reach: its port ends with its lifetime.
+    pub fn forget(&mut self) {
+        self.lease = None;
+    }
+
     /// The next change of the port. It waits for ever where none was asked for.
     pub async fn next(&mut self) -> Event {
         match &mut self.lease {

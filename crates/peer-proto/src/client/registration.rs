@@ -17,6 +17,8 @@ pub(super) struct Registration {
     pub(super) refresh_at: Option<Instant>,
     /// Where the server sees us.
     pub(super) mapped: Option<SocketAddr>,
+    /// We have changed our network since the server last saw us.
+    pub(super) roamed: bool,
     /// The server's other address, as it was told.
     other: Option<SocketAddr>,
     /// That the server wants a proof of work has been told.
@@ -34,6 +36,7 @@ impl Registration {
             before: None,
             refresh_at: None,
             mapped: None,
+            roamed: false,
             other: None,
             work_told: false,
             relay,

@@ -72,6 +72,12 @@ impl Gathering {
         }
     }
 
+    /// We have changed our network, hence every mapping.
+    pub(super) fn roamed(&mut self, now: Instant) {
+        self.fresh = None;
+        self.moved(now);
+    }
+
     /// The server's second address.
     pub(super) fn other_server(&self) -> Option<SocketAddr> {
         Some(self.other.as_ref()?.to)

@@ -146,7 +146,8 @@ impl Endpoint {
         if self.invitations.is_empty() && !self.calls.is_ready() {
             return false;
         }
-        let described = self.ourselves.is_described() && self.client.mapped().is_some();
+        let seen = self.client.mapped().is_some() && !self.client.is_roaming();
+        let described = self.ourselves.is_described() && seen;
         if !described || !self.gathering.has_other(now) {
             return false;
         }

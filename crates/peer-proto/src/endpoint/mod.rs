@@ -100,10 +100,7 @@ impl Endpoint {
         if let Some(rotation) = config.rotation {
             client.show_rotation(rotation);
         }
-        let nat = match config.measuring {
-            true => Nat::BeingMeasured,
-            false => Nat::Unknown,
-        };
+        let nat = nat_at_first(config.measuring);
         let mut endpoint = Endpoint {
             calls: Calls::default(),
             admission: Admission::new(now),
@@ -178,12 +175,18 @@ impl Endpoint {
         self.client.refresh(now);
     }
 
-    /// This host's addresses or routes have changed, and these are its host candidates
-    /// now. We register anew at once, since the server may see another address.
-    pub fn network_changed(&mut self, now: Instant, hosts: Vec<SocketAddr>) {
-        tracing::debug!(?hosts, "the network has changed");
-        self.ourselves.set_hosts(hosts);
-        self.client.network_changed(now);
+    /// This host has changed its network, and `hosts` are its host candidates from now on:
+    /// another address, or another router. It registers at once, and introduces itself to
+    /// no peer before the rendezvous has seen it at its new address. What was known of the
+    /// NAT, a port at the old gateway and the relayed address do not hold any more;
+    /// `measuring` says that [`Self::describe`] follows, and is to be waited for. Paths are
+    /// made anew by [`Self::call`], from either side.
+    pub fn roamed(&mut self, now: Instant, hosts: Vec<SocketAddr>, measuring: bool) {
+        tracing::debug!(?hosts, "another network");
+        self.ourselves.roamed(hosts, nat_at_first(measuring));
+        self.gathering.roamed(now);
+        self.relaying.forget();
+        self.client.roamed(now);
         self.advance(now);
     }
 
@@ -422,6 +425,14 @@ impl Endpoint {
 
     fn seed(&mut self) -> [u8; 32] {
         seed(&mut self.rng)
+    }
+}
+
+/// What is known of a NAT that nothing was found out about.
+fn nat_at_first(measuring: bool) -> Nat {
+    match measuring {
+        true => Nat::BeingMeasured,
+        false => Nat::Unknown,
     }
 }
 

@@ -38,6 +38,11 @@ impl Ourselves {
         self.nat = side.map_or(Nat::Unknown, Nat::Known);
     }
 
+    /// We have changed our network: these are our host candidates from now on.
+    pub(super) fn roamed(&mut self, hosts: Vec<SocketAddr>, nat: Nat) {
+        (self.hosts, self.nat, self.opened) = (hosts, nat, None);
+    }
+
     /// Whether there is nothing more to come of our NAT.
     pub(super) fn is_described(&self) -> bool {
         self.nat != Nat::BeingMeasured
@@ -53,10 +58,6 @@ impl Ourselves {
     /// How our NAT assigns ports.
     pub(super) fn ports(&self) -> Ports {
         self.side().map_or(Ports::Any, |side| side.ports)
-    }
-
-    pub(super) fn set_hosts(&mut self, hosts: Vec<SocketAddr>) {
-        self.hosts = hosts;
     }
 
     pub(super) fn set_opened(&mut self, opened: Option<SocketAddr>) {

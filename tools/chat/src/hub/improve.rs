@@ -89,7 +89,10 @@ impl Hub {
                     self.hurry(now);
                 }
             }
-            Event::Network => self.network.network_changed(now),
+            Event::Network => {
+                self.network.roamed(now);
+                self.moved(now);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use cli::lookup::LookUp;
+use cli::settings;
 use net::host;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::Path;
@@ -186,14 +187,14 @@ impl Network {
         }
     }
 
-    /// This host's addresses or routes have changed.
-    pub fn network_changed(&mut self, now: Instant) {
-        let port = self.socket.port(0).unwrap_or(0);
-        let hosts = match self.tells_hosts {
-            true => host::candidates_at(self.server, port),
-            false => Vec::new(),
-        };
-        self.endpoint.network_changed(now, hosts);
+    /// This host has changed its network.
+    pub fn roamed(&mut self, now: Instant) {
+        let local = SocketAddr::new(
+            host::wildcard(self.server),
+            self.socket.port(0).unwrap_or(0),
+        );
+        let hosts = settings::hosts(self.server, local, self.tells_hosts);
+        self.endpoint.roamed(now, hosts.unwrap_or_default(), false);
     }
 
     /// Connects to the owner of `key` over a path that was made.

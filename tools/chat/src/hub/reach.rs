@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nat::plan::{Limits, Side};
-use net::changes::Changes;
 use net::gateway::{self, RouterPort};
+use net::roaming::Roaming;
 use tokio::task::JoinHandle;
 
 /// How long our NAT may take to be measured.
@@ -33,7 +33,7 @@ pub enum Event {
     Measured,
     /// The port of our router.
     Router(gateway::Event),
-    /// Our addresses or routes have changed.
+    /// We have changed our network.
     Network,
 }
 
@@ -45,23 +45,19 @@ pub struct Reach {
     measured: Option<Measured>,
     measuring: Option<JoinHandle<Option<Side>>>,
     router: RouterPort,
-    changes: Option<Changes>,
+    roaming: Roaming,
 }
 
 impl Reach {
     /// Nothing is measured yet. Without `limits` nothing is; the router is asked if
     /// `maps_ports` says so.
-    pub fn new(limits: Option<Limits>, maps_ports: bool) -> Reach {
-        let changes = Changes::watch();
-        if let Err(error) = &changes {
-            tracing::debug!(%error, "changes of the network are noticed by silence alone");
-        }
+    pub fn new(server: SocketAddr, limits: Option<Limits>, maps_ports: bool) -> Reach {
         Reach {
             limits,
             measured: None,
             measuring: None,
             router: RouterPort::new(maps_ports),
-            changes: changes.ok(),
+            roaming: Roaming::watch(server),
         }
     }
 
@@ -95,7 +91,9 @@ impl Reach {
 
     /// We are registered, and seen at this address: the router may map a port to ours.
     pub fn registered(&mut self, server: SocketAddr, port: u16, reflexive: SocketAddr) {
-        self.router.ask(server, port, reflexive);
+        if self.router.is_unasked() {
+            self.router.ask(server, port, reflexive);
+        }
     }
 
     /// What happens next. A call that is dropped loses nothing.
@@ -103,12 +101,6 @@ impl Reach {
         let measured = async {
             match &mut self.measuring {
                 Some(task) => task.await.ok().flatten(),
-                None => pending().await,
-            }
-        };
-        let changed = async {
-            match &mut self.changes {
-                Some(changes) => changes.next().await,
                 None => pending().await,
             }
         };
@@ -120,10 +112,9 @@ impl Reach {
                 Event::Measured
             }
             event = self.router.next() => Event::Router(event),
-            told = changed => {
-                if told.is_err() {
-                    self.changes = None;
-                }
+            _ = self.roaming.next() => {
+                self.router.forget();
+                self.measured = None;
                 Event::Network
             }
         }
