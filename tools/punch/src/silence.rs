@@ -12,6 +12,10 @@ use peer_proto::cause::Cause;
 /// How long the server's host has to answer by another way.
 const ANSWER: Duration = Duration::from_millis(500);
 
+/// A registration that has not come to an end in this time may do so on a slow machine,
+/// which has keys to compute.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
 /// Whether UDP is blocked: the server has never answered by UDP, and does by TCP.
 ///
 /// # Errors
@@ -58,7 +62,8 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
         }
         let round_trip = reach::stun_rtt(server, ANSWER).await?;
         // To register takes two or three round trips, and one more if a packet is lost.
-        if let Some(round_trip) = round_trip.filter(|&round_trip| waited < 4 * round_trip) {
+        let enough = |round_trip: Duration| (4 * round_trip).max(LEAST_WAIT);
+        if let Some(round_trip) = round_trip.filter(|&it| waited < enough(it)) {
             anyhow::bail!(
                 "there was no time to register at {server}, which takes {} ms to answer: \
                  give a longer --timeout",
