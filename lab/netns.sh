@@ -180,7 +180,7 @@ them). If you set PINHOLE_BIN, the tools in that folder are used and nothing is 
 Exit codes: 0 as asked and as expected; 1 a NAT is not what was asked, or an outcome is not what
 was expected; 2 could not tell (usage, environment); with CMD, the exit code of CMD.
 HELP
-	[[ ! $installed ]] || text=$(sed -E 's,^  lab/netns\.sh ([^ ]+( [^ ]+)*)  ,  pinhole-lab \1   ,' <<<"$text")
+	[[ ! $installed ]] || text=$(sed -E 's,^  lab/netns\.sh ([^ ]+( [^ ]+)*)  ,  pinhole-lab \1   ,; s,^  lab/netns\.sh ,  pinhole-lab ,' <<<"$text")
 	say '%s\n' "$text"
 }
 

@@ -117,6 +117,6 @@ check("an unknown link is exit 2", wrong.returncode == 2 and "there are: alice" 
 wrong = subprocess.run([*natlink, "set", "alice=6g"], capture_output=True, text=True)
 check("so are words that say nothing", wrong.returncode == 2 and "not a kind of link" in wrong.stderr, wrong.stderr)
 up = state()
-check("what became of the frames adds up, with one copy", up["loss"] == 1 and up["mtu"] == 1
+check("what became of the frames adds up, with one copy", up["loss"] >= 1 and up["mtu"] >= 1
       and up["frames"] + 1 == sum(up[fate] for fate in ("arrived", "under_way", "loss", "mtu", "queue")), up)
 done()

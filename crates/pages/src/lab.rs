@@ -60,8 +60,16 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args(lab_options())
+        .args(command_options())
+        .args(formats())
         .arg(Arg::new("a").value_parser(types()))
         .arg(Arg::new("b").value_parser(types()))
+        .subcommand(
+            Command::new("run")
+                .args(lab_options())
+                .args([name(), option("until"), option("timeout")])
+                .arg(Arg::new("type").num_args(0..).value_parser(types())),
+        )
         .subcommand(
             Command::new("up")
                 .args(lab_options())
@@ -76,6 +84,21 @@ pub fn command() -> Command {
                 .args([name(), flag("json"), flag("watch")])
                 .arg(nodes()),
         )
+        .subcommand(Command::new("reboot").arg(name()).arg(nodes()))
+        .subcommand(Command::new("renumber").arg(name()).arg(sides("side")))
+        .subcommand(
+            Command::new("roam")
+                .args([name(), Arg::new("host")])
+                .arg(sides("side")),
+        )
+        .subcommand(Command::new("link").arg(name()).arg(sides("side")))
+        .subcommand(Command::new("flood").arg(name()).arg(sides("side")))
+        .subcommand(
+            Command::new("expect")
+                .arg(flag("json"))
+                .arg(Arg::new("a").value_parser(types()))
+                .arg(Arg::new("b").value_parser(types())),
+        )
         .subcommand(Command::new("status").arg(flag("json")))
         .subcommand(Command::new("down").args([name(), flag("all")]))
         .subcommand(
@@ -84,15 +107,40 @@ pub fn command() -> Command {
                     true => file("json"),
                     false => arg,
                 }))
-                .args(["markdown", "junit", "html"].map(file))
+                .args(command_options())
+                .args(formats())
                 .arg(Arg::new("type").num_args(0..).value_parser(types())),
         )
         .subcommand(Command::new("list").arg(flag("json")))
         .subcommand(Command::new("doctor").arg(flag("json")))
 }
 
+/// The sides of a lab with two.
+fn sides(name: &'static str) -> Arg {
+    Arg::new(name).value_parser(PossibleValuesParser::new(["alice", "bob"]))
+}
+
+/// What a command of the user's takes, in a lab or in a matrix.
+fn command_options() -> [Arg; 8] {
+    [
+        flag("both"),
+        flag("each"),
+        flag("strict"),
+        option("until"),
+        option("timeout"),
+        option("runs"),
+        option("jobs"),
+        folder("output"),
+    ]
+}
+
+/// The files that a matrix is written to, beside JSON.
+fn formats() -> [Arg; 3] {
+    ["markdown", "junit", "html"].map(file)
+}
+
 /// What every lab takes.
-fn lab_options() -> [Arg; 9] {
+fn lab_options() -> [Arg; 10] {
     [
         flag("json"),
         flag("install"),
@@ -103,6 +151,7 @@ fn lab_options() -> [Arg; 9] {
         option("link"),
         option("prefix"),
         file("profile"),
+        folder("pcap"),
     ]
 }
 
@@ -120,6 +169,10 @@ fn option(name: &'static str) -> Arg {
 
 fn file(name: &'static str) -> Arg {
     Arg::new(name).long(name).value_hint(ValueHint::FilePath)
+}
+
+fn folder(name: &'static str) -> Arg {
+    Arg::new(name).long(name).value_hint(ValueHint::DirPath)
 }
 
 /// The man page: the help text as it is, its first line as the summary.

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_pinhole_lab_global_optspecs
-    string join \n json install same-lan no-verify loss= delay= link= prefix= profile= h/help
+    string join \n json install same-lan no-verify loss= delay= link= prefix= profile= pcap= both each strict until= timeout= runs= jobs= output= markdown= junit= html= h/help
 end
 
 function __fish_pinhole_lab_needs_command
@@ -29,25 +29,59 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l delay -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l link -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l profile -r -F
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l pcap -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l until -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l timeout -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l runs -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l jobs -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l output -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l markdown -r -F
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l junit -r -F
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l html -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l json
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l install
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l same-lan
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l no-verify
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l both
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l each
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l strict
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -s h -l help -d 'Print help'
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "run"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "up"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "exec"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "shell"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "nat"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "reboot"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "renumber"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "roam"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "link"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "flood"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "expect"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "status"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "down"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "matrix"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "list"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "doctor"
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l loss -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l delay -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l link -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l prefix -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l profile -r -F
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l pcap -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l name -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l until -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l timeout -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l json
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l install
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l same-lan
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l no-verify
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -s h -l help -d 'Print help'
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l loss -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l delay -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l link -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l profile -r -F
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l pcap -r -f -a "(__fish_complete_directories)"
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l name -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l json
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l install
@@ -62,6 +96,18 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -l name -r 
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -l json
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -l watch
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -s h -l help -d 'Print help'
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand reboot" -l name -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand reboot" -s h -l help -d 'Print help'
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand renumber" -l name -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand renumber" -s h -l help -d 'Print help'
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand roam" -l name -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand roam" -s h -l help -d 'Print help'
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand link" -l name -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand link" -s h -l help -d 'Print help'
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand flood" -l name -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand flood" -s h -l help -d 'Print help'
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand expect" -l json
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand expect" -s h -l help -d 'Print help'
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand status" -l json
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand status" -s h -l help -d 'Print help'
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand down" -l name -r -f
@@ -73,12 +119,21 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l delay
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l link -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l profile -r -F
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l pcap -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l until -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l timeout -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l runs -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l jobs -r -f
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l output -r -f -a "(__fish_complete_directories)"
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l markdown -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l junit -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l html -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l install
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l same-lan
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l no-verify
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l both
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l each
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l strict
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -s h -l help -d 'Print help'
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand list" -l json
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand list" -s h -l help -d 'Print help'
