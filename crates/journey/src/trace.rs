@@ -88,6 +88,10 @@ pub struct Sighting {
     pub dst: SocketAddr,
     /// The TTL here.
     pub ttl: u8,
+    /// The packet as it was here, from its IP header on, as much as was captured. It is not in the JSON:
+    /// empty where the trace was read from a file, or made by the simulator.
+    #[serde(skip)]
+    pub raw: Vec<u8>,
 }
 
 /// Which way a packet passed an interface, from the node's point of view.
