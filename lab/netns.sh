@@ -72,6 +72,7 @@ declare -A shaped=() # side → what --link says of its link
 json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
 pcap='' # the folder for the packets of all nodes
+traces=() # the files for what became of each packet
 # for a command: the nodes in which it runs at once (both, each); the one at whose end it ends; a surprise is exit 1; how often; how many labs at once; seconds; folder of its output
 nodes='' until='' strict='' runs=1 jobs='' limit='' kept=''
 
@@ -146,6 +147,7 @@ Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
   --prefix CIDR   the public addresses, a /24 (default: 203.0.113.0/24)
   --pcap DIR      capture the packets of every node into DIR/NODE.pcapng (in a matrix, into
                   DIR/A--B/run-N/NODE.pcapng)
+  --trace FILE    watch every node, and write what became of each packet to FILE.json
   --same-lan      give bob's LAN the prefix of alice's, and bob the address of alice2
   --no-verify     do not measure the NATs first
   --install       install the Debian packages that are missing
@@ -206,8 +208,8 @@ parse() {
 		--strict) strict=1 ;;
 		--same-lan) same_lan=1 options+=("$1") ;;
 		--all) all=1 ;;
-		--loss | --delay | --link | --prefix | --name | --runs | --jobs | --timeout | --output | --until | --pcap) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
-		--loss=* | --delay=* | --link=* | --prefix=* | --name=* | --runs=* | --jobs=* | --timeout=* | --output=* | --until=* | --pcap=*) value "${1%%=*}" "${1#*=}" ;;
+		--loss | --delay | --link | --prefix | --name | --runs | --jobs | --timeout | --output | --until | --pcap | --trace) (($# > 1)) || usage "$1 needs a value"; value "$1" "$2"; shift ;;
+		--loss=* | --delay=* | --link=* | --prefix=* | --name=* | --runs=* | --jobs=* | --timeout=* | --output=* | --until=* | --pcap=* | --trace=*) value "${1%%=*}" "${1#*=}" ;;
 		--profile) (($# > 1)) || usage '--profile needs a natprobe report'; words+=("@$2"); shift ;;
 		--profile=*) words+=("@${1#*=}") ;;
 		-*) usage "there is no option $1" ;;
@@ -237,6 +239,12 @@ value() {
 		pcap=$(realpath -m -- "$2")
 		[[ $pcap != /run/* ]] || usage "--pcap $2: a lab has a /run of its own, so it cannot write there; name another folder"
 		options+=(--pcap "$pcap")
+		return ;;
+	--trace)
+		[[ $2 == *.json ]] || usage "--trace needs a file that ends with .json, not \"$2\""
+		traces+=("$(realpath -m -- "$2")")
+		[[ ${traces[-1]} != /run/* ]] || usage "--trace $2: a lab has a /run of its own, so it cannot write there; name another file"
+		options+=(--trace "${traces[-1]}")
 		return ;;
 	--output) kept=$2; [[ $kept ]] || usage '--output needs a folder'; return ;;
 	esac
@@ -319,6 +327,7 @@ build_network() {
 	raise
 	[[ ! $loss ]] || lossy "$loss"
 	[[ ! $pcap ]] || { lib pcap; captured "$pcap"; }
+	((${#traces[@]} == 0)) || { lib verify; lib trace; traced "${traces[@]}"; }
 }
 
 # "${private[@]}" CMD…: run it as the first process of new namespaces, which end when this script ends. unshare
@@ -358,6 +367,7 @@ inside() {
 	esac
 	local code=$?
 	[[ ! $pcap ]] || saved
+	((${#traces[@]} == 0)) || written || code=2
 	exit $code
 }
 
@@ -389,9 +399,9 @@ run() {
 	exec | shell | reboot | renumber | roam | link | flood) takes --name ;;
 	run) takes --name --timeout --until ;;
 	nat) takes --name --json --watch ;;
-	up) takes --name --json --install --loss --delay --link --pcap --prefix --same-lan --no-verify ;;
+	up) takes --name --json --install --loss --delay --link --pcap --trace --prefix --same-lan --no-verify ;;
 	matrix) takes --json --markdown --junit --html --install --loss --delay --link --pcap --prefix --same-lan --no-verify --jobs "${commanded[@]}" ;;
-	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --pcap --prefix --same-lan --no-verify "${commanded[@]}" ;;
+	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --pcap --trace --prefix --same-lan --no-verify "${commanded[@]}" ;;
 	esac
 	[[ ${command[*]} || $verb == @(shell|down) ]] || [[ -e /dev/fd/1 ]] || die 'cannot write to stdout: it is closed'
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|list|doctor|expect) ]] || usage "$verb takes no command"

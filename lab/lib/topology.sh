@@ -199,7 +199,7 @@ lossy() {
 	nsenter --net=/run/netns/core nft -f - <<<"table ip loss {
 	chain forward {
 		type filter hook forward priority 0
-		${some}counter drop
+		${some}log prefix \"LOSS \" group 1 counter drop
 	}
 }" || die "cannot load the rules for --loss"
 }

@@ -4,7 +4,13 @@
 //! The types of [`Trace`] are also the JSON of a trace file (docs/reference/json.md). There is no
 //! socket, clock or thread here: whoever watches a network hands over what it has seen.
 
+mod join;
+mod packet;
 mod trace;
+pub mod watched;
+
+pub use join::{SCHEMA, join};
+pub use watched::{Vantage, Watched};
 
 pub use trace::{
     Cause, Direction, End, Gap, How, Interface, Journey, Mapping, Node, Sighting, Tables, Trace,

@@ -140,7 +140,7 @@ fn formats() -> [Arg; 3] {
 }
 
 /// What every lab takes.
-fn lab_options() -> [Arg; 10] {
+fn lab_options() -> [Arg; 11] {
     [
         flag("json"),
         flag("install"),
@@ -152,6 +152,7 @@ fn lab_options() -> [Arg; 10] {
         option("prefix"),
         file("profile"),
         folder("pcap"),
+        file("trace"),
     ]
 }
 

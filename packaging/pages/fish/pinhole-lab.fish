@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_pinhole_lab_global_optspecs
-    string join \n json install same-lan no-verify loss= delay= link= prefix= profile= pcap= both each strict until= timeout= runs= jobs= output= markdown= junit= html= h/help
+    string join \n json install same-lan no-verify loss= delay= link= prefix= profile= pcap= trace= both each strict until= timeout= runs= jobs= output= markdown= junit= html= h/help
 end
 
 function __fish_pinhole_lab_needs_command
@@ -30,6 +30,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l link -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l profile -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l pcap -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l trace -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l until -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l timeout -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l runs -r -f
@@ -68,6 +69,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l link -r 
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l profile -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l pcap -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l trace -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l name -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l until -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand run" -l timeout -r -f
@@ -82,6 +84,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l link -r -
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l profile -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l pcap -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l trace -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l name -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l json
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand up" -l install
@@ -120,6 +123,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l link 
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l prefix -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l profile -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l pcap -r -f -a "(__fish_complete_directories)"
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l trace -r -F
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l until -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l timeout -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand matrix" -l runs -r -f

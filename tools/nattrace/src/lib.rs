@@ -5,3 +5,4 @@
 pub mod fuzzing;
 mod kernel;
 pub mod table;
+pub mod watch;

@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nattrace::table;
+use nattrace::{table, watch};
 
 /// Show the state of a NAT. Run it in the router's network namespace
 ///
@@ -32,12 +32,15 @@ struct Cli {
 enum Command {
     /// Show the NAT's mappings, permits, counters and connections
     Table(table::Args),
+    /// Watch every packet at the nodes of a lab, and say what became of each
+    Watch(watch::Args),
 }
 
 fn main() -> ExitCode {
     cli::log::init();
     let outcome = match Cli::parse().command {
         Command::Table(args) => table::run(&args),
+        Command::Watch(args) => watch::run(&args),
     };
     match outcome {
         Ok(found) => ExitCode::from(if found { 0 } else { 1 }),

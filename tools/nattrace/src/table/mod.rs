@@ -1,6 +1,7 @@
 //! `nattrace table`: the state of the NAT.
 
 mod concat;
+mod holder;
 mod holdings;
 mod reading;
 mod text;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::kernel::{self, Netfilter, TableId};
+pub(crate) use holder::Holder;
 use reading::Reading;
 
 /// The options of `nattrace table`.

@@ -1,0 +1,359 @@
+//! The end of a journey: one cause.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use stun::IcmpReason;
+
+use super::history::{History, Sent};
+use super::track::{Draft, Pass, Report};
+use crate::packet::{Body, Packet};
+use crate::watched::{LOSS, NO_LISTENER};
+use crate::{Direction, End, How, Vantage};
+
+/// How the journey with this number ended.
+pub(super) fn end(nodes: &[Vantage], drafts: &[Draft], id: usize, history: &History) -> End {
+    let draft = &drafts[id];
+    let view = View {
+        nodes,
+        draft,
+        history,
+    };
+    let answer = draft
+        .answers
+        .iter()
+        .find_map(|id| view.answer(&drafts[*id]));
+    match (&draft.report, answer) {
+        (Some(Report::Dropped { node, prefix }), answer) => view.dropped(*node, prefix, answer),
+        (Some(Report::Held { node }), _) => view.ended(
+            How::Dropped,
+            *node,
+            Some("LOCAL_FIREWALL"),
+            format!(
+                "dropped by a rule of {} itself, on its way out",
+                view.name(*node)
+            ),
+        ),
+        (Some(Report::Lost { link, why }), _) => {
+            let text = match why.as_str() {
+                "loss" => format!("lost on the link of {link}, which loses some"),
+                "queue" => format!("dropped on the link of {link}: its queue was full"),
+                "mtu" => format!("dropped on the link of {link}: larger than its MTU"),
+                "down" => format!("lost on the link of {link}, which is down"),
+                why => format!("lost on the link of {link}: {why}"),
+            };
+            view.ended(How::Lost, draft.last().node, Some(why), text)
+        }
+        (_, Some(answer)) => view.answered(&answer),
+        (Some(Report::Arrived { node, prefix }), None) if prefix == NO_LISTENER => {
+            view.no_listener(*node, "")
+        }
+        (Some(Report::Arrived { node, .. }), None) => view.delivered(*node),
+        (None, None) => view.silent(),
+    }
+}
+
+/// An ICMP error, or a reset, about the packet.
+struct Answer {
+    /// The node that sent it.
+    node: usize,
+    /// `None`: a reset.
+    reason: Option<IcmpReason>,
+    to: SocketAddr,
+}
+
+struct View<'a> {
+    nodes: &'a [Vantage],
+    draft: &'a Draft,
+    history: &'a History,
+}
+
+impl View<'_> {
+    fn name(&self, node: usize) -> &str {
+        &self.nodes[node].name
+    }
+
+    fn ended(&self, how: How, node: usize, reason: Option<&str>, text: String) -> End {
+        End {
+            how,
+            node: self.name(node).to_owned(),
+            reason: reason.map(str::to_owned),
+            text,
+        }
+    }
+
+    fn answer(&self, draft: &Draft) -> Option<Answer> {
+        let first = &draft.passes[0];
+        let packet = Packet::read(&draft.bytes, draft.len)?;
+        let reason = match &packet.body {
+            Body::Icmp(message) => Some(message.icmp.reason(packet.src.ip())?),
+            _ => None,
+        };
+        Some(Answer {
+            node: first.node,
+            reason,
+            to: first.dst,
+        })
+    }
+
+    /// Where the packet came in last.
+    fn came_to(&self, node: usize) -> &Pass {
+        let mut passes = self.draft.passes.iter().rev();
+        let here = passes.find(|pass| pass.node == node && pass.direction == Direction::In);
+        here.unwrap_or(self.draft.last())
+    }
+
+    fn has_address(&self, node: usize, address: std::net::IpAddr) -> bool {
+        let mut interfaces = self.nodes[node].interfaces.iter();
+        interfaces.any(|interface| interface.addresses.contains(&address))
+    }
+
+    fn delivered(&self, node: usize) -> End {
+        let text = format!("delivered to a socket of {}", self.name(node));
+        self.ended(How::Delivered, node, None, text)
+    }
+
+    fn no_listener(&self, node: usize, says: &str) -> End {
+        let port = self.came_to(node).dst.port();
+        let (name, protocol) = (self.name(node), self.draft.protocol.to_uppercase());
+        let text = format!("no socket of {name} has {protocol} port {port}{says}");
+        self.ended(How::NoListener, node, None, text)
+    }
+
+    /// An ICMP error or a reset says what became of it.
+    fn answered(&self, answer: &Answer) -> End {
+        let (node, name) = (answer.node, self.name(answer.node));
+        let to = answer.to.ip();
+        let pass = self.came_to(node);
+        let own = self.has_address(node, pass.dst.ip());
+        let mut sent = self.history.before(node, self.draft.protocol, u64::MAX);
+        let outside = sent.any(|sent| sent.outside.ip() == pass.dst.ip());
+        match answer.reason {
+            Some(IcmpReason::TimeExceeded) => self.ended(
+                How::TtlExceeded,
+                node,
+                Some("time-exceeded"),
+                format!("its TTL ran out at {name}, which tells {to}"),
+            ),
+            // a NAT's own stack answers for a port of which the NAT knows nothing
+            Some(IcmpReason::PortUnreachable) | None if own && outside => {
+                let with = match answer.reason {
+                    Some(_) => "\"port unreachable\"",
+                    None => "a reset",
+                };
+                let (reason, why) = self.unknown_to_conntrack(node, pass);
+                let text = format!("{why}; {name} itself answers with {with}");
+                self.ended(How::Refused, node, Some(reason), text)
+            }
+            Some(IcmpReason::PortUnreachable) if own => {
+                self.no_listener(node, ", which it tells the sender")
+            }
+            None if own => self.no_listener(node, ", and it answers with a reset"),
+            reason => {
+                let (code, words) = match reason {
+                    Some(reason) => (kebab(reason), format!("the ICMP error \"{reason}\"")),
+                    None => ("reset".to_owned(), "a reset".to_owned()),
+                };
+                let text = format!("refused by {name}, which answers with {words}");
+                self.ended(How::Refused, node, Some(&code), text)
+            }
+        }
+    }
+
+    /// A rule dropped or refused it.
+    fn dropped(&self, node: usize, prefix: &str, answer: Option<Answer>) -> End {
+        let pass = self.came_to(node);
+        let (name, to) = (self.name(node), pass.dst);
+        let (reason, mut text) = match prefix {
+            LOSS => {
+                let text = format!("lost in {name}, which drops some of the packets (--loss)");
+                return self.ended(How::Lost, node, Some("loss"), text);
+            }
+            "NO_MAPPING" => self.no_mapping(node, pass),
+            "FILTER_PORT" | "FILTER_ADDR" => (prefix, self.filtered(node, pass, prefix)),
+            "UDP_BLOCKED" => (
+                prefix,
+                format!("blocked at {name}, which lets no UDP through"),
+            ),
+            "HAIRPIN_UNSUPPORTED" => (
+                prefix,
+                format!(
+                    "dropped at {name}, which does not turn packets from inside round to its own address {to}"
+                ),
+            ),
+            "UNSOLICITED" => (
+                prefix,
+                format!("dropped at {name}: nobody inside has asked for it"),
+            ),
+            "PORT_TAKEN" => (
+                prefix,
+                format!("dropped at {name}, which drew a port that another flow has"),
+            ),
+            _ => (
+                prefix,
+                format!("dropped at {name} by a rule with the reason {prefix}"),
+            ),
+        };
+        let how = match answer {
+            Some(answer) => {
+                text += match answer.reason {
+                    Some(_) => "; it answers with an ICMP error",
+                    None => "; it answers with a reset",
+                };
+                How::Refused
+            }
+            None => How::Dropped,
+        };
+        self.ended(how, node, Some(reason), text)
+    }
+
+    /// The filter did not know the sender: whom it would have let in.
+    fn filtered(&self, node: usize, pass: &Pass, prefix: &str) -> String {
+        let name = self.name(node);
+        let sent: Vec<&Sent> = self
+            .history
+            .before(node, self.draft.protocol, pass.at_ns)
+            .filter(|sent| sent.outside == pass.dst)
+            .collect();
+        let Some(first) = sent.first() else {
+            return format!(
+                "filtered at {name}: nothing has been sent from {} before",
+                pass.dst
+            );
+        };
+        let host = self.name(first.host);
+        let whole = prefix == "FILTER_PORT";
+        let remotes: BTreeSet<String> = sent
+            .iter()
+            .map(|sent| {
+                if whole {
+                    sent.remote.to_string()
+                } else {
+                    sent.remote.ip().to_string()
+                }
+            })
+            .collect();
+        let only = listed(&remotes);
+        let elsewhere = self.elsewhere(node, pass, first.inside);
+        format!(
+            "filtered at {name}: {host} has sent from {} only to {only}{elsewhere}",
+            pass.dst
+        )
+    }
+
+    /// A NAT without rules of its own, as a bare masquerade is, lets in what its connection tracking knows: the very
+    /// remote. The rest is for itself.
+    fn unknown_to_conntrack(&self, node: usize, pass: &Pass) -> (&'static str, String) {
+        let mut used = false;
+        for sent in self.history.before(node, self.draft.protocol, pass.at_ns) {
+            used |= sent.outside == pass.dst;
+            if sent.outside == pass.dst && sent.remote == pass.src {
+                return self.no_mapping(node, pass);
+            }
+        }
+        match used {
+            true => ("FILTER_PORT", self.filtered(node, pass, "FILTER_PORT")),
+            false => self.no_mapping(node, pass),
+        }
+    }
+
+    /// The NAT has nothing at this port: never, no more, or for another remote.
+    fn no_mapping(&self, node: usize, pass: &Pass) -> (&'static str, String) {
+        let name = self.name(node);
+        let before = || self.history.before(node, self.draft.protocol, pass.at_ns);
+        let last = before().filter(|sent| sent.outside == pass.dst).last();
+        if let Some(last) = last {
+            let host = self.name(last.host);
+            let ago = (pass.at_ns - last.at_ns) as f64 / 1e9;
+            let text = format!(
+                "no mapping at {name}: the mapping of {} expired; {host} last sent from it {ago:.1} s before",
+                pass.dst
+            );
+            return ("MAPPING_EXPIRED", text);
+        }
+        let mut ports: Vec<(SocketAddr, SocketAddr, usize)> = Vec::new();
+        for sent in before() {
+            if !ports.iter().any(|(outside, ..)| *outside == sent.outside) {
+                ports.push((sent.outside, sent.remote, sent.host));
+            }
+        }
+        let text = match ports.as_slice() {
+            [] => format!("no mapping at {name}: nothing has been sent through it"),
+            [.., (outside, remote, host)] => {
+                let more = match ports.len() - 1 {
+                    0 => String::new(),
+                    1 => ", and from one other port".to_owned(),
+                    n => format!(", and from {n} other ports"),
+                };
+                format!(
+                    "no mapping at {name}: nothing has been sent from {}; {} has sent from {outside} to {remote}{more}",
+                    pass.dst,
+                    self.name(*host),
+                )
+            }
+        };
+        ("NO_MAPPING", text)
+    }
+
+    /// Where a NAT gives each remote a port of its own: the one that this sender should have used.
+    fn elsewhere(&self, node: usize, pass: &Pass, inside: SocketAddr) -> String {
+        let towards = self
+            .history
+            .before(node, self.draft.protocol, pass.at_ns)
+            .filter(|sent| sent.inside == inside && sent.outside != pass.dst)
+            .filter(|sent| sent.remote.ip() == pass.src.ip())
+            .last();
+        towards.map_or_else(String::new, |sent| {
+            let host = self.name(sent.host);
+            format!("; to {} {host} sends from {}", sent.remote, sent.outside)
+        })
+    }
+
+    /// Nothing was reported of it.
+    fn silent(&self) -> End {
+        let last = self.draft.last();
+        let (node, name) = (last.node, self.name(last.node));
+        let own = self.has_address(node, last.dst.ip());
+        if last.direction == Direction::In && last.dst.ip().is_multicast() {
+            let text = format!(
+                "came to {name}, where no socket has joined {}",
+                last.dst.ip()
+            );
+            return self.ended(How::NoListener, node, None, text);
+        }
+        if last.direction == Direction::In && own {
+            if !self.nodes[node].tells_arrivals || self.draft.protocol == "icmp" {
+                return self.delivered(node);
+            }
+            let text = format!("dropped by a rule of {name} itself, before it came to a socket");
+            return self.ended(How::Dropped, node, Some("LOCAL_FIREWALL"), text);
+        }
+        if last.direction == Direction::In && last.ttl <= 1 {
+            let text = format!("its TTL ran out at {name}, which says nothing");
+            return self.ended(How::TtlExceeded, node, None, text);
+        }
+        let text = match last.direction {
+            Direction::In => format!(
+                "came to {name}, which did not pass it on: it has no route to {}, or a rule that reports nothing \
+                 dropped it",
+                last.dst.ip()
+            ),
+            Direction::Out => format!("left {name} and was not seen again"),
+        };
+        self.ended(How::Unknown, node, None, text)
+    }
+}
+
+/// As in JSON.
+fn kebab(reason: IcmpReason) -> String {
+    reason.to_string().replace(' ', "-")
+}
+
+/// The first three, and how many more there are.
+fn listed(words: &BTreeSet<String>) -> String {
+    let first: Vec<&str> = words.iter().take(3).map(String::as_str).collect();
+    match words.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} others", first.join(", ")),
+    }
+}

@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# Inside a lab: what became of each packet, written to the files of --trace when the lab ends. nattrace watches.
+
+# traced FILE…: begin to watch, and wait until nothing is missed
+traced() {
+	local node places=() files=() file rules jobs=() began
+	for file; do files+=(--trace "$file"); done
+	[[ ${#linked[@]} == 0 ]] || files+=(--drops /run/dropped-frames.json)
+	rules=$(<"$lab/lib/watch.nft")
+	for node in $(in_order); do
+		within "$node" nft -f - <<<"$rules" &
+		jobs+=($!)
+		places+=("$node=$(described "$node")")
+	done
+	joined "${jobs[@]}"
+	exec {began}< <(trap '' INT; exec "$bin/nattrace" watch "${places[@]}" "${files[@]}" </dev/null)
+	tracing=$!
+	read -rt $patience -u "$began" || die '--trace: nothing is watched; the reason is above'
+	exec {began}<&-
+}
+
+# written: end the watch, and wait until the files are whole
+written() {
+	[[ ! ${tracing-} ]] || { kill -TERM "$tracing" && wait "$tracing"; }
+}
+
+# in_order: the nodes from alice to bob, with the core between them, then the other sides and the server
+in_order() {
+	local who host side i here
+	for who in "${!people[@]}"; do
+		side=${people[who]}
+		[[ ${public[$side]-} ]] || break
+		here=()
+		for host in "${hosts[@]}"; do [[ ${side_of[$host]} != "$side" ]] || here+=("$host"); done
+		routers_outward "$side"
+		if ((who == 0)); then
+			echo "${here[@]}" "${path[@]}" core
+		else
+			for ((i = ${#path[@]} - 1; i >= 0; i--)); do echo "${path[i]}"; done
+			echo "${here[@]}"
+		fi
+	done
+	echo server
+}
+
+# routers_outward SIDE: set $path to its routers, the home router first
+routers_outward() {
+	local node
+	path=()
+	for node in "${routers[@]}"; do [[ ${side_of[$node]} != "$1" ]] || path[${level[$node]}]=$node; done
+}
+
+# described NODE: what it is, for people
+described() {
+	local chain
+	case $1 in
+	core) echo 'the Internet between all sides' ;;
+	server) echo 'the rendezvous' ;;
+	*)
+		if [[ ${level[$1]-} ]]; then
+			read_type "${kind_of[${side_of[$1]}]}"
+			read -ra chain <<<"${head[chain]}"
+			echo "a router of type ${chain[${level[$1]}]}"
+		else
+			echo "a host of ${side_of[$1]}'s side"
+		fi ;;
+	esac
+}

@@ -1,0 +1,78 @@
+//! The files of a trace.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use journey::Trace;
+use journey::watched::LostFrame;
+use serde::Deserialize;
+
+/// A file, and what is written to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    path: PathBuf,
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Json,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        let format = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("json") => Format::Json,
+            _ => return Err("the file's name must end with .json".to_owned()),
+        };
+        Ok(Output { path, format })
+    }
+}
+
+impl Output {
+    pub(crate) fn write(&self, trace: &Trace) -> Result<()> {
+        let write = || -> Result<()> {
+            let mut file = BufWriter::new(File::create(&self.path)?);
+            match self.format {
+                Format::Json => serde_json::to_writer(&mut file, trace)?,
+            }
+            file.flush()?;
+            Ok(())
+        };
+        write().with_context(|| format!("cannot write the trace to {}", self.path.display()))
+    }
+}
+
+/// A line of natlink's record.
+#[derive(Deserialize)]
+struct Drop {
+    time_ns: u64,
+    link: String,
+    why: String,
+    frame: String,
+}
+
+/// Reads natlink's record of dropped frames.
+pub(super) fn drops(path: &Path) -> Result<Vec<LostFrame>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read dropped frames from {}", path.display()))?;
+    text.lines()
+        .map(|line| {
+            let drop: Drop = serde_json::from_str(line)
+                .with_context(|| format!("{} is not a record of natlink", path.display()))?;
+            Ok(LostFrame {
+                at_ns: drop.time_ns,
+                link: drop.link,
+                why: drop.why,
+                frame: hex::decode(drop.frame)
+                    .map_err(|error| anyhow::anyhow!("a dropped frame: {error}"))?,
+            })
+        })
+        .collect()
+}
