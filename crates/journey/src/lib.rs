@@ -3,7 +3,14 @@
 //!
 //! The types of [`Trace`] are also the JSON of a trace file (docs/reference/json.md). There is no
 //! socket, clock or thread here: whoever watches a network hands over what it has seen.
+//!
+//! Two hosts without a vantage point between them tell each other what their sockets have sent and
+//! received ([`account`]); [`hosts::join`] makes journeys of both accounts, after [`clock`] has found how
+//! far the two clocks are apart.
 
+pub mod account;
+pub mod clock;
+pub mod hosts;
 mod join;
 mod packet;
 mod trace;
