@@ -36,6 +36,7 @@ LAB = {
     ("punch", "punch --server 203.0.113.1 --name alice --peer bob"): ("alice", "^direct: ", {"peer": "punch"}),
     ("punch", "punch --server 203.0.113.1#KEY --peer bob#KEY"): ("alice", "^direct: ", {"peer": "punch"}),
     ("punch", "punch --peer bob --trace"): ("alice", "probe request", {"peer": "punch"}),
+    ("punch", "punch --peer bob --share"): ("alice", "What became of the packets", {"peer": "punch --from alice --share"}),
     ("punch", "punch --peer bob --watch"): ("alice", "connected to bob", {"peer": "punch --watch", "stays": True}),
     ("punch", "punch --peer bob --tcp"): ("alice", "^direct: ", {"peer": "punch --tcp"}),
     ("punch", "punch --plan alice.json bob.json"): ("alice", "^direct: ", {"first": "cp here.json alice.json"}),

@@ -237,6 +237,7 @@ impl Settings {
             turn: None,
             attempt: ATTEMPT,
             tcp: None,
+            shares: false,
         })
     }
 }

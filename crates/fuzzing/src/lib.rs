@@ -23,7 +23,8 @@ mod texts;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name: `fuzz/fuzz_targets` and `fuzz/corpus` have the same names.
-pub const TARGETS: [(&str, Target); 23] = [
+pub const TARGETS: [(&str, Target); 25] = [
+    ("account", parsers::account),
     ("candidates", parsers::candidates),
     ("capture_frame", parsers::capture_frame),
     ("chat_conversation", chat::conversation),
@@ -42,6 +43,7 @@ pub const TARGETS: [(&str, Target); 23] = [
     ("relay", server::relay),
     ("rendezvous", server::rendezvous),
     ("sealed", parsers::sealed),
+    ("share", parsers::share),
     ("stun_classic", parsers::stun_classic),
     ("stun_differential", differential::both_readers),
     ("stun_message", parsers::stun_message),

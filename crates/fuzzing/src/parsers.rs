@@ -6,6 +6,8 @@ use std::time::Duration;
 use capture::{Direction, Link, Seen, decode, describe};
 use gateway_proto::message::map::{NatPmpMapping, PcpMap};
 use gateway_proto::message::{NatPmpAnswer, PcpAnswer};
+use journey::account::{Account, MOST_PACKETS};
+use journey::clock::Clock;
 use nat::is_private;
 use peer_proto::candidate::{Candidates, MOST_HOSTS};
 use session::credentials::{Granted, parse_username};
@@ -20,6 +22,25 @@ use stun::{
 };
 
 use crate::input::{ATTRIBUTES, Choices, at};
+
+/// What a peer tells of an attempt: it is within its bounds, is written again, and can be joined.
+pub(crate) fn account(data: &[u8]) {
+    let Some(account) = Account::decode(data) else {
+        return;
+    };
+    assert!(account.packets.len() <= MOST_PACKETS);
+    assert_eq!(Account::decode(&account.encode()).as_ref(), Some(&account));
+    let (trace, _) = journey::hosts::join(&account, Some(&account), Clock::default(), 0);
+    let ids = trace.journeys.iter().map(|journey| journey.id);
+    assert!(ids.eq(0..trace.journeys.len()));
+}
+
+/// A message of a share: what can be read is written again and is the same.
+pub(crate) fn share(data: &[u8]) {
+    if let Some(again) = peer_proto::share::decode(data) {
+        assert_eq!(peer_proto::share::decode(&again), Some(again));
+    }
+}
 
 /// A STUN message: every attribute is read, and what was read is written and read again.
 pub(crate) fn stun_message(data: &[u8]) {

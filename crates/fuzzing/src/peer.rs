@@ -209,6 +209,7 @@ fn payload(choices: &mut Choices<'_>) -> Vec<u8> {
         rtt: choices
             .flag()
             .then(|| Duration::from_millis(choices.short().into())),
+        shares: choices.flag(),
     };
     candidates.encode()
 }

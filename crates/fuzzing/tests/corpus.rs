@@ -45,6 +45,7 @@ macro_rules! replayed {
 }
 
 replayed! {
+    account,
     candidates,
     capture_frame,
     chat_conversation,
@@ -63,6 +64,7 @@ replayed! {
     relay,
     rendezvous,
     sealed,
+    share,
     stun_classic,
     stun_differential,
     stun_message,

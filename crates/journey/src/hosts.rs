@@ -159,7 +159,7 @@ impl<'a> Hosts<'a> {
         }
         let journeys: Vec<_> = journeys.into_iter().map(|(_, journey)| journey).collect();
         Trace {
-            schema: 1,
+            schema: crate::SCHEMA,
             started_unix_ns,
             nodes: self.accounts.iter().map(|account| node(account)).collect(),
             tables: Vec::new(),

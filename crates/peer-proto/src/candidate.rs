@@ -38,6 +38,9 @@ pub struct Candidates {
     pub tcp: Option<Tcp>,
     /// The speaker's round trip to the rendezvous.
     pub rtt: Option<Duration>,
+    /// The speaker tells after the attempt what it has noted of it, if the listener
+    /// does: see [`share`](crate::share).
+    pub shares: bool,
 }
 
 /// Where a peer may be reached by TCP.
@@ -65,6 +68,7 @@ const RELAYED: u8 = 2;
 const OPENED: u8 = 4;
 const TCP: u8 = 3;
 const RTT: u8 = 5;
+const SHARES: u8 = 6;
 
 impl Candidates {
     /// The mapping towards the server's first address, and a different one towards
@@ -109,6 +113,9 @@ impl Candidates {
                 u16::try_from(ms).unwrap_or(u16::MAX).to_be_bytes().to_vec(),
             );
         }
+        if self.shares {
+            more(SHARES, Vec::new());
+        }
         bytes
     }
 
@@ -138,6 +145,7 @@ impl Candidates {
                     let ms = u16::from_be_bytes(take(&mut value)?);
                     candidates.rtt = Some(Duration::from_millis(ms.into()));
                 }
+                SHARES => candidates.shares = true,
                 RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
                 TCP => {
                     let port = u16::from_be_bytes(take(&mut value)?);
@@ -258,16 +266,18 @@ mod tests {
                 mapped: addresses(&["203.0.113.17:40000", "203.0.113.17:40001"]),
             }),
             rtt: Some(Duration::from_millis(244)),
+            shares: true,
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
         // It may end after each of the parts, as what older peers send does.
-        let rtt = bytes.len() - (2 + 2);
+        let shares = bytes.len() - 2;
+        let rtt = shares - (2 + 2);
         let tcp = rtt - (2 + 2 + 1 + 2 * 7);
         let opened = tcp - (2 + 7);
         let relayed = opened - (2 + 7);
         let older = relayed - (2 + Side::LENGTH + 4);
-        let whole = [older, relayed, opened, tcp, rtt];
+        let whole = [older, relayed, opened, tcp, rtt, shares];
         for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }

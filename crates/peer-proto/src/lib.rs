@@ -9,6 +9,7 @@
 //! | [`punch`] | one attempt by UDP: probes, guessed ports, nomination; the quality of a path |
 //! | [`tcp`] | one attempt by TCP: simultaneous open |
 //! | [`relay`] | a TURN client |
+//! | [`share`] | after an attempt: what both have noted of it, exchanged |
 //! | [`cause`] | why an attempt failed, as data |
 //!
 //! # The order of calls
@@ -118,4 +119,5 @@ pub mod client;
 pub mod endpoint;
 pub mod punch;
 pub mod relay;
+pub mod share;
 pub mod tcp;

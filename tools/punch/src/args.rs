@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -20,6 +20,8 @@ use nat::plan::Limits;
                                                         rendezvous and of bob
   punch --peer bob --trace                              show each packet; the server and our name
                                                         are in ~/.config/pinhole/config.toml
+  punch --peer bob --share                              show what became of each packet between the
+                                                        two hosts; bob needs --share, too
   punch --peer bob --watch                              stay connected until Ctrl-C
   punch --peer bob --tcp                                connect by TCP; bob needs --tcp, too
   punch --plan alice.json bob.json                      say what to expect of these two reports
@@ -46,10 +48,17 @@ pub struct Args {
     /// are not known get neither
     #[arg(long, value_name = "PEER", conflicts_with = "peer")]
     pub from: Option<String>,
-    /// Print each packet that this host sends and receives for the attempt. Packets
-    /// that measure our own NAT or ask our router for a port are not shown
-    #[arg(long)]
-    pub trace: bool,
+    /// Print each packet that this host sends and receives for the attempt; or write what
+    /// became of each packet between the two hosts to this file (docs/reference/json.md),
+    /// as far as this host knows, and with --share also the peer. Packets that measure our
+    /// own NAT or ask our router for a port are not shown
+    #[arg(long, value_name = "FILE.json")]
+    pub trace: Option<Option<PathBuf>>,
+    /// Tell the peer which packets this host has sent and received, and what the
+    /// rendezvous saw, and show what became of each packet between the two hosts. Both
+    /// sides need this option; nobody else can read it
+    #[arg(long, conflicts_with_all = ["tcp", "watch", "plan", "relay_only"])]
+    pub share: bool,
     /// Print one JSON object (docs/reference/json.md)
     #[arg(long)]
     pub json: bool,
@@ -126,6 +135,16 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether each packet is shown.
+    pub fn shows_packets(&self) -> bool {
+        self.trace == Some(None)
+    }
+
+    /// The file for what became of the packets between the hosts.
+    pub fn trace_file(&self) -> Option<&Path> {
+        self.trace.as_ref()?.as_deref()
+    }
+
     /// What an attempt may spend.
     ///
     /// # Errors

@@ -73,6 +73,11 @@ pub struct Introduction {
     pub key: PublicKey,
     pub role: Role,
     pub plan: Plan,
+    /// Where the rendezvous sees the peer.
+    pub address: SocketAddr,
+    pub relation: Relation,
+    /// Whether the peer shares what it has noted.
+    pub shares: bool,
 }
 
 /// How an attempt ended, and when.
@@ -404,6 +409,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 role,
                 plan,
                 relation,
+                shares,
             } => {
                 let how = match role {
                     Role::Caller => "introduced to",
@@ -426,6 +432,9 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     key,
                     role,
                     plan,
+                    address,
+                    relation,
+                    shares,
                 });
             }
             _ => {}

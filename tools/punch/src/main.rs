@@ -6,6 +6,7 @@ mod plan;
 mod ready;
 mod report;
 mod router;
+mod share;
 mod silence;
 mod start;
 mod stay;

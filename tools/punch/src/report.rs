@@ -16,6 +16,7 @@ use peer_proto::punch::{self, Measured, Throughput};
 use serde_json::{Value, json};
 
 use crate::plan;
+use crate::share::Shared;
 
 /// How an attempt ended.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Report {
     pub limits: Limits,
     pub measured: Option<Measured>,
     pub outcome: Outcome,
+    /// What became of the packets between the two hosts, with --share.
+    pub shared: Option<Shared>,
 }
 
 impl Report {
@@ -58,7 +61,10 @@ impl Report {
         let object = self.to_json(trace.filter(|_| json)).to_string();
         let text = match json {
             true => object.clone(),
-            false => self.sentence(),
+            false => match &self.shared {
+                Some(shared) => format!("{}\n\n{}", self.sentence(), shared.text()),
+                None => self.sentence(),
+            },
         };
         match writeln!(std::io::stdout(), "{text}") {
             // That nobody reads any more does not change the outcome.
@@ -104,6 +110,9 @@ impl Report {
                 report["rtt_ms"] = json!(path.rtt.map(ms));
             }
             Outcome::Failed(cause) => report["cause"] = json!(Explained(cause)),
+        }
+        if let Some(shared) = &self.shared {
+            report["shared"] = shared.to_json();
         }
         if let Some(trace) = trace {
             report["trace"] = json!(trace);
@@ -220,6 +229,7 @@ mod tests {
             limits: Limits::POLITE,
             measured: None,
             outcome: Outcome::Failed(Cause::NothingHeard),
+            shared: None,
         };
         for (tcp, sent, wanted) in [
             (false, 1, "after 1 ms and 1 probe: "),

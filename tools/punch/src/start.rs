@@ -28,6 +28,7 @@ use crate::attempt::{Attempt, Ended};
 use crate::ready::Ready;
 use crate::report::{Outcome, Report};
 use crate::router;
+use crate::share::{self, Notes};
 use crate::stay::stay;
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
@@ -80,10 +81,11 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let udp = Udp::bind(any).with_context(|| format!("cannot use UDP port {}", args.port))?;
     let local = host::local_address(settings.server, udp.local_addr().port());
     let trace = args
-        .trace
+        .shows_packets()
         .then(|| Trace::start(local, start, !args.json))
         .transpose()
         .context("cannot capture packets")?;
+    let notes = Notes::begin(args, start);
     let by_tcp = match args.tcp {
         true => Some(ByTcp::prepare(any, settings.server).await?),
         false => None,
@@ -95,6 +97,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         if let Some(trace) = &trace {
             trace.witness(traffic);
         }
+        notes.witness(traffic);
     };
     let driver = EndpointDriver::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no route to {}", settings.server))?;
@@ -128,7 +131,10 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let left = attempt.leave().await;
     let ended = ended?;
     left?;
-    let report = report(attempt, ended, local);
+    let account = share::account(&attempt, &ended, local);
+    let shared = share::share(&mut attempt, account, &notes).await?;
+    let mut report = report(attempt, ended, local);
+    report.shared = shared;
     let kept = trace.map(Trace::end);
     report.print(args.json, args.report.as_deref(), kept)
 }
@@ -205,6 +211,7 @@ fn report<W: FnMut(Traffic<'_>)>(
         limits: attempt.limits,
         measured: attempt.measured,
         outcome,
+        shared: None,
     }
 }
 
@@ -229,6 +236,7 @@ async fn configure(
     config.peer = args.peer.clone();
     config.from = args.from.clone();
     config.measuring = measures(args);
+    config.shares = args.share;
     config.attempt = args.timeout.unwrap_or(TIMEOUT);
     if args.tcp {
         config.relay = Wish::Never;

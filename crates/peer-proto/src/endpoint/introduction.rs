@@ -167,6 +167,7 @@ impl Endpoint {
         if self.relaying.wish == Wish::Only {
             return Candidates {
                 relayed,
+                shares: self.ourselves.shares(),
                 ..Candidates::default()
             };
         }
@@ -190,6 +191,7 @@ impl Endpoint {
                 hosts: Vec::new(),
                 base: None,
                 relayed: None,
+                shares: false,
                 side: all.side.map(|side| Side {
                     limits: Limits::NOTHING,
                     ..side

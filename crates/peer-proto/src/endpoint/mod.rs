@@ -110,7 +110,7 @@ impl Endpoint {
                 config.known,
                 config.strangers,
             ),
-            ourselves: Ourselves::new(config.hosts, config.tcp, nat),
+            ourselves: Ourselves::new(config.hosts, config.tcp, nat, config.shares),
             gathering: Gathering::new(server, gathering),
             relaying: Relaying::new(config.relay, config.turn, relaying),
             call_again_at: None,

@@ -22,16 +22,23 @@ pub(super) struct Ourselves {
     /// The outside endpoint of our port mapping at the gateway.
     opened: Option<SocketAddr>,
     tcp: Option<Tcp>,
+    shares: bool,
 }
 
 impl Ourselves {
-    pub(super) fn new(hosts: Vec<SocketAddr>, tcp: Option<Tcp>, nat: Nat) -> Self {
+    pub(super) fn new(hosts: Vec<SocketAddr>, tcp: Option<Tcp>, nat: Nat, shares: bool) -> Self {
         Self {
             hosts,
             nat,
             opened: None,
             tcp,
+            shares,
         }
+    }
+
+    /// Whether we tell known peers afterwards what we have noted.
+    pub(super) fn shares(&self) -> bool {
+        self.shares
     }
 
     pub(super) fn describe(&mut self, side: Option<Side>) {
@@ -82,6 +89,7 @@ impl Ourselves {
             }),
             opened: self.opened,
             tcp: self.tcp.clone(),
+            shares: self.shares,
             ..Candidates::default()
         }
     }

@@ -53,6 +53,7 @@ impl Introduction {
             role: self.role,
             plan,
             relation: self.relation,
+            shares: self.theirs.shares && self.relation == Relation::Known,
         }
     }
 }

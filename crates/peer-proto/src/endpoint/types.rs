@@ -53,6 +53,9 @@ pub struct Config {
     /// Where we are reached by TCP, if TCP and nothing else is wanted. The driver
     /// makes the attempts then: see [`Endpoint::poll_tcp`](super::Endpoint::poll_tcp).
     pub tcp: Option<Tcp>,
+    /// Whether we tell known peers after the attempt what we have noted of it, if they
+    /// do the same: see [`share`](crate::share).
+    pub shares: bool,
 }
 
 impl Config {
@@ -75,6 +78,7 @@ impl Config {
             turn: None,
             attempt: Duration::from_secs(10),
             tcp: None,
+            shares: false,
         }
     }
 }
@@ -161,6 +165,8 @@ pub enum Event {
         plan: Plan,
         /// Whether the peer is known.
         relation: Relation,
+        /// Whether the peer tells after the attempt what it has noted of it, if we do.
+        shares: bool,
     },
     /// A peer calls that is not known. Let it in with
     /// [`Endpoint::admit`](super::Endpoint::admit), and call it; or

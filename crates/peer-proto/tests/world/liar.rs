@@ -20,7 +20,7 @@ const COOKIE: &[u8] = b"a cookie of ours";
 /// What it got as the answer to an invitation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    Accepted(Candidates),
+    Accepted(Box<Candidates>),
     Refused(u16),
 }
 
@@ -209,7 +209,7 @@ impl Liar {
             _ => {
                 let offer = self.offers.get_mut(&number).unwrap();
                 let (payload, _) = offer.accept(message.seal().unwrap()).unwrap();
-                Answer::Accepted(Candidates::decode(&payload).unwrap())
+                Answer::Accepted(Box::new(Candidates::decode(&payload).unwrap()))
             }
         };
         self.answers.insert(number, answer);
