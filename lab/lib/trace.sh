@@ -13,7 +13,10 @@ traced() {
 		places+=("$node=$(described "$node")")
 	done
 	joined "${jobs[@]}"
-	exec {began}< <(trap '' INT; exec "$bin/nattrace" watch "${places[@]}" "${files[@]}" </dev/null)
+	exec {began}< <(
+		trap '' INT
+		exec "$bin/nattrace" watch "${places[@]}" "${files[@]}" --peers alice,bob --report "$room/alice.json" </dev/null
+	)
 	tracing=$!
 	read -rt $patience -u "$began" || die '--trace: nothing is watched; the reason is above'
 	exec {began}<&-

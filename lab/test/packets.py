@@ -2,7 +2,7 @@
 
   NODE:PORT              open a socket there; it stays open
   NODE:PORT>ADDR:PORT    send from there, from a socket that is opened if there is none; …/TTL sets the TTL
-  NODE:PORT?             wait until that socket has received one
+  NODE:PORT?             wait until that socket has received one; ?NAME remembers its source, and >NAME sends there
   NODE>>ADDR:PORT        open a TCP connection, which must be refused
   NODE>>ADDR:PORT=NODE2/BYTES
                          the same, where NODE2 listens, and gets so many bytes
@@ -18,7 +18,7 @@ import threading
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)
-sockets = {}
+sockets, sources = {}, {}
 number = 0
 
 
@@ -69,14 +69,15 @@ def stream(node, address, port, listener, size):
 for step in sys.argv[1:]:
     if re.fullmatch(r"[\d.]+", step):
         time.sleep(float(step))
-    elif step.endswith("?"):
-        at(step[:-1]).recv(2000)
+    elif "?" in step:
+        place, name = step.split("?")
+        sources[name] = at(place).recvfrom(2000)[1]
     elif ">>" in step:
         stream(*re.fullmatch(r"(.+)>>(.+):(\d+)(?:=(.+)/(\d+))?", step).groups())
     elif ">" in step:
         place, to = step.split(">")
         to, _, ttl = to.partition("/")
-        address, port = to.split(":")
+        address, port = sources.get(to) or to.split(":")
         at(place).setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(ttl or 64))
         number += 1
         try:

@@ -3,6 +3,8 @@
   NAME=VALUE    a field: protocol, from and to (nodes of the first and the last sighting), what, how, node, reason
   NAME~PART     the field contains PART; also text
   no            … there must be no such journey
+  cause=CODE    the cause of the trace; none: it has none
+  cause~PART    its text contains PART
 """
 
 import json
@@ -28,7 +30,15 @@ for journey in trace["journeys"]:
     assert times and times == sorted(times), journey
     assert journey["end"]["node"] in names, journey["end"]
 journeys = [fields(journey) for journey in trace["journeys"]]
+cause = trace["cause"] or {"code": "none", "text": "", "journey": None}
+assert cause["journey"] is None or cause["journey"] < len(journeys), cause
 for word in sys.argv[2:]:
+    if re.match("cause[=~]", word):
+        expected = word[len("cause="):]
+        if not (cause["code"] == expected if word[5] == "=" else expected in cause["text"]):
+            print(f"{word}, but it is {cause['code']}: {cause['text']}")
+            sys.exit(1)
+        continue
     conditions = word.split(",")
     absent = conditions[0] == "no"
     tests = [re.fullmatch(r"(\w+)([=~])(.*)", condition).groups() for condition in conditions[absent:]]

@@ -11,11 +11,13 @@
 pub mod account;
 pub mod clock;
 pub mod hosts;
+mod cause;
 mod join;
 mod packet;
 mod trace;
 pub mod watched;
 
+pub use cause::{Said, cause};
 pub use join::{SCHEMA, join};
 pub use watched::{Vantage, Watched};
 

@@ -1,5 +1,8 @@
 //! What vantage points have seen, before it is joined.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Direction, Gap, Interface, Node, Tables};
@@ -33,6 +36,8 @@ pub struct Vantage {
     pub logged: Vec<Logged>,
     /// Whether the node reports what [`ARRIVED`].
     pub tells_arrivals: bool,
+    /// The addresses for which the node asked its neighbours (RFC 826).
+    pub sought: BTreeSet<IpAddr>,
     /// What its NAT held, whenever that had changed, with times since 1970 in milliseconds.
     pub tables: Vec<Tables>,
     /// Where something may be missing, with times since 1970 in milliseconds.

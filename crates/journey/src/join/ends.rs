@@ -25,15 +25,7 @@ pub(super) fn end(nodes: &[Vantage], drafts: &[Draft], id: usize, history: &Hist
         .find_map(|id| view.answer(&drafts[*id]));
     match (&draft.report, answer) {
         (Some(Report::Dropped { node, prefix }), answer) => view.dropped(*node, prefix, answer),
-        (Some(Report::Held { node }), _) => view.ended(
-            How::Dropped,
-            *node,
-            Some("LOCAL_FIREWALL"),
-            format!(
-                "dropped by a rule of {} itself, on its way out",
-                view.name(*node)
-            ),
-        ),
+        (Some(Report::Held { node }), _) => view.held(*node),
         (Some(Report::Lost { link, why }), _) => {
             let text = match why.as_str() {
                 "loss" => format!("lost on the link of {link}, which loses some"),
@@ -118,6 +110,17 @@ impl View<'_> {
         let (name, protocol) = (self.name(node), self.draft.protocol.to_uppercase());
         let text = format!("no socket of {name} has {protocol} port {port}{says}");
         self.ended(How::NoListener, node, None, text)
+    }
+
+    /// It never came to an interface.
+    fn held(&self, node: usize) -> End {
+        let (name, to) = (self.name(node), self.draft.last().dst.ip());
+        if self.nodes[node].sought.contains(&to) {
+            let text = format!("never left {name}: no host of its network answers for {to} (ARP)");
+            return self.ended(How::Unknown, node, Some("NO_NEIGHBOUR"), text);
+        }
+        let text = format!("dropped by a rule of {name} itself, on its way out");
+        self.ended(How::Dropped, node, Some("LOCAL_FIREWALL"), text)
     }
 
     /// An ICMP error or a reset says what became of it.

@@ -34,6 +34,12 @@ pub struct Args {
     /// A file for the trace, which ends with .json. May be given again
     #[arg(long, required = true, value_name = "FILE")]
     trace: Vec<Output>,
+    /// Two nodes whose packets to each other should come through: say why they do not
+    #[arg(long, value_name = "A,B", value_parser = peers)]
+    peers: Option<(String, String)>,
+    /// What punch wrote with --report: it says why where the packets do not show it
+    #[arg(long, value_name = "FILE", requires = "peers")]
+    report: Option<PathBuf>,
     /// The file in which natlink records the frames that it drops
     #[arg(long, value_name = "FILE")]
     drops: Option<PathBuf>,
@@ -90,7 +96,11 @@ pub fn run(args: &Args) -> Result<bool> {
     if let Some(path) = &args.drops {
         watched.lost = output::drops(path)?;
     }
-    let trace = journey::join(&watched);
+    let mut trace = journey::join(&watched);
+    if let Some((a, b)) = &args.peers {
+        let said = args.report.as_deref().and_then(output::said);
+        trace.cause = journey::cause(&trace, a, b, said.as_ref());
+    }
     for output in &args.trace {
         output.write(&trace)?;
     }
@@ -106,4 +116,11 @@ fn place(text: &str) -> Result<Place, String> {
         name: name.to_owned(),
         description: description.to_owned(),
     })
+}
+
+fn peers(text: &str) -> Result<(String, String), String> {
+    match text.split_once(',') {
+        Some((a, b)) if !a.is_empty() && !b.is_empty() => Ok((a.to_owned(), b.to_owned())),
+        _ => Err("expected two nodes with a comma between them".to_owned()),
+    }
 }

@@ -119,6 +119,7 @@ impl Watch {
             self.gap("packets, which were more than are kept", lost);
         }
         self.vantage.interfaces = self.packets.interfaces().to_vec();
+        self.vantage.sought = std::mem::take(&mut self.packets.sought);
         self.vantage.frames = std::mem::take(&mut self.packets.frames);
         Ok(self.vantage)
     }

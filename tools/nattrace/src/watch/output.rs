@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use journey::Trace;
 use journey::watched::LostFrame;
+use journey::{Said, Trace};
 use serde::Deserialize;
 
 /// A file, and what is written to it.
@@ -47,6 +47,28 @@ impl Output {
         };
         write().with_context(|| format!("cannot write the trace to {}", self.path.display()))
     }
+}
+
+/// The part of punch's report that says why it failed.
+#[derive(Deserialize)]
+struct Report {
+    cause: Option<ReportedCause>,
+}
+
+#[derive(Deserialize)]
+struct ReportedCause {
+    code: String,
+    text: String,
+}
+
+/// What punch said of its failure. `None`: there is no report, since another program ran, or it did not fail.
+pub(super) fn said(path: &Path) -> Option<Said> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let report: Report = serde_json::from_str(&text).ok()?;
+    report.cause.map(|cause| Said {
+        code: cause.code,
+        text: cause.text,
+    })
 }
 
 /// A line of natlink's record.

@@ -1,6 +1,6 @@
 //! The frames of all interfaces of a network namespace, with the kernel's time stamps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -67,6 +67,8 @@ pub(super) struct Packets {
     kept: usize,
     /// Frames that were kept.
     pub(super) frames: Vec<Frame>,
+    /// The addresses for which ARP asked.
+    pub(super) sought: BTreeSet<IpAddr>,
     /// Frames that came when enough were kept.
     pub(super) beyond: u64,
 }
@@ -90,6 +92,7 @@ impl Packets {
             looked: Instant::now(),
             kept: 0,
             frames: Vec::new(),
+            sought: BTreeSet::new(),
             beyond: 0,
         };
         packets.look();
@@ -180,6 +183,13 @@ impl Packets {
         let Some((ethernet, packet)) = frame.split_at_checked(ETHERNET) else {
             return;
         };
+        let out = from.pkttype() == OUTGOING;
+        // an ARP request names the address that it seeks
+        if ethernet[12..14] == [0x08, 0x06] && out && packet.get(6..8) == Some(&[0, 1]) {
+            let sought: Option<[u8; 4]> = packet.get(24..).and_then(|it| it.first_chunk()).copied();
+            self.sought.extend(sought.map(IpAddr::from));
+            return;
+        }
         // IPv4 and IPv6; the lab has no VLANs
         if !matches!(ethernet[12..14], [0x08, 0x00] | [0x86, 0xdd]) {
             return;
@@ -196,10 +206,7 @@ impl Packets {
             None if self.kept < WHOLE => KEPT,
             None => HEADERS,
         };
-        let direction = match from.pkttype() {
-            OUTGOING => Direction::Out,
-            _ => Direction::In,
-        };
+        let direction = if out { Direction::Out } else { Direction::In };
         let number = from.ifindex() as u32;
         let Some(interface) = self.interface(number) else {
             return;
