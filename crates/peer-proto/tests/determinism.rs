@@ -28,7 +28,7 @@ fn call(seed: u64, a: &str, b: &str) -> Vec<(Told, Sent)> {
     // Packets that are lost have others take their place.
     world.network.set_loss(10.0);
     world.run(Duration::from_secs(60));
-    let peers = world.peers.into_iter().map(|peer| {
+    let peers = std::mem::take(&mut world.peers).into_iter().map(|peer| {
         let told = peer.events.into_iter();
         let sent = peer.sent.into_iter();
         (

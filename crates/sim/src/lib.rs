@@ -52,7 +52,9 @@
 //!
 //! It models what decides whether peers connect. The only ICMP errors are those with which a NAT
 //! refuses a packet: a packet whose TTL expires is lost silently. There is no fragmentation and no
-//! TCP. What a link to a router does is the crate `link`'s: see [`Network::set_link`]. [`Network::lost`] has every packet that was not delivered.
+//! TCP. What a link to a router does is the crate `link`'s: see [`Network::set_link`]. [`Network::lost`] has every
+//! packet that was not delivered; [`Network::record`] and [`Network::trace`] say of each packet where it was and how
+//! it ended, as `--trace` does in the lab.
 #![cfg_attr(
     not(test),
     deny(
@@ -70,7 +72,7 @@ mod router;
 #[cfg(test)]
 mod tests;
 
-pub use network::{DEFAULT_TTL, HostId, Lost, Network, Place};
+pub use network::{DEFAULT_TTL, HostId, Lost, Network, Node, Place};
 pub use ports::Ports;
 pub use profile::Profile;
 pub use router::Nat;

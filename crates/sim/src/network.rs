@@ -2,6 +2,8 @@
 
 mod flight;
 mod links;
+mod record;
+mod wire;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -16,6 +18,8 @@ use stun::Icmp;
 
 use self::flight::{Arrival, Packet, Stop, forwarded, refused};
 use self::links::UP;
+pub use self::record::Node;
+use self::record::{Port, Record};
 use super::{Dropped, Nat, Profile};
 use sansio::{IcmpError, Input, Protocol, SocketId, Transmit};
 
@@ -58,6 +62,10 @@ pub struct Network {
     sent: u64,
     scheduled: u64,
     lost: Vec<Lost>,
+    /// What the nodes have seen, if that is asked for.
+    record: Option<Record>,
+    /// How many packets there were, with ICMP errors.
+    numbered: u16,
     /// Timeouts handled since the clock last moved.
     timeouts: usize,
 }
@@ -114,6 +122,8 @@ impl Network {
             sent: 0,
             scheduled: 0,
             lost: Vec::new(),
+            record: None,
+            numbered: 0,
             timeouts: 0,
         }
     }
@@ -279,6 +289,8 @@ impl Network {
                 from,
                 to,
                 ttl: ttl.unwrap_or(DEFAULT_TTL),
+                number: self.number(),
+                left: Stop::Host(id).into(),
                 payload,
                 refusal: None,
             };
@@ -287,7 +299,17 @@ impl Network {
         }
     }
 
+    /// The IP identification of a new packet.
+    fn number(&mut self) -> u16 {
+        self.numbered = self.numbered.wrapping_add(1);
+        self.numbered
+    }
+
     fn serve(&mut self, stop: Stop, packet: Packet, protocols: &mut [&mut dyn Protocol]) {
+        let behind_link = matches!(stop, Stop::Down(place) if self.has_link(place));
+        if !behind_link {
+            self.comes(stop, &packet);
+        }
         let (place, result) = match stop {
             Stop::Core => (Self::CORE, self.cross_core(packet)),
             Stop::Up(place) => (place, self.leave(place, packet)),
@@ -295,7 +317,11 @@ impl Network {
             Stop::Arrived(place) => (place, self.come_in(place, packet)),
             Stop::Host(id) => (self.hosts[id].place, self.deliver(id, packet, protocols)),
         };
+        if let Stop::Up(place) | Stop::Down(place) | Stop::Arrived(place) = stop {
+            self.looks_at(place);
+        }
         if let Err((packet, reason)) = result {
+            self.drops(stop, reason, &packet);
             self.lost.push(Lost {
                 at: self.now,
                 place,
@@ -312,7 +338,7 @@ impl Network {
         if f64::from(dice) < self.loss * f64::from(u32::MAX) {
             return Err((packet, Dropped::Loss));
         }
-        self.enter_down(Self::CORE, packet)
+        self.enter_down(Self::CORE, Port::Core, packet)
     }
 
     fn leave(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
@@ -324,7 +350,9 @@ impl Network {
         let parent = *parent;
         if packet.to.ip() == nat.outside() {
             return match nat.hairpin(now, packet.from, packet.to) {
-                Ok((from, to)) => self.enter_down(place, Packet { from, to, ..packet }),
+                Ok((from, to)) => {
+                    self.enter_down(place, Stop::Up(place).into(), Packet { from, to, ..packet })
+                }
                 Err(reason) => Err((packet, reason)),
             };
         }
@@ -332,9 +360,10 @@ impl Network {
             Ok(from) => packet.from = from,
             Err(reason) => return Err((packet, reason)),
         }
-        let copies = self.crossed(place, UP, packet)?;
-        for (at, packet) in copies {
-            self.enter_at(at, parent, packet);
+        let next = self.next(parent, &packet);
+        self.leaves(Stop::Down(place).into(), next, &mut packet);
+        for (at, packet) in self.crossed(place, UP, next, packet)? {
+            self.hop_at(at, parent, next, packet);
         }
         Ok(())
     }
@@ -345,12 +374,16 @@ impl Network {
         };
         // A router looks up the mapping before it decrements the TTL.
         match nat.inbound(self.now, packet.from, packet.to) {
-            Ok(to) => self.enter_down(place, forwarded(Packet { to, ..packet })?),
+            Ok(to) => {
+                let packet = forwarded(Packet { to, ..packet })?;
+                self.enter_down(place, Stop::Up(place).into(), packet)
+            }
             Err(reason) => {
                 let (parent, refuses) = (*parent, nat.profile().refuses);
                 // No error about an error (RFC 1122 §3.2.2).
-                if refuses.is_some() && packet.refusal.is_none() {
-                    self.enter(parent, refused(&packet, refuses));
+                if let (Some(code), None) = (refuses, packet.refusal) {
+                    let number = self.number();
+                    self.enter(parent, refused(&packet, code, number, place));
                 }
                 Err((packet, reason))
             }
@@ -364,18 +397,23 @@ impl Network {
         protocols: &mut [&mut dyn Protocol],
     ) -> Result<(), (Packet, Dropped)> {
         let mut sockets = self.hosts[id].sockets.iter();
-        let Some(socket) = sockets.position(|&bound| bound == packet.to) else {
+        let socket = sockets.position(|&bound| bound == packet.to);
+        self.arrives(id, socket.is_some(), &packet);
+        let Some(socket) = socket else {
             return Err((packet, Dropped::NoSocket));
         };
         let (now, protocol) = (self.now, &mut protocols[id]);
         let input = match packet.refusal {
             None => Input::datagram(socket, packet.from, &packet.payload),
-            Some(code) => Input::Icmp(IcmpError {
+            Some(refusal) => Input::Icmp(IcmpError {
                 socket,
                 to: packet.from,
                 // Only NATs refuse. The error's source is the address that was sent to.
                 offender: packet.from.ip(),
-                icmp: Icmp { kind: 3, code },
+                icmp: Icmp {
+                    kind: 3,
+                    code: refusal.code,
+                },
                 quoted: &packet.payload,
             }),
         };
@@ -383,25 +421,33 @@ impl Network {
         Ok(())
     }
 
-    /// Puts a packet on a segment: to the neighbour with its address, or to the uplink.
-    fn enter(&mut self, place: Place, packet: Packet) {
-        self.enter_at(self.now, place, packet);
+    /// Puts a packet on a segment, from its source there.
+    fn enter(&mut self, place: Place, mut packet: Packet) {
+        let next = self.next(place, &packet);
+        self.leaves(packet.left, next, &mut packet);
+        self.hop_at(self.now, place, next, packet);
     }
 
-    fn enter_at(&mut self, at: Instant, place: Place, packet: Packet) {
+    /// Where a packet on this segment goes: to the neighbour with its address, or to the uplink.
+    fn next(&self, place: Place, packet: &Packet) -> Stop {
         let segment = &self.segments[place.0];
-        let stop = match segment.neighbours.get(&packet.to.ip()) {
+        match segment.neighbours.get(&packet.to.ip()) {
             _ if place == Self::CORE => Stop::Core,
             Some(&stop) => stop,
             None => Stop::Up(place),
-        };
-        self.hop_at(at, place, stop, packet);
+        }
     }
 
     /// The same for a packet from the uplink, which must not go back there.
-    fn enter_down(&mut self, place: Place, packet: Packet) -> Result<(), (Packet, Dropped)> {
+    fn enter_down(
+        &mut self,
+        place: Place,
+        by: Port,
+        mut packet: Packet,
+    ) -> Result<(), (Packet, Dropped)> {
         match self.segments[place.0].neighbours.get(&packet.to.ip()) {
             Some(&stop) => {
+                self.leaves(by, stop, &mut packet);
                 self.hop_at(self.now, place, stop, packet);
                 Ok(())
             }

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,8 @@ pub struct Nat {
 struct Mapping {
     inside: SocketAddr,
     outside: SocketAddr,
+    /// The remote endpoint as the mapping behaviour sees it.
+    remote: SocketAddr,
     sent: Instant,
     /// Remote endpoint as the filtering behaviour sees it → last packet towards it.
     permits: BTreeMap<SocketAddr, Instant>,
@@ -153,6 +155,30 @@ impl Nat {
         Ok((source, self.inbound(now, source, to)?))
     }
 
+    /// What it holds now, as a trace shows it.
+    pub(crate) fn holds(&self, now: Instant) -> Vec<journey::Mapping> {
+        let known: BTreeSet<usize> = self.by_flow.values().copied().collect();
+        let live = known.into_iter().filter(|&id| self.is_live(now, id));
+        let shown = live.map(|id| {
+            let mapping = &self.mappings[id];
+            let permits = mapping.permits.iter();
+            let permits = permits.filter(|&(_, &since)| now - since < self.profile.lifetime);
+            let anyone = self.profile.filtering == EndpointIndependent;
+            journey::Mapping {
+                protocol: "udp".to_owned(),
+                inside: mapping.inside,
+                outside: mapping.outside,
+                destination: (!mapping.remote.ip().is_unspecified()).then_some(mapping.remote),
+                permits: match anyone {
+                    true => Vec::new(),
+                    false => permits.map(|(&remote, _)| remote).collect(),
+                },
+                anyone,
+            }
+        });
+        shown.collect()
+    }
+
     /// Neither translates nor filters, so it keeps no state.
     fn is_plain_router(&self) -> bool {
         !self.profile.translates && self.profile.filtering == EndpointIndependent
@@ -215,6 +241,7 @@ impl Nat {
         self.mappings.push(Mapping {
             inside,
             outside,
+            remote,
             sent: now,
             permits: BTreeMap::new(),
         });

@@ -188,6 +188,10 @@ impl View<'_> {
                 prefix,
                 format!("dropped at {name}: nobody inside has asked for it"),
             ),
+            "PORTS_EXHAUSTED" => (
+                prefix,
+                format!("dropped at {name}, which has no free port left"),
+            ),
             "PORT_TAKEN" => (
                 prefix,
                 format!("dropped at {name}, which drew a port that another flow has"),

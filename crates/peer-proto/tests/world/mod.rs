@@ -3,6 +3,7 @@
 
 pub mod liar;
 mod rendezvous;
+mod trace;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +19,7 @@ use rendezvous_proto::server;
 use sansio::{Input, Protocol, Transmit};
 use session::identity::Identity;
 use session::rotation::Rotation;
-use sim::{Network, Place, Profile};
+use sim::{HostId, Network, Place, Profile};
 
 use rendezvous::Rendezvous;
 
@@ -34,6 +35,9 @@ pub fn at(text: &str) -> SocketAddr {
 
 /// A peer, and what it has told.
 pub struct Peer {
+    pub name: String,
+    pub host: HostId,
+    pub place: Place,
     pub endpoint: Endpoint,
     pub events: Vec<(Instant, Event)>,
     /// What it has sent.
@@ -69,6 +73,10 @@ pub struct World {
     pub peers: Vec<Peer>,
     /// The homes of alice and bob.
     pub homes: Vec<Place>,
+    /// All routers, and what they are.
+    routers: Vec<(Place, String)>,
+    /// The host of the server.
+    host: HostId,
     /// Hosts that only use up ports; they come after all peers.
     pub noise: Vec<Noise>,
     /// Hosts of a test's own; they come after all others.
@@ -176,6 +184,7 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let start = Instant::now();
         let mut network = Network::new(start, seed);
+        trace::record(&mut network);
         let (s1, s2) = (ip("203.0.113.1"), ip("203.0.113.2"));
         let host = network.add_host(Network::CORE, &[s1, s2]);
         let addresses = addresses();
@@ -188,6 +197,8 @@ impl World {
             server: rendezvous(start),
             peers: Vec::new(),
             homes: Vec::new(),
+            routers: Vec::new(),
+            host,
             noise: Vec::new(),
             others: Vec::new(),
         }
@@ -200,7 +211,15 @@ impl World {
 
     /// A router of that type at the core.
     pub fn router(&mut self, outer: &str, profile: Profile) -> Place {
-        self.network.add_router(Network::CORE, ip(outer), profile)
+        let mut names = Profile::NAMES.iter();
+        let name = names.find(|name| Profile::named(name).as_ref() == Some(&profile));
+        let kind = match name {
+            Some(name) => format!("a NAT of type {name}"),
+            None => "a NAT of a test's own".to_owned(),
+        };
+        let place = self.network.add_router(Network::CORE, ip(outer), profile);
+        self.routers.push((place, kind));
+        place
     }
 
     /// A peer in that place; they are numbered from 0.
@@ -241,6 +260,9 @@ impl World {
         let mut endpoint = Endpoint::new(config, now);
         endpoint.describe(now, setup.side);
         self.peers.push(Peer {
+            name: setup.name.to_owned(),
+            host,
+            place,
             endpoint,
             events: Vec::new(),
             sent: Vec::new(),

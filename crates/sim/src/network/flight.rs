@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::record::Port;
 use super::{DEFAULT_TTL, Place};
 use crate::Dropped;
 
@@ -33,10 +34,21 @@ pub(super) struct Packet {
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
     pub(super) ttl: u8,
+    /// The IP identification.
+    pub(super) number: u16,
+    /// The interface that it left last.
+    pub(super) left: Port,
     pub(super) payload: Vec<u8>,
-    /// The code, if this is an ICMP destination unreachable. The payload is that of the refused packet,
-    /// whose destination was this one's source.
-    pub(super) refusal: Option<u8>,
+    /// Of an ICMP destination unreachable. The payload is that of the refused packet, whose destination was this
+    /// one's source.
+    pub(super) refusal: Option<Refusal>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Refusal {
+    pub(super) code: u8,
+    /// The IP identification of the refused packet.
+    pub(super) number: u16,
 }
 
 /// The packet one hop further, unless its TTL expires (RFC 1812 §5.3.1).
@@ -51,12 +63,17 @@ pub(super) fn forwarded(packet: Packet) -> Result<Packet, (Packet, Dropped)> {
 }
 
 /// The ICMP error about a packet, to its source.
-pub(super) fn refused(packet: &Packet, code: Option<u8>) -> Packet {
+pub(super) fn refused(packet: &Packet, code: u8, number: u16, by: Place) -> Packet {
     Packet {
+        number,
+        left: Stop::Down(by).into(),
         from: packet.to,
         to: packet.from,
         ttl: DEFAULT_TTL,
         payload: packet.payload.clone(),
-        refusal: code,
+        refusal: Some(Refusal {
+            code,
+            number: packet.number,
+        }),
     }
 }

@@ -29,16 +29,21 @@ impl Network {
         self.segments[place.0].link = Some(link);
     }
 
+    /// Whether the way to this router from its parent is a link of [`Network::set_link`].
+    pub(super) fn has_link(&self, place: Place) -> bool {
+        self.segments[place.0].link.is_some()
+    }
+
     /// Crosses the link to a router.
     pub(super) fn cross_down(
         &mut self,
         place: Place,
         packet: Packet,
     ) -> Result<(), (Packet, Dropped)> {
-        if self.segments[place.0].link.is_none() {
+        if !self.has_link(place) {
             return self.come_in(place, packet);
         }
-        for (at, packet) in self.crossed(place, DOWN, packet)? {
+        for (at, packet) in self.crossed(place, DOWN, Stop::Down(place), packet)? {
             self.schedule_at(at, Stop::Arrived(place), packet);
         }
         Ok(())
@@ -49,13 +54,17 @@ impl Network {
         &mut self,
         place: Place,
         way: usize,
+        next: Stop,
         packet: Packet,
     ) -> Result<Vec<(Instant, Packet)>, (Packet, Dropped)> {
         let Some(link) = &mut self.segments[place.0].link else {
             return Ok(vec![(self.now, packet)]);
         };
         match link[way].offer(self.now, packet.payload.len() + HEADERS) {
-            Fate::Dropped(_) => Err((packet, Dropped::Loss)),
+            Fate::Dropped(why) => {
+                self.loses(place, next, why.word(), &packet);
+                Err((packet, Dropped::Loss))
+            }
             Fate::Arrives { at, twice: false } => Ok(vec![(at, packet)]),
             Fate::Arrives { at, twice: true } => Ok(vec![(at, packet.clone()), (at, packet)]),
         }
