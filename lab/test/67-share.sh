@@ -8,6 +8,7 @@ story port-restricted port-restricted share.py meets
 story symmetric symmetric share.py fails
 story port-restricted port-restricted share.py one_way
 story port-restricted port-restricted share.py refused
+story port-restricted port-restricted share.py own_gateway
 story port-restricted port-restricted share.py alone
 story port-restricted port-restricted share.py stranger
 story port-restricted port-restricted share.py eavesdropper

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from nodes import check, done, enter
-from punch import ALICE, BOB, end, start
+from punch import ALICE, BOB, NET, end, start
 
 FILE = f"/tmp/share-{os.getpid()}.json"
 DIRECT = ["--direct-only", "--budget", "0", "--timeout", "5"]
@@ -77,6 +77,8 @@ def one_way():
         cause = report["shared"]["trace"]["cause"] or {}
         check(f"a firewall that drops alice's packets: {who} says that bob's come, and alice's do not", cause.get("code") == "ONE_WAY" and "none of alice's" in cause["text"], (cause, log))
         shown = report["shared"]["trace"]["journeys"][cause["journey"]]
+        gateway = {"alice": "192.168.1.1", "bob": "192.168.2.1"}[who]
+        check(f"{who}'s packets come through the own gateway to the core", report["sweep"] == {"hops": [gateway, f"{NET}.254"], "refused": None, "reach": "core"}, report["sweep"])
         check(f"{who} names the packet", shown["sightings"][0]["node"] == "alice" and shown["end"]["how"] == "unknown", shown)
 
 
@@ -87,7 +89,18 @@ def refused():
         refused = journeys(report, "alice", "refused")
         check(f"a firewall that refuses: {who} knows the packet and who refused it", refused and refused[0]["end"]["reason"] == "prohibited", (report["shared"], log))
         errors = [j for j in report["shared"]["trace"]["journeys"] if j["about"] is not None]
+        refuses = one["sweep"]["refused"]
+        check("the sweep names who refuses", refuses == [f"{NET}.254", "prohibited"], one["sweep"])
         check(f"{who} has the ICMP error under its packet", any(j["protocol"] == "icmp" for j in errors), report["shared"])
+
+
+def own_gateway():
+    """alice's gateway drops what she sends to bob: so far her packets come, and no farther. Without --share it is seen as well."""
+    subprocess.run(["ip", "netns", "exec", "nat-alice", "nft", "-f", "-"], check=True, text=True, input=(
+        f"table ip wall {{\n chain forward {{\n type filter hook forward priority 0\n ip daddr {BOB} drop\n }}\n}}\n"))
+    (code, text, log), _ = meet(["--trace", *DIRECT], DIRECT, text=True)
+    check("--trace alone: it is said where the TTL runs out", code == 1 and "They come as far as 192.168.1.1, which is in our own network" in text.replace("\n", " "), (text, log))
+    check("and nothing is shared", "What became" not in text and "sharing" not in log, text)
 
 
 def alone():

@@ -2,6 +2,7 @@
 
 mod args;
 mod attempt;
+mod lines;
 mod plan;
 mod ready;
 mod report;
@@ -10,6 +11,7 @@ mod share;
 mod silence;
 mod start;
 mod stay;
+mod sweep;
 mod tcp;
 mod trace;
 

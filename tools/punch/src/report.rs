@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::plan;
 use crate::share::Shared;
+use crate::sweep::Swept;
 
 /// How an attempt ended.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// What became of the packets between the two hosts, with --share.
     pub shared: Option<Shared>,
+    /// How far our packets to the peer come, where that was looked into.
+    pub swept: Option<Swept>,
 }
 
 impl Report {
@@ -61,10 +64,12 @@ impl Report {
         let object = self.to_json(trace.filter(|_| json)).to_string();
         let text = match json {
             true => object.clone(),
-            false => match &self.shared {
-                Some(shared) => format!("{}\n\n{}", self.sentence(), shared.text()),
-                None => self.sentence(),
-            },
+            false => {
+                let shared = self.shared.as_ref().map(Shared::text);
+                let swept = self.swept.as_ref().map(Swept::text);
+                let parts = [Some(self.sentence()), shared, swept];
+                Vec::from_iter(parts.into_iter().flatten()).join("\n\n")
+            }
         };
         match writeln!(std::io::stdout(), "{text}") {
             // That nobody reads any more does not change the outcome.
@@ -113,6 +118,9 @@ impl Report {
         }
         if let Some(shared) = &self.shared {
             report["shared"] = shared.to_json();
+        }
+        if let Some(swept) = &self.swept {
+            report["sweep"] = json!(swept.report);
         }
         if let Some(trace) = trace {
             report["trace"] = json!(trace);
@@ -230,6 +238,7 @@ mod tests {
             measured: None,
             outcome: Outcome::Failed(Cause::NothingHeard),
             shared: None,
+            swept: None,
         };
         for (tcp, sent, wanted) in [
             (false, 1, "after 1 ms and 1 probe: "),

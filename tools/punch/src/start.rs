@@ -30,6 +30,7 @@ use crate::report::{Outcome, Report};
 use crate::router;
 use crate::share::{self, Notes};
 use crate::stay::stay;
+use crate::sweep::sweep;
 use crate::tcp::ByTcp;
 use crate::trace::Trace;
 
@@ -132,9 +133,10 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let ended = ended?;
     left?;
     let account = share::account(&attempt, &ended, local);
+    let swept = sweep(args, &ended, attempt.introduction.as_ref()).await?;
     let shared = share::share(&mut attempt, account, &notes).await?;
     let mut report = report(attempt, ended, local);
-    report.shared = shared;
+    (report.shared, report.swept) = (shared, swept);
     let kept = trace.map(Trace::end);
     report.print(args.json, args.report.as_deref(), kept)
 }
@@ -212,6 +214,7 @@ fn report<W: FnMut(Traffic<'_>)>(
         measured: attempt.measured,
         outcome,
         shared: None,
+        swept: None,
     }
 }
 

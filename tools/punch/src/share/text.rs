@@ -5,11 +5,10 @@ use std::fmt::Write;
 use journey::clock::Offset;
 use journey::{Direction, How, Journey, Trace};
 
+use crate::lines::wrap;
+
 /// The lines that are shown at each end, where there are more than twice as many.
 const SHOWN: usize = 20;
-
-/// The longest line.
-const WIDTH: usize = 100;
 
 /// All of it, without a line break at the end.
 pub fn of(trace: &Trace, offset: Option<Offset>, alone: Option<&str>) -> String {
@@ -136,28 +135,9 @@ fn show(text: &mut String, trace: &Trace, group: &[&Journey]) {
     }
 }
 
-/// Writes the words after `start`, and what does not fit below them.
-fn wrap(text: &mut String, start: &str, words: &str) {
-    let indent = start.chars().count().min(WIDTH / 2);
-    text.push_str(start);
-    let mut column = start.chars().count();
-    for (index, word) in words.split(' ').enumerate() {
-        let length = word.chars().count();
-        if index > 0 && column + 1 + length > WIDTH {
-            let _ = write!(text, "\n{:indent$}", "");
-            column = indent;
-        } else if index > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += length;
-    }
-    text.push('\n');
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::lines::WIDTH;
     use journey::account::{Account, Packet, What};
     use journey::clock::Clock;
 
