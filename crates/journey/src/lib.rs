@@ -9,9 +9,9 @@
 //! far the two clocks are apart.
 
 pub mod account;
+mod cause;
 pub mod clock;
 pub mod hosts;
-mod cause;
 mod join;
 mod packet;
 mod trace;
