@@ -35,5 +35,8 @@ complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l json -d 'Pri
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l connections -d 'Show the kernel\'s tracked connections as well (JSON always has them)'
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -s h -l help -d 'Print help'
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l trace -d 'A file for the trace, which ends with .json. May be given again' -r
+complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l peers -d 'Two nodes whose packets to each other should come through: say why they do not' -r
+complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l report -d 'What punch wrote with --report: it says why where the packets do not show it' -r -F
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l drops -d 'The file in which natlink records the frames that it drops' -r -F
+complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l statistics -d 'Print on stderr how many frames the interfaces of each node counted, and how many were seen'
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -s h -l help -d 'Print help'

@@ -77,7 +77,7 @@ impl<'a> Way<'a> {
         self.journeys
             .last()
             .copied()
-            .filter(|_| self.journeys.iter().all(|it| wrong(it)))
+            .filter(|_| self.journeys.iter().all(wrong))
     }
 
     /// Where its packets were sent to.

@@ -332,6 +332,16 @@ impl View<'_> {
             if !self.nodes[node].tells_arrivals || self.draft.protocol == "icmp" {
                 return self.delivered(node);
             }
+            if self.nodes[node]
+                .gaps
+                .iter()
+                .any(|gap| gap.source == "nflog")
+            {
+                let text = format!(
+                    "came to {name}, some of whose reports were lost: whether a socket got it is unknown"
+                );
+                return self.ended(How::Unknown, node, None, text);
+            }
             let text = format!("dropped by a rule of {name} itself, before it came to a socket");
             return self.ended(How::Dropped, node, Some("LOCAL_FIREWALL"), text);
         }

@@ -45,7 +45,7 @@ pub fn join(watched: &Watched) -> Trace {
             what: packet.as_ref().map_or_else(String::new, Packet::what),
             payload_len,
             payload_sha256: hex::encode(hash),
-            bytes: hex::encode(&draft.bytes),
+            bytes: hex::encode(shown(id, &draft.bytes)),
             retransmission_of: repeats.filter(|first| *first != id),
             about: draft.about,
             sightings: draft
@@ -81,6 +81,18 @@ pub fn join(watched: &Watched) -> Trace {
         tables,
         gaps,
         cause: None,
+    }
+}
+
+/// So many packets are shown whole.
+const WHOLE: usize = 20_000;
+/// Of the others, so many bytes: the headers, and what tells the packet from others.
+const BEGINNING: usize = 128;
+
+fn shown(id: usize, bytes: &[u8]) -> &[u8] {
+    match id < WHOLE {
+        true => bytes,
+        false => &bytes[..bytes.len().min(BEGINNING)],
     }
 }
 

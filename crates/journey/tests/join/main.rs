@@ -2,7 +2,7 @@
 
 mod network;
 
-use journey::{Direction, How, join};
+use journey::{Direction, Gap, How, join};
 use network::{ALICE, BOB, CORE, NAT, Network, udp};
 
 /// What bob's host sees of alice's packet.
@@ -191,6 +191,22 @@ fn a_packet_that_no_rule_let_in_was_dropped_by_the_host() {
         (end.node.as_str(), end.reason.as_deref()),
         ("bob", Some("LOCAL_FIREWALL"))
     );
+}
+
+#[test]
+fn where_reports_were_lost_nothing_is_concluded_from_their_absence() {
+    let mut network = Network::new();
+    network.sent("192.168.1.2:40000", OUTSIDE, "203.0.113.34:5000", b"hello");
+    let mut watched = network.watched();
+    watched.nodes[BOB].gaps.push(Gap {
+        t_ms: 0.0,
+        node: "bob".to_owned(),
+        source: "nflog".to_owned(),
+        lost: None,
+    });
+    let trace = join(&watched);
+    assert_eq!(trace.journeys[0].end.how, How::Unknown);
+    assert_eq!(trace.gaps.len(), 1);
 }
 
 #[test]

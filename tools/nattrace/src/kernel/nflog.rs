@@ -47,7 +47,7 @@ const PAYLOAD: u16 = 9;
 const PREFIX: u16 = 10;
 
 /// Bytes of reports that may wait in the socket.
-const WAITING: usize = 8 << 20;
+const WAITING: usize = 64 << 20;
 /// Most of a packet that is reported; a rule may say less.
 const MOST: u32 = 2048;
 /// How long the kernel collects reports before it delivers them, in hundredths of a second.

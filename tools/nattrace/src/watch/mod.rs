@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use journey::{Vantage, Watched};
+use journey::Watched;
 use nix::sys::signal::{SigSet, Signal};
 
 use node::{Place, Watch};
@@ -40,6 +40,9 @@ pub struct Args {
     /// What punch wrote with --report: it says why where the packets do not show it
     #[arg(long, value_name = "FILE", requires = "peers")]
     report: Option<PathBuf>,
+    /// Print on stderr how many frames the interfaces of each node counted, and how many were seen
+    #[arg(long, env = "NATTRACE_STATISTICS", hide_env = true, value_parser = clap::builder::BoolishValueParser::new())]
+    statistics: bool,
     /// The file in which natlink records the frames that it drops
     #[arg(long, value_name = "FILE")]
     drops: Option<PathBuf>,
@@ -65,7 +68,7 @@ pub fn run(args: &Args) -> Result<bool> {
             let end = end.try_clone().context("cannot duplicate a pipe")?;
             thread::Builder::new()
                 .name(format!("watch {}", place.name))
-                .spawn(move || -> Result<Vantage> {
+                .spawn(move || -> Result<node::Watched> {
                     let watch = Watch::enter(&place)?;
                     let _ = opened.send(());
                     drop(opened);
@@ -82,7 +85,7 @@ pub fn run(args: &Args) -> Result<bool> {
         signals.wait().context("cannot wait for a signal")?;
     }
     drop(ending);
-    let seen: Vec<Result<Vantage>> = nodes
+    let seen: Vec<Result<node::Watched>> = nodes
         .into_iter()
         .map(|node| match node.join() {
             Ok(seen) => seen,
@@ -91,7 +94,20 @@ pub fn run(args: &Args) -> Result<bool> {
         .collect();
     let mut watched = Watched::default();
     for seen in seen {
-        watched.nodes.push(seen?);
+        let node::Watched {
+            vantage,
+            counted,
+            came,
+        } = seen?;
+        if args.statistics {
+            cli::stderr::line(format_args!(
+                "{}: {came} of {counted} frames seen, {} packets kept, {} reports",
+                vantage.name,
+                vantage.frames.len(),
+                vantage.logged.len()
+            ));
+        }
+        watched.nodes.push(vantage);
     }
     if let Some(path) = &args.drops {
         watched.lost = output::drops(path)?;

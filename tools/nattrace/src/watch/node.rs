@@ -11,7 +11,7 @@ use journey::{Gap, Tables, Vantage};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
 
-use super::packets::Packets;
+use super::packets::{self, Packets};
 use crate::kernel::{self, Reports};
 use crate::table::Holder;
 
@@ -20,6 +20,14 @@ use crate::table::Holder;
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) description: String,
+}
+
+/// What was seen in a node.
+pub(super) struct Watched {
+    pub(super) vantage: Vantage,
+    /// Frames that the interfaces counted meanwhile, and those that came here.
+    pub(super) counted: u64,
+    pub(super) came: u64,
 }
 
 /// Where `ip netns` keeps its namespaces.
@@ -36,6 +44,8 @@ pub(super) struct Watch {
     reports: Option<Reports>,
     /// `None`: it has no NAT.
     holder: Option<Holder>,
+    /// What the interfaces had counted before.
+    counted: u64,
     /// When the tables may be read next.
     tables_at: Instant,
     /// Whether packets have come since the tables were read.
@@ -50,6 +60,7 @@ impl Watch {
             .with_context(|| format!("there is no node {}: cannot open {path}", place.name))?;
         setns(&namespace, CloneFlags::CLONE_NEWNET)
             .with_context(|| format!("cannot enter the network namespace of {}", place.name))?;
+        let counted = packets::counted().context("cannot read the counters of the interfaces")?;
         let packets =
             Packets::open().with_context(|| format!("cannot capture packets in {}", place.name))?;
         let mut vantage = Vantage {
@@ -76,13 +87,14 @@ impl Watch {
             packets,
             reports,
             holder,
+            counted,
             tables_at: Instant::now(),
             changed: true,
         })
     }
 
     /// Watches until the other end of the pipe is closed.
-    pub(super) fn run(mut self, end: &PipeReader) -> Result<Vantage> {
+    pub(super) fn run(mut self, end: &PipeReader) -> Result<Watched> {
         let mut ended: Option<Instant> = None;
         loop {
             self.tables();
@@ -121,7 +133,12 @@ impl Watch {
         self.vantage.interfaces = self.packets.interfaces().to_vec();
         self.vantage.sought = std::mem::take(&mut self.packets.sought);
         self.vantage.frames = std::mem::take(&mut self.packets.frames);
-        Ok(self.vantage)
+        let counted = packets::counted().context("cannot read the counters of the interfaces")?;
+        Ok(Watched {
+            counted: counted - self.counted,
+            came: self.packets.came,
+            vantage: self.vantage,
+        })
     }
 
     fn wait(&self, end: &PipeReader, ended: bool, wait: Duration) -> io::Result<Ready> {

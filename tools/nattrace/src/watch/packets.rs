@@ -46,8 +46,9 @@ const LOOPBACK: u16 = 772; // ARPHRD_LOOPBACK
 const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// A frame of a veth has up to 64 KiB.
 const LARGEST: usize = VIRTIO + 18 + (1 << 16);
-/// Bytes of frames that may wait in the socket.
-const WAITING: usize = 16 << 20;
+/// Bytes of frames that may wait in the socket: a fast transfer of super-frames is ahead of the reader for a while. The
+/// nodes share the memory of a frame that passes them all.
+const WAITING: usize = 256 << 20;
 /// Of each packet, as many bytes are kept; of one that will be cut into datagrams, all.
 const KEPT: usize = 1600;
 /// After as many bytes in all, only the headers of each packet are kept.
@@ -69,6 +70,8 @@ pub(super) struct Packets {
     pub(super) frames: Vec<Frame>,
     /// The addresses for which ARP asked.
     pub(super) sought: BTreeSet<IpAddr>,
+    /// All frames that came, also those that are no packets of IP.
+    pub(super) came: u64,
     /// Frames that came when enough were kept.
     pub(super) beyond: u64,
 }
@@ -93,6 +96,7 @@ impl Packets {
             kept: 0,
             frames: Vec::new(),
             sought: BTreeSet::new(),
+            came: 0,
             beyond: 0,
         };
         packets.look();
@@ -171,6 +175,7 @@ impl Packets {
         let Some(from) = from.filter(|from| from.hatype() != LOOPBACK) else {
             return Ok(());
         };
+        self.came += 1;
         self.take(at_ns, bytes, &from);
         Ok(())
     }
@@ -231,4 +236,19 @@ impl AsFd for Packets {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// How many frames the interfaces of this thread's network namespace have counted, both ways, all but loopback's.
+pub(super) fn counted() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev")?;
+    let frames = |line: &str| -> Option<u64> {
+        let (name, numbers) = line.split_once(':')?;
+        let numbers: Vec<u64> = numbers
+            .split_whitespace()
+            .map_while(|it| it.parse().ok())
+            .collect();
+        // packets received are the 2nd, packets sent the 10th
+        (name.trim() != "lo").then_some(numbers.get(1)? + numbers.get(9)?)
+    };
+    Ok(text.lines().filter_map(frames).sum())
 }
