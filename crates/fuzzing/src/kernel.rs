@@ -175,3 +175,8 @@ fn text(choices: &mut Choices<'_>) -> Vec<u8> {
     text.push(0);
     text
 }
+
+/// A message of NFLOG.
+pub(crate) fn report(data: &[u8]) {
+    nattrace::fuzzing::report(data);
+}

@@ -11,6 +11,7 @@ mod chat;
 mod differential;
 mod discover;
 mod input;
+mod journeys;
 mod kernel;
 mod lease;
 mod parsers;
@@ -23,7 +24,7 @@ mod texts;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name: `fuzz/fuzz_targets` and `fuzz/corpus` have the same names.
-pub const TARGETS: [(&str, Target); 25] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("account", parsers::account),
     ("candidates", parsers::candidates),
     ("capture_frame", parsers::capture_frame),
@@ -34,10 +35,12 @@ pub const TARGETS: [(&str, Target); 25] = [
     ("gateway_lease", lease::lease),
     ("home_files", texts::home_files),
     ("icmp", parsers::icmp),
+    ("journeys", journeys::journeys),
     ("labreport", texts::labreport),
     ("nattrace_connection", kernel::connection),
     ("nattrace_elements", kernel::elements),
     ("nattrace_message", kernel::message),
+    ("nattrace_report", kernel::report),
     ("peer_endpoint", peer::endpoint),
     ("peer_tcp", tcp::agent),
     ("relay", server::relay),

@@ -49,3 +49,8 @@ pub fn message(kind: u8, key_type: u32, data_type: u32, attributes: &[u8]) {
     };
     table::page_of(&set, &elements, &[]);
 }
+
+/// Reads a message of NFLOG.
+pub fn report(message: &[u8]) {
+    kernel::parse_report(message);
+}
