@@ -92,5 +92,18 @@ last = [t for t in trace["tables"] if t["node"] == "nat-alice"][-1]
 assert any("203.0.113.33" in permit for m in last["mappings"] for permit in m["permits"]), last
 P
 
+# apart: what each node has seen by itself, joined later
+check 'each node watches by itself' "$netns" port-restricted full-cone --no-verify -- bash -c '
+	for node in alice nat-alice core nat-bob bob; do
+		exec {began}< <(exec ip netns exec $node nattrace watch --here $node --record "$1" </dev/null)
+		watching+=($!)
+		read -r -u "$began" || exit 3
+	done
+	python3 "$2" "alice:4000>203.0.113.33:5000" && kill "${watching[@]}" && wait "${watching[@]}"' sh "$tmp/seen" "$test/packets.py"
+check 'and what they saw is joined' "$PINHOLE_BIN/nattrace" join "$tmp/seen/"{alice,nat-alice,core,nat-bob,bob}.json --trace "$tmp/t.json" --peers alice,bob
+check 'to one journey' python3 "$test/trace.py" "$tmp/t.json" "from=alice,to=nat-bob,how=dropped,reason=NO_MAPPING" cause=PEER_NEVER_SENT
+printf '{}' >"$tmp/none.json"
+declined 'a file that is no record' 'is not a record of nattrace watch' nattrace join "$tmp/none.json" --trace "$tmp/t.json"
+
 refused 'a trace in a format that there is not' 'ends with .json' open open --trace x.gif
 refused 'a trace where the lab has its own folder' 'a /run of its own' open open --trace /run/x.json

@@ -3,6 +3,7 @@
 
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod join;
 mod kernel;
 pub mod table;
 pub mod watch;

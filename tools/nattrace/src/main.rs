@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nattrace::{table, watch};
+use nattrace::{join, table, watch};
 
 /// Show the state of a NAT. Run it in the router's network namespace
 ///
@@ -34,6 +34,8 @@ enum Command {
     Table(table::Args),
     /// Watch every packet at the nodes of a lab, and say what became of each
     Watch(watch::Args),
+    /// Join what nodes have seen, which "watch --record" wrote
+    Join(join::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Table(args) => table::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Join(args) => join::run(&args),
     };
     match outcome {
         Ok(found) => ExitCode::from(if found { 0 } else { 1 }),

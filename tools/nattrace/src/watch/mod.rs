@@ -1,7 +1,8 @@
 //! `nattrace watch`: every packet at every node of a lab, joined to journeys.
 
+mod joining;
 mod node;
-mod output;
+pub(crate) mod output;
 mod packets;
 
 use std::io::{self, Write};
@@ -12,8 +13,8 @@ use anyhow::{Context, Result, bail};
 use journey::Watched;
 use nix::sys::signal::{SigSet, Signal};
 
+pub(crate) use joining::Joining;
 use node::{Place, Watch};
-use output::Output;
 
 /// The table of nft rules that report what arrives at a host, and what leaves it.
 const RULES: &str = "watch";
@@ -23,7 +24,8 @@ const RULES: &str = "watch";
 #[command(after_help = "\
 Examples:
   nattrace watch alice nat-alice core nat-bob bob --trace run.json
-  nattrace watch alice='a laptop' bob --trace run.json
+  sudo nattrace watch --here router --record seen      on a router; the same on a host, then:
+  nattrace join seen/router.json seen/host.json --trace run.json
 
 It prints \"ready\" when it watches, and ends at SIGTERM or SIGINT. Then it writes the files.")]
 pub struct Args {
@@ -31,21 +33,17 @@ pub struct Args {
     /// node is
     #[arg(required = true, value_name = "NODE[=TEXT]", value_parser = place)]
     nodes: Vec<Place>,
-    /// A file for the trace, which ends with .json. May be given again
-    #[arg(long, required = true, value_name = "FILE")]
-    trace: Vec<Output>,
-    /// Two nodes whose packets to each other should come through: say why they do not
-    #[arg(long, value_name = "A,B", value_parser = peers)]
-    peers: Option<(String, String)>,
-    /// What punch wrote with --report: it says why where the packets do not show it
-    #[arg(long, value_name = "FILE", requires = "peers")]
-    report: Option<PathBuf>,
+    /// Watch this network namespace, under the name NODE, and not one of \"ip netns\": on a real host or router
+    #[arg(long)]
+    here: bool,
+    /// A folder for what each node has seen, as NODE.json, which \"nattrace join\" reads
+    #[arg(long, value_name = "FOLDER", required_unless_present = "trace")]
+    record: Option<PathBuf>,
+    #[command(flatten)]
+    joining: Joining,
     /// Print on stderr how many frames the interfaces of each node counted, and how many were seen
     #[arg(long, env = "NATTRACE_STATISTICS", hide_env = true, value_parser = clap::builder::BoolishValueParser::new())]
     statistics: bool,
-    /// The file in which natlink records the frames that it drops
-    #[arg(long, value_name = "FILE")]
-    drops: Option<PathBuf>,
 }
 
 /// Watches until a signal comes, and writes the files. Always `true`.
@@ -53,6 +51,9 @@ pub struct Args {
 /// # Errors
 /// When a node cannot be watched, or a file cannot be written.
 pub fn run(args: &Args) -> Result<bool> {
+    if args.here && args.nodes.len() != 1 {
+        bail!("--here is one node: give it one name");
+    }
     // blocked before a thread starts, so that none of them is ended by one
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
@@ -64,12 +65,12 @@ pub fn run(args: &Args) -> Result<bool> {
         .nodes
         .iter()
         .map(|place| {
-            let (place, opened) = (place.clone(), opened.clone());
+            let (place, opened, here) = (place.clone(), opened.clone(), args.here);
             let end = end.try_clone().context("cannot duplicate a pipe")?;
             thread::Builder::new()
                 .name(format!("watch {}", place.name))
                 .spawn(move || -> Result<node::Watched> {
-                    let watch = Watch::enter(&place)?;
+                    let watch = Watch::enter(&place, here)?;
                     let _ = opened.send(());
                     drop(opened);
                     watch.run(&end)
@@ -109,18 +110,10 @@ pub fn run(args: &Args) -> Result<bool> {
         }
         watched.nodes.push(vantage);
     }
-    if let Some(path) = &args.drops {
-        watched.lost = output::drops(path)?;
+    if let Some(folder) = &args.record {
+        output::record(folder, &watched.nodes)?;
     }
-    let mut trace = journey::join(&watched);
-    if let Some((a, b)) = &args.peers {
-        let said = args.report.as_deref().and_then(output::said);
-        trace.cause = journey::cause(&trace, a, b, said.as_ref());
-    }
-    for output in &args.trace {
-        output.write(&trace)?;
-    }
-    Ok(true)
+    args.joining.finish(watched)
 }
 
 fn place(text: &str) -> Result<Place, String> {
@@ -132,11 +125,4 @@ fn place(text: &str) -> Result<Place, String> {
         name: name.to_owned(),
         description: description.to_owned(),
     })
-}
-
-fn peers(text: &str) -> Result<(String, String), String> {
-    match text.split_once(',') {
-        Some((a, b)) if !a.is_empty() && !b.is_empty() => Ok((a.to_owned(), b.to_owned())),
-        _ => Err("expected two nodes with a comma between them".to_owned()),
-    }
 }

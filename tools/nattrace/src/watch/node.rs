@@ -53,13 +53,15 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Enters the network namespace of a node, with this thread, and opens all sockets.
-    pub(super) fn enter(place: &Place) -> Result<Self> {
-        let path = format!("{NAMESPACES}/{}", place.name);
-        let namespace = File::open(&path)
-            .with_context(|| format!("there is no node {}: cannot open {path}", place.name))?;
-        setns(&namespace, CloneFlags::CLONE_NEWNET)
-            .with_context(|| format!("cannot enter the network namespace of {}", place.name))?;
+    /// Enters the network namespace of a node, with this thread, unless it is that of the process; opens all sockets.
+    pub(super) fn enter(place: &Place, here: bool) -> Result<Self> {
+        if !here {
+            let path = format!("{NAMESPACES}/{}", place.name);
+            let namespace = File::open(&path)
+                .with_context(|| format!("there is no node {}: cannot open {path}", place.name))?;
+            setns(&namespace, CloneFlags::CLONE_NEWNET)
+                .with_context(|| format!("cannot enter the network namespace of {}", place.name))?;
+        }
         let counted = packets::counted().context("cannot read the counters of the interfaces")?;
         let packets =
             Packets::open().with_context(|| format!("cannot capture packets in {}", place.name))?;

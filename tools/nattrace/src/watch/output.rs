@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use journey::watched::LostFrame;
-use journey::{Said, Trace};
+use journey::{Said, Trace, Vantage};
 use serde::Deserialize;
 
 /// A file, and what is written to it.
@@ -47,6 +47,20 @@ impl Output {
         };
         write().with_context(|| format!("cannot write the trace to {}", self.path.display()))
     }
+}
+
+/// Writes what each node has seen, as NODE.json.
+pub(super) fn record(folder: &Path, nodes: &[Vantage]) -> Result<()> {
+    let write = |vantage: &Vantage| -> Result<()> {
+        let mut file = BufWriter::new(File::create(folder.join(format!("{}.json", vantage.name)))?);
+        serde_json::to_writer(&mut file, vantage)?;
+        file.flush()?;
+        Ok(())
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(Into::into)
+        .and_then(|()| nodes.iter().try_for_each(write))
+        .with_context(|| format!("cannot write what was seen to {}", folder.display()))
 }
 
 /// The part of punch's report that says why it failed.
