@@ -127,7 +127,7 @@ fn application(world: &mut World, choices: &mut Choices<'_>) {
         6 => endpoint.relay_send(now, choices.address(&places()), choices.bytes()),
         7 => endpoint.leave(now),
         8 => endpoint.describe(now, our_side(choices)),
-        9 => endpoint.opened(choices.flag().then(|| choices.address(&places()))),
+        9 => endpoint.opened(now, choices.flag().then(|| choices.address(&places()))),
         _ => {
             let _ = (
                 endpoint.heard(peer),
@@ -210,6 +210,7 @@ fn payload(choices: &mut Choices<'_>) -> Vec<u8> {
             .flag()
             .then(|| Duration::from_millis(choices.short().into())),
         shares: choices.flag(),
+        measuring: choices.flag(),
     };
     candidates.encode()
 }

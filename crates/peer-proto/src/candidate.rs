@@ -41,6 +41,8 @@ pub struct Candidates {
     /// The speaker tells after the attempt what it has noted of it, if the listener
     /// does: see [`share`](crate::share).
     pub shares: bool,
+    /// The speaker's NAT is being measured: another introduction can tell its `side`.
+    pub measuring: bool,
 }
 
 /// Where a peer may be reached by TCP.
@@ -69,6 +71,7 @@ const OPENED: u8 = 4;
 const TCP: u8 = 3;
 const RTT: u8 = 5;
 const SHARES: u8 = 6;
+const MEASURING: u8 = 7;
 
 impl Candidates {
     /// The mapping towards the server's first address, and a different one towards
@@ -116,6 +119,9 @@ impl Candidates {
         if self.shares {
             more(SHARES, Vec::new());
         }
+        if self.measuring {
+            more(MEASURING, Vec::new());
+        }
         bytes
     }
 
@@ -146,6 +152,7 @@ impl Candidates {
                     candidates.rtt = Some(Duration::from_millis(ms.into()));
                 }
                 SHARES => candidates.shares = true,
+                MEASURING => candidates.measuring = true,
                 RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
                 TCP => {
                     let port = u16::from_be_bytes(take(&mut value)?);
@@ -267,17 +274,19 @@ mod tests {
             }),
             rtt: Some(Duration::from_millis(244)),
             shares: true,
+            measuring: true,
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
         // It may end after each of the parts, as what older peers send does.
-        let shares = bytes.len() - 2;
+        let measuring = bytes.len() - 2;
+        let shares = measuring - 2;
         let rtt = shares - (2 + 2);
         let tcp = rtt - (2 + 2 + 1 + 2 * 7);
         let opened = tcp - (2 + 7);
         let relayed = opened - (2 + 7);
         let older = relayed - (2 + Side::LENGTH + 4);
-        let whole = [older, relayed, opened, tcp, rtt, shares];
+        let whole = [older, relayed, opened, tcp, rtt, shares, measuring];
         for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }

@@ -19,8 +19,8 @@
 //!
 //! 1. [`Endpoint::new`](endpoint::Endpoint::new) begins to register. If the
 //!    configuration says that our NAT is being measured, call
-//!    [`describe`](endpoint::Endpoint::describe) with the result: until then no peer is
-//!    called or answered.
+//!    [`describe`](endpoint::Endpoint::describe) with the result: until then no port is
+//!    guessed.
 //! 2. [`call`](endpoint::Endpoint::call) a peer, or wait for peers that call.
 //! 3. After each call of a `handle_…` method, send all that `poll_transmit` yields, **in
 //!    that order**, and take what [`poll_event`](endpoint::Endpoint::poll_event) yields.

@@ -263,13 +263,14 @@ fn one_network_has_half_of_the_strangers_share_and_one_address_one_attempt() {
 }
 
 #[test]
-fn while_our_nat_is_measured_a_friend_waits_before_strangers() {
+fn while_our_address_is_not_known_a_friend_waits_before_strangers() {
     let friend = friend();
     let change = |config: &mut Config| {
         chat(config);
         knows(config, &friend);
     };
     let mut liar = Liar::new(change, None);
+    liar.roam();
     let strangers: Vec<u32> = (1..=40)
         .map(|n| liar.invite(&Caller::number(n << 8)))
         .collect();
@@ -278,8 +279,8 @@ fn while_our_nat_is_measured_a_friend_waits_before_strangers() {
         .iter()
         .filter(|n| liar.refused(**n) == Some(code::BUSY));
     assert_eq!(refused.count(), 36, "those that do not wait are told");
-    liar.peer.describe(liar.now, side("port-restricted"));
-    liar.pass(SECOND);
+    liar.is_silent = false;
+    liar.pass(2 * SECOND);
     assert!(liar.accepted(calls[0]), "{:?}", liar.answers);
 }
 
@@ -292,6 +293,7 @@ fn sixteen_calls_wait_and_friends_take_the_places_of_strangers() {
         }
     };
     let mut liar = Liar::new(change, None);
+    liar.roam();
     let strangers = [4, 5, 6, 7].map(|n| liar.invite(&Caller::number(n << 8)));
     let busy = |liar: &Liar, calls: &[u32]| {
         let refused = calls

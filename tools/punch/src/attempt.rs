@@ -12,7 +12,7 @@ use cli::report::StoredReport;
 use cli::server::KnownServer;
 use cli::settings::{self, Settings};
 use cli::signals::Signals;
-use nat::plan::{Limits, Plan, Role, Side};
+use nat::plan::{Limits, Plan, Role, Side, Strategy};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
 use net::gateway::{self, RouterPort};
@@ -188,9 +188,10 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 Event::Connected { peer, path } => {
                     self.met(&peer)?;
                     if path.relayed {
-                        cli::stderr::line(
-                            "punch: connected through the relay; trying for a direct path",
-                        );
+                        cli::stderr::line(match self.expects_direct() {
+                            true => "punch: connected through the relay; trying for a direct path",
+                            false => "punch: connected through the relay",
+                        });
                     }
                     connected = Some((path, Instant::now()));
                 }
@@ -228,11 +229,18 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         }
     }
 
+    /// Whether a direct path may replace a relayed one.
+    fn expects_direct(&self) -> bool {
+        let hopeless =
+            |it: &Introduction| matches!(it.plan.strategy, Strategy::Relay | Strategy::None);
+        !self.args.paths.relay_only && !self.introduction.as_ref().is_some_and(hopeless)
+    }
+
     /// Peers are told of our router's port, or that it is lost.
     pub fn router_changed(&mut self, change: gateway::Event) {
         let endpoint = self.driver.endpoint_mut();
         let outside = router::outside(change, &endpoint.mapped());
-        endpoint.opened(outside);
+        endpoint.opened(Instant::now(), outside);
     }
 
     /// We have changed our network. True if our NAT is to be measured anew.
@@ -411,9 +419,14 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 relation,
                 shares,
             } => {
-                let how = match role {
-                    Role::Caller => "introduced to",
-                    Role::Callee => "called by",
+                let first = self
+                    .introduction
+                    .take()
+                    .filter(|it| it.peer == peer && it.key == key);
+                let how = match (role, &first) {
+                    (_, Some(_)) => "introduced again, with what is known of the NATs now, to",
+                    (Role::Caller, None) => "introduced to",
+                    (Role::Callee, None) => "called by",
                 };
                 cli::stderr::line(format_args!("punch: {how} {peer}, seen at {address}"));
                 if let Some(announced) = announced(&plan, role, &self.limits) {
@@ -421,13 +434,14 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 }
                 match relation {
                     Relation::Known => self.pin(&peer, &key)?,
+                    Relation::Stranger if first.is_some() => {}
                     Relation::Stranger => cli::stderr::line(format_args!(
                         "punch: {peer} is not known here: no port is guessed for it, and it is \
                          told no private address. On the first contact, use --from {peer}"
                     )),
                 }
                 self.introduction = Some(Introduction {
-                    at: Instant::now(),
+                    at: first.map_or_else(Instant::now, |first| first.at),
                     peer,
                     key,
                     role,

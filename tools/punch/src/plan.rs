@@ -44,7 +44,8 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
     let (ours, theirs) = (plan.part(role), plan.part(other(role)));
     Some(match plan.strategy {
         Strategy::Relay => {
-            "relay: a guess of the port would take too many packets for its odds".into()
+            "no port is guessed: the packets that the two sides allow are too few for it to be likely to hit"
+                .into()
         }
         _ if ours.ports_per_socket == 0 => return None,
         strategy => format!(

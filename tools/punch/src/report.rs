@@ -1,7 +1,7 @@
 //! The result of an attempt, as one sentence or one JSON object.
 
 use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct Report {
     pub tcp: bool,
     pub plan: Option<(Role, Plan)>,
     pub limits: Limits,
+    /// The relay that a relayed path leads through.
+    pub relay: Option<IpAddr>,
     pub measured: Option<Measured>,
     pub outcome: Outcome,
     /// What became of the packets between the two hosts, with --share.
@@ -100,6 +102,7 @@ impl Report {
             "elapsed_ms": ms(self.elapsed),
             "total_ms": ms(self.total),
             "rtt_ms": null,
+            "relay": self.relay,
             "probes_sent": self.probes_sent,
             "forged": self.forged,
             "plan": self.plan.map(|(role, plan)| plan::to_json(&plan, role, &self.limits)),
@@ -164,12 +167,16 @@ impl Report {
         let peer = self.peer.as_deref().unwrap_or("anybody");
         match &self.outcome {
             Outcome::Connected(path) => format!(
-                "{}: {} at {} reaches {peer} at {}, {} ms after the introduction, \
+                "{}: {} at {} reaches {peer} at {}{} after {} ms, {} ms since the introduction, \
                  with {} ({}).{}",
                 self.result(),
                 self.name,
                 self.local,
                 path.remote,
+                self.relay
+                    .map(|relay| format!(" through the relay at {relay}"))
+                    .unwrap_or_default(),
+                ms(self.total),
                 ms(self.elapsed),
                 self.tried(),
                 self.strategy(path),
@@ -178,7 +185,7 @@ impl Report {
             Outcome::Failed(cause) => format!(
                 "failed: {} does not reach {peer}, after {} ms and {}: {}: {}.",
                 self.name,
-                ms(self.elapsed),
+                ms(self.total),
                 self.tried(),
                 cause.code(),
                 Explained(cause),
@@ -235,15 +242,16 @@ mod tests {
             tcp: false,
             plan: None,
             limits: Limits::POLITE,
+            relay: None,
             measured: None,
             outcome: Outcome::Failed(Cause::NothingHeard),
             shared: None,
             swept: None,
         };
         for (tcp, sent, wanted) in [
-            (false, 1, "after 1 ms and 1 probe: "),
-            (false, 2, "after 1 ms and 2 probes: "),
-            (true, 1, "after 1 ms and 1 connection tried: "),
+            (false, 1, "after 2 ms and 1 probe: "),
+            (false, 2, "after 2 ms and 2 probes: "),
+            (true, 1, "after 2 ms and 1 connection tried: "),
         ] {
             (report.tcp, report.probes_sent) = (tcp, sent);
             let said = report.sentence();

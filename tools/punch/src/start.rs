@@ -211,6 +211,10 @@ fn report<W: FnMut(Traffic<'_>)>(
             .filter(|_| !args.tcp)
             .map(|it| (it.role, it.plan)),
         limits: attempt.limits,
+        relay: match &outcome {
+            Outcome::Connected(path) => endpoint.relay_of_path(path),
+            Outcome::Failed(_) => None,
+        },
         measured: attempt.measured,
         outcome,
         shared: None,

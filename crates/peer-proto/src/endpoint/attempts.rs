@@ -20,6 +20,8 @@ use sansio::Prefix;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Punching,
+    /// There is a relayed path, and a direct one is looked for.
+    Relayed,
     Connected,
     Ended,
 }
@@ -35,6 +37,7 @@ pub(super) struct Attempt {
     pub(super) plan: Plan,
     agent: Agent,
     stage: Stage,
+    since: Instant,
     /// Probes that the budget has held back.
     withheld: u32,
     /// Of the path, once there is one.
@@ -47,6 +50,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn new(
+        now: Instant,
         peer: String,
         (relation, address): (Relation, IpAddr),
         theirs: Candidates,
@@ -62,6 +66,7 @@ impl Attempt {
             theirs,
             plan,
             stage: Stage::Punching,
+            since: now,
             withheld: 0,
             meter: None,
             measuring: false,
@@ -69,8 +74,17 @@ impl Attempt {
         }
     }
 
+    /// Whether a better path is looked for.
+    pub(super) fn may_improve(&self) -> bool {
+        matches!(self.stage, Stage::Punching | Stage::Relayed)
+    }
+
     fn is_live(&self) -> bool {
         self.stage != Stage::Ended
+    }
+
+    fn is_calling(&self) -> bool {
+        self.may_improve() && self.agent.role() == Role::Caller
     }
 
     fn is_live_with_stranger(&self) -> bool {
@@ -156,11 +170,18 @@ impl Attempts {
         false
     }
 
-    /// What a peer has told of itself, while there is no path to it.
+    /// What a peer has told of itself, while there is no direct path to it.
     pub(super) fn punching(&self, peer: &str) -> Option<&Candidates> {
         let mut table = self.table.iter();
-        let attempt = table.find(|a| a.peer == peer && a.stage == Stage::Punching)?;
+        let attempt = table.find(|a| a.peer == peer && a.may_improve())?;
         Some(&attempt.theirs)
+    }
+
+    /// The same of a peer that we have called, the plan, and when the attempt began.
+    pub(super) fn calling(&self, peer: &str) -> Option<(&Candidates, &Plan, Instant)> {
+        let mut table = self.table.iter();
+        let attempt = table.find(|a| a.peer == peer && a.is_calling())?;
+        Some((&attempt.theirs, &attempt.plan, attempt.since))
     }
 
     /// The probes to that peer's reflexive address wait until then, if none has left yet.
@@ -238,7 +259,10 @@ impl Attempts {
                 let mut seed = [0; 32];
                 self.rng.fill_bytes(&mut seed);
                 attempt.meter = Some(Meter::new(attempt.agent.keys().clone(), path, seed));
-                Stage::Connected
+                match attempt.agent.may_improve(path) {
+                    true => Stage::Relayed,
+                    false => Stage::Connected,
+                }
             }
             Event::Finished | Event::Failed(_) => Stage::Ended,
         };
@@ -260,10 +284,9 @@ impl Attempts {
         Some(attempt.stage)
     }
 
-    /// Those whom we have called and to whom there is no path yet.
+    /// Those whom we have called and to whom there is no direct path yet.
     pub(super) fn called(&self) -> Vec<String> {
-        let punching = self.table.iter().filter(|a| a.stage == Stage::Punching);
-        let called = punching.filter(|a| a.agent.role() == Role::Caller);
+        let called = self.table.iter().filter(|a| a.is_calling());
         called.map(|a| a.peer.clone()).collect()
     }
 

@@ -48,6 +48,16 @@ impl BindingTransaction {
         }
     }
 
+    /// When it began.
+    pub(super) fn since(&self) -> Instant {
+        self.end - END
+    }
+
+    /// When an answer is no longer waited for.
+    pub(super) fn end(&self) -> Instant {
+        self.end
+    }
+
     /// When the next request is due, or the end.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.steps.next().filter(|_| self.mapped.is_none())

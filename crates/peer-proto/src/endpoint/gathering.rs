@@ -3,7 +3,7 @@
 //! the sockets.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -23,6 +23,9 @@ pub(super) struct Openers {
     pub(super) ttl: Option<u8>,
 }
 
+/// How long the second address may take longer than the first, at least.
+const LATER: Duration = Duration::from_millis(20);
+
 #[derive(Debug)]
 pub(super) struct Gathering {
     server: SocketAddr,
@@ -31,6 +34,8 @@ pub(super) struct Gathering {
     next_socket: SocketId,
     /// The mapping towards the server's other address.
     other: Option<BindingTransaction>,
+    /// Until when somebody waits for it.
+    waits_until: Option<Instant>,
     /// The last port of a sequential NAT.
     fresh: Option<BindingTransaction>,
     bracket: Option<Bracket>,
@@ -43,6 +48,7 @@ impl Gathering {
             rng: ChaCha20Rng::from_seed(seed),
             next_socket: 1,
             other: None,
+            waits_until: None,
             fresh: None,
             bracket: None,
         }
@@ -93,9 +99,17 @@ impl Gathering {
         Some(self.fresh.as_ref()?.mapped?.port())
     }
 
-    /// Whether the mapping towards the other address is known, or will not be.
-    pub(super) fn has_other(&self, now: Instant) -> bool {
-        self.other.as_ref().is_none_or(|other| other.is_over(now))
+    /// Whether the mapping towards the other address is known, or is not waited for any
+    /// longer: a second address that is silent or slow delays nobody. `rtt` is our round trip
+    /// to the first one, and the second is as far.
+    pub(super) fn has_other(&mut self, now: Instant, rtt: Option<Duration>) -> bool {
+        let other = self.other.as_ref().filter(|other| !other.is_over(now));
+        let late = other.map(|other| match rtt {
+            Some(rtt) => other.since() + rtt + LATER.max(rtt / 2),
+            None => other.end(),
+        });
+        self.waits_until = late.filter(|late| now < *late);
+        self.waits_until.is_none()
     }
 
     /// Whether the last port is known, or will not be. A port that is too old is
@@ -169,11 +183,12 @@ impl Gathering {
         let bindings = self.other.iter().chain(&self.fresh);
         let bindings = bindings.filter_map(BindingTransaction::poll_timeout);
         let bracket = self.bracket.as_ref().and_then(Bracket::poll_timeout);
-        bindings.chain(bracket).min()
+        bindings.chain(bracket).chain(self.waits_until).min()
     }
 
     /// The next request that is due.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.waits_until.take_if(|until| *until <= now);
         let mut bindings = self.other.iter_mut().chain(&mut self.fresh);
         let due = bindings.find_map(|binding| binding.poll_transmit(now));
         due.or_else(|| self.bracket.as_mut()?.poll_transmit(now))

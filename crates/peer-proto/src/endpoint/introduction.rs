@@ -138,20 +138,24 @@ impl Endpoint {
             self.relaying.called();
         }
         for invitation in self.invitations.take() {
-            self.answer(now, invitation);
+            match self.waits_for_our_report(&invitation) {
+                true => self.invitations.put_back(invitation),
+                false => self.answer(now, invitation),
+            }
         }
     }
 
     fn is_ready(&mut self, now: Instant) -> bool {
-        if self.invitations.is_empty() && !self.calls.is_ready() {
+        let mut held = self.invitations.iter();
+        let answers = held.any(|invitation| !self.waits_for_our_report(invitation));
+        if !answers && !self.calls.is_ready() {
             return false;
         }
         let seen = self.client.mapped().is_some() && !self.client.is_roaming();
-        let described = self.ourselves.is_described() && seen;
-        if !described || !self.gathering.has_other(now) {
+        if !seen || !self.gathering.has_other(now, self.client.rtt()) {
             return false;
         }
-        if self.invitations.is_empty() && !self.relaying.is_settled(now, self.client.rtt()) {
+        if !answers && !self.relaying.is_settled(now, self.client.rtt()) {
             return false;
         }
         // Peers predict the next port of a sequential NAT from the last one.
@@ -192,6 +196,7 @@ impl Endpoint {
                 base: None,
                 relayed: None,
                 shares: false,
+                measuring: false,
                 side: all.side.map(|side| Side {
                     limits: Limits::NOTHING,
                     ..side
@@ -310,6 +315,7 @@ impl Endpoint {
             reserved,
         };
         self.start(now, introduction);
+        self.call_with_reports(now);
     }
 
     /// The packets of a port bracket, where the plan has the peer predict our ports

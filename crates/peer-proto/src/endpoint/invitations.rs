@@ -132,8 +132,14 @@ impl Invitations {
         strangers.count() < MOST_OF_STRANGERS && of_prefix.count() < MOST_OF_PREFIX
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
+    /// All that wait.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Invitation> {
+        self.held.iter()
+    }
+
+    /// It has to wait longer.
+    pub(super) fn put_back(&mut self, invitation: Invitation) {
+        self.held.push(invitation);
     }
 
     /// All that wait, those of known peers first.

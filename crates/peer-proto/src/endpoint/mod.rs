@@ -15,6 +15,7 @@
 //! peer's packets. Act on [`Endpoint::poll_event`].
 
 mod admission;
+mod again;
 mod attempts;
 mod binding;
 mod bracket;
@@ -36,7 +37,7 @@ pub use relaying::{MOST_RELAYED, Wish};
 pub use types::{Config, Event, Strangers};
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
@@ -54,7 +55,7 @@ use self::relaying::Relaying;
 use crate::cause::Cause;
 use crate::client::{Client, OtherKey};
 use crate::punch::schedule::DIRECT_HEAD_START;
-use crate::punch::{self, Outgoing, Target};
+use crate::punch::{self, Outgoing, Path, Target};
 use crate::relay;
 use nat::plan::Side;
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit, Via};
@@ -74,6 +75,8 @@ pub struct Endpoint {
     /// When those are called again whom we have called before there was a relayed
     /// address.
     call_again_at: Option<Instant>,
+    /// When those are to be told of our NAT whom we have called before it was known.
+    report_at: Option<Instant>,
     attempts: Attempts,
     by_tcp: VecDeque<ByTcp>,
     /// Host candidates of peers are probed.
@@ -114,6 +117,7 @@ impl Endpoint {
             gathering: Gathering::new(server, gathering),
             relaying: Relaying::new(config.relay, config.turn, relaying),
             call_again_at: None,
+            report_at: None,
             attempts: Attempts::new(now, config.most_attempts, attempts),
             by_tcp: VecDeque::new(),
             client,
@@ -154,19 +158,24 @@ impl Endpoint {
     }
 
     /// Our NAT has been measured; `None` if it could not be. Ports are guessed only
-    /// between peers that both know their NATs.
+    /// between peers that both know their NATs: those whom we have called before, and to
+    /// whom there is no direct path yet, are called again where that changes the plan.
     pub fn describe(&mut self, now: Instant, side: Option<Side>) {
         self.ourselves.describe(side);
         if let Some(side) = side {
             self.attempts.allow_guesses(&side.limits);
         }
+        self.call_with_reports(now);
         self.advance(now);
     }
 
     /// Our gateway has mapped this outside endpoint to our first socket, or has no
-    /// mapping any more (`None`). Peers that are introduced from now on are told.
-    pub fn opened(&mut self, external: Option<SocketAddr>) {
+    /// mapping any more (`None`). Peers that are introduced from now on are told, and so are
+    /// those whom we have called and to whom there is no direct path yet.
+    pub fn opened(&mut self, now: Instant, external: Option<SocketAddr>) {
         self.ourselves.set_opened(external);
+        self.call_with_reports(now);
+        self.advance(now);
     }
 
     /// Registers anew at once. To be called when paths have broken: our own address
@@ -179,8 +188,7 @@ impl Endpoint {
     /// another address, or another router. It registers at once, and introduces itself to
     /// no peer before the rendezvous has seen it at its new address. What was known of the
     /// NAT, a port at the old gateway and the relayed address do not hold any more;
-    /// `measuring` says that [`Self::describe`] follows, and is to be waited for. Paths are
-    /// made anew by [`Self::call`], from either side.
+    /// `measuring` says that [`Self::describe`] follows. Paths are made anew by [`Self::call`], from either side.
     pub fn roamed(&mut self, now: Instant, hosts: Vec<SocketAddr>, measuring: bool) {
         tracing::debug!(?hosts, "another network");
         self.ourselves.roamed(hosts, nat_at_first(measuring));
@@ -199,6 +207,16 @@ impl Endpoint {
     /// made.
     pub fn relay_socket(&self) -> Option<SocketId> {
         self.relaying.socket()
+    }
+
+    /// The relay that this path leads through, if it does.
+    pub fn relay_of_path(&self, path: &Path) -> Option<IpAddr> {
+        let ours = || self.relaying.server().map(|relay| relay.ip());
+        match path.via {
+            _ if !path.relayed => None,
+            Via::Relay => ours(),
+            Via::Socket(_) => Some(path.remote.ip()),
+        }
     }
 
     /// The rendezvous is at this address from now on, of the same family: what it was asked
@@ -394,22 +412,19 @@ impl Endpoint {
         }
     }
 
-    /// Tells those of our relayed address whom we have called without one, and to whom
-    /// there is no path yet.
-    fn call_again(&mut self, now: Instant) {
-        for peer in self.attempts.called() {
-            tracing::debug!(peer, "calling again, with a relayed address");
-            self.calls.add(Call::new(&peer));
-            self.client.look_up(now, &peer);
-        }
-    }
-
     fn attempt_events(&mut self, now: Instant) {
         let ours = self.candidates();
         while let Some((attempt, event)) = self.attempts.poll_event() {
             let peer = attempt.peer.clone();
             self.events.push_back(match event {
-                punch::Event::Connected(path) => Event::Connected { peer, path },
+                punch::Event::Connected(path) => {
+                    if !attempt.may_improve() {
+                        // There is nothing left to tell it.
+                        self.calls.remove(&peer);
+                        self.client.forget(&peer);
+                    }
+                    Event::Connected { peer, path }
+                }
                 punch::Event::Finished => Event::Finished { peer },
                 punch::Event::Failed(observed) => {
                     self.relaying.doubt(now);
@@ -458,7 +473,12 @@ impl Protocol for Endpoint {
 
     fn handle_timeout(&mut self, now: Instant) {
         if self.call_again_at.take_if(|at| *at <= now).is_some() {
-            self.call_again(now);
+            for peer in self.attempts.called() {
+                self.call_again(now, &peer);
+            }
+        }
+        if self.report_at.is_some_and(|at| at <= now) {
+            self.call_with_reports(now);
         }
         self.client.handle_timeout(now);
         self.relaying.handle_timeout(now);
@@ -475,6 +495,7 @@ impl Protocol for Endpoint {
             wait.filter(|_| self.calls.is_waiting()),
             self.attempts.poll_timeout(),
             self.call_again_at,
+            self.report_at,
         ];
         timeouts.into_iter().flatten().min()
     }

@@ -8,7 +8,7 @@ use nat::plan::{Ports, Side};
 /// What is known of our NAT.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Nat {
-    /// It is being measured: no peer is called or answered yet.
+    /// It is being measured.
     BeingMeasured,
     /// It was not measured, or could not be.
     Unknown,
@@ -88,6 +88,7 @@ impl Ourselves {
                 ..side
             }),
             opened: self.opened,
+            measuring: self.nat == Nat::BeingMeasured,
             tcp: self.tcp.clone(),
             shares: self.shares,
             ..Candidates::default()

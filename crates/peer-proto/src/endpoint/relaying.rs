@@ -137,9 +137,14 @@ impl Relaying {
         }
     }
 
+    /// The relay.
+    pub(super) fn server(&self) -> Option<SocketAddr> {
+        Some(self.config.as_ref()?.server)
+    }
+
     /// The relay, and why there is no relayed address, if one was asked for.
     pub(super) fn failure(&self) -> Option<(SocketAddr, Failure)> {
-        Some((self.config.as_ref()?.server, self.failure?))
+        Some((self.server()?, self.failure?))
     }
 
     /// The rendezvous, which is the relay unless we have chosen another, is at another

@@ -8,7 +8,8 @@ use super::{Endpoint, Event, Wish};
 use crate::candidate::Candidates;
 use crate::client::{Introduced, Relation};
 use crate::punch::schedule::{
-    DIRECT_HEAD_START, HOLD, LAST_WAIT, PATIENCE, PROBES, PROBES_TO_STRANGERS, hold,
+    DIRECT_HEAD_START, HOLD, HOLD_OF_ANOTHER_PORT, LAST_WAIT, PATIENCE, PROBES,
+    PROBES_TO_STRANGERS, hold,
 };
 use crate::punch::{self, Agent, Burst, Target};
 use nat::plan::{self, Limits, Plan, Role, Side, Strategy};
@@ -76,6 +77,13 @@ impl Endpoint {
         role == Role::Callee && reaches_us && !theirs.bears_early_packets()
     }
 
+    /// Whether our packets to the caller come from a port that it has not been told. Then an
+    /// early one spoils nothing for plain probes, and where the caller's do not reach us all
+    /// waits for ours.
+    fn sends_from_another_port(&self, role: Role) -> bool {
+        role == Role::Callee && self.candidates().remap().is_some()
+    }
+
     /// The caller is introduced later than was thought.
     pub(super) fn hold_on(&mut self, now: Instant, caller: &str) {
         let Some(theirs) = self.attempts.punching(caller) else {
@@ -106,6 +114,7 @@ impl Endpoint {
         let hold = match bursts_end.filter(|_| early) {
             Some(end) => end.saturating_duration_since(now) + LAST_WAIT,
             None if self.waits_for_the_callers_packet(role, theirs) => hold + PATIENCE,
+            None if self.sends_from_another_port(role) => HOLD_OF_ANOTHER_PORT,
             None => hold,
         };
         let own = self.client.mapped().map(|mapped| mapped.ip());
@@ -146,7 +155,7 @@ impl Endpoint {
         let (peer, theirs) = (introduction.introduced.peer, introduction.theirs);
         tracing::debug!(peer, ?role, %address, ?plan, "attempt begins");
         let whose = (relation, address.ip());
-        let attempt = Attempt::new(peer, whose, theirs, plan, || Agent::new(config, now));
+        let attempt = Attempt::new(now, peer, whose, theirs, plan, || Agent::new(config, now));
         if let Some(peer) = self.attempts.add(attempt) {
             tracing::debug!(peer, "the attempt with a stranger makes room");
             self.events.push_back(Event::Displaced { peer });

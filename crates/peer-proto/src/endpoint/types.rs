@@ -40,8 +40,8 @@ pub struct Config {
     /// TTL of openers: the number of own NATs in a row, plus 1. `None` sends no
     /// openers.
     pub opener_ttl: Option<u8>,
-    /// Our NAT is being measured: no peer is called or answered before
-    /// [`Endpoint::describe`](super::Endpoint::describe).
+    /// Our NAT is being measured: [`Endpoint::describe`](super::Endpoint::describe)
+    /// follows. Peers are called and answered before; no port is guessed.
     pub measuring: bool,
     /// Whether to use a relay: the server's, unless `turn` names another.
     pub relay: Wish,

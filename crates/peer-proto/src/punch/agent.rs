@@ -8,7 +8,7 @@ use stun::{Builder, Class, IcmpReason, Message, Method, Transaction};
 use super::burst::Burst;
 use super::checklist::Checklist;
 use super::outbox::Outbox;
-use super::pair::Purpose;
+use super::pair::{Path, Purpose};
 use super::schedule::{
     CONFIRMATIONS, LAN_HEAD_START, LAST_WAIT, LINGER, NOMINATION_END, NOMINATIONS, Steps,
 };
@@ -239,7 +239,9 @@ impl Agent {
         self.outbox.answer(from, message, seen);
         let nominates = message.use_candidate() && self.role == Role::Callee;
         match self.state {
-            State::Punching if nominates && self.may_improve(pair) => self.settle(pair),
+            State::Punching if nominates && self.may_improve(&self.pairs[pair].path()) => {
+                self.settle(pair);
+            }
             State::Punching if nominates => {
                 self.linger(now + LINGER);
                 self.connected(pair);
@@ -334,8 +336,8 @@ impl Agent {
     }
 
     /// Whether a better path than this one may still come.
-    fn may_improve(&self, pair: usize) -> bool {
-        self.pairs[pair].relayed && self.direct_expected
+    pub(crate) fn may_improve(&self, path: &Path) -> bool {
+        path.relayed && self.direct_expected
     }
 
     /// The caller uses this path until there is a better one.
@@ -353,7 +355,7 @@ impl Agent {
 
     /// The caller has sent all of its confirmations.
     fn confirmed_to_peer(&mut self, now: Instant, pair: usize) {
-        if self.may_improve(pair) && now < self.give_up {
+        if self.may_improve(&self.pairs[pair].path()) && now < self.give_up {
             tracing::debug!("waiting for a direct path");
             self.settled = Some(pair);
             self.state = State::Punching;

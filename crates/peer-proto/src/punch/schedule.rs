@@ -109,6 +109,10 @@ pub const DIRECT_HEAD_START: Duration = ms(300);
 /// at once, but both hosts may be busy.
 pub const HOLD: Duration = ms(50);
 
+/// The callee's hold where its packets come from a port that the caller has not been told:
+/// they pass the caller's opener on the way, as a rule.
+pub const HOLD_OF_ANOTHER_PORT: Duration = ms(5);
+
 /// The longest round trip that a hold counts on: a caller may tell any.
 const LONGEST_RTT: Duration = ms(1500);
 

@@ -37,6 +37,8 @@ pub struct Liar {
     answered: BTreeMap<u32, Vec<u8>>,
     invitations: u32,
     name: String,
+    /// It does not answer registrations.
+    pub is_silent: bool,
     /// The nonce that the peer has registered with.
     fresh: Fresh,
 }
@@ -100,6 +102,7 @@ impl Liar {
             answered: BTreeMap::new(),
             invitations: 0,
             name: name.into(),
+            is_silent: false,
             fresh: Fresh::default(),
         };
         liar.pass(Duration::from_secs(1));
@@ -138,6 +141,13 @@ impl Liar {
         self.notifications.insert(number, notify);
         self.again(number);
         number
+    }
+
+    /// The peer changes its network, and the rendezvous does not see it there yet: until
+    /// then no caller is answered.
+    pub fn roam(&mut self) {
+        self.is_silent = true;
+        self.peer.roamed(self.now, Vec::new(), false);
     }
 
     /// Sends that invitation once more.
@@ -183,6 +193,9 @@ impl Liar {
         let message = Message::parse(payload).unwrap();
         if message.method() == Method::Notify {
             return self.answered(&message);
+        }
+        if self.is_silent {
+            return;
         }
         self.fresh = message.fresh().unwrap_or(self.fresh);
         let answer = match (message.method(), message.nonce()) {

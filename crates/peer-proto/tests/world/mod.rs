@@ -148,6 +148,8 @@ pub struct Setup<'a> {
     pub replaces: Option<&'a str>,
     pub most_attempts: usize,
     pub side: Option<Side>,
+    /// Its NAT is being measured until the test describes it; `side` does not count.
+    pub measuring: bool,
     pub relay: Wish,
     pub lan: bool,
     pub turn: Option<relay::Config>,
@@ -166,6 +168,7 @@ impl<'a> Setup<'a> {
             replaces: None,
             most_attempts: 1,
             side: None,
+            measuring: false,
             relay: Wish::Never,
             lan: true,
             turn: None,
@@ -182,12 +185,18 @@ pub fn identity(name: &str) -> Identity {
 
 impl World {
     pub fn new(seed: u64) -> Self {
+        World::with_server_at(seed, &[ip("203.0.113.1"), ip("203.0.113.2")])
+    }
+
+    /// The server is at these addresses alone; it tells clients of both.
+    pub fn with_server_at(seed: u64, ips: &[IpAddr]) -> Self {
         let start = Instant::now();
         let mut network = Network::new(start, seed);
         trace::record(&mut network);
-        let (s1, s2) = (ip("203.0.113.1"), ip("203.0.113.2"));
-        let host = network.add_host(Network::CORE, &[s1, s2]);
-        let addresses = addresses();
+        let s1 = ip("203.0.113.1");
+        let host = network.add_host(Network::CORE, ips);
+        let mut addresses = addresses();
+        addresses.retain(|address| ips.contains(&address.ip()));
         let relayed = rendezvous::PORTS.map(|port| SocketAddr::new(s1, port));
         for address in addresses.iter().copied().chain(relayed) {
             network.bind(host, address);
@@ -252,13 +261,16 @@ impl World {
                 )
             }),
             opener_ttl: setup.opener_ttl,
+            measuring: setup.measuring,
             relay: setup.relay,
             turn: setup.turn,
             ..Config::new(client)
         };
         let now = self.network.now();
         let mut endpoint = Endpoint::new(config, now);
-        endpoint.describe(now, setup.side);
+        if !setup.measuring {
+            endpoint.describe(now, setup.side);
+        }
         self.peers.push(Peer {
             name: setup.name.to_owned(),
             host,
@@ -293,6 +305,11 @@ impl World {
     /// Runs until every peer has ended its attempt, or the time is over.
     pub fn run(&mut self, limit: Duration) {
         self.go(limit, |peers| peers.iter().all(Peer::has_ended));
+    }
+
+    /// Whether every peer has ended its attempt.
+    pub fn has_ended(&self) -> bool {
+        self.peers.iter().all(Peer::has_ended)
     }
 
     /// Runs for this time.

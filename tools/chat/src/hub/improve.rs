@@ -84,7 +84,7 @@ impl Hub {
             Event::Router(change) => {
                 let endpoint = &mut self.network.endpoint;
                 let mapped = reachable(change, &endpoint.mapped());
-                endpoint.opened(mapped.map(|mapped| mapped.external));
+                endpoint.opened(now, mapped.map(|mapped| mapped.external));
                 if mapped.is_some() {
                     self.hurry(now);
                 }
