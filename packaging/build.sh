@@ -143,6 +143,7 @@ stage() {
 		printf 'Pinhole, https://github.com/pinhole-nat/pinhole\n\nMIT or Apache-2.0, at your choice:\n\n'
 		cat LICENSE-MIT
 		printf '\n----\n\nOn Debian the other is in /usr/share/common-licenses/Apache-2.0; here it is LICENSE-APACHE.\n'
+		printf 'chat has the second short word list of the Electronic Frontier Foundation, CC BY 3.0 US.\n'
 		printf 'nattrace is linked against libnftnl (GPL-2 or later) and libmnl (LGPL-2.1 or later).\n'
 	} >"$doc/copyright"
 }

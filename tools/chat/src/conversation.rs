@@ -289,7 +289,8 @@ impl Conversation {
                 self.left(id);
                 Ok(())
             }
-            Frame::Verify(_) => Ok(()), // Belongs to the comparison of digits.
+            // They belong to the comparison of digits, and to the proof of a code.
+            Frame::Verify(_) | Frame::Proof(_) => Ok(()),
         }
     }
 

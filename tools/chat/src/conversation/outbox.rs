@@ -107,6 +107,7 @@ impl Item {
     fn weight(&self) -> usize {
         match self {
             Item::Text(text) => text.len() + 64,
+            Item::Offer { name, .. } => name.len() + 320,
             _ => 320,
         }
     }

@@ -143,7 +143,11 @@ impl Ledger {
                 let file = self.outgoing.remove(&number)?;
                 Some(Action::Completed { file, number })
             }
-            Item::Text(_) | Item::Unknown => None,
+            Item::Text(_)
+            | Item::Parcel { .. }
+            | Item::Take
+            | Item::Refuse { .. }
+            | Item::Unknown => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Frames as bytes: a type, a length (u32, big endian) and a body.
 
-use super::{Frame, FrameError, Hello, Item, MOST_NAME, MOST_TEXT, Party};
+use super::{Frame, FrameError, Hello, Item, MOST_NAME, MOST_PATH, MOST_TEXT, Party};
+use crate::proof;
 use crate::verify::Step;
 
 /// The longest body of a frame.
@@ -38,6 +39,14 @@ impl Frame {
                 bytes.extend(nonce);
                 6
             }
+            Frame::Proof(proof::Step::Element(element)) => {
+                bytes.extend(element);
+                7
+            }
+            Frame::Proof(proof::Step::Confirm(shown)) => {
+                bytes.extend(shown);
+                8
+            }
         };
         let length = (bytes.len() - 5) as u32;
         bytes[1..5].copy_from_slice(&length.to_be_bytes());
@@ -67,6 +76,8 @@ impl Frame {
             4 => Frame::Bye,
             5 => Frame::Verify(Step::Commit(body.array()?)),
             6 => Frame::Verify(Step::Reveal(body.array()?)),
+            7 => Frame::Proof(proof::Step::Element(body.array()?)),
+            8 => Frame::Proof(proof::Step::Confirm(body.array()?)),
             _ => return Ok(None), // Of a later version.
         };
         Ok(Some(frame))
@@ -106,6 +117,21 @@ impl Item {
                 bytes.push(5);
                 bytes.extend(file.to_be_bytes());
             }
+            Item::Parcel {
+                files,
+                bytes: size,
+                name,
+            } => {
+                bytes.push(6);
+                bytes.extend(files.to_be_bytes());
+                bytes.extend(size.to_be_bytes());
+                bytes.extend(name.as_bytes());
+            }
+            Item::Take => bytes.push(7),
+            Item::Refuse { why } => {
+                bytes.push(8);
+                bytes.extend(why.as_bytes());
+            }
             Item::Unknown => bytes.push(0),
         }
     }
@@ -116,7 +142,7 @@ impl Item {
             2 => Item::Offer {
                 file: body.number()?,
                 size: body.number()?,
-                name: body.text(MOST_NAME)?,
+                name: body.text(MOST_PATH)?,
             },
             3 => Item::Accept {
                 file: body.number()?,
@@ -133,6 +159,15 @@ impl Item {
             },
             5 => Item::Complete {
                 file: body.number()?,
+            },
+            6 => Item::Parcel {
+                files: body.number()?,
+                bytes: body.number()?,
+                name: body.text(MOST_NAME)?,
+            },
+            7 => Item::Take,
+            8 => Item::Refuse {
+                why: body.text(MOST_NAME)?,
             },
             _ => Item::Unknown,
         })
@@ -230,6 +265,13 @@ mod tests {
                 why: "no".into(),
             },
             Item::Complete { file: 1 },
+            Item::Parcel {
+                files: 1,
+                bytes: 2,
+                name: "photos".into(),
+            },
+            Item::Take,
+            Item::Refuse { why: "no".into() },
             Item::Unknown,
         ];
         let items = items.into_iter().zip(0..);
@@ -241,9 +283,11 @@ mod tests {
             received: 4,
         });
         let steps = [Step::Commit([5; 32]), Step::Reveal([6; 32])].map(Frame::Verify);
+        let proof = [proof::Step::Element([7; 33]), proof::Step::Confirm([8; 32])];
         [hello, Frame::Ack(7), Frame::Bye]
             .into_iter()
             .chain(steps)
+            .chain(proof.map(Frame::Proof))
             .chain(items)
             .collect()
     }

@@ -4,6 +4,7 @@ mod codec;
 
 pub use codec::Decoder;
 
+use crate::proof;
 use crate::verify::Step;
 
 /// The longest message, in bytes of UTF-8.
@@ -11,6 +12,9 @@ pub const MOST_TEXT: usize = 64 * 1024;
 
 /// The longest file name, or reason for declining a file, in bytes.
 pub const MOST_NAME: usize = 255;
+
+/// The longest path of an offered file, in bytes: within a parcel its folders belong to its name.
+pub const MOST_PATH: usize = 1024;
 
 /// BLAKE3 of a file, or of its beginning.
 pub type FileHash = [u8; 32];
@@ -33,6 +37,8 @@ pub enum Frame {
     Bye,
     /// A step of the comparison of digits.
     Verify(Step),
+    /// A step of the proof that both know a code.
+    Proof(proof::Step),
 }
 
 /// How far the conversation has come, as one side knows.
@@ -84,6 +90,22 @@ pub enum Item {
     Complete {
         /// The sender's number.
         file: u64,
+    },
+    /// "These files, in all", from whoever has made a code.
+    Parcel {
+        /// How many files.
+        files: u64,
+        /// Their size together, in bytes.
+        bytes: u64,
+        /// Of the file or the folder, for people. Not to be trusted.
+        name: String,
+    },
+    /// "Offer them."
+    Take,
+    /// "I do not want them."
+    Refuse {
+        /// Why, for people.
+        why: String,
     },
     /// Of a later version: counted, and otherwise ignored.
     Unknown,
