@@ -85,18 +85,18 @@ impl Options {
 pub struct PathOptions {
     /// TTL of the packets that open our own NAT and must not reach the peer's;
     /// 0 sends none
-    #[arg(long, value_name = "TTL", default_value_t = 2)]
+    #[arg(long, global = true, value_name = "TTL", default_value_t = 2)]
     pub opener_ttl: u8,
     /// Do not tell peers our own addresses, and do not try theirs: no path
     /// within a LAN, more privacy
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub no_host_candidates: bool,
     /// Use no relay: a peer that cannot be reached directly is not reached
-    #[arg(long, conflicts_with = "relay_only")]
+    #[arg(long, global = true, conflicts_with = "relay_only")]
     pub direct_only: bool,
     /// Use nothing but a relay: no packet of ours goes to a peer's address. The
     /// rendezvous still tells each peer the address of the other
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub relay_only: bool,
 }
 

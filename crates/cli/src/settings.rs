@@ -119,27 +119,21 @@ impl Settings {
         options: Options,
         peer: Option<&str>,
     ) -> Result<Settings, SettingsError> {
-        let server = options.server.ok_or(SettingsError::NoServer)?;
-        let name = options.name.ok_or(SettingsError::NoName)?;
+        if options.server.is_none() {
+            return Err(SettingsError::NoServer);
+        }
+        let name = options.name.clone().ok_or(SettingsError::NoName)?;
         match peer {
             Some(peer) if !valid_name(peer) => return Err(SettingsError::BadPeer(peer.into())),
             Some(peer) if peer == name => return Err(SettingsError::OwnName(name)),
             _ => {}
         }
-        let address: ServerAddress = server.parse()?;
-        let server = match host::resolve(&address.host, stun::DEFAULT_PORT).await {
-            Ok(address) => address,
-            Err(source) => {
-                let server = address.host;
-                return Err(SettingsError::NotFound { server, source });
-            }
-        };
-        let (host, trust) = (canonical(&address.host), options.trust_server);
+        let (server, known_server) = find_server(&home, options).await?;
         let identity = home.identity(&name)?;
         let rotation = home.rotation(&name, &identity.public())?;
         let new_key = home.new_key(&name)?;
         let settings = Settings {
-            known_server: KnownServer::new(home.servers(), host, address.key, trust)?,
+            known_server,
             identity,
             rotation,
             new_key: None,
@@ -149,6 +143,29 @@ impl Settings {
             name,
         };
         Ok(settings.with(new_key))
+    }
+
+    /// For a name that is used once, with a key that is not kept: no peer is known.
+    ///
+    /// # Errors
+    /// When the server is missing, not valid or not found, or a file cannot be read.
+    pub async fn once(
+        home: Home,
+        options: Options,
+        name: String,
+        identity: Identity,
+    ) -> Result<Settings, SettingsError> {
+        let (server, known_server) = find_server(&home, options).await?;
+        Ok(Settings {
+            home,
+            server,
+            known_server,
+            name,
+            identity,
+            rotation: None,
+            new_key: None,
+            known: HashMap::new(),
+        })
     }
 
     /// With a new key: an earlier one that is not accepted yet, else one that is
@@ -240,6 +257,25 @@ impl Settings {
             shares: false,
         })
     }
+}
+
+/// The server of the options: its address, and the key that it is known by.
+async fn find_server(
+    home: &Home,
+    options: Options,
+) -> Result<(SocketAddr, KnownServer), SettingsError> {
+    let given = options.server.ok_or(SettingsError::NoServer)?;
+    let address: ServerAddress = given.parse()?;
+    let server = match host::resolve(&address.host, stun::DEFAULT_PORT).await {
+        Ok(address) => address,
+        Err(source) => {
+            let server = address.host;
+            return Err(SettingsError::NotFound { server, source });
+        }
+    };
+    let (host, trust) = (canonical(&address.host), options.trust_server);
+    let known = KnownServer::new(home.servers(), host, address.key, trust)?;
+    Ok((server, known))
 }
 
 /// The host candidates of a socket that is bound to `local`, as far as they are of the

@@ -42,6 +42,8 @@ pub enum Close {
     Violation = 2,
     /// We were not introduced to the owner of that key.
     Unwelcome = 3,
+    /// The other side does not know the code.
+    WrongCode = 4,
 }
 
 /// What happens to links.
@@ -330,6 +332,9 @@ impl From<ConnectionError> for Down {
             ConnectionError::ApplicationClosed(close) => match close.error_code {
                 c if c == code(Close::Bye) => Down::Bye,
                 c if c == code(Close::Replaced) => Down::Replaced,
+                c if c == code(Close::WrongCode) => Down::Violation(
+                    "the code is wrong, and the sender has made it void: ask for a new one".into(),
+                ),
                 c if c == code(Close::Unwelcome) => {
                     Down::Violation("the peer does not trust our key".into())
                 }

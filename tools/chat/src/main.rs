@@ -12,15 +12,17 @@
 //!   [`link`] is one QUIC connection with a peer, over one path.
 //! - [`files`]: what is offered and accepted, the bytes, the folder. It knows
 //!   links by their connections, and conversations by their items.
+//! - [`handover`]: `chat send` and `chat receive`, which run the hub without a chat.
 //! - The protocols, which are sans-IO: [`conversation`] (each item arrives once
 //!   and in order, over as many links as it takes), [`verify`] (digits to
-//!   compare), `files::ledger`; [`frame`] is their codec. They are the library of
+//!   compare), [`proof`] (both know a [`code`]), `files::ledger`; [`frame`] is their codec. They are the library of
 //!   this package, so that fuzzers reach them.
 
 mod args;
 mod command;
 mod detours;
 mod files;
+mod handover;
 mod hub;
 mod input;
 mod link;
@@ -35,7 +37,7 @@ mod tls;
 use std::process::ExitCode;
 
 // The library has what needs no socket, clock or file.
-use chat::{conversation, frame, text, verify};
+use chat::{code, conversation, frame, proof, text, verify};
 use clap::Parser;
 
 use crate::hub::Outcome;

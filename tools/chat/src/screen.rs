@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use crate::handover::display::Display;
 use crate::input::{Editing, Printer};
 use crate::notice::{Notice, peer_address};
 use crate::qr;
@@ -19,6 +20,8 @@ pub enum Screen {
     Lines,
     /// A filter: everything to stdout, as JSON lines.
     Json,
+    /// Files for whoever has a code: lines and one bar, or JSON lines.
+    Handover(Display),
 }
 
 impl Screen {
@@ -46,6 +49,7 @@ impl Screen {
                 Ok(())
             }
             Screen::Json => print(&notice.json().to_string()),
+            Screen::Handover(display) => display.tell(notice),
         }
     }
 

@@ -11,6 +11,7 @@ use cli::options::Options;
 use cli::settings::Settings;
 use net::host;
 use net::udp::Udp;
+use session::identity::Identity;
 
 use crate::args::Args;
 
@@ -25,20 +26,7 @@ pub async fn gather(
     peer: Option<&PeerAddress>,
 ) -> anyhow::Result<Settings> {
     let home = Home::find()?;
-    let server = match (args.sip, args.sport) {
-        (None, None) => args.server.clone().or_else(server_in_environment),
-        (ip, port) => {
-            let ip = ip.unwrap_or(IpAddr::from([0; 4]));
-            let port = port.unwrap_or(stun::DEFAULT_PORT);
-            Some(SocketAddr::new(ip, port).to_string())
-        }
-    };
-    let typed = Options {
-        server,
-        name: args.name.clone(),
-        trust_server: args.trust_server,
-    };
-    let mut options = typed.split()?.or(home.options()?.split()?);
+    let mut options = typed(args, args.name.clone(), &home)?;
     if interactive {
         let user = std::env::var("USER").unwrap_or_default();
         ask_for(&mut options.server, "Which rendezvous server", "0.0.0.0")?;
@@ -65,6 +53,35 @@ pub async fn gather(
     Ok(settings)
 }
 
+/// For a name that is used once, with a key that is not kept.
+///
+/// # Errors
+/// When no server is given, or it is not valid.
+pub async fn once(args: &Args, name: String, identity: Identity) -> anyhow::Result<Settings> {
+    let home = Home::find()?;
+    let mut options = typed(args, None, &home)?;
+    options.server = options.server.map(or_this_host);
+    Ok(Settings::once(home, options, name, identity).await?)
+}
+
+/// The options of the command line, the environment and config.toml.
+fn typed(args: &Args, name: Option<String>, home: &Home) -> anyhow::Result<Options> {
+    let server = match (args.sip, args.sport) {
+        (None, None) => args.server.clone().or_else(server_in_environment),
+        (ip, port) => {
+            let ip = ip.unwrap_or(IpAddr::from([0; 4]));
+            let port = port.unwrap_or(stun::DEFAULT_PORT);
+            Some(SocketAddr::new(ip, port).to_string())
+        }
+    };
+    let typed = Options {
+        server,
+        name,
+        trust_server: args.trust_server,
+    };
+    Ok(typed.split()?.or(home.options()?.split()?))
+}
+
 /// Read here and not by clap, for which PINHOLE_SERVER would conflict with --sip and
 /// --sport as --server does.
 fn server_in_environment() -> Option<String> {
@@ -72,11 +89,28 @@ fn server_in_environment() -> Option<String> {
     server.filter(|value| !value.is_empty())
 }
 
+/// The socket, on a port that the system chooses, unless the command line names one.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_any(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
+    let port = args.cport;
+    bind_to(
+        args,
+        server,
+        if port == crate::args::PORT { 0 } else { port },
+    )
+}
+
 /// The socket, on the port of the command line or, if that is taken, a free one.
 ///
 /// # Errors
 /// When no port is free, or the address cannot be used.
 pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
+    bind_to(args, server, args.cport)
+}
+
+fn bind_to(args: &Args, server: SocketAddr, port: u16) -> anyhow::Result<Udp> {
     let ip = match (server, args.cip) {
         (SocketAddr::V6(_), ip) if ip == IpAddr::from([0; 4]) => Ipv6Addr::UNSPECIFIED.into(),
         (_, ip) => ip,
@@ -86,17 +120,14 @@ pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
         family,
         "the local address {ip} and the rendezvous {server} are of different families: give another --cip"
     );
-    match Udp::bind(SocketAddr::new(ip, args.cport)) {
+    match Udp::bind(SocketAddr::new(ip, port)) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let udp = Udp::bind(SocketAddr::new(ip, 0)).context("no free UDP port")?;
-            let port = udp.local_addr().port();
-            cli::stderr::line(format_args!(
-                "chat: UDP port {} is taken: using {port}",
-                args.cport
-            ));
+            let free = udp.local_addr().port();
+            cli::stderr::line(format_args!("chat: UDP port {port} is taken: using {free}"));
             Ok(udp)
         }
-        udp => udp.with_context(|| format!("cannot use UDP {ip} port {}", args.cport)),
+        udp => udp.with_context(|| format!("cannot use UDP {ip} port {port}")),
     }
 }
 

@@ -10,12 +10,14 @@ use cli::address::PeerAddress;
 use cli::lookup::LookUp;
 use cli::settings::Settings;
 use nat::plan::Limits;
+use net::udp::Udp;
 use peer_proto::endpoint::{self, Endpoint, Strangers};
 use tokio::sync::mpsc;
 
 use crate::args::Args;
 use crate::files::folder::Folder;
 use crate::files::transfers::{OnOffer, Transfers};
+use crate::handover;
 use crate::hub::keyring::Keyring;
 use crate::hub::network::Network;
 use crate::hub::peers::Peers;
@@ -23,10 +25,10 @@ use crate::hub::reach::Reach;
 use crate::hub::user::{AtEnd, User};
 use crate::hub::{self, Hub, Inbox, Outcome};
 use crate::input::{self, Input, Names, Prompt};
-use crate::link::Links;
+use crate::link::{self, Links};
 use crate::screen::{Screen, Terminal};
 use crate::settings::{bind, gather};
-use crate::socket::SharedSocket;
+use crate::socket::{self, SharedSocket};
 use crate::tls::{self, AllowedKeys};
 
 /// Peers that we punch at the same time.
@@ -47,7 +49,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         .max_blocking_threads(MOST_FILE_THREADS)
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(chat(args));
+    let ended = runtime.block_on(async {
+        match &args.handover {
+            Some(handover) => handover::start::run(args, handover).await,
+            None => chat(args).await,
+        }
+    });
     // A thread may still wait for a line of stdin.
     runtime.shutdown_background();
     match ended {
@@ -67,32 +74,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         settings = settings.with_new_key()?;
     }
     let udp = bind(args, settings.server)?;
-    let binds_all = udp.local_addr().ip().is_unspecified();
-    let endpoint = Endpoint::new(
-        endpoint_config(args, &settings, udp.local_addr(), interactive)?,
-        Instant::now(),
-    );
-    let (socket, socket_events) =
-        SharedSocket::new(udp, settings.server).context("cannot prepare the socket")?;
-    let allowed = AllowedKeys::default();
-    let quic = quic(args, &settings, Arc::clone(&socket), allowed.clone())?;
-    let (links, link_inbox) = Links::new();
-    let network = Network {
-        socket,
-        endpoint,
-        quic,
-        links,
-        allowed,
-        identity: settings.identity,
-        server: settings.server,
-        lookup: LookUp::new(settings.known_server.host(), settings.server),
-        reach: reach(args, settings.server)?,
-        tells_hosts: !args.paths.no_host_candidates && binds_all,
-        keepalive: args.keepalive,
-        last_link: 0,
-        was_registered: false,
-        register_by: Some(Instant::now() + args.timeout),
-    };
+    let (network, socket_events, link_inbox) = network(args, &settings, udp, interactive)?;
     let names = Names::default();
     let (screen, lines, prompt) = terminal(args, interactive, &names)?;
     let at_end = if args.stay { AtEnd::Stay } else { AtEnd::Leave };
@@ -123,6 +105,45 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         prompt,
     };
     hub::run(hub, inbox, peer.as_ref().map(|peer| peer.name.as_str())).await
+}
+
+/// The way to peers, and what comes from its socket and its links.
+///
+/// # Errors
+/// When the system refuses something.
+pub fn network(
+    args: &Args,
+    settings: &Settings,
+    udp: Udp,
+    interactive: bool,
+) -> anyhow::Result<(Network, mpsc::Receiver<socket::Event>, link::Inbox)> {
+    let binds_all = udp.local_addr().ip().is_unspecified();
+    let endpoint = Endpoint::new(
+        endpoint_config(args, settings, udp.local_addr(), interactive)?,
+        Instant::now(),
+    );
+    let (socket, socket_events) =
+        SharedSocket::new(udp, settings.server).context("cannot prepare the socket")?;
+    let allowed = AllowedKeys::default();
+    let quic = quic(args, settings, Arc::clone(&socket), allowed.clone())?;
+    let (links, link_inbox) = Links::new();
+    let network = Network {
+        socket,
+        endpoint,
+        quic,
+        links,
+        allowed,
+        identity: settings.identity.clone(),
+        server: settings.server,
+        lookup: LookUp::new(settings.known_server.host(), settings.server),
+        reach: reach(args, settings.server)?,
+        tells_hosts: !args.paths.no_host_candidates && binds_all,
+        keepalive: args.keepalive,
+        last_link: 0,
+        was_registered: false,
+        register_by: Some(Instant::now() + args.timeout),
+    };
+    Ok((network, socket_events, link_inbox))
 }
 
 /// What helps to reach peers directly. Where packets go through the relay alone, nothing

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::ledger::Start;
+use super::tree;
 
 /// The longest name on disk, in bytes, with room for a number.
 const MOST_NAME: usize = 200;
@@ -26,7 +27,11 @@ const LET_GO: Duration = Duration::from_secs(1);
 
 /// The folder.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    root: PathBuf,
+    /// Files go into folders below it, as they are called.
+    tree: bool,
+}
 
 /// A file that is not whole yet. It stays on disk when the process ends.
 #[derive(Debug)]
@@ -35,12 +40,37 @@ pub struct Part {
     file: Flock<File>,
     hasher: Box<blake3::Hasher>,
     written: u64,
+    /// It is whole already, under its final name: where to write if it is another file.
+    instead: Option<Instead>,
+}
+
+/// Where a part is written.
+#[derive(Clone, Debug)]
+struct Instead {
+    root: PathBuf,
+    of: [u8; 32],
+    name: String,
+    size: u64,
 }
 
 impl Folder {
     /// That folder; it is created when the first file comes.
     pub fn new(path: PathBuf) -> Self {
-        Folder(path)
+        Folder {
+            root: path,
+            tree: false,
+        }
+    }
+
+    /// That folder, with the folders that files come in. A file that is there already is not
+    /// received again, and a part is resumed whoever offers the file.
+    pub fn tree(root: PathBuf) -> Self {
+        Folder { root, tree: true }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.root
     }
 
     /// Opens the part of a file, or begins one. Its name on disk is a hash of
@@ -49,34 +79,19 @@ impl Folder {
     /// # Errors
     /// What the system says; a symbolic link in its place is an error.
     pub fn part(&self, of: &[u8], name: &str, size: u64) -> io::Result<Part> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)?;
-        let digest = blake3::Hasher::new()
-            .update(of)
-            .update(&size.to_be_bytes())
-            .update(name.as_bytes())
-            .finalize();
-        let patience = Instant::now() + LET_GO;
-        for number in 0..MOST_PARTS {
-            let path = self.0.join(match number {
-                0 => format!(".{}.part", &digest.to_hex()[..32]),
-                n => format!(".{}-{n}.part", &digest.to_hex()[..32]),
-            });
-            loop {
-                if let Some(file) = lock(&path)? {
-                    return Part::resume(path, file, size);
-                }
-                // Mostly a task has it whose link has just ended.
-                if Instant::now() >= patience {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(10));
+        let mut instead = Instead {
+            root: self.root.clone(),
+            of: *blake3::hash(of).as_bytes(),
+            name: name.to_owned(),
+            size,
+        };
+        if self.tree {
+            instead.of = [0; 32];
+            if let Some(part) = Part::of_whole(self.root.join(tree::place(name)), &instead)? {
+                return Ok(part);
             }
         }
-        let problem = format!("{name} is being received {MOST_PARTS} times already");
-        Err(io::Error::new(ErrorKind::WouldBlock, problem))
+        instead.open()
     }
 
     /// Gives a whole file its name, or one like it that is free.
@@ -84,10 +99,16 @@ impl Folder {
     /// # Errors
     /// What the system says, or that all names are taken.
     pub fn keep(&self, part: Part, name: &str) -> io::Result<PathBuf> {
+        if part.instead.is_some() {
+            return Ok(part.path);
+        }
         part.file.sync_all()?;
-        let name = safe_name(name);
+        let (folder, name) = match self.tree {
+            true => tree::folder_for(&self.root, name)?,
+            false => (self.root.clone(), safe_name(name)),
+        };
         for number in 0..MOST_NUMBERED {
-            let path = self.0.join(numbered(&name, number));
+            let path = folder.join(numbered(&name, number));
             // Unlike a rename, a link fails where there is something already.
             match fs::hard_link(&part.path, &path) {
                 Ok(()) => {
@@ -100,6 +121,45 @@ impl Folder {
         }
         let problem = format!("there are {MOST_NUMBERED} files called {name}");
         Err(io::Error::new(ErrorKind::AlreadyExists, problem))
+    }
+}
+
+impl Instead {
+    fn open(&self) -> io::Result<Part> {
+        let Instead {
+            root,
+            of,
+            name,
+            size,
+        } = self;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root)?;
+        let digest = blake3::Hasher::new()
+            .update(of)
+            .update(&size.to_be_bytes())
+            .update(name.as_bytes())
+            .finalize();
+        let patience = Instant::now() + LET_GO;
+        for number in 0..MOST_PARTS {
+            let path = root.join(match number {
+                0 => format!(".{}.part", &digest.to_hex()[..32]),
+                n => format!(".{}-{n}.part", &digest.to_hex()[..32]),
+            });
+            loop {
+                if let Some(file) = lock(&path)? {
+                    return Part::resume(path, file, *size);
+                }
+                // Mostly a task has it whose link has just ended.
+                if Instant::now() >= patience {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let problem = format!("{name} is being received {MOST_PARTS} times already");
+        Err(io::Error::new(ErrorKind::WouldBlock, problem))
     }
 }
 
@@ -116,7 +176,27 @@ impl Part {
             file,
             hasher,
             written,
+            instead: None,
         })
+    }
+
+    /// The file at `path`, if it has that size already.
+    fn of_whole(path: PathBuf, instead: &Instead) -> io::Result<Option<Part>> {
+        let fits = |meta: fs::Metadata| meta.is_file() && meta.len() == instead.size;
+        if !fs::symlink_metadata(&path).is_ok_and(fits) {
+            return Ok(None);
+        }
+        let flags = nix::libc::O_NOFOLLOW;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&path)?;
+        let Ok(file) = Flock::lock(file, FlockArg::LockSharedNonblock) else {
+            return Ok(None);
+        };
+        let mut part = Part::resume(path, file, instead.size)?;
+        part.instead = Some(instead.clone());
+        Ok(Some(part))
     }
 
     /// How much of it there is, in bytes.
@@ -137,6 +217,9 @@ impl Part {
     /// # Errors
     /// What the system says.
     pub fn begin_anew(&mut self) -> io::Result<()> {
+        if let Some(instead) = self.instead.take() {
+            *self = instead.open()?;
+        }
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.hasher.reset();
@@ -160,6 +243,9 @@ impl Part {
     /// # Errors
     /// What the system says.
     pub fn discard(self) -> io::Result<()> {
+        if self.instead.is_some() {
+            return Ok(()); // It is not a part.
+        }
         fs::remove_file(self.path)
     }
 }

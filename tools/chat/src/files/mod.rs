@@ -10,5 +10,6 @@ pub mod folder;
 pub mod peer;
 pub mod progress;
 pub mod transfers;
+pub mod tree;
 
 pub use chat::files::ledger::{self, Direction};

@@ -231,6 +231,15 @@ impl PeerFiles {
         count
     }
 
+    /// Everything is forgotten, without a word.
+    pub fn reset(&mut self, transfers: &mut Transfers) {
+        transfers.forget(&self.name);
+        self.taking.clear();
+        self.sending.clear();
+        self.paths.clear();
+        self.ledger.gave_up();
+    }
+
     /// Our offer was not said.
     pub fn withdraw(&mut self, file: u64) {
         self.ledger.withdraw(file, "");
@@ -266,6 +275,11 @@ impl PeerFiles {
 
     fn offer(&mut self, transfers: &mut Transfers, path: PathBuf, size: u64) {
         let name = offered_name(&path);
+        self.offer_as(transfers, path, name, size);
+    }
+
+    /// Offers the file at `path` under that name.
+    pub fn offer_as(&mut self, transfers: &mut Transfers, path: PathBuf, name: String, size: u64) {
         let Some((number, item)) = self.ledger.offer(File { name, size }) else {
             return transfers.problem("not sent: too many files are on their way already".into());
         };

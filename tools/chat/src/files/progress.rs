@@ -76,6 +76,11 @@ impl Progress {
         self.files.len()
     }
 
+    /// How much of them has come across, in all.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.carried.bytes()).sum()
+    }
+
     /// When [`Self::look`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         (!self.files.is_empty()).then_some(self.look_at)

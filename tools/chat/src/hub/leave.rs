@@ -31,6 +31,11 @@ impl Leaving {
         self != Leaving::No
     }
 
+    /// Soon, however little is heard of the peers.
+    pub fn soon(now: Instant) -> Leaving {
+        Leaving::By(now + FAREWELL)
+    }
+
     /// When it is time, whatever is on its way.
     pub fn poll_timeout(self) -> Option<Instant> {
         match self {
@@ -64,6 +69,7 @@ impl Hub {
         mut self,
         events: &mut Receiver<socket::Event>,
     ) -> anyhow::Result<Outcome> {
+        self.end_handover("interrupted");
         if let Some(text) = self.user.take_line() {
             let to = self.user.chosen().unwrap_or("anybody").to_owned();
             self.user.tell(Notice::Undelivered { to, text });

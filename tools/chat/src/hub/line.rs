@@ -6,6 +6,7 @@ use session::identity::PublicKey;
 
 use crate::frame::Frame;
 use crate::link::Link;
+use crate::proof::{self, Proof};
 use crate::verify::Verify;
 
 /// The link with a peer.
@@ -15,6 +16,8 @@ pub struct Line {
     pub link: Link,
     /// The comparison of digits over it.
     pub verify: Verify,
+    /// The proof that both know a code, if one is asked for: before, nothing is said.
+    pub proof: Option<Proof>,
     /// Datagrams that had come when we last sent something or were reassured.
     heard: u64,
     silence: Silence,
@@ -26,21 +29,27 @@ impl Line {
         let heard = link.heard();
         Line {
             verify: Verify::new(link.binding, ours, link.key),
+            proof: None,
             heard,
             silence: Silence::new(now, keepalive, heard),
             link,
         }
     }
 
-    /// Hands frames to the link as long as it has room: what is said, then the
-    /// comparison's.
+    /// Hands frames to the link as long as it has room: the proof's, then what is said, then
+    /// the comparison's.
     pub fn write(&mut self, mut said: impl FnMut() -> Option<Frame>) {
         while let Some(room) = self.link.room()
-            && let Some(frame) = said().or_else(|| self.verify.poll_step().map(Frame::Verify))
+            && let Some(frame) = next_frame(&mut self.proof, &mut self.verify, &mut said)
         {
             room.send(frame);
             self.heard = self.link.heard();
         }
+    }
+
+    /// Whether the peer has proven what it had to.
+    pub fn is_trusted(&self) -> bool {
+        is_proven(self.proof.as_ref())
     }
 
     /// Whether anything has come over it since something was sent, or since
@@ -60,6 +69,22 @@ impl Line {
         let heard = self.link.heard();
         self.silence.look(now, heard)
     }
+}
+
+fn is_proven(proof: Option<&Proof>) -> bool {
+    proof.is_none_or(|proof| proof.state() == proof::State::Proven)
+}
+
+fn next_frame(
+    proof: &mut Option<Proof>,
+    verify: &mut Verify,
+    said: impl FnOnce() -> Option<Frame>,
+) -> Option<Frame> {
+    let step = proof.as_mut().and_then(Proof::poll_step);
+    if step.is_some() || !is_proven(proof.as_ref()) {
+        return step.map(Frame::Proof);
+    }
+    said().or_else(|| verify.poll_step().map(Frame::Verify))
 }
 
 /// Notices when nothing comes for longer than the keepalives of the other side

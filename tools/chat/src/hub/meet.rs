@@ -39,6 +39,7 @@ impl Hub {
                     mapped,
                 });
                 self.new_key_accepted(name);
+                self.handover_registered(now);
             }
             Event::WorkWanted { .. } => {
                 self.user.tell(Notice::WorkWanted(self.network.server));
@@ -48,6 +49,11 @@ impl Hub {
             {
                 let why = self.keyring.refused(&name, self.network.server, code)?;
                 bail!("{}", why.unwrap_or_default());
+            }
+            Event::Refused(code::NAME_TAKEN) if self.handover.is_some() => {
+                return Err(self
+                    .number_taken()
+                    .map_or(anyhow::anyhow!("taken"), Into::into));
             }
             Event::Refused(code::NAME_TAKEN) => bail!(
                 "the name {name} is taken: it belongs to another key at {}. Use another --name",
@@ -181,7 +187,13 @@ impl Hub {
                 }
             }
             link::Event::Frame(id, Frame::Bye) => self.link_down(now, id, Down::Bye),
+            link::Event::Frame(id, Frame::Proof(step)) => self.handle_proof(now, id, step),
             link::Event::Frame(id, Frame::Verify(step)) => self.handle_step(now, id, step),
+            link::Event::Frame(id, _)
+                if self.peers.over(id).is_some_and(|(_, p)| !p.is_trusted()) =>
+            {
+                self.violated(now, id, "it did not prove that it knows the code".into());
+            }
             link::Event::Frame(id, frame) => {
                 if let Some((_, peer)) = self.peers.over(id)
                     && let Err(violation) = peer.conversation.handle_frame(now, id, frame)
@@ -248,7 +260,12 @@ impl Hub {
         let Some(name) = self.peers.owner_of(&link.key) else {
             return link.close(Close::Unwelcome);
         };
-        self.pin(&name, link.key);
+        let Ok(proof) = self.proof_of(&link) else {
+            return link.close(Close::Unwelcome);
+        };
+        if proof.is_none() {
+            self.pin(&name, link.key);
+        }
         let Some(peer) = self.peers.get_mut(&name) else {
             return;
         };
@@ -264,7 +281,8 @@ impl Hub {
         tracing::debug!(peer = name, link = link.id, how = way.how.word(), remote = %way.remote, "link up");
         peer.files.link_up(&mut self.transfers, &link);
         let ours = self.network.identity.public();
-        let line = Line::new(now, link, ours, self.network.keepalive);
+        let mut line = Line::new(now, link, ours, self.network.keepalive);
+        line.proof = proof;
         peer.improvement.link_up(now, way.how, peer.contact.role);
         let old = peer.link_up(line);
         let again = std::mem::replace(&mut peer.met, true);
@@ -301,12 +319,14 @@ impl Hub {
         }
         match down {
             Down::Bye => self.user.tell(Notice::Left { peer: name }),
+            Down::Violation(why) if self.handover_violated(&name, &why) => {}
             Down::Violation(why) => self
                 .user
                 .problem(format!("the conversation with {name} was ended: {why}")),
             Down::Replaced => {}
             Down::Lost(why) => {
                 self.network.endpoint.refresh(now);
+                self.handover_broken(&why);
                 self.user.tell(Notice::Broken {
                     peer: name,
                     why,
@@ -317,7 +337,7 @@ impl Hub {
     }
 
     /// The peer has not kept to the protocol.
-    fn violated(&mut self, now: Instant, id: LinkId, why: String) {
+    pub(super) fn violated(&mut self, now: Instant, id: LinkId, why: String) {
         let line = self.peers.over(id).and_then(|(_, peer)| peer.line.as_ref());
         if let Some(line) = line {
             line.link.close(Close::Violation);
@@ -329,6 +349,7 @@ impl Hub {
     fn not_yet(&mut self, name: String, cause: Cause) {
         if let Some(peer) = self.peers.get_mut(&name)
             && peer.obstacle.found(&cause)
+            && !self.nobody_waits()
         {
             self.user.tell(Notice::NotYet { peer: name, cause });
         }

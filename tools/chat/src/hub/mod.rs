@@ -9,6 +9,7 @@
 //! - [`callers`]: strangers that wait for the user.
 //! - [`transfers`](crate::files::transfers): what the files of all peers share.
 //! - [`user`]: what is typed, to whom it goes, what is shown.
+//! - [`handover`]: files for whoever has a code, without names and without a chat.
 //! - [`leave`]: the end.
 //!
 //! What comes from the network is in [`meet`], what conversations report in
@@ -16,6 +17,7 @@
 
 mod admit;
 mod callers;
+pub mod handover;
 mod improve;
 pub mod keyring;
 mod leave;
@@ -36,6 +38,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::files::transfers::{Output, Transfers};
+use crate::handover::Handover;
 use callers::Callers;
 use keyring::Keyring;
 use leave::Leaving;
@@ -54,6 +57,8 @@ pub struct Hub {
     transfers: Transfers,
     user: User,
     leaving: Leaving,
+    /// What is done in place of a chat.
+    handover: Option<Handover>,
 }
 
 /// How a chat ended.
@@ -87,6 +92,7 @@ impl Hub {
             transfers,
             user,
             leaving: Leaving::No,
+            handover: None,
         }
     }
 
@@ -94,6 +100,7 @@ impl Hub {
     fn settle(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         self.carry_out(now);
+        self.hand_over(now);
         self.say_line(now);
         loop {
             if let Some(event) = self.network.poll_event() {
@@ -119,7 +126,11 @@ impl Hub {
     fn carry_out(&mut self, now: Instant) {
         while let Some(output) = self.transfers.poll_output() {
             match output {
-                Output::Tell(notice) => self.user.tell(notice),
+                Output::Tell(notice) => {
+                    if let Some(notice) = self.handover_told(notice) {
+                        self.user.tell(notice);
+                    }
+                }
                 Output::Say(to, item) => {
                     if let Some(peer) = self.peers.get_mut(&to) {
                         let _ = peer.conversation.say(now, item);
@@ -146,6 +157,7 @@ impl Hub {
                 self.network.poll_timeout(),
                 self.transfers.progress.poll_timeout(),
                 self.leaving.poll_timeout(),
+                self.handover.as_ref().and_then(|handover| handover.until),
             ])
             .flatten()
             .min()
@@ -167,6 +179,7 @@ impl Hub {
         self.user
             .show(&mut self.transfers.progress, now)
             .context("cannot print")?;
+        self.show_handover().context("cannot print")?;
         if self.network.is_overdue(now) && !self.user.is_interactive() {
             bail!(
                 "no answer from the rendezvous at {} by UDP. Is the address right, is the \

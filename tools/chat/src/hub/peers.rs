@@ -215,6 +215,11 @@ impl Peer {
         }
     }
 
+    /// Whether there is a link, and the peer has proven on it what it had to.
+    pub fn is_trusted(&self) -> bool {
+        self.line.as_ref().is_some_and(Line::is_trusted)
+    }
+
     /// A new link; returns the last one, if there was one.
     pub fn link_up(&mut self, line: Line) -> Option<Line> {
         (self.stranger, self.moved) = (false, false);

@@ -40,6 +40,7 @@ impl Hub {
     pub(super) fn handle_conversation(&mut self, now: Instant, name: &str, event: Event) {
         let to = name.to_owned();
         match event {
+            Event::Received(item) if self.handover_item(now, name, &item) => {}
             Event::Received(Item::Text(text)) => {
                 self.user.tell(Notice::Message { from: to, text });
             }
@@ -59,6 +60,7 @@ impl Hub {
                 after,
             }),
             Event::Delivered { .. } => {}
+            Event::Restarted if self.handover_restarted(name) => {}
             Event::Restarted => {
                 if let Some(peer) = self.peers.get_mut(name) {
                     peer.files.restarted(&mut self.transfers);
@@ -69,6 +71,7 @@ impl Hub {
                 self.network.endpoint.refresh(now);
                 self.network.endpoint.call(now, name);
             }
+            Event::GaveUp(_) if self.handover.is_some() => self.handover_gave_up(now, name),
             Event::GaveUp(items) => self.gave_up(name, items),
         }
     }

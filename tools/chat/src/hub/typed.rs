@@ -25,6 +25,9 @@ impl Hub {
 
     /// What comes from the user.
     pub(super) fn handle_input(&mut self, now: Instant, input: Input) {
+        if self.handover.is_some() {
+            return self.handover_input(now, input);
+        }
         match input {
             Input::Line(line) => match parse(&line) {
                 Ok(Some(command)) => self.command(now, command),

@@ -149,6 +149,17 @@ impl User {
         self.draw(progress)
     }
 
+    /// Shows how far all files together have come.
+    ///
+    /// # Errors
+    /// Those of stdout.
+    pub fn show_whole(&mut self, bytes: u64, total: u64) -> io::Result<()> {
+        match &mut self.screen {
+            Screen::Handover(display) => display.progress(bytes, total),
+            _ => Ok(()),
+        }
+    }
+
     fn draw(&mut self, progress: &Progress) -> io::Result<()> {
         match &mut self.screen {
             Screen::Prompt(terminal) => {

@@ -168,6 +168,7 @@ impl Notice {
                 json!({"event": "verify", "peer": peer, "digits": digits})
             }
             Notice::Help(text) => json!({"event": "help", "text": text}),
+            Notice::Handover(told) => told.json(),
             Notice::Problem(text) => json!({"event": "problem", "text": text}),
         }
     }

@@ -16,6 +16,7 @@ use peer_proto::relay;
 use session::identity::PublicKey;
 
 use crate::files::Direction;
+use crate::handover::told::Told;
 
 /// Something to tell.
 #[derive(Clone, Debug)]
@@ -157,6 +158,8 @@ pub enum Notice {
     Verify { peer: String, digits: String },
     /// The answer to /help.
     Help(String),
+    /// Of files for whoever has a code.
+    Handover(Told),
     /// What is wrong with what was typed, or what could not be done.
     Problem(String),
 }

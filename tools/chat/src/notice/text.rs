@@ -219,6 +219,7 @@ impl Notice {
                  same digits, nobody reads along"
             ),
             Notice::Help(text) => text.clone(),
+            Notice::Handover(told) => told.text(),
             Notice::Problem(problem) => clean(problem),
         }
     }

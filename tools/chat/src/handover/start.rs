@@ -1,0 +1,161 @@
+//! From the command line of `chat send` or `chat receive` to its end.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use cli::keyfile;
+use cli::settings::Settings;
+use session::identity::Identity;
+use tokio::sync::mpsc;
+
+use super::args;
+use super::display::Display;
+use super::parcel::Parcel;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::told::Told;
+use super::{Handover, Side};
+use crate::args::Args;
+use crate::code::Code;
+use crate::files::folder::Folder;
+use crate::files::transfers::{OnOffer, Transfers};
+use crate::hub::handover::NumberTaken;
+use crate::hub::keyring::Keyring;
+use crate::hub::peers::Peers;
+use crate::hub::user::{AtEnd, User};
+use crate::hub::{self, Hub, Inbox, Outcome};
+use crate::input::{self, Input, Names};
+use crate::notice::Notice;
+use crate::screen::Screen;
+use crate::settings;
+use crate::start;
+
+/// Numbers of codes: as long as they are short, they are easy to say. A rendezvous keeps a number
+/// for a day after its use.
+const NUMBERS: [u32; 5] = [999, 999, 9_999, 99_999, 999_999];
+
+/// Runs it.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub async fn run(args: &Args, handover: &args::Handover) -> anyhow::Result<Outcome> {
+    match handover {
+        args::Handover::Send { files, code, wait } => {
+            let given = code.as_deref().map(str::parse).transpose();
+            let given: Option<Code> = given.context("--code")?;
+            send(args, Parcel::pack(files)?, given, *wait).await
+        }
+        args::Handover::Receive { code, into, yes } => {
+            let code: Code = code.join(" ").parse()?;
+            receive(args, code, into, *yes).await
+        }
+    }
+}
+
+async fn send(
+    args: &Args,
+    parcel: Parcel,
+    given: Option<Code>,
+    wait: Duration,
+) -> anyhow::Result<Outcome> {
+    for most in NUMBERS {
+        let code = match &given {
+            Some(code) => code.clone(),
+            None => new_code(most)?,
+        };
+        let side = Side::Sender(Sender::new(parcel.clone()));
+        let settings = settings::once(args, code.name(), new_identity()?).await?;
+        let handover = Handover::new(code, side, wait);
+        let none = mpsc::channel(1);
+        match go(args, settings, handover, Path::new("."), none.1, &parcel).await {
+            Err(error) if given.is_none() && error.is::<NumberTaken>() => {
+                tracing::debug!(%error, "another number");
+            }
+            ended => return ended,
+        }
+    }
+    anyhow::bail!("no number for a code is free at this rendezvous: give one with --code")
+}
+
+async fn receive(args: &Args, code: Code, into: &Path, yes: bool) -> anyhow::Result<Outcome> {
+    let asks = !yes && !args.json && io::stdin().is_terminal() && io::stderr().is_terminal();
+    let identity = receiver_identity(&code)?;
+    // The same after a restart, so that the sender knows the receiver again.
+    let name = format!("receive-{}", hex::encode(&identity.public()[..8]));
+    let settings = settings::once(args, name, identity).await?;
+    let handover = Handover::new(code, Side::Receiver(Receiver::new(asks)), Duration::ZERO);
+    let (idle, none) = mpsc::channel(1);
+    let lines = if asks { input::pipe() } else { none };
+    let ended = go(args, settings, handover, into, lines, &Parcel::default()).await;
+    drop(idle);
+    ended
+}
+
+/// Runs one side until it has ended.
+async fn go(
+    args: &Args,
+    settings: Settings,
+    mut handover: Handover,
+    into: &Path,
+    lines: mpsc::Receiver<Input>,
+    parcel: &Parcel,
+) -> anyhow::Result<Outcome> {
+    handover.lists = args.json;
+    let calls = match &handover.side {
+        Side::Sender(_) => None,
+        Side::Receiver(_) => Some(handover.code.name()),
+    };
+    let udp = settings::bind_any(args, settings.server)?;
+    let (network, socket, links) = start::network(args, &settings, udp, false)?;
+    let (transfers, jobs) = Transfers::new(Folder::tree(into.to_owned()), OnOffer::Decline);
+    let screen = Screen::Handover(Display::new(args.json));
+    let mut user = User::new(screen, Names::default(), AtEnd::Stay);
+    for path in &parcel.left_out {
+        user.tell(Notice::Handover(Told::LeftOut(path.clone())));
+    }
+    let keyring = Keyring::new(
+        settings.home,
+        settings.known,
+        Vec::new(),
+        settings.known_server,
+    );
+    let peers = Peers::new(args.timeout);
+    let hub = Hub::new(settings.name, network, peers, keyring, transfers, user);
+    let inbox = Inbox {
+        socket,
+        links,
+        jobs,
+        lines,
+        prompt: None,
+    };
+    hub::run(hub.with_handover(handover), inbox, calls.as_deref()).await
+}
+
+fn new_code(most: u32) -> anyhow::Result<Code> {
+    let mut random = [0; 20];
+    getrandom::fill(&mut random).context("cannot read the system's randomness")?;
+    let (number, words) = random.split_at(4);
+    let number = number.iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
+    let mut secret = [0; 16];
+    secret.copy_from_slice(words);
+    Ok(Code::new(1 + number % most, secret))
+}
+
+fn new_identity() -> anyhow::Result<Identity> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("cannot read the system's randomness")?;
+    Ok(Identity::from_secret(&secret))
+}
+
+/// A key for this code, and for this user alone: whoever overhears the code cannot take the place
+/// of a receiver that was interrupted.
+fn receiver_identity(code: &Code) -> anyhow::Result<Identity> {
+    let folder = keyfile::folder().context("neither PINHOLE_HOME nor HOME is set")?;
+    let loss = "an interrupted chat receive cannot go on";
+    let own = keyfile::read_or_make(&folder.join("receive-key"), loss)?;
+    let mut hash = blake3::Hasher::new_derive_key("pinhole chat 2026 receiver of a code");
+    hash.update(&own.sign(code.password().as_bytes()));
+    Ok(Identity::from_secret(hash.finalize().as_bytes()))
+}
