@@ -9,6 +9,9 @@ story symmetric symmetric share.py fails
 story port-restricted port-restricted share.py one_way
 story port-restricted port-restricted share.py refused
 story port-restricted port-restricted share.py own_gateway
+story port-restricted port-restricted share.py own_firewall output
+story port-restricted port-restricted share.py own_firewall input
+story port-restricted port-restricted share.py killed
 story port-restricted port-restricted share.py alone
 story port-restricted port-restricted share.py stranger
 story port-restricted port-restricted share.py eavesdropper

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from nodes import check, done, enter
+from nodes import check, done, enter, until
 from punch import ALICE, BOB, NET, end, start
 
 FILE = f"/tmp/share-{os.getpid()}.json"
@@ -94,6 +94,43 @@ def refused():
         check(f"{who} has the ICMP error under its packet", any(j["protocol"] == "icmp" for j in errors), report["shared"])
 
 
+def tables(node):
+    return subprocess.check_output(["ip", "netns", "exec", node, "nft", "list", "tables"], text=True)
+
+
+def own_firewall(chain):
+    """The rules of alice's own host drop what she sends, or what she is sent: both sides say so, with the packet."""
+    match = {"output": f"ip daddr {BOB} udp dport 1-65535 drop", "input": f"ip saddr {BOB} udp sport 1-65535 drop"}[chain]
+    subprocess.run(["ip", "netns", "exec", "alice", "nft", "-f", "-"], check=True, text=True, input=(
+        f"table inet host {{\n chain own {{\n type filter hook {chain} priority 0\n {match}\n }}\n}}\n"))
+    (code, one, log), (_, other, _) = meet(["--share", *DIRECT], ["--share", *DIRECT])
+    flows = one.get("local_firewall", [])
+    way = {"output": "out", "input": "in"}[chain]
+    check(f"{chain}: alice names the flow that her own rules drop", any(f["direction"] == way and f["remote"].startswith(BOB) for f in flows) and "LOCAL_FIREWALL" in log, (flows, log))
+    check(f"{chain}: nothing else is blamed", all(f["direction"] == way for f in flows), flows)
+    for who, report in [("alice", one), ("bob", other)]:
+        cause = report["shared"]["trace"]["cause"] or {}
+        check(f"{chain}: {who} says that alice's own firewall drops it", code == 1 and cause.get("code") == "LOCAL_FIREWALL" and "the firewall of alice" in cause["text"], (cause, log))
+        end = report["shared"]["trace"]["journeys"][cause["journey"]]["end"]
+        check(f"{chain}: {who} names the packet", end["how"] == "dropped" and end["node"] == "alice" and end["reason"] == "LOCAL_FIREWALL", end)
+    check("bob's firewall drops nothing, and he says nothing of it", "local_firewall" not in other, other.get("local_firewall"))
+    left = tables("alice"), tables("bob")
+    check("no table of ours is left", "pinhole" not in "".join(left), left)
+
+
+def killed():
+    """Whatever ends punch, the kernel removes its table."""
+    bob = start("bob", "--from", "alice", "--trace")
+    check("while punch watches, there is a table of its own", until(lambda: f"inet pinhole-{bob.pid}" in tables("bob")), tables("bob"))
+    bob.kill()
+    bob.wait()
+    check("after kill -9 there is none", until(lambda: "pinhole" not in tables("bob")), tables("bob"))
+    alice = subprocess.Popen(["ip", "netns", "exec", "alice", "setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs", "punch", "--json", "--name", "alice",
+                              "--peer", "nobody", "--share", "--timeout", "1"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    code, said, log = end(alice)
+    check("who may not have a table goes without", code == 1 and said["cause"]["code"] == "PEER_OFFLINE" and "LOCAL_FIREWALL" not in log, (said, log))
+
+
 def own_gateway():
     """alice's gateway drops what she sends to bob: so far her packets come, and no farther. Without --share it is seen as well."""
     subprocess.run(["ip", "netns", "exec", "nat-alice", "nft", "-f", "-"], check=True, text=True, input=(
@@ -141,5 +178,5 @@ def eavesdropper():
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]]()
+    globals()[sys.argv[1]](*sys.argv[2:])
     done()

@@ -81,6 +81,11 @@ pub enum What {
         /// Its code.
         code: u8,
     },
+    /// The host's own rules have dropped it.
+    Blocked {
+        /// On its way out, and not on its way in.
+        outgoing: bool,
+    },
 }
 
 /// The header of a STUN message (RFC 8489 §5).
@@ -188,7 +193,7 @@ impl Notes {
     pub fn note(&mut self, packet: Packet) {
         match packet.what {
             What::Sent => self.sent.note(packet, MOST_SENT),
-            What::Received | What::Icmp { .. } => {
+            What::Received | What::Icmp { .. } | What::Blocked { .. } => {
                 self.heard.note(packet, MOST_HEARD);
             }
         }

@@ -97,7 +97,7 @@ impl<'a> Hosts<'a> {
         }
         for (index, packet) in to.packets.iter().enumerate() {
             let copies = sent.get_mut(&(packet.hash, packet.len));
-            let Some(copies) = copies.filter(|_| packet.what == What::Received) else {
+            let Some(copies) = copies.filter(|_| has_come(packet)) else {
                 continue;
             };
             let found = match self.offset {
@@ -178,7 +178,10 @@ impl<'a> Hosts<'a> {
         let packet = &self.accounts[host].packets[index];
         let mut sightings = vec![self.sighting(host, packet)];
         match (packet.what, self.same[host][index]) {
-            (What::Received, Some(_)) => return None,
+            (What::Received | What::Blocked { outgoing: false }, Some(_)) => return None,
+            (What::Blocked { outgoing: true }, _) if self.errors[host].contains(&Some(index)) => {
+                return None;
+            }
             (What::Sent, Some(same)) => {
                 let other = 1 - host;
                 sightings.push(self.sighting(other, &self.accounts[other].packets[same]));
@@ -189,7 +192,7 @@ impl<'a> Hosts<'a> {
             id: 0,
             protocol: match packet.what {
                 What::Icmp { .. } => "icmp".into(),
-                What::Sent | What::Received => "udp".into(),
+                What::Sent | What::Received | What::Blocked { .. } => "udp".into(),
             },
             what: describe(packet),
             payload_len: packet.len.into(),
@@ -206,8 +209,10 @@ impl<'a> Hosts<'a> {
         let account = self.accounts[host];
         let own = SocketAddr::new(account.address, packet.port);
         let (direction, src, dst) = match packet.what {
-            What::Sent => (Direction::Out, own, packet.remote),
-            What::Received => (Direction::In, packet.remote, own),
+            What::Sent | What::Blocked { outgoing: true } => (Direction::Out, own, packet.remote),
+            What::Received | What::Blocked { outgoing: false } => {
+                (Direction::In, packet.remote, own)
+            }
             What::Icmp { offender, .. } => {
                 let to = SocketAddr::new(account.address, 0);
                 (Direction::In, SocketAddr::new(offender, 0), to)
@@ -226,18 +231,29 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// For each packet that was sent, the last ICMP error about it. Errors quote at least the ports, and
+/// Whether it has come to the host, if not to a socket.
+fn has_come(packet: &Packet) -> bool {
+    matches!(
+        packet.what,
+        What::Received | What::Blocked { outgoing: false }
+    )
+}
+
+/// For each packet that was sent, the last ICMP error about it, or that the host's own rules have dropped
+/// it. Errors quote at least the ports, and
 /// mostly the STUN header.
 fn errors(packets: &[Packet]) -> Vec<Option<usize>> {
     let mut errors = vec![None; packets.len()];
     for (index, error) in packets.iter().enumerate() {
-        if !matches!(error.what, What::Icmp { .. }) {
+        let blocked = error.what == What::Blocked { outgoing: true };
+        if !blocked && !matches!(error.what, What::Icmp { .. }) {
             continue;
         }
         let about = packets[..index].iter().rposition(|packet| {
             let same = packet.port == error.port && packet.remote == error.remote;
             let quoted = error.stun.is_none() || error.stun == packet.stun;
-            packet.what == What::Sent && same && quoted
+            let whole = !blocked || error.hash == packet.hash;
+            packet.what == What::Sent && same && quoted && whole
         });
         if let Some(about) = about {
             errors[about] = Some(index);
@@ -258,7 +274,7 @@ fn describe(packet: &Packet) -> String {
             let reason = ends::reason(offender, kind, code);
             format!("ICMP {reason}, about: {what}")
         }
-        What::Sent | What::Received => what,
+        What::Sent | What::Received | What::Blocked { .. } => what,
     }
 }
 

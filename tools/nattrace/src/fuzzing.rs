@@ -52,5 +52,5 @@ pub fn message(kind: u8, key_type: u32, data_type: u32, attributes: &[u8]) {
 
 /// Reads a message of NFLOG.
 pub fn report(message: &[u8]) {
-    kernel::parse_report(message);
+    netfilter::parse_report(message);
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod attempt;
+mod firewall;
 mod lines;
 mod plan;
 mod ready;

@@ -15,6 +15,7 @@ use peer_proto::cause::Cause;
 use peer_proto::punch::{self, Measured, Throughput};
 use serde_json::{Value, json};
 
+use crate::firewall::Blocked;
 use crate::plan;
 use crate::share::Shared;
 use crate::sweep::Swept;
@@ -50,6 +51,8 @@ pub struct Report {
     pub shared: Option<Shared>,
     /// How far our packets to the peer come, where that was looked into.
     pub swept: Option<Swept>,
+    /// What this host's own rules have dropped.
+    pub blocked: Blocked,
 }
 
 impl Report {
@@ -124,6 +127,9 @@ impl Report {
         }
         if let Some(swept) = &self.swept {
             report["sweep"] = json!(swept.report);
+        }
+        if !self.blocked.packets.is_empty() {
+            report["local_firewall"] = self.blocked.to_json();
         }
         if let Some(trace) = trace {
             report["trace"] = json!(trace);
@@ -247,6 +253,7 @@ mod tests {
             outcome: Outcome::Failed(Cause::NothingHeard),
             shared: None,
             swept: None,
+            blocked: Blocked::default(),
         };
         for (tcp, sent, wanted) in [
             (false, 1, "after 2 ms and 1 probe: "),

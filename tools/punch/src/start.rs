@@ -25,6 +25,7 @@ use sansio::Via;
 
 use crate::args::Args;
 use crate::attempt::{Attempt, Ended};
+use crate::firewall::{Blocked, Firewall};
 use crate::ready::Ready;
 use crate::report::{Outcome, Report};
 use crate::router;
@@ -87,6 +88,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         .transpose()
         .context("cannot capture packets")?;
     let notes = Notes::begin(args, start);
+    let firewall = Firewall::watch(args, local.port(), start);
     let by_tcp = match args.tcp {
         true => Some(ByTcp::prepare(any, settings.server).await?),
         false => None,
@@ -99,6 +101,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             trace.witness(traffic);
         }
         notes.witness(traffic);
+        firewall.witness(traffic);
     };
     let driver = EndpointDriver::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no route to {}", settings.server))?;
@@ -129,6 +132,9 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     {
         *ended = stay(&mut attempt, ended.clone()).await?;
     }
+    let blocked = firewall.end();
+    blocked.tell();
+    notes.blocked(&blocked.packets);
     let left = attempt.leave().await;
     let ended = ended?;
     left?;
@@ -137,6 +143,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let shared = share::share(&mut attempt, account, &notes).await?;
     let mut report = report(attempt, ended, local);
     (report.shared, report.swept) = (shared, swept);
+    report.blocked = blocked;
     let kept = trace.map(Trace::end);
     report.print(args.json, args.report.as_deref(), kept)
 }
@@ -219,6 +226,7 @@ fn report<W: FnMut(Traffic<'_>)>(
         outcome,
         shared: None,
         swept: None,
+        blocked: Blocked::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why two hosts did not come together, as far as both accounts show it.
 
 use super::Hosts;
-use super::ends::is_opener;
+use super::ends::{LOCAL_FIREWALL, is_opener};
 use crate::account::{Account, Packet, What};
 use crate::{Cause, Direction, How, Journey};
 
@@ -20,6 +20,9 @@ impl Hosts<'_> {
         };
         if ours.connected || theirs.connected {
             return None;
+        }
+        if let Some(cause) = local_firewall(journeys) {
+            return Some(cause);
         }
         let ways = [self.way(0), self.way(1)];
         let (code, text, next) = match &ways {
@@ -44,7 +47,12 @@ impl Hosts<'_> {
         };
         Way {
             sent: packets.filter(meant).count(),
-            arrived: self.arrived(host).flatten().count(),
+            arrived: {
+                let arrived = self.arrived(host).flatten();
+                arrived
+                    .filter(|(_, there)| there.what == What::Received)
+                    .count()
+            },
         }
     }
 
@@ -128,6 +136,28 @@ impl Hosts<'_> {
             .or_else(|| journeys.iter().find(lost))
             .map(|it| it.id)
     }
+}
+
+/// The firewall of one of the hosts itself drops what was to arrive.
+fn local_firewall(journeys: &[Journey]) -> Option<Cause> {
+    let dropped = journeys.iter().find(|it| {
+        let first = &it.sightings[0];
+        let local = it.end.reason.as_deref() == Some(LOCAL_FIREWALL);
+        local && (it.sightings.len() > 1 || !nat::is_private(first.dst.ip()))
+    })?;
+    let (name, first) = (&dropped.end.node, &dropped.sightings[0]);
+    let (what, to) = match first.node == *name && first.direction == Direction::Out {
+        true => ("sends", first.dst),
+        false => ("is sent", dropped.sightings.last()?.dst),
+    };
+    Some(Cause {
+        code: LOCAL_FIREWALL.into(),
+        text: format!("the firewall of {name} itself drops what {name} {what} by UDP, to {to}"),
+        journey: Some(dropped.id),
+        next: Some(format!(
+            "Allow it there: nft list ruleset, or iptables-save, shows the rules of {name}"
+        )),
+    })
 }
 
 /// Whether it was refused, and not because its address is one of a private network, which is nowhere else.

@@ -12,6 +12,9 @@ use crate::{End, How};
 /// A packet with at most this TTL is an opener: it is to open the sender's own NAT, and not to arrive.
 const OPENER_TTL: u8 = 16;
 
+/// The reason of what the rules of a host itself have dropped.
+pub(super) const LOCAL_FIREWALL: &str = "LOCAL_FIREWALL";
+
 /// What an ICMP error means.
 pub(super) fn reason(offender: IpAddr, kind: u8, code: u8) -> IcmpReason {
     Icmp { kind, code }
@@ -37,6 +40,7 @@ impl Hosts<'_> {
                 (How::Delivered, None, text)
             }
             What::Received => (How::Delivered, None, self.not_sent_by_peer(host, packet)),
+            What::Blocked { outgoing } => return blocked(name, outgoing),
             What::Icmp { offender, .. } => {
                 let text = format!("{offender} told {name} of the packet to {}", packet.remote);
                 (How::Delivered, None, text)
@@ -67,6 +71,9 @@ impl Hosts<'_> {
         let (packet, name) = (&account.packets[index], &account.name);
         let peer = self.accounts.get(1 - host).copied();
         if let (Some(same), Some(peer)) = (self.same[host][index], peer) {
+            if peer.packets[same].what != What::Received {
+                return blocked(&peer.name, false);
+            }
             let from = peer.packets[same].remote;
             return End {
                 how: How::Delivered,
@@ -82,6 +89,7 @@ impl Hosts<'_> {
                 kind,
                 code,
             }) => refused(packet, offender, reason(offender, kind, code)),
+            Some(What::Blocked { outgoing }) => return blocked(name, outgoing),
             _ => match peer {
                 Some(peer) => self.lost(host, packet, peer),
                 None => {
@@ -167,6 +175,20 @@ impl Hosts<'_> {
         peer.packets.iter().any(|sent| {
             sent.what == What::Sent && towards(sent.remote) && self.time(1 - host, sent) <= at
         })
+    }
+}
+
+/// The rules of the host itself have dropped it.
+fn blocked(name: &str, outgoing: bool) -> End {
+    let way = match outgoing {
+        true => "before it left",
+        false => "when it came",
+    };
+    End {
+        how: How::Dropped,
+        node: name.into(),
+        reason: Some(LOCAL_FIREWALL.into()),
+        text: format!("the firewall of {name} itself dropped it {way}"),
     }
 }
 

@@ -308,3 +308,62 @@ fn that_a_private_address_is_refused_is_not_the_cause() {
         trace.journeys[cause.journey.unwrap()].sightings[0].dst.ip()
     ));
 }
+
+#[test]
+fn what_the_hosts_own_firewall_drops_is_named_on_both_sides() {
+    let (mut alice, mut bob) = (alice(), bob());
+    let there = "203.0.113.33:40001";
+    let back = "203.0.113.17:40000";
+    alice
+        .packets
+        .push(packet(100_000, What::Sent, there, b"there"));
+    alice.packets.push(packet(
+        100_010,
+        What::Blocked { outgoing: true },
+        there,
+        b"there",
+    ));
+    alice
+        .packets
+        .push(packet(200_000, What::Sent, there, b"again"));
+    bob.packets.push(packet(
+        AHEAD_US + 210_000,
+        What::Blocked { outgoing: false },
+        back,
+        b"again",
+    ));
+    bob.packets.push(packet(
+        AHEAD_US + 1,
+        What::Blocked { outgoing: false },
+        back,
+        b"of another",
+    ));
+    let trace = joined(&alice, &bob);
+    let ends: Vec<_> = trace
+        .journeys
+        .iter()
+        .map(|it| {
+            (
+                it.sightings.len(),
+                it.end.how,
+                it.end.node.as_str(),
+                it.end.reason.as_deref(),
+            )
+        })
+        .collect();
+    let local = Some("LOCAL_FIREWALL");
+    assert_eq!(
+        ends,
+        [
+            (1, How::Dropped, "bob", local),
+            (1, How::Dropped, "alice", local),
+            (2, How::Dropped, "bob", local),
+        ]
+    );
+    let cause = trace.cause.unwrap();
+    assert_eq!(
+        (cause.code.as_str(), cause.journey),
+        ("LOCAL_FIREWALL", Some(1))
+    );
+    assert!(cause.text.contains("what alice sends"), "{}", cause.text);
+}

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use netfilter::attributes::{HEADERS, value};
+
 use super::Netfilter;
 
 /// A tracked UDP flow.
@@ -28,8 +30,6 @@ pub(crate) struct Tuple {
 }
 
 const GET_CONNTRACK: u16 = (1 << 8) | 1; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
-/// `struct nlmsghdr` and `struct nfgenmsg`.
-pub(super) const HEADERS: usize = 20;
 
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
@@ -92,20 +92,6 @@ fn udp_tuple(attributes: &[u8]) -> Option<Tuple> {
         src: end(CTA_IP_V4_SRC, CTA_IP_V6_SRC, CTA_PROTO_SRC_PORT)?,
         dst: end(CTA_IP_V4_DST, CTA_IP_V6_DST, CTA_PROTO_DST_PORT)?,
     })
-}
-
-/// The value of the first attribute of this kind. An attribute is its length with the header of 4
-/// (u16), its kind (u16, the two highest bits are flags), its value, and padding to 4.
-pub(super) fn value(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    while let [l0, l1, k0, k1, ..] = *attributes {
-        let length = usize::from(u16::from_ne_bytes([l0, l1]));
-        let content = attributes.get(4..length)?;
-        if u16::from_ne_bytes([k0, k1]) & 0x3fff == wanted {
-            return Some(content);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
-    None
 }
 
 #[cfg(test)]

@@ -2,13 +2,11 @@
 
 mod conntrack;
 mod netlink;
-mod nflog;
 mod nft;
 mod nftnl_ffi;
 
 pub(crate) use conntrack::{Flow, Tuple, udp_flow, udp_flows};
 pub(crate) use netlink::Netfilter;
-pub(crate) use nflog::{DELAY as REPORTS_DELAY, Reports, parse as parse_report};
 pub(crate) use nft::{
     Counter, Element, Set, TableId, counters, elements, parse, sets, table_names,
 };

@@ -14,8 +14,8 @@ use std::ptr::NonNull;
 use libc::nlmsghdr;
 use nftnl_sys as sys;
 
-use super::conntrack::{HEADERS, value};
 use super::nft::{Counter, Element, Set};
+use netfilter::attributes::{HEADERS, value};
 
 // linux/netfilter/nf_tables.h
 const NFT_SET_ANONYMOUS: u32 = 1;

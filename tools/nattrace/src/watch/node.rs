@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use journey::watched::{ARRIVED, DEPARTED, DROPPED, Logged};
 use journey::{Gap, Tables, Vantage};
+use netfilter::Reports;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
 
 use super::packets::{self, Packets};
-use crate::kernel::{self, Reports};
+use crate::kernel;
 use crate::table::Holder;
 
 /// A node to watch: its name, and what it is.
@@ -115,7 +116,7 @@ impl Watch {
             }
             if ready.end && ended.is_none() {
                 // what the kernel collects still comes
-                ended = Some(Instant::now() + kernel::REPORTS_DELAY);
+                ended = Some(Instant::now() + netfilter::DELAY);
                 if let Some(reports) = &mut self.reports {
                     let _ = reports.end();
                 }

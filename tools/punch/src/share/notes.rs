@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use journey::account::{self, Packet, What};
 use net::drive::Traffic;
+use netfilter::{Direction, Dropped};
 use sansio::Input;
 use stun::{Message, Method};
 
@@ -69,6 +70,23 @@ impl Notes {
         };
         if is_between_peers(payload) {
             notes.borrow_mut().note(packet);
+        }
+    }
+
+    /// Packets that the host's own rules have dropped, which no socket has received, or no peer.
+    pub fn blocked(&self, dropped: &[Dropped]) {
+        let Some((_, notes)) = &self.0 else {
+            return;
+        };
+        for packet in dropped.iter().filter(|it| is_between_peers(&it.payload)) {
+            let outgoing = packet.direction == Direction::Out;
+            let at_us = u64::try_from(packet.at.as_micros()).unwrap_or(u64::MAX);
+            let (port, remote) = (packet.local().port(), packet.remote());
+            let what = What::Blocked { outgoing };
+            notes.borrow_mut().note(Packet {
+                ttl: Some(packet.ttl),
+                ..Packet::new(at_us, what, port, remote, &packet.payload)
+            });
         }
     }
 

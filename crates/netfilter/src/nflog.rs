@@ -5,27 +5,29 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
     setsockopt, socket, sockopt,
 };
 
-use super::conntrack::{HEADERS, value};
+use crate::attributes::{self, HEADERS, attribute, errno, value};
 
 /// A packet that a rule reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) group: u16,
+pub struct Report {
+    /// The rule's group.
+    pub group: u16,
     /// Nanoseconds since 1970, in steps of a microsecond. `None`: the packet is on its way out.
-    pub(crate) at_ns: Option<u64>,
-    /// Without the space at its end.
-    pub(crate) prefix: String,
+    pub at_ns: Option<u64>,
+    /// The rule's prefix, without the space at its end.
+    pub prefix: String,
     /// From the IP header on.
-    pub(crate) packet: Vec<u8>,
+    pub packet: Vec<u8>,
 }
 
 /// The reports of some groups, in the network namespace in which it was opened.
-pub(crate) struct Reports {
+pub struct Reports {
     socket: OwnedFd,
     buffer: Vec<u8>,
     groups: Vec<u16>,
@@ -53,14 +55,14 @@ const MOST: u32 = 2048;
 /// How long the kernel collects reports before it delivers them, in hundredths of a second.
 const COLLECT: u32 = 2;
 /// The time after which no report of an earlier packet is left.
-pub(crate) const DELAY: Duration = Duration::from_millis(COLLECT as u64 * 10 + 40);
+pub const DELAY: Duration = Duration::from_millis(COLLECT as u64 * 10 + 40);
 
 impl Reports {
     /// Opens the socket and asks for these groups.
     ///
     /// # Errors
     /// `EBUSY`: another program has a group. `EPERM`: CAP_NET_ADMIN is missing.
-    pub(crate) fn open(groups: &[u16]) -> io::Result<Self> {
+    pub fn open(groups: &[u16]) -> io::Result<Self> {
         let protocol = SockProtocol::NetlinkNetFilter;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
@@ -87,7 +89,7 @@ impl Reports {
     }
 
     /// Ends the groups, so that the kernel delivers what it has collected.
-    pub(crate) fn end(&mut self) -> io::Result<()> {
+    pub fn end(&mut self) -> io::Result<()> {
         for &group in &self.groups {
             self.send(&message(group, CFG_CMD, &[UNBIND]))?;
         }
@@ -112,7 +114,7 @@ impl Reports {
     ///
     /// # Errors
     /// `ENOBUFS`: reports were lost.
-    pub(crate) fn read(&mut self) -> io::Result<Vec<Report>> {
+    pub fn read(&mut self) -> io::Result<Vec<Report>> {
         let mut reports = Vec::new();
         self.messages(|message| {
             reports.extend(parse(message));
@@ -151,34 +153,15 @@ impl AsFd for Reports {
     }
 }
 
-/// Of an acknowledgement or an error: its number, 0 for success.
-fn errno(message: &[u8]) -> Option<i32> {
-    let kind = message.get(4..6)?;
-    if kind != (libc::NLMSG_ERROR as u16).to_ne_bytes() {
-        return None;
-    }
-    Some(-i32::from_ne_bytes(*message.get(16..)?.first_chunk()?))
-}
-
-/// A request about a group: header, `struct nfgenmsg`, whose resource id is the group, and one attribute.
+/// A request about a group, which is the resource id, with one attribute.
 fn message(group: u16, kind: u16, content: &[u8]) -> Vec<u8> {
-    let mut message = vec![0; 16];
-    message.extend([libc::AF_UNSPEC as u8, 0]);
-    message.extend(group.to_be_bytes());
-    message.extend((4 + content.len() as u16).to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend(content);
-    message.resize(message.len().next_multiple_of(4), 0);
-    let length = message.len() as u32;
-    message[..4].copy_from_slice(&length.to_ne_bytes());
-    message[4..6].copy_from_slice(&CONFIG.to_ne_bytes());
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
-    message[6..8].copy_from_slice(&flags.to_ne_bytes());
-    message
+    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK;
+    let attribute = attribute(kind, content);
+    attributes::message(CONFIG, flags, libc::AF_UNSPEC as u8, group, &[attribute])
 }
 
 /// `None`: another message, or one without a packet.
-pub(crate) fn parse(message: &[u8]) -> Option<Report> {
+pub fn parse(message: &[u8]) -> Option<Report> {
     if message.get(4..6)? != PACKET.to_ne_bytes() {
         return None;
     }
@@ -204,14 +187,6 @@ pub(crate) fn parse(message: &[u8]) -> Option<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
-        let mut bytes = ((4 + content.len()) as u16).to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(content);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
 
     fn report() -> Vec<u8> {
         let mut message = vec![0; 16];

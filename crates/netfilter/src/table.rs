@@ -1,0 +1,189 @@
+//! A table of rules that exists as long as we have its socket (nf_tables: NFT_TABLE_F_OWNER).
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    socket,
+};
+
+use crate::attributes::{attribute, errno, message, nested, text};
+
+/// Our table. The kernel removes it when this is dropped, and when the process ends in any way.
+#[derive(Debug)]
+pub struct Table {
+    /// The kernel gives the table to whoever has this socket.
+    _owner: OwnedFd,
+}
+
+/// Where a chain sees packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// What comes in, before anything is decided.
+    Prerouting = 0,
+    /// What is for this host.
+    Input = 1,
+    /// What this host sends.
+    Output = 3,
+    /// What leaves.
+    Postrouting = 4,
+}
+
+/// A chain that reports each UDP packet to an NFLOG group, and decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name, which is also the prefix of the reports.
+    pub name: &'static str,
+    /// Where.
+    pub hook: Hook,
+    /// The chains of a hook see a packet in the order of their priorities.
+    pub priority: i32,
+}
+
+// linux/netfilter/nfnetlink.h
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+const NFTABLES: u16 = libc::NFNL_SUBSYS_NFTABLES as u16;
+// linux/netfilter/nf_tables.h
+const NEW_TABLE: u16 = NFTABLES << 8;
+const NEW_CHAIN: u16 = NFTABLES << 8 | 3;
+const NEW_RULE: u16 = NFTABLES << 8 | 6;
+const OWNER: u32 = 2;
+const ACCEPT: u32 = 1;
+const REGISTER_1: u32 = 1;
+const L4PROTO: u32 = 16;
+const EQUAL: u32 = 0;
+const INET: u8 = 1;
+
+/// Bytes of each packet that are reported: all headers, and every message of a punch.
+const REPORTED: u32 = 1024;
+
+impl Table {
+    /// Makes a table of these chains.
+    ///
+    /// # Errors
+    /// `EPERM`: CAP_NET_ADMIN is missing. `EEXIST`: there is a table of that name. `EOPNOTSUPP`,
+    /// `EINVAL`: the kernel is older than 5.12, or has no nf_tables.
+    pub fn load(name: &str, chains: &[Chain], group: u16) -> io::Result<Table> {
+        let owner = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            SockProtocol::NetlinkNetFilter,
+        )?;
+        bind(owner.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+        send(
+            owner.as_raw_fd(),
+            &batch(name, chains, group),
+            MsgFlags::empty(),
+        )?;
+        // The kernel has answered before `send` returns.
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let got = match recv(owner.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                Ok(got) => got,
+                Err(nix::Error::EAGAIN) => return Ok(Table { _owner: owner }),
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(refused) = refusal(&buffer[..got]) {
+                return Err(refused);
+            }
+        }
+    }
+}
+
+/// The first error among these answers.
+fn refusal(mut answers: &[u8]) -> Option<io::Error> {
+    while let Some(&length) = answers.first_chunk() {
+        let length = u32::from_ne_bytes(length) as usize;
+        let answer = answers.get(..length).filter(|_| length >= 16)?;
+        if let Some(errno) = errno(answer).filter(|errno| *errno != 0) {
+            return Some(io::Error::from_raw_os_error(errno));
+        }
+        answers = answers
+            .get(length.next_multiple_of(4)..)
+            .unwrap_or_default();
+    }
+    None
+}
+
+/// All messages that make the table: the kernel carries out all of them, or none.
+fn batch(name: &str, chains: &[Chain], group: u16) -> Vec<u8> {
+    let request = libc::NLM_F_REQUEST;
+    let new = request | libc::NLM_F_CREATE;
+    let mut batch = message(BATCH_BEGIN, request, 0, NFTABLES, &[]);
+    let table = [text(1, name), attribute(2, &OWNER.to_be_bytes())];
+    let alone = new | libc::NLM_F_EXCL;
+    batch.extend(message(NEW_TABLE, alone, INET, 0, &table));
+    for chain in chains {
+        batch.extend(message(NEW_CHAIN, alone, INET, 0, &new_chain(name, chain)));
+        let rule = [
+            text(1, name),
+            text(2, chain.name),
+            nested(4, &report(chain, group)),
+        ];
+        batch.extend(message(NEW_RULE, new | libc::NLM_F_APPEND, INET, 0, &rule));
+    }
+    batch.extend(message(BATCH_END, request, 0, NFTABLES, &[]));
+    batch
+}
+
+fn new_chain(table: &str, chain: &Chain) -> [Vec<u8>; 5] {
+    let hook = [
+        attribute(1, &(chain.hook as u32).to_be_bytes()),
+        attribute(2, &chain.priority.to_be_bytes()),
+    ];
+    [
+        text(1, table),
+        text(3, chain.name),
+        nested(4, &hook),
+        attribute(5, &ACCEPT.to_be_bytes()),
+        text(7, "filter"),
+    ]
+}
+
+/// `meta l4proto udp log group … prefix …`.
+fn report(chain: &Chain, group: u16) -> [Vec<u8>; 3] {
+    let expression = |name: &str, data: &[Vec<u8>]| nested(1, &[text(1, name), nested(2, data)]);
+    let number = |kind: u16, value: u32| attribute(kind, &value.to_be_bytes());
+    let udp = attribute(1, &[libc::IPPROTO_UDP as u8]);
+    [
+        expression("meta", &[number(1, REGISTER_1), number(2, L4PROTO)]),
+        expression(
+            "cmp",
+            &[number(1, REGISTER_1), number(2, EQUAL), nested(3, &[udp])],
+        ),
+        expression(
+            "log",
+            &[
+                attribute(1, &group.to_be_bytes()),
+                text(2, chain.name),
+                number(3, REPORTED),
+                attribute(4, &1_u16.to_be_bytes()),
+            ],
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_among_the_answers_is_found() {
+        let answer = |errno: i32| {
+            let mut bytes = message(libc::NLMSG_ERROR as u16, 0, 0, 0, &[]);
+            bytes[16..20].copy_from_slice(&(-errno).to_ne_bytes());
+            bytes
+        };
+        assert!(refusal(&answer(0)).is_none());
+        let both = [answer(0), answer(libc::EPERM)].concat();
+        assert_eq!(
+            refusal(&both).unwrap().kind(),
+            io::ErrorKind::PermissionDenied
+        );
+        assert!(refusal(&both[..10]).is_none(), "cut short");
+    }
+}
