@@ -14,6 +14,7 @@ pub mod clock;
 pub mod hosts;
 mod join;
 mod packet;
+pub mod page;
 mod trace;
 pub mod watched;
 

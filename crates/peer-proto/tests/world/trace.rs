@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use journey::{Cause, How, Trace};
+use journey::{Said, Trace};
 use sim::{Network, Node};
 
 use super::World;
@@ -50,24 +50,27 @@ impl World {
             .peers
             .iter()
             .find_map(|peer| Some((peer, peer.cause()?)));
-        let mut stopped = trace.journeys.iter().rev();
-        let shows = stopped.find(|it| matches!(it.end.how, How::Dropped | How::Refused));
-        trace.cause = failed.map(|(peer, cause)| Cause {
-            code: cause.code().to_owned(),
-            text: format!("{} has found no path to its peer", peer.name),
-            journey: shows.map(|it| it.id),
-            next: None,
+        trace.cause = failed.and_then(|(peer, cause)| {
+            let said = Said {
+                code: cause.code().to_owned(),
+                text: format!("{} has found no path to its peer", peer.name),
+            };
+            let other = self.peers.iter().find(|other| other.name != peer.name)?;
+            journey::cause(&trace, &peer.name, &other.name, Some(&said))
         });
         Some(trace)
     }
 
-    /// Writes the trace.
+    /// Writes the trace: as a page if the file is called `.html`, and as JSON otherwise.
     pub fn write(&self, file: &Path) -> std::io::Result<()> {
         let Some(trace) = self.trace() else {
             return Ok(());
         };
-        let json = serde_json::to_string(&trace)?;
-        std::fs::write(file, json + "\n")
+        let text = match file.extension() {
+            Some(kind) if kind == "html" => journey::page::html(&trace),
+            _ => serde_json::to_string(&trace)? + "\n",
+        };
+        std::fs::write(file, text)
     }
 }
 
@@ -88,7 +91,7 @@ impl Drop for World {
         let Some(file) = std::env::var_os(VARIABLE) else {
             let thread = std::thread::current();
             eprintln!(
-                "To see what became of each packet: {VARIABLE}=$PWD/trace.json cargo test -p {} {} -- --exact",
+                "To see what became of each packet: {VARIABLE}=$PWD/trace.html cargo test -p {} {} -- --exact",
                 env!("CARGO_PKG_NAME"),
                 thread.name().unwrap_or_default(),
             );

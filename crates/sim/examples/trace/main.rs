@@ -16,12 +16,13 @@ const HELP: &str = "\
 trace A B [--seed N] [--loss P] [--trace FILE]
 
 alice behind a NAT of type A calls bob behind one of type B, with the protocols of punch
-and rendezvous in a simulated network. FILE gets what became of each packet; its format
-is that of the lab's --trace FILE.json. The same seed gives the same packets.
+and rendezvous in a simulated network. FILE gets what became of each packet: a page for a
+browser if it is called .html, and JSON otherwise, as of the lab's --trace. The same seed
+gives the same packets.
 
   --seed N       [1]
   --loss P       packets lost at the core, each way, in percent [0]
-  --trace FILE   [trace.json]";
+  --trace FILE   [trace.html]";
 
 /// What punch allows itself in the lab.
 const LIMITS: Limits = Limits {
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Task>, String> {
     let (mut types, mut seed, mut loss) = (Vec::new(), 1, 0.0);
-    let mut file = PathBuf::from("trace.json");
+    let mut file = PathBuf::from("trace.html");
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
         let number = |text: &str| format!("{word} {text}: not a number");

@@ -13,8 +13,8 @@ use super::wire::bytes;
 use super::{HostId, Network, Place};
 use crate::{Dropped, Profile};
 
-/// How many mappings the tables of a trace have before they are taken less often: from then on a table with N
-/// mappings is followed by the next of that router no earlier than N ms later.
+/// How many entries the tables of a trace have before they are taken less often: from then on a table with N
+/// entries is followed by the next of that router no earlier than N ms later.
 const EXACT: usize = 20_000;
 
 /// A node of the network.
@@ -79,8 +79,8 @@ pub(super) struct Record {
     /// What is at the other end of each interface of the core.
     beyond_core: Vec<Port>,
     lost: Vec<LostFrame>,
-    /// How many mappings all tables have.
-    mappings: usize,
+    /// How many entries all tables have.
+    entries: usize,
     started: Option<Instant>,
 }
 
@@ -271,8 +271,8 @@ impl Network {
         let t_ms = record.time(self.now) as f64 / 1e6;
         let seen = record.seen.entry(Node::Router(place)).or_default();
         let last = seen.tables.last();
-        if record.mappings > EXACT
-            && last.is_some_and(|last| t_ms - last.t_ms < last.mappings.len() as f64)
+        if record.entries > EXACT
+            && last.is_some_and(|last| t_ms - last.t_ms < entries(&last.mappings) as f64)
         {
             return;
         }
@@ -280,13 +280,18 @@ impl Network {
         if last.map_or(&[][..], |last| &last.mappings) == mappings {
             return;
         }
-        record.mappings += mappings.len();
+        record.entries += entries(&mappings);
         seen.tables.push(Tables {
             t_ms,
             node: String::new(),
             mappings,
         });
     }
+}
+
+/// A mapping counts as one, and each remote that it lets in as well.
+fn entries(mappings: &[Mapping]) -> usize {
+    mappings.iter().map(|it| 1 + it.permits.len()).sum()
 }
 
 /// The reason with which the lab's rules report such a drop; `None`: they do not.
