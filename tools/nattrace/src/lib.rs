@@ -1,6 +1,7 @@
 //! Reads the state of a NAT from the kernel, in the router's network namespace. It writes nothing
 //! there. The command line is in `main.rs`.
 
+pub mod convert;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod join;

@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nattrace::{join, table, watch};
+use nattrace::{convert, join, table, watch};
 
 /// Show the state of a NAT. Run it in the router's network namespace
 ///
@@ -36,6 +36,8 @@ enum Command {
     Watch(watch::Args),
     /// Join what nodes have seen, which "watch --record" wrote
     Join(join::Args),
+    /// Write a trace in other formats
+    Convert(convert::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Table(args) => table::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Join(args) => join::run(&args),
+        Command::Convert(args) => convert::run(&args),
     };
     match outcome {
         Ok(found) => ExitCode::from(if found { 0 } else { 1 }),

@@ -10,7 +10,7 @@ use super::output::{self, Output};
 /// The options of whatever joins.
 #[derive(clap::Args)]
 pub(crate) struct Joining {
-    /// A file for the trace, which ends with .json. May be given again
+    /// A file for the trace: a page for a browser if its name ends with .html, or .json. May be given again
     #[arg(long, value_name = "FILE")]
     trace: Vec<Output>,
     /// Two nodes whose packets to each other should come through: say why they do not

@@ -20,6 +20,7 @@ pub(crate) struct Output {
 #[derive(Debug, Clone, Copy)]
 enum Format {
     Json,
+    Html,
 }
 
 impl FromStr for Output {
@@ -29,7 +30,8 @@ impl FromStr for Output {
         let path = PathBuf::from(text);
         let format = match path.extension().and_then(|ending| ending.to_str()) {
             Some("json") => Format::Json,
-            _ => return Err("the file's name must end with .json".to_owned()),
+            Some("html") => Format::Html,
+            _ => return Err("the file's name must end with .json or .html".to_owned()),
         };
         Ok(Output { path, format })
     }
@@ -41,6 +43,7 @@ impl Output {
             let mut file = BufWriter::new(File::create(&self.path)?);
             match self.format {
                 Format::Json => serde_json::to_writer(&mut file, trace)?,
+                Format::Html => file.write_all(journey::page::html(trace).as_bytes())?,
             }
             file.flush()?;
             Ok(())
