@@ -147,8 +147,9 @@ Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
   --prefix CIDR   the public addresses, a /24 (default: 203.0.113.0/24)
   --pcap DIR      capture the packets of every node into DIR/NODE.pcapng (in a matrix, into
                   DIR/A--B/run-N/NODE.pcapng)
-  --trace FILE    watch every node, and write what became of each packet to FILE: a page for a browser
-                  if it ends with .html, or .json; may be given again
+  --trace FILE    watch every node, and write what became of each packet to FILE: .json, .pcapng
+                  (for Wireshark), .html (a page for a browser) or .txt (a ladder to read); may be given
+                  several times
   --same-lan      give bob's LAN the prefix of alice's, and bob the address of alice2
   --no-verify     do not measure the NATs first
   --install       install the Debian packages that are missing
@@ -242,7 +243,7 @@ value() {
 		options+=(--pcap "$pcap")
 		return ;;
 	--trace)
-		[[ $2 == *.@(json|html) ]] || usage "--trace needs a file that ends with .json or .html, not \"$2\""
+		[[ $2 == *.@(json|pcapng|html|txt) ]] || usage "--trace needs a file that ends with .json, .pcapng, .html or .txt, not \"$2\""
 		traces+=("$(realpath -m -- "$2")")
 		[[ ${traces[-1]} != /run/* ]] || usage "--trace $2: a lab has a /run of its own, so it cannot write there; name another file"
 		options+=(--trace "${traces[-1]}")

@@ -13,8 +13,10 @@ mod cause;
 pub mod clock;
 pub mod hosts;
 mod join;
+pub mod ladder;
 mod packet;
 pub mod page;
+pub mod pcapng;
 mod trace;
 pub mod watched;
 

@@ -6,5 +6,6 @@ pub mod convert;
 pub mod fuzzing;
 pub mod join;
 mod kernel;
+pub mod show;
 pub mod table;
 pub mod watch;

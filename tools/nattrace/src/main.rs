@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nattrace::{convert, join, table, watch};
+use nattrace::{convert, join, show, table, watch};
 
 /// Show the state of a NAT. Run it in the router's network namespace
 ///
@@ -38,6 +38,8 @@ enum Command {
     Join(join::Args),
     /// Write a trace in other formats
     Convert(convert::Args),
+    /// Print what became of each packet of a trace, as a ladder
+    Show(show::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Join(args) => join::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Show(args) => show::run(&args).map(|()| true),
     };
     match outcome {
         Ok(found) => ExitCode::from(if found { 0 } else { 1 }),

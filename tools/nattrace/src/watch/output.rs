@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use journey::watched::LostFrame;
-use journey::{Said, Trace, Vantage};
+use journey::{Said, Trace, Vantage, ladder, pcapng};
 use serde::Deserialize;
 
 /// A file, and what is written to it.
@@ -21,6 +21,8 @@ pub(crate) struct Output {
 enum Format {
     Json,
     Html,
+    Pcapng,
+    Text,
 }
 
 impl FromStr for Output {
@@ -31,7 +33,13 @@ impl FromStr for Output {
         let format = match path.extension().and_then(|ending| ending.to_str()) {
             Some("json") => Format::Json,
             Some("html") => Format::Html,
-            _ => return Err("the file's name must end with .json or .html".to_owned()),
+            Some("pcapng") => Format::Pcapng,
+            Some("txt") => Format::Text,
+            _ => {
+                return Err(
+                    "the file's name must end with .json, .pcapng, .html or .txt".to_owned(),
+                );
+            }
         };
         Ok(Output { path, format })
     }
@@ -44,6 +52,11 @@ impl Output {
             match self.format {
                 Format::Json => serde_json::to_writer(&mut file, trace)?,
                 Format::Html => file.write_all(journey::page::html(trace).as_bytes())?,
+                Format::Pcapng => pcapng::write(trace, &mut file)?,
+                Format::Text => {
+                    let text = ladder::render(trace, &ladder::Options::default());
+                    file.write_all(text.as_bytes())?;
+                }
             }
             file.flush()?;
             Ok(())
