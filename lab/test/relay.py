@@ -202,7 +202,8 @@ def uclient():
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def run(what, *options, secret=SECRET):
-        words = ["turnutils_uclient", "-c", "-u", "alice", "-W", secret, "-n", "20", "-e", bob, "-r", "3480", *options, S2]
+        # RFC 8656 reserves the numbers over 0x4fff; this client takes any up to 0x7fff, so it gets no channel unless it is lucky.
+        words = ["turnutils_uclient", "-c", "-s", "-u", "alice", "-W", secret, "-n", "20", "-e", bob, "-r", "3480", *options, S2]
         ended = subprocess.run(["ip", "netns", "exec", "alice", "timeout", "30", *words], capture_output=True, text=True)
         text = ended.stdout + ended.stderr
         lost = re.findall(r"Total lost packets (\d+)", text)
@@ -210,10 +211,9 @@ def uclient():
         return text, lost[-1:] == ["0"] and got and int(got[-1]) > 0, ended.returncode
 
     for what, options in (
-        ("channel data", []),
-        ("Send indications", ["-s"]),
-        ("channels, between clients of its own", ["-y", "-m", "2"]),
-        ("padded channel data, and extra requests", ["-D", "-G"]),
+        ("Send indications", []),
+        ("between clients of its own", ["-y", "-m", "2"]),
+        ("extra requests", ["-G"]),
         ("long messages", ["-l", "1200"]),
     ):
         text, good, code = run(what, *options)

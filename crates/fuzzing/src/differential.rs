@@ -37,7 +37,7 @@ pub enum Difference {
     /// We refuse an error code under 300 or over 699, or with a number over 99 (RFC 8489 §14.8), and
     /// ignore the reserved bit before the class; the other takes all.
     ErrorCode,
-    /// We refuse a CHANNEL-NUMBER under 0x4000 or over 0x7fff; the other takes all.
+    /// We refuse a CHANNEL-NUMBER under 0x4000 or over 0x4fff; the other takes all.
     ChannelNumber,
     /// We refuse MESSAGE-INTEGRITY-SHA256 beside MESSAGE-INTEGRITY, which no request of ours has.
     BothIntegrities,
@@ -165,7 +165,7 @@ fn attributes(ours: &Message<'_>, theirs: &mut Theirs) -> Vec<Difference> {
     let channel = mapped(theirs.attribute::<ChannelNumber>(), |it| it.0);
     let raw = ours.get(A::ChannelNumber);
     found.extend(same(ours.channel(), channel, || match raw {
-        Some([high, ..]) if !(0x40..=0x7f).contains(high) => Some(Difference::ChannelNumber),
+        Some([high, ..]) if !(0x40..=0x4f).contains(high) => Some(Difference::ChannelNumber),
         raw => number(raw, after_fingerprint),
     }));
     let error = mapped(theirs.attribute::<ErrorCode<'_>>(), |it| it.number as u16);

@@ -96,7 +96,8 @@ pub(crate) fn read_all(message: &Message<'_>) {
     let _ = (
         message.wants_udp(),
         message.even_port(),
-        message.wants_ipv6(),
+        message.requested_family(),
+        message.has_right_lengths(),
     );
     assert!(message.unknown_required().len() <= 8);
     if let (Some((part, signature)), Some(key)) = (message.signed(), message.public_key()) {

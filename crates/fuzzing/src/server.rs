@@ -323,7 +323,7 @@ fn turn_request(world: &mut World, choices: &mut Choices<'_>) {
         Method::Refresh => request.lifetime(choices.of(&[600, 0, 5000])),
         Method::CreatePermission => request.peer(world.peer(choices)),
         _ => {
-            let channel = choices.of(&[0x4000_u16, 0x4000, 0x4001, 0x7fff, 0x3fff]);
+            let channel = choices.of(&[0x4000_u16, 0x4000, 0x4001, 0x4fff, 0x5000]);
             let value = [channel.to_be_bytes(), [0; 2]].concat();
             let request = request.raw(Attribute::ChannelNumber, &value);
             request.peer(world.peer(choices))
@@ -382,7 +382,7 @@ fn send_indication(world: &mut World, choices: &mut Choices<'_>) {
 
 fn channel_data(world: &mut World, choices: &mut Choices<'_>) {
     let from = client(choices);
-    let channel = choices.of(&[0x4000, 0x4000, 0x4001, 0x7fff, 0x4002]);
+    let channel = choices.of(&[0x4000, 0x4000, 0x4001, 0x4fff, 0x4002]);
     let data = turn::to_channel(channel, choices.bytes()).expect("at most 2048 bytes");
     world.datagram(from, 0, &data);
 }

@@ -31,7 +31,7 @@ fn message() -> impl Strategy<Value = Builder> {
     ]);
     let method = prop::sample::select(METHODS.to_vec());
     let addresses = [address(), address(), address(), address()];
-    let numbers = (any::<u32>(), 0x4000_u16..=0x7fff, 300_u16..700);
+    let numbers = (any::<u32>(), 0x4000_u16..=0x4fff, 300_u16..700);
     let texts = ("\\PC{0,20}", "\\PC{0,20}", any::<[u8; 16]>());
     let head = (class, method, any::<[u8; 12]>());
     (head, addresses, numbers, texts).prop_map(|(head, addresses, numbers, texts)| {
@@ -212,8 +212,10 @@ fn we_refuse_error_codes_that_are_none() {
 
 #[test]
 fn we_refuse_channel_numbers_that_are_none() {
-    let bytes = request(&[(Attribute::ChannelNumber as u16, &[0x3f, 0xff, 0, 0])]);
-    assert_eq!(compare(&bytes), only(ChannelNumber));
+    for number in [[0x3f, 0xff, 0, 0], [0x50, 0, 0, 0]] {
+        let bytes = request(&[(Attribute::ChannelNumber as u16, &number)]);
+        assert_eq!(compare(&bytes), only(ChannelNumber));
+    }
 }
 
 #[test]

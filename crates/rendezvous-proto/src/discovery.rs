@@ -9,7 +9,7 @@ use sansio::{IcmpError, SocketId};
 use stun::{Attribute, Builder, Change, ClassicRequest, IcmpReason, Transaction, code};
 
 use crate::icmp_errors::{IcmpErrors, Outcome};
-use crate::output::{Output, Request};
+use crate::output::{Output, Request, malformed};
 use crate::types::FiveTuple;
 
 #[derive(Debug)]
@@ -58,6 +58,10 @@ impl Discovery {
             output.stats.refused += 1;
             let answer = Builder::error(message, code::UNKNOWN_ATTRIBUTE);
             return answer.unknown_attributes(&unknown).finish();
+        }
+        if !message.has_right_lengths() {
+            output.stats.refused += 1;
+            return malformed(message).finish();
         }
         output.stats.bindings += 1;
         self.answer(request, request.from.socket)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sansio::Transmit;
-use stun::{Builder, Message, Method, code};
+use stun::{Attribute, Builder, Class, Message, Method, code};
 
 use crate::types::{Event, FiveTuple, Stats};
 
@@ -30,6 +30,13 @@ pub(crate) struct Output {
     pub(crate) transmits: VecDeque<Transmit>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) stats: Stats,
+}
+
+/// The answer to a request with an attribute of a wrong length. It is short: it names no reason.
+pub(crate) fn malformed(message: &Message<'_>) -> Builder {
+    let [class, number] = [code::BAD_REQUEST / 100, code::BAD_REQUEST % 100].map(|part| part as u8);
+    Builder::new(Class::Error, message.method(), message.transaction())
+        .raw(Attribute::ErrorCode, &[0, 0, class, number])
 }
 
 impl Output {
@@ -57,17 +64,29 @@ impl Output {
         }
     }
 
-    /// Clients of plain STUN do not pad, and RFC 8489 §6.3.1 wants an answer:
-    /// like its success answer, this answer to a Binding may be longer than the
-    /// request.
+    /// A request with attributes that are required and unknown.
     pub(crate) fn refuse_unknown(&mut self, request: &Request<'_>, unknown: &[u16]) {
-        let message = &request.message;
-        let answer = Builder::error(message, code::UNKNOWN_ATTRIBUTE).unknown_attributes(unknown);
-        if message.method() == Method::Binding {
+        let answer = Builder::error(&request.message, code::UNKNOWN_ATTRIBUTE);
+        self.refuse_form(
+            request,
+            code::UNKNOWN_ATTRIBUTE,
+            answer.unknown_attributes(unknown),
+        );
+    }
+
+    /// A request with an attribute of a wrong length.
+    pub(crate) fn refuse_malformed(&mut self, request: &Request<'_>) {
+        self.refuse_form(request, code::BAD_REQUEST, malformed(&request.message));
+    }
+
+    /// Clients of plain STUN do not pad, and RFC 8489 §6.3 wants an answer: like
+    /// its success answer, this answer to a Binding may be longer than the request.
+    fn refuse_form(&mut self, request: &Request<'_>, code: u16, answer: Builder) {
+        if request.message.method() == Method::Binding {
             self.send(request.from, answer.finish());
-            self.refused(request, code::UNKNOWN_ATTRIBUTE);
+            self.refused(request, code);
         } else {
-            self.refuse(request, code::UNKNOWN_ATTRIBUTE, answer);
+            self.refuse(request, code, answer);
         }
     }
 

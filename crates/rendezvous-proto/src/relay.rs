@@ -101,6 +101,11 @@ impl Relay {
         self.authenticator.credentials(now, name, from)
     }
 
+    /// The addresses of the server's host have changed: no permission for one of these is left.
+    pub fn set_own_addresses(&mut self, own: Vec<IpAddr>) {
+        self.allocations.set_own_addresses(own);
+    }
+
     /// A client has sent something that is not for the relay, if only to keep a
     /// mapping: it still wants the allocation that it may have.
     pub(crate) fn client_is_active(&mut self, now: Instant, client: FiveTuple) {
@@ -218,6 +223,7 @@ impl Relay {
         };
         let answer = match message.method() {
             _ if !unknown.is_empty() => Err(code::UNKNOWN_ATTRIBUTE),
+            _ if !message.has_right_lengths() => Err(code::BAD_REQUEST),
             Method::Allocate => self.allocate(&request),
             Method::Refresh => self.refresh(&request),
             Method::CreatePermission => self.allocations.create_permission(&request),
@@ -275,7 +281,7 @@ impl Relay {
         if !message.wants_udp().ok_or(code::BAD_REQUEST)? {
             return Err(code::TRANSPORT_NOT_SUPPORTED);
         }
-        if message.wants_ipv6() != self.address.is_ipv6() {
+        if message.requested_family().unwrap_or(turn::IPV4) != self.family() {
             return Err(code::FAMILY_NOT_SUPPORTED);
         }
         if !request.user.may_allocate {
@@ -345,8 +351,8 @@ impl Relay {
     fn refresh(&mut self, request: &UserRequest<'_>) -> Answer {
         let message = request.message;
         let lifetime = self.limits.granted(message.lifetime());
-        let family = message.get(Attribute::RequestedAddressFamily).is_some();
-        if family && message.wants_ipv6() != self.address.is_ipv6() {
+        let family = message.requested_family();
+        if family.is_some_and(|family| family != self.family()) {
             return Err(code::PEER_FAMILY_MISMATCH);
         }
         let (port, _) =
@@ -359,6 +365,14 @@ impl Relay {
         }
         self.allocations.extend(port, request.now + lifetime);
         Ok(Some(answer.lifetime(lifetime.as_secs() as u32)))
+    }
+
+    /// That of relayed addresses, as REQUESTED-ADDRESS-FAMILY has it.
+    fn family(&self) -> u8 {
+        match self.address {
+            IpAddr::V4(_) => turn::IPV4,
+            IpAddr::V6(_) => turn::IPV6,
+        }
     }
 
     fn close(&mut self, port: u16) {

@@ -219,6 +219,10 @@ impl Server {
             self.output.refuse_unknown(request, &unknown);
             return Sender::Unproved;
         }
+        if !message.has_right_lengths() {
+            self.output.refuse_malformed(request);
+            return Sender::Unproved;
+        }
         let (registrar, output) = (&mut self.registrar, &mut self.output);
         let handled = match message.method() {
             Method::Binding => {

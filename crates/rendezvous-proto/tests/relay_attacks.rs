@@ -252,6 +252,14 @@ fn what_the_relay_does_not_do_is_refused() {
             .raw(Attribute::RequestedAddressFamily, &[2, 0, 0, 0])
     };
     assert_eq!(ask(&mut world, six), Some(code::FAMILY_NOT_SUPPORTED));
+    let unassigned = |r: Builder| {
+        r.udp()
+            .raw(Attribute::RequestedAddressFamily, &[3, 0, 0, 0])
+    };
+    assert_eq!(
+        ask(&mut world, unassigned),
+        Some(code::FAMILY_NOT_SUPPORTED)
+    );
     let reserve = |r: Builder| r.udp().raw(Attribute::EvenPort, &[0x80]);
     assert_eq!(ask(&mut world, reserve), Some(code::INSUFFICIENT_CAPACITY));
     let padded = |r: Builder| r.udp().pad_to(200);
@@ -264,6 +272,35 @@ fn what_the_relay_does_not_do_is_refused() {
         let relayed = Message::parse(&answer).unwrap().relayed().unwrap();
         assert_eq!(relayed.port() % 2, 0);
     }
+}
+
+#[test]
+fn a_value_of_a_wrong_length_is_refused_and_not_taken_for_a_missing_one() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
+    for (attribute, value) in [
+        (Attribute::Lifetime, &[0, 2, 88][..]),
+        (Attribute::RequestedAddressFamily, &[]),
+        (Attribute::RequestedAddressFamily, &[1]),
+        (Attribute::EvenPort, &[0, 0]),
+    ] {
+        let fill = |r: Builder| r.udp().raw(attribute, value);
+        let refused = alice.ask(&mut world, Method::Allocate, fill);
+        assert_eq!(refused, Some(code::BAD_REQUEST), "{attribute:?}");
+    }
+    let short = |r: Builder| r.raw(Attribute::RequestedTransport, &[17]);
+    let refused = alice.ask(&mut world, Method::Allocate, short);
+    assert_eq!(refused, Some(code::BAD_REQUEST));
+    assert_eq!(world.relay().allocations(), 0);
+
+    alice.allocate(&mut world).unwrap();
+    let short = |r: Builder| r.raw(Attribute::Lifetime, &[0, 0, 0]);
+    let refused = alice.ask(&mut world, Method::Refresh, short);
+    assert_eq!(refused, Some(code::BAD_REQUEST));
+    let unassigned = |r: Builder| r.raw(Attribute::RequestedAddressFamily, &[3, 0, 0, 0]);
+    let refused = alice.ask(&mut world, Method::Refresh, unassigned);
+    assert_eq!(refused, Some(code::PEER_FAMILY_MISMATCH));
+    assert_eq!(world.relay().allocations(), 1);
 }
 
 #[test]

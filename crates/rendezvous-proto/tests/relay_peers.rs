@@ -53,6 +53,28 @@ fn the_relay_does_not_send_into_its_own_network() {
 }
 
 #[test]
+fn an_address_that_its_host_gets_later_is_not_a_peer_any_more() {
+    let mut world = World::new(limits(), &[]);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
+    let relayed = alice.allocate(&mut world).unwrap();
+    for peer in [BOB, CAROL] {
+        assert_eq!(alice.permit(&mut world, peer), None);
+    }
+    let own = vec![at(SERVER).ip(), at(BOB).ip()];
+    world.relay().set_own_addresses(own);
+    for peer in [BOB, CAROL] {
+        alice.send(&mut world, peer, b"hello");
+    }
+    assert_eq!(
+        world.to_peers,
+        [(relayed.port(), at(CAROL), b"hello".to_vec())]
+    );
+    assert_eq!(alice.permit(&mut world, BOB), Some(code::FORBIDDEN));
+    world.relay().set_own_addresses(vec![at(SERVER).ip()]);
+    assert_eq!(alice.permit(&mut world, BOB), None);
+}
+
+#[test]
 fn no_payload_passes_without_a_permission() {
     let mut world = World::new(limits(), &[]);
     let mut alice = TurnClient::new(&mut world, "alice", ALICE);
@@ -105,7 +127,10 @@ fn a_channel_has_one_peer_and_a_peer_one_channel() {
     assert_eq!(bind(&mut world, 0x4001, BOB), None);
     assert_eq!(bind(&mut world, 0x4001, CAROL), Some(code::BAD_REQUEST));
     assert_eq!(bind(&mut world, 0x4002, BOB), Some(code::BAD_REQUEST));
-    assert_eq!(bind(&mut world, 0x3fff, CAROL), Some(code::BAD_REQUEST));
+    for reserved in [0x3fff, 0x5000, 0x7fff, 0xffff] {
+        let refused = bind(&mut world, reserved, CAROL);
+        assert_eq!(refused, Some(code::BAD_REQUEST), "{reserved:#x}");
+    }
     world.send(ALICE, &turn::to_channel(0x4001, b"yes").unwrap());
     world.send(ALICE, &turn::to_channel(0x4002, b"no").unwrap());
     world.send(ALICE2, &turn::to_channel(0x4001, b"no").unwrap());

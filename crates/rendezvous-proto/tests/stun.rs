@@ -67,6 +67,51 @@ fn the_refusal_of_unknown_attributes_is_no_longer_than_a_binding_answer() {
     assert_eq!(server.stats().refused, 19);
 }
 
+#[test]
+fn a_binding_with_credentials_is_answered_as_one_without() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let plain = ask(
+        &mut server,
+        now,
+        ALICE,
+        &stun::binding_request([3; 12], None),
+    );
+    let key = stun::turn::long_term_key("alice", "realm", "secret");
+    let request = Builder::request(Method::Binding, [3; 12])
+        .username("alice")
+        .realm("realm")
+        .nonce(b"nonce")
+        .raw(Attribute::Userhash, &[0; 32])
+        .raw(Attribute::PasswordAlgorithm, &[0, 1, 0, 0])
+        .finish_long_term(&key);
+    let answer = ask(&mut server, now, ALICE, &request);
+    assert_eq!(answer.payload, plain.payload);
+}
+
+#[test]
+fn a_value_of_a_wrong_length_is_refused() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    for (attribute, value) in [
+        (Attribute::ChangeRequest, &[0, 0, 6][..]),
+        (Attribute::ChangeRequest, &[]),
+        (Attribute::ResponsePort, &[9]),
+        (Attribute::Lifetime, &[0, 0, 0]),
+    ] {
+        let request = Builder::request(Method::Binding, [3; 12]).raw(attribute, value);
+        let request = request.finish();
+        let answer = ask(&mut server, now, ALICE, &request);
+        assert_eq!(error_of(&answer), Some(code::BAD_REQUEST), "{attribute:?}");
+        assert_eq!((answer.socket, answer.to), (0, at(ALICE)));
+        assert!(answer.payload.len() <= request.len() + 4, "{attribute:?}");
+        let id = server.stream_opened(now, 0, at(ALICE));
+        let by_tcp = server.stream_received(now, id, &request).unwrap();
+        let refused = Message::parse(&by_tcp).unwrap().error();
+        assert_eq!(refused, Some(code::BAD_REQUEST), "{attribute:?}");
+    }
+}
+
 /// A Binding request of RFC 3489 with a CHANGE-REQUEST.
 fn classic(change: u8) -> Vec<u8> {
     let mut request = vec![0, 1, 0, 8];

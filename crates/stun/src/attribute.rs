@@ -42,6 +42,10 @@ pub enum Attribute {
     RequestedTransport = 0x0019,
     /// RFC 8489 §14.6.
     MessageIntegritySha256 = 0x001c,
+    /// RFC 8489 §14.12.
+    PasswordAlgorithm = 0x001d,
+    /// RFC 8489 §14.4.
+    Userhash = 0x001e,
     /// RFC 8489 §14.2.
     XorMappedAddress = 0x0020,
     /// RFC 8445 §7.1.2.
@@ -104,20 +108,38 @@ impl Attribute {
         self as u16
     }
 
-    /// The comprehension-required attributes that we understand (RFC 8489 §14).
-    pub(crate) const REQUIRED: [Attribute; 12] = [
+    /// The comprehension-required attributes that we understand (RFC 8489 §14). Those of
+    /// authentication are among them: a server that asks for none ignores them.
+    pub(crate) const REQUIRED: [Attribute; 16] = [
         Attribute::MappedAddress,
         Attribute::ChangeRequest,
+        Attribute::Username,
         Attribute::MessageIntegrity,
         Attribute::ErrorCode,
         Attribute::UnknownAttributes,
         Attribute::Lifetime,
+        Attribute::Realm,
         Attribute::Nonce,
         Attribute::MessageIntegritySha256,
+        Attribute::PasswordAlgorithm,
+        Attribute::Userhash,
         Attribute::XorMappedAddress,
         Attribute::UseCandidate,
         Attribute::Padding,
         Attribute::ResponsePort,
+    ];
+
+    /// The attributes of requests whose values have a fixed length, and the lengths that are read, in
+    /// bytes.
+    pub(crate) const FIXED: [(Attribute, &'static [usize]); 7] = [
+        (Attribute::ChangeRequest, &[4]),
+        (Attribute::ChannelNumber, &[4]),
+        (Attribute::Lifetime, &[4]),
+        (Attribute::RequestedAddressFamily, &[4]),
+        (Attribute::EvenPort, &[1]),
+        (Attribute::RequestedTransport, &[4]),
+        // The RFC has 2 bytes, coturn writes 4.
+        (Attribute::ResponsePort, &[2, 4]),
     ];
 }
 

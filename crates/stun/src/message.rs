@@ -294,6 +294,17 @@ impl<'a> Message<'a> {
             )
     }
 
+    /// Whether each attribute of a fixed length that a request asks for something by has that length. A
+    /// request with another is answered with 400: without this check it would count as one without the
+    /// attribute.
+    pub fn has_right_lengths(&self) -> bool {
+        let mut fixed = Attribute::FIXED.iter();
+        fixed.all(|(attribute, lengths)| {
+            let value = self.get(*attribute);
+            value.is_none_or(|value| lengths.contains(&value.len()))
+        })
+    }
+
     /// The comprehension-required attributes that are not supported (RFC 8489 §6.3.1: they are
     /// answered with 420).
     pub fn unknown_required(&self) -> Vec<u16> {

@@ -8,9 +8,15 @@ use stun_types::prelude::*;
 
 use crate::{Attribute, Builder, IntegrityKey, Message};
 
-/// Channel numbers of RFC 5766, which some clients still bind. RFC 8656 ends at 0x4fff, to leave first
-/// bytes to protocols that are not used here.
-pub const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7fff;
+/// The numbers that a channel may have (RFC 8656 §12). RFC 5766 went on to 0x7fff; these are reserved
+/// now, so that DTLS and RTP can share a socket with TURN (RFC 7983).
+pub const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x4fff;
+
+/// IPv4 in REQUESTED-ADDRESS-FAMILY.
+pub const IPV4: u8 = 1;
+
+/// IPv6 in REQUESTED-ADDRESS-FAMILY.
+pub const IPV6: u8 = 2;
 
 /// Bytes before the payload in a Data or Send indication with an IPv4 peer: the header,
 /// XOR-PEER-ADDRESS, and the head of DATA. Up to 3 bytes of padding follow the payload.
@@ -34,7 +40,7 @@ pub fn long_term_key(username: &str, realm: &str, password: &str) -> IntegrityKe
 
 /// Whether the first byte is that of channel data.
 pub fn is_channel_data(datagram: &[u8]) -> bool {
-    matches!(datagram.first(), Some(0x40..=0x7f))
+    matches!(datagram.first(), Some(0x40..=0x4f))
 }
 
 /// The number and the payload of channel data; over UDP it may be padded.
@@ -102,10 +108,10 @@ impl<'a> Message<'a> {
         Some(flags.first().is_some_and(|flags| flags & 0x80 != 0))
     }
 
-    /// Whether REQUESTED-ADDRESS-FAMILY is IPv6. Without the attribute it is IPv4.
-    pub fn wants_ipv6(&self) -> bool {
-        self.get(Attribute::RequestedAddressFamily)
-            .is_some_and(|family| family.first() == Some(&2))
+    /// REQUESTED-ADDRESS-FAMILY: [`IPV4`], [`IPV6`] or what no RFC has assigned.
+    pub fn requested_family(&self) -> Option<u8> {
+        let family = self.get(Attribute::RequestedAddressFamily)?;
+        family.first().copied()
     }
 
     /// Whether MESSAGE-INTEGRITY was made with this long-term key.

@@ -65,7 +65,10 @@ fn channel_data_is_four_bytes_and_a_payload() {
     let padded = [&bytes[..], &[0; 3]].concat();
     assert_eq!(channel_data(&padded), Some((0x4001, &b"hello"[..])));
     assert_eq!(channel_data(&bytes[..8]), None);
-    assert_eq!(channel_data(&[0x80, 0, 0, 0]), None);
+    for first in [0x3f, 0x50, 0x7f, 0x80] {
+        assert!(!is_channel_data(&[first, 0, 0, 0]));
+        assert_eq!(channel_data(&[first, 0, 0, 0]), None);
+    }
     assert_eq!(to_channel(0x4001, &vec![0; 65536]), None);
     assert_eq!(
         Message::parse(&Builder::request(Method::Send, [1; 12]).data(b"x").finish())

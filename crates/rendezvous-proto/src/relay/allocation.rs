@@ -83,6 +83,11 @@ impl Allocation {
         Ok(())
     }
 
+    /// Ends the permissions for all other peers.
+    pub(super) fn keep_peers(&mut self, may_be_peer: impl Fn(IpAddr) -> bool) {
+        self.permissions.retain(|peer, _| may_be_peer(*peer));
+    }
+
     /// Whether payload may pass to and from this peer.
     pub(super) fn permits(&self, now: Instant, peer: IpAddr) -> bool {
         let until = self.permissions.get(&peer);

@@ -125,6 +125,14 @@ impl Allocations {
         }
     }
 
+    pub(super) fn set_own_addresses(&mut self, own: Vec<IpAddr>) {
+        self.policy.own = own;
+        let (policy, address) = (&self.policy, self.address);
+        for allocation in self.open.values_mut() {
+            allocation.keep_peers(|peer| policy.refusal(address, peer).is_none());
+        }
+    }
+
     /// A client has sent a payload of this many bytes: the port that it leaves
     /// from, and the peer.
     pub(super) fn outbound(
