@@ -9,7 +9,7 @@
 mod tests;
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err};
@@ -126,8 +126,8 @@ impl Udp {
         Udp::bind(SocketAddr::new(any, 0))
     }
 
-    /// Binds a server's socket, of one address family alone; must be called
-    /// within a tokio runtime.
+    /// Binds a server's socket; must be called within a tokio runtime. On `::` it serves both
+    /// address families, and the addresses of IPv4 clients are IPv4 addresses.
     ///
     /// # Errors
     /// Those of `bind(2)`.
@@ -143,9 +143,9 @@ impl Udp {
         match address {
             SocketAddr::V4(_) => setsockopt(&raw, sockopt::Ipv4PacketInfo, &any)?,
             SocketAddr::V6(_) => {
-                // The addresses of IPv4 clients would be IPv4-mapped ones.
-                setsockopt(&raw, sockopt::Ipv6V6Only, &true)?;
+                setsockopt(&raw, sockopt::Ipv6V6Only, &!any)?;
                 setsockopt(&raw, sockopt::Ipv6RecvPacketInfo, &any)?;
+                setsockopt(&raw, sockopt::Ipv4RecvErr, &any)?;
             }
         }
         bind(raw.as_raw_fd(), &SockaddrStorage::from(address))?;
@@ -335,7 +335,8 @@ impl Udp {
                     at = Some(IpAddr::V4(ip));
                 }
                 ControlMessageOwned::Ipv6PacketInfo(info) => {
-                    at = Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
+                    let ip = IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr));
+                    at = Some(ip.to_canonical());
                 }
                 ControlMessageOwned::Ipv4RecvErr(error, Some(by)) => {
                     let offender = IpAddr::V4(Ipv4Addr::from(u32::from_be(by.sin_addr.s_addr)));
@@ -343,7 +344,7 @@ impl Udp {
                 }
                 ControlMessageOwned::Ipv6RecvErr(error, Some(by)) => {
                     let offender = IpAddr::V6(Ipv6Addr::from(by.sin6_addr.s6_addr));
-                    return Ok(Some(icmp(error, offender)));
+                    return Ok(Some(icmp(error, offender.to_canonical())));
                 }
                 _ => {}
             }
@@ -359,13 +360,16 @@ impl Udp {
     }
 }
 
+/// An IPv4 client of a socket of both families has an IPv4-mapped address there.
 fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some(SocketAddr::V4((*v4).into()));
     }
-    storage
-        .as_sockaddr_in6()
-        .map(|v6| SocketAddr::V6((*v6).into()))
+    let v6: SocketAddrV6 = (*storage.as_sockaddr_in6()?).into();
+    Some(match v6.ip().to_ipv4_mapped() {
+        Some(v4) => SocketAddr::from((v4, v6.port())),
+        None => SocketAddr::V6(v6),
+    })
 }
 
 /// Whether the error concerns one datagram, not the socket.

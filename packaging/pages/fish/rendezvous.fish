@@ -1,4 +1,4 @@
-complete -c rendezvous -l ip -d 'IP address to listen on' -r
+complete -c rendezvous -l ip -d 'IP address to listen on; 0.0.0.0 is every IPv4 address of this host, :: every address of both families' -r
 complete -c rendezvous -l port -d 'Port to listen on, UDP and TCP' -r
 complete -c rendezvous -l alt-ip -d 'Second IP address of this host; without it, clients cannot measure how their NAT filters' -r
 complete -c rendezvous -l alt-port -d 'Second port [default: the port after --port]' -r

@@ -1,9 +1,11 @@
-//! Which of our addresses a client sends to, where a socket listens on all of
-//! them.
+//! The addresses of this host, and which of them a client sends to, where a socket
+//! listens on all of them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+use anyhow::Context;
+use nix::sys::socket::SockaddrStorage;
 use sansio::{Prefix, Shares};
 
 /// Clients remembered. When there are as many, the prefix with most of them loses the one that
@@ -60,9 +62,46 @@ impl LocalAddresses {
         self.notes += 1;
     }
 
+    /// Forgets the addresses that are not among `own`: the host has them no longer, so nothing can be
+    /// sent from them.
+    pub fn keep(&mut self, own: &[IpAddr]) {
+        let shares = &mut self.shares;
+        self.clients.retain(|client, (local, note)| {
+            let kept = own.contains(local);
+            if !kept {
+                shares.remove(Prefix::of(client.ip()), (*note, *client));
+            }
+            kept
+        });
+    }
+
     pub fn towards(&self, client: SocketAddr) -> Option<IpAddr> {
         self.clients.get(&client).map(|(local, _)| *local)
     }
+}
+
+/// All addresses of this host, to whose other services the relay does not send,
+/// and the broadcast addresses of its networks.
+///
+/// # Errors
+/// Those of `getifaddrs(3)`.
+pub fn own_addresses() -> anyhow::Result<Vec<IpAddr>> {
+    let interfaces = nix::ifaddrs::getifaddrs()
+        .context("cannot list the addresses of this host (getifaddrs)")?;
+    Ok(interfaces
+        .flat_map(|interface| {
+            let v4 = |storage: Option<SockaddrStorage>| Some(storage?.as_sockaddr_in()?.ip());
+            let (address, mask) = (v4(interface.address), v4(interface.netmask));
+            // Computed: in the system's answer the peer of a point-to-point link
+            // stands in the place of the broadcast address.
+            let broadcast = address.zip(mask).map(|(address, mask)| address | !mask);
+            let v6 = interface
+                .address
+                .and_then(|address| Some(address.as_sockaddr_in6()?.ip()));
+            let v4 = [address, broadcast].into_iter().flatten().map(IpAddr::V4);
+            v4.chain(v6.map(IpAddr::V6)).collect::<Vec<_>>()
+        })
+        .collect())
 }
 
 #[cfg(test)]
@@ -113,5 +152,26 @@ mod tests {
         assert_eq!(addresses.shares.len(), MOST);
         let found = (100..200).filter(|net| addresses.towards(client(*net, 1)).is_some());
         assert_eq!(found.count(), 100);
+    }
+
+    #[test]
+    fn an_address_that_the_host_has_lost_is_forgotten_and_takes_no_place() {
+        let mut addresses = LocalAddresses::default();
+        for port in 0..10 {
+            addresses.note(client(1, port), LOCAL[usize::from(port % 2)]);
+        }
+        addresses.keep(&LOCAL[..1]);
+        assert_eq!(addresses.towards(client(1, 0)), Some(LOCAL[0]));
+        assert_eq!(addresses.towards(client(1, 1)), None);
+        assert_eq!((addresses.clients.len(), addresses.shares.len()), (5, 5));
+    }
+
+    #[test]
+    fn the_broadcast_addresses_of_our_networks_are_ours_as_well() {
+        // The loopback interface has 127.0.0.1/8 on every host.
+        let own = own_addresses().unwrap();
+        for address in ["127.0.0.1", "127.255.255.255"] {
+            assert!(own.contains(&address.parse().unwrap()), "{own:?}");
+        }
     }
 }

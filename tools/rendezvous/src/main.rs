@@ -38,7 +38,8 @@ RUST_LOG=rendezvous_proto=trace adds what it decides about each datagram.
 Exit codes: 0 ended by a signal, 2 could not start."
 )]
 struct Options {
-    /// IP address to listen on
+    /// IP address to listen on; 0.0.0.0 is every IPv4 address of this host, :: every
+    /// address of both families
     #[arg(long, default_value = "0.0.0.0")]
     ip: IpAddr,
     /// Port to listen on, UDP and TCP
@@ -125,6 +126,7 @@ fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
         .block_on(serve::serve(
             server,
             &addresses,
+            options.relay.sockets(options.ip),
             log,
             &log::Ourselves { key, clients },
         ))

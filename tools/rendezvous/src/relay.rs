@@ -1,14 +1,14 @@
 //! The relay's options, and a socket for each relayed address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::local_addresses::own_addresses;
 use anyhow::Context;
-use nix::sys::socket::SockaddrStorage;
 use rendezvous_proto::relay::{Config, IpNet, Limits, Policy, Relay, SHORTEST, parse_range};
 use session::credentials::Secret;
 use tokio::net::UdpSocket;
@@ -88,7 +88,7 @@ impl RelayOptions {
             "--relay cannot give clients the address {address}: give the one that peers see with --relay-ip"
         );
         anyhow::ensure!(
-            address.is_ipv4() == bound.is_ipv4(),
+            address.is_ipv4() == bound.is_ipv4() || serves_both(bound),
             "--relay-ip {address} and --ip {bound} are of different families"
         );
         let mut seed = [0; 32];
@@ -116,6 +116,15 @@ impl RelayOptions {
         Ok(Some(Relay::new(config, Instant::now())))
     }
 
+    /// The sockets of relayed addresses, where the server listens on `bound`.
+    pub fn sockets(&self, bound: IpAddr) -> Sockets {
+        let v4 = self.relay_ip.is_some_and(|ip| ip.is_ipv4());
+        Sockets::new(match serves_both(bound) && v4 {
+            true => Ipv4Addr::UNSPECIFIED.into(),
+            false => bound,
+        })
+    }
+
     fn secret(&self) -> anyhow::Result<Secret> {
         let Some(file) = &self.relay_secret else {
             let mut secret = [0; 32];
@@ -136,25 +145,9 @@ impl RelayOptions {
     }
 }
 
-/// All addresses of this host, to whose other services the relay does not send,
-/// and the broadcast addresses of its networks.
-fn own_addresses() -> anyhow::Result<Vec<IpAddr>> {
-    let interfaces = nix::ifaddrs::getifaddrs()
-        .context("cannot list the addresses of this host (getifaddrs)")?;
-    Ok(interfaces
-        .flat_map(|interface| {
-            let v4 = |storage: Option<SockaddrStorage>| Some(storage?.as_sockaddr_in()?.ip());
-            let (address, mask) = (v4(interface.address), v4(interface.netmask));
-            // Computed: in the system's answer the peer of a point-to-point link
-            // stands in the place of the broadcast address.
-            let broadcast = address.zip(mask).map(|(address, mask)| address | !mask);
-            let v6 = interface
-                .address
-                .and_then(|address| Some(address.as_sockaddr_in6()?.ip()));
-            let v4 = [address, broadcast].into_iter().flatten().map(IpAddr::V4);
-            v4.chain(v6.map(IpAddr::V6)).collect::<Vec<_>>()
-        })
-        .collect())
+/// Whether a socket that is bound to this address serves IPv4 and IPv6.
+fn serves_both(bound: IpAddr) -> bool {
+    bound.is_ipv6() && bound.is_unspecified()
 }
 
 /// The sockets of the relayed addresses.
@@ -164,7 +157,8 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    pub fn new(ip: IpAddr) -> Self {
+    /// Sockets that are bound to `ip`.
+    fn new(ip: IpAddr) -> Self {
         Sockets {
             ip,
             open: Mutex::default(),
@@ -207,18 +201,4 @@ fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_broadcast_addresses_of_our_networks_are_ours_as_well() {
-        // The loopback interface has 127.0.0.1/8 on every host.
-        let own = own_addresses().unwrap();
-        for address in ["127.0.0.1", "127.255.255.255"] {
-            assert!(own.contains(&address.parse().unwrap()), "{own:?}");
-        }
-    }
 }

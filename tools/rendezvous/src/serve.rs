@@ -2,19 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use net::udp::{Queue, Received, Udp};
 use rendezvous_proto::relay::Command;
 use rendezvous_proto::server::{Sender, Server};
 use sansio::{Prefix, Protocol, Transmit};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::inbox::{Datagram, Inbox};
-use crate::local_addresses::LocalAddresses;
+use crate::local_addresses::{LocalAddresses, own_addresses};
 use crate::log::{Log, Ourselves};
 use crate::relay::Sockets;
 use crate::stream::{self, Streams};
@@ -25,6 +25,9 @@ const BATCH: usize = 64;
 /// Datagrams of one socket that are handled before more are received, and before the other sockets have
 /// their turn.
 const TURNS: usize = 16;
+
+/// How often the host is asked for its addresses.
+const OWN_ADDRESSES: Duration = Duration::from_secs(5);
 
 /// What the tasks share.
 pub struct Shared {
@@ -45,6 +48,7 @@ pub struct Shared {
 pub async fn serve(
     server: Server,
     addresses: &[SocketAddr],
+    relayed: Sockets,
     log: Log,
     ourselves: &Ourselves,
 ) -> anyhow::Result<()> {
@@ -56,7 +60,7 @@ pub async fn serve(
     }
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
-        let listener = TcpListener::bind(address).await;
+        let listener = stream::listen(*address);
         listeners.push(listener.with_context(|| format!("cannot listen on {address} (TCP)"))?);
     }
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -65,7 +69,7 @@ pub async fn serve(
     let shared = Arc::new(Shared {
         server: Mutex::new(server),
         sockets,
-        relayed: Sockets::new(addresses[0].ip()),
+        relayed,
         streams: Streams::default(),
         local_addresses: Mutex::default(),
         log,
@@ -77,6 +81,7 @@ pub async fn serve(
     for (index, listener) in listeners.into_iter().enumerate() {
         tokio::spawn(stream::accept(Arc::clone(&shared), index, listener));
     }
+    tokio::spawn(watch_own_addresses(Arc::clone(&shared)));
     tokio::select! {
         () = keep_time(&shared) => {}
         _ = interrupt.recv() => {}
@@ -160,6 +165,25 @@ async fn keep_time(shared: &Arc<Shared>) {
         server.handle_timeout(Instant::now());
         shared.flush(&mut server, None);
         shared.close_streams(&mut server);
+    }
+}
+
+/// Looks again and again which addresses this host has: they come and go.
+async fn watch_own_addresses(shared: Arc<Shared>) {
+    let mut before = Vec::new();
+    loop {
+        match own_addresses() {
+            Ok(own) if own != before => {
+                shared.local_addresses().keep(&own);
+                if let Some(relay) = shared.lock().relaying() {
+                    relay.set_own_addresses(own.clone());
+                }
+                before = own;
+            }
+            Ok(_) => {}
+            Err(error) => shared.log.trouble(&format!("{error:#}")),
+        }
+        tokio::time::sleep(OWN_ADDRESSES).await;
     }
 }
 

@@ -2,19 +2,24 @@
 //! maps TCP. The server decides when a connection ends.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use rendezvous_proto::server::StreamId;
 use sansio::SocketId;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 
 use crate::serve::Shared;
 
 /// How long to wait when there is no file for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be accepted, of one address.
+const BACKLOG: u32 = 1024;
 
 /// The tasks that serve a connection each.
 #[derive(Default)]
@@ -33,6 +38,28 @@ impl Streams {
     }
 }
 
+/// Listens; on `::`, for both address families, whatever the system's default is.
+///
+/// # Errors
+/// Those of `bind(2)` and `listen(2)`.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if address.is_ipv6() {
+        setsockopt(
+            &socket,
+            sockopt::Ipv6V6Only,
+            &!address.ip().is_unspecified(),
+        )?;
+    }
+    // Connections of the run before may not have ended yet.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Accepts connections to the address of socket `index`, until the runtime ends.
 pub async fn accept(shared: Arc<Shared>, index: SocketId, listener: TcpListener) {
     loop {
@@ -40,6 +67,7 @@ pub async fn accept(shared: Arc<Shared>, index: SocketId, listener: TcpListener)
             tokio::time::sleep(PAUSE).await;
             continue;
         };
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let mut server = shared.lock();
         let id = server.stream_opened(Instant::now(), index, from);
         let served = Arc::clone(&shared);

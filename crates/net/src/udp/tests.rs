@@ -40,7 +40,7 @@ async fn a_datagram_comes_with_its_ttl() {
 async fn a_listening_socket_can_answer_from_the_address_that_was_asked() {
     for (all, own) in [
         ("0.0.0.0:0", vec!["127.0.0.2", "127.0.0.3"]),
-        ("[::]:0", vec!["::1"]),
+        ("[::]:0", vec!["::1", "127.0.0.2", "127.0.0.3"]),
     ] {
         let server = Udp::listen(all.parse().unwrap()).unwrap();
         for own in own {
@@ -62,8 +62,19 @@ async fn a_listening_socket_can_answer_from_the_address_that_was_asked() {
 }
 
 #[tokio::test]
-async fn a_socket_that_listens_on_all_ipv6_addresses_takes_no_ipv4() {
+async fn a_socket_of_both_families_has_ipv4_clients_at_ipv4_addresses() {
     let server = Udp::listen("[::]:0".parse().unwrap()).unwrap();
+    let v4 = SocketAddr::from(([127, 0, 0, 1], server.local_addr().port()));
+    let client = Udp::bind_for(v4).unwrap();
+    client.send_to(b"request", v4, None).unwrap();
+    let received = receive(&server, &mut [0; 64]).await;
+    let expected = SocketAddr::from(([127, 0, 0, 1], client.local_addr().port()));
+    assert!(matches!(received, Received::Datagram { from, .. } if from == expected));
+}
+
+#[tokio::test]
+async fn a_socket_of_one_ipv6_address_takes_no_ipv4() {
+    let server = Udp::listen("[::1]:0".parse().unwrap()).unwrap();
     let v4 = SocketAddr::from(([127, 0, 0, 1], server.local_addr().port()));
     let client = Udp::bind_for(v4).unwrap();
     client.send_to(b"request", v4, None).unwrap();
@@ -84,7 +95,12 @@ async fn an_error_about_one_datagram_does_not_lose_the_next() {
 #[tokio::test]
 async fn an_icmp_error_is_received_once_with_its_sender_and_the_quoted_payload() {
     let v4 = "127.0.0.1:0".parse().unwrap();
-    for a in [Udp::bind(v4).unwrap(), Udp::listen(v4).unwrap()] {
+    let both = "[::]:0".parse().unwrap();
+    for a in [
+        Udp::bind(v4).unwrap(),
+        Udp::listen(v4).unwrap(),
+        Udp::listen(both).unwrap(),
+    ] {
         let gone = closed();
         a.send_to(b"lost", gone, None).unwrap();
         let mut buffer = [0; 64];
