@@ -105,5 +105,5 @@ check 'to one journey' python3 "$test/trace.py" "$tmp/t.json" "from=alice,to=nat
 printf '{}' >"$tmp/none.json"
 declined 'a file that is no record' 'is not a record of nattrace watch' nattrace join "$tmp/none.json" --trace "$tmp/t.json"
 
-refused 'a trace in a format that there is not' 'ends with .json, .pcapng or .txt' open open --trace x.gif
+refused 'a trace in a format that there is not' 'ends with .json, .pcapng, .html or .txt' open open --trace x.gif
 refused 'a trace where the lab has its own folder' 'a /run of its own' open open --trace /run/x.json
