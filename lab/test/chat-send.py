@@ -130,6 +130,16 @@ for interrupt in (signal.SIGINT, signal.SIGKILL):
     check("from what was there", 0 < kept <= (resumed or {}).get("bytes", 0), f"{had} {kept} {resumed}")
     check("and arrives whole", files(folder) == {"big file.bin": content(big)}, os.listdir(folder))
 
+# The sender dies, and sends again with the same code.
+folder = inbox + "7"
+sender, code = send(big)
+receiver = receive(code, folder)
+progress(receiver, size // 4)
+sender.kill()
+sender = Side("alice", "send", big, "--code", code)
+check("after a new start of the sender it goes on", receiver.code() == 0 and sender.code() == 0, f"{receiver} {sender}")
+check("and arrives whole", files(folder) == {"big file.bin": content(big)}, os.listdir(folder))
+
 # A disk that has no room for it.
 subprocess.check_call(["mount", "--mkdir", "-t", "tmpfs", "-o", f"size={size // 2}", "tmpfs", inbox + "6"])
 sender, code = send(big)

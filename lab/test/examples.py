@@ -23,6 +23,10 @@ RENDEZVOUS = "ip link set lo up && ip addr add 203.0.113.1/32 dev lo && ip addr 
 NATLINK = ("natlink run wan=tap0,tap1 alice=tap2,tap3 bob=tap4,tap5 >/dev/null 2>&1 & "
            "until natlink show >/dev/null 2>&1; do sleep 0.02; done")
 
+# What bob does meanwhile: he receives with the code that alice's chat has printed, or sends with the example's.
+TAKES = 'until grep -q "chat receive" out; do sleep 0.1; done; $(grep -om1 "chat receive [0-9].*" out) --into in'
+GIVES = "touch photo.jpg && chat send photo.jpg --code"
+
 # (tool, command) → (node, what it prints, more): it ends with exit code 0. In more: "peer" is what bob runs meanwhile,
 # "stays" says that it runs until Ctrl-C, "first" is run before it, "code" is another exit code than 0.
 LAB = {
@@ -47,6 +51,14 @@ LAB = {
     ("chat", "echo hello | chat --peer bob"): ("alice", "", {"peer": "chat --stay </dev/null"}),
     ("chat", "chat --stay --json </dev/null"): ("alice", '"event": ?"registered"', {"stays": True}),
     ("chat", "chat --stay --accept-files --downloads in </dev/null"): ("alice", "alice", {"stays": True}),
+    ("chat", "chat send photo.jpg"): ("alice", "^done: 1 file", {"peer": TAKES, "first": "touch photo.jpg"}),
+    ("chat", "chat receive 417-croissant-lavender"): ("alice", "^done: 1 file", {"peer": f"{GIVES} 417-croissant-lavender"}),
+    ("chat send", "chat send photo.jpg"): ("alice", "^done: 1 file", {"peer": TAKES}),
+    ("chat send", "chat send report.pdf pictures/"): ("alice", "^done: 2 files", {"peer": TAKES, "first": "mkdir -p pictures && touch report.pdf pictures/a.jpg"}),
+    ("chat send", "chat send --server 203.0.113.1 big.iso"): ("alice", "^done: 1 file", {"peer": TAKES, "first": "head -c 1000000 /dev/zero >big.iso"}),
+    ("chat receive", "chat receive 417-croissant-lavender"): ("alice", "^done: 1 file", {"peer": f"{GIVES} 417-croissant-lavender"}),
+    ("chat receive", "chat receive 417 cro lav"): ("alice", "^done: 1 file", {"peer": f"{GIVES} 417-croissant-lavender"}),
+    ("chat receive", "chat receive --yes --into inbox 7 cro lav"): ("alice", "^done: 1 file", {"peer": f"{GIVES} 7-croissant-lavender"}),
     ("rendezvous", "rendezvous"): ("new", "0.0.0.0:8848", {"stays": True}),
     ("rendezvous", "rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2"): ("new", "203.0.113.2:8849", {"stays": True}),
     ("rendezvous", "rendezvous --ip 203.0.113.1 --relay"): ("new", "203.0.113.1:8848", {"stays": True}),
@@ -85,7 +97,7 @@ OUTSIDE = {
     ("labreport json", r"printf 'work\t4711\n' | labreport json name pid:number"): ('^{"name":"work","pid":4711}$', {}),
 }
 TOOLS = {
-    "lab": ["natprobe", "punch", "chat", "rendezvous", "nattrace", "nattrace table", "natlink",
+    "lab": ["natprobe", "punch", "chat", "chat send", "chat receive", "rendezvous", "nattrace", "nattrace table", "natlink",
             *(f"natlink {verb}" for verb in "run set show explain".split())],
     "outside": ["labreport", *(f"labreport {verb}" for verb in "nat pair command expect matrix profile figure json".split())],
 }

@@ -33,7 +33,8 @@ wrong, a file could not be read or written); 2 chat could not start or go on.")]
     #[command(after_help = "Examples:
   chat receive 417-croissant-lavender      into this folder; asks before it begins
   chat receive 417 cro lav                 the same: three letters of a word are enough
-  chat receive --yes --into inbox CODE     into the folder inbox, without a question
+  chat receive --yes --into inbox 7 cro lav
+                                           into the folder inbox, without a question
 
 A transfer that was interrupted goes on where it stopped: type the same command again, while
 the sender still runs. A file that is there already is not sent again, and none is overwritten.

@@ -79,6 +79,14 @@ impl Receiver {
         self.stage = Stage::Taking;
     }
 
+    /// The sender is another process than before: it says again what there is. A user who has
+    /// agreed is not asked again.
+    pub fn restart(&mut self) {
+        self.asks &= self.stage != Stage::Taking;
+        self.stage = Stage::Unannounced;
+        (self.received, self.failed) = ((0, 0), 0);
+    }
+
     /// Whether a file of this size may be offered: `None` if none may, `Some(false)` if it is
     /// more than was announced.
     pub fn offered(&mut self, size: u64) -> Option<bool> {
@@ -126,6 +134,27 @@ mod tests {
         assert_eq!(
             [(); 4].map(|()| receiver.may_try()),
             [true, true, true, false]
+        );
+    }
+
+    #[test]
+    fn a_sender_that_was_restarted_says_again_what_there_is() {
+        let mut receiver = Receiver::new(true);
+        receiver.announced(2, 10);
+        receiver.take();
+        receiver.offered(5);
+        receiver.ended(Some(5));
+        receiver.restart();
+        assert_eq!(receiver.offered(5), None);
+        assert_eq!(
+            receiver.announced(2, 10),
+            Some(false),
+            "the user is not asked again"
+        );
+        receiver.take();
+        assert_eq!(
+            [5, 5, 0].map(|size| receiver.offered(size)),
+            [Some(true), Some(true), Some(false)]
         );
     }
 

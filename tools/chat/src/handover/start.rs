@@ -66,7 +66,8 @@ async fn send(
             None => new_code(most)?,
         };
         let side = Side::Sender(Sender::new(parcel.clone()));
-        let settings = settings::once(args, code.name(), new_identity()?).await?;
+        let identity = identity("sender", &code)?;
+        let settings = settings::once(args, code.name(), identity).await?;
         let handover = Handover::new(code, side, wait);
         let none = mpsc::channel(1);
         match go(args, settings, handover, Path::new("."), none.1, &parcel).await {
@@ -81,8 +82,7 @@ async fn send(
 
 async fn receive(args: &Args, code: Code, into: &Path, yes: bool) -> anyhow::Result<Outcome> {
     let asks = !yes && !args.json && io::stdin().is_terminal() && io::stderr().is_terminal();
-    let identity = receiver_identity(&code)?;
-    // The same after a restart, so that the sender knows the receiver again.
+    let identity = identity("receiver", &code)?;
     let name = format!("receive-{}", hex::encode(&identity.public()[..8]));
     let settings = settings::once(args, name, identity).await?;
     let handover = Handover::new(code, Side::Receiver(Receiver::new(asks)), Duration::ZERO);
@@ -107,6 +107,7 @@ async fn go(
         Side::Sender(_) => None,
         Side::Receiver(_) => Some(handover.code.name()),
     };
+    let _claim = settings.home.claim(&settings.name, settings.server)?;
     let udp = settings::bind_any(args, settings.server)?;
     let (network, socket, links) = start::network(args, &settings, udp, false)?;
     let (transfers, jobs) = Transfers::new(Folder::tree(into.to_owned()), OnOffer::Decline);
@@ -143,19 +144,13 @@ fn new_code(most: u32) -> anyhow::Result<Code> {
     Ok(Code::new(1 + number % most, secret))
 }
 
-fn new_identity() -> anyhow::Result<Identity> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).context("cannot read the system's randomness")?;
-    Ok(Identity::from_secret(&secret))
-}
-
-/// A key for this code, and for this user alone: whoever overhears the code cannot take the place
-/// of a receiver that was interrupted.
-fn receiver_identity(code: &Code) -> anyhow::Result<Identity> {
+/// A key for this code and this user alone, the same after a restart: a sender knows again the
+/// receiver that was interrupted, and nobody who overhears the code can take its place.
+fn identity(side: &str, code: &Code) -> anyhow::Result<Identity> {
     let folder = keyfile::folder().context("neither PINHOLE_HOME nor HOME is set")?;
     let loss = "an interrupted chat receive cannot go on";
-    let own = keyfile::read_or_make(&folder.join("receive-key"), loss)?;
-    let mut hash = blake3::Hasher::new_derive_key("pinhole chat 2026 receiver of a code");
-    hash.update(&own.sign(code.password().as_bytes()));
+    let own = keyfile::read_or_make(&folder.join("code-key"), loss)?;
+    let mut hash = blake3::Hasher::new_derive_key("pinhole chat 2026 one-time key");
+    hash.update(&own.sign(format!("pinhole chat {side} {code}").as_bytes()));
     Ok(Identity::from_secret(hash.finalize().as_bytes()))
 }

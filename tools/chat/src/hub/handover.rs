@@ -327,14 +327,18 @@ impl Hub {
         self.forget(name);
     }
 
-    /// The receiver is another process than before: it has to be told everything again.
+    /// The peer is another process than before: everything is told again.
     pub(super) fn handover_restarted(&mut self, name: &str) -> bool {
         let Some(handover) = &mut self.handover else {
             return false;
         };
-        if let (Side::Sender(sender), Some(peer)) = (&mut handover.side, self.peers.get_mut(name)) {
+        if let Some(peer) = self.peers.get_mut(name) {
             peer.files.reset(&mut self.transfers);
-            sender.restart();
+        }
+        match &mut handover.side {
+            Side::Sender(sender) if sender.receiver() == Some(name) => sender.restart(),
+            Side::Sender(_) => {}
+            Side::Receiver(receiver) => receiver.restart(),
         }
         true
     }
