@@ -133,7 +133,8 @@ Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
 
   --json          print JSON (docs/reference/json.md); matrix takes a file name after it (- for stdout)
   --markdown FILE, --junit FILE, --html FILE
-                  write the matrix as a Markdown table, as JUnit XML, as one HTML page
+                  write the matrix as a Markdown table, as JUnit XML, as one HTML page; a cell of
+                  FILE.html leads to the packets of its run, in the folder FILE.packets
   --profile FILE  in place of a type: the NAT that this natprobe report (--json) describes
   --name NAME     the name of a lab that stays (default: default)
   --loss PERCENT  core drops this part of the packets that it forwards, in either direction; a

@@ -76,7 +76,7 @@ pair() {
 # labreport's. WANT is what a command without --strict has to do for an exit code of 0; the options are for labreport.
 grid() {
 	[[ ! $jobs ]] || abreast=$jobs
-	local want=$1 each=${#pairs[@]} a b i pipe cells events format file folder judged=("${@:2}")
+	local want=$1 each=${#pairs[@]} a b i pipe cells events format file folder packets='' more judged=("${@:2}")
 	if ((${#command[@]})); then
 		keep_output
 		limited
@@ -89,6 +89,12 @@ grid() {
 		file=${outputs[$format]}
 		[[ $file == - ]] || { : >>"$file"; } 2>/dev/null || die "cannot write $file; the matrix has not been started"
 	done
+	if [[ ${outputs[html]-} == *.html ]]; then
+		# the page leads to what became of each packet, in a folder beside it
+		packets=$(realpath -m -- "${outputs[html]%.html}.packets")
+		[[ $packets != /run/* ]] || die "--html ${outputs[html]}: a lab has a /run of its own, so it cannot write the packets beside the page; name another file"
+		judged+=(--packets "${packets##*/}")
+	fi
 	"${private[@]}" true || die "no lab: $(refusal)"
 	# A file without a name, to which each cell appends its line.
 	file=$(mktemp) && exec {cells}<>"$file" && rm "$file" || die "cannot make a temporary file"
@@ -99,10 +105,16 @@ grid() {
 		read -r a b <<<"${pairs[i]}"
 		started[i]=${EPOCHREALTIME//[!0-9]/} folder=''
 		[[ ! $kept ]] || { folder=$kept/$a--$b && mkdir -p "$folder"; } || die "cannot make $folder"
+		more=()
+		if [[ $packets ]]; then
+			mkdir -p "$packets/$a--$b" || die "cannot make $packets/$a--$b"
+			more=(--trace "$packets/$a--$b/run-$((i / each + 1)).html")
+			rm -f "${more[1]}" # an earlier matrix's
+		fi
 		# The pipe closes when the last process of the lab has ended.
 		exec {pipe}< <(exec {life}>&1 >&"$cells"
 			PINHOLE_STAGE=cell PINHOLE_EVENTS=$events PINHOLE_NUMBER=$i PINHOLE_BIN=$bin PINHOLE_RUN=$((i / each + 1)) PINHOLE_OUTPUT=${folder:+$(realpath "$folder")} \
-				exec "${private[@]}" "$self" "$a" "$b" "${options[@]}" ${folder:+--output "$folder" -- "${command[@]}"})
+				exec "${private[@]}" "$self" "$a" "$b" "${options[@]}" "${more[@]}" ${folder:+--output "$folder" -- "${command[@]}"})
 		live[$i]=$pipe pids[i]=$!
 	done
 	while ((${#live[@]})); do event; done

@@ -57,7 +57,7 @@ assert all(c["as_asked"] for c in cells if c["a"] == c["b"]), cells
 P
 "$netns" matrix open udp-blocked --junit "$tmp/m.xml" --html "$tmp/m.html" --markdown "$tmp/m.md" >/dev/null
 check "a matrix in three formats more" python3 - "$tmp" <<'P'
-import html.parser, sys, xml.etree.ElementTree as tree
+import html.parser, os, sys, xml.etree.ElementTree as tree
 tmp = sys.argv[1]
 suite = tree.parse(f"{tmp}/m.xml").getroot()[0]
 assert suite.attrib["tests"] == "4" and suite.attrib["failures"] == suite.attrib["errors"] == "0", suite.attrib
@@ -77,7 +77,9 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag, tag
 page = Page()
 page.feed(open(f"{tmp}/m.html").read())
-assert not page.open and len(page.ids) == 4 and page.links == [f"#{n}" for n in page.ids], (page.open, page.links)
+runs = [f"m.packets/{a}--{b}/run-1.html" for a in ("open", "udp-blocked") for b in ("open", "udp-blocked")]
+assert not page.open and len(page.ids) == 4 and page.links == runs * 2, (page.open, page.links)  # the grid's, the rows'
+assert all(os.path.getsize(f"{tmp}/{run}") > 10000 for run in runs)
 rows = open(f"{tmp}/m.md").read().splitlines()
 assert rows[0].count("|") == 4 and rows[2] == "| **open** | direct | failed |", rows
 P

@@ -75,6 +75,7 @@ complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l json -d '
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l markdown -d 'A table in Markdown, for a README or a pull request' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l junit -d 'A test case for each cell, in JUnit\'s XML, for a CI system' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l html -d 'One page for a browser, with nothing outside of it' -r -F
+complete -c labreport -n "__fish_labreport_using_subcommand matrix" -l packets -d 'A folder beside that page, with a page of the packets of each run: FOLDER/A--B/run-N.html. The cells lead to those that are there' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand matrix" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c labreport -n "__fish_labreport_using_subcommand profile" -s h -l help -d 'Print help'
 complete -c labreport -n "__fish_labreport_using_subcommand figure" -l title -d 'The name of the NAT' -r

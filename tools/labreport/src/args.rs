@@ -261,6 +261,10 @@ pub struct MatrixArgs {
     /// One page for a browser, with nothing outside of it
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// A folder beside that page, with a page of the packets of each run: FOLDER/A--B/run-N.html. The cells lead to
+    /// those that are there
+    #[arg(long, value_name = "FOLDER", requires = "html")]
+    pub packets: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

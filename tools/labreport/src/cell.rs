@@ -50,6 +50,9 @@ pub struct Cell {
     pub as_asked: Option<Answer>,
     #[serde(default, rename = "measured")]
     _measured: IgnoredAny,
+    /// The number of a run, and the page of its packets, as a path from the page of the matrix.
+    #[serde(skip)]
+    pub packets: Vec<(u32, String)>,
 }
 
 /// A null that is present means "could not tell"; a key that is missing means
@@ -156,6 +159,7 @@ impl Cell {
             punch: None,
             as_asked: None,
             _measured: IgnoredAny,
+            packets: Vec::new(),
         }
     }
 

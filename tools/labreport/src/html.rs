@@ -5,7 +5,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::answer::Answer;
-use crate::cell::{Cell, Judgement, milliseconds};
+use crate::cell::{Cell, Judgement, Outcome, milliseconds};
 use crate::matrix::Matrix;
 
 const STYLE: &str = include_str!("page.css");
@@ -119,7 +119,7 @@ fn square(matrix: &Matrix, a: &str, b: &str) -> Markup {
     let name = format!("{a} × {b}: {}", cell.word());
     html! {
         td class=(class(cell)) {
-            a href={ "#" (id(matrix, cell)) } title=(name) {
+            a href=(packets(cell).unwrap_or(format!("#{}", id(matrix, cell)))) title=(name) {
                 i.letter { (letter(cell)) }
                 span.word {
                     (cell.word())
@@ -128,6 +128,29 @@ fn square(matrix: &Matrix, a: &str, b: &str) -> Markup {
             }
         }
     }
+}
+
+/// The packets of the first run that did not end with yes, or else of the first.
+fn packets(cell: &Cell) -> Option<String> {
+    let no = |number: u32| {
+        let mut runs = cell.runs.iter();
+        runs.any(|run| run.number == number && run.got != Some(Outcome::Yes))
+    };
+    let mut of_a_no = cell.packets.iter().filter(|(number, _)| no(*number));
+    let (_, path) = of_a_no.next().or(cell.packets.first())?;
+    Some(link(path))
+}
+
+/// A path as a link: types have characters that an address does not.
+fn link(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b',' | b'=' | b'/' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// A row for each of bob's types.
@@ -155,7 +178,14 @@ fn pair(matrix: &Matrix, cell: &Cell) -> Markup {
         tr id=(id(matrix, cell)) {
             th scope="row" { (cell.b) }
             (data("expected", Some(html! { span title=[why] { (expected) } })))
-            td.result data-label="got" { span.got.(class(cell)) { (cell.word()) } }
+            td.result data-label="got" {
+                span.got.(class(cell)) { (cell.word()) }
+                @for (number, path) in &cell.packets {
+                    " " a.packets href=(link(path)) {
+                        @if cell.is_command() { "packets of run " (number) } @else { "packets" }
+                    }
+                }
+            }
             (data("how", cell.how.as_deref().filter(|how| !how.is_empty()).map(|how| html! { (how) })))
             (data("time", cell.elapsed_ms.map(|ms| html! { (milliseconds(ms)) })))
             (cause(cell))
@@ -288,6 +318,33 @@ mod tests {
             assert_eq!(page.matches(&square).count(), 1, "{letter}");
         }
         assert!(!render(&mixed()).contains("<h2>Openers</h2>"));
+    }
+
+    #[test]
+    fn a_cell_leads_to_the_packets_of_its_run() {
+        let mut matrix = mixed();
+        matrix.cells[1].packets = vec![(1, "m.packets/a b--c<d/run-1.html".into())];
+        let page = render(&matrix);
+        let link = "href=\"m.packets/a%20b--c%3Cd/run-1.html\"";
+        assert_eq!(
+            page.matches(link).count(),
+            2,
+            "the cell and its row: {page}"
+        );
+        assert!(!page.contains("href=\"#pair-1\"") && page.contains("href=\"#pair-0\""));
+    }
+
+    #[test]
+    fn of_several_runs_the_first_that_failed_is_shown() {
+        let lines = [
+            ran("m", "m", "direct", 1, "yes"),
+            ran("m", "m", "direct", 2, "no"),
+        ];
+        let mut matrix = read(&lines, "");
+        matrix.cells[0].packets = vec![(1, "one".into()), (2, "two".into())];
+        let page = render(&matrix);
+        assert_eq!(page.matches("href=\"two\"").count(), 2);
+        assert_eq!(page.matches("href=\"one\"").count(), 1);
     }
 
     #[test]

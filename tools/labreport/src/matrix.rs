@@ -115,6 +115,27 @@ impl Matrix {
         Ok(())
     }
 
+    /// Finds the pages of packets in a folder beside the page of the matrix.
+    fn find_packets(&mut self, page: &Path, folder: &Path) {
+        let beside = page.parent().unwrap_or(Path::new(""));
+        for cell in &mut self.cells {
+            let runs = cell.runs.iter().map(|run| run.number);
+            let numbers = if cell.is_command() {
+                runs.collect()
+            } else {
+                vec![1]
+            };
+            let files = numbers.into_iter().map(|number| {
+                let name = format!("{}--{}/run-{number}.html", cell.a, cell.b);
+                (number, folder.join(name))
+            });
+            cell.packets = files
+                .filter(|(_, file)| beside.join(file).is_file())
+                .map(|(number, file)| (number, file.display().to_string()))
+                .collect();
+        }
+    }
+
     /// Whether a command was run, and not punch.
     pub fn is_of_commands(&self) -> bool {
         self.cells.iter().any(Cell::is_command)
@@ -219,7 +240,10 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<Answer> {
         files => files,
     };
     let texts = files.iter().map(|file| input::text(file));
-    let matrix = Matrix::read(&texts.collect::<Result<Vec<_>, _>>()?, &args.wanted())?;
+    let mut matrix = Matrix::read(&texts.collect::<Result<Vec<_>, _>>()?, &args.wanted())?;
+    if let (Some(page), Some(folder)) = (&args.html, &args.packets) {
+        matrix.find_packets(page, folder);
+    }
     let mut printed = false;
     for (file, render) in [
         (&args.json, Matrix::to_json as fn(&Matrix) -> String),

@@ -67,8 +67,8 @@
   function move(by) {
     const all = ladder.shown();
     if (!all.length) return;
-    const n = chosen ? all.indexOf(chosen) + by : by > 0 ? 0 : all.length - 1;
-    choose(all[Math.min(all.length - 1, Math.max(0, n))]);
+    const from = chosen ? all.indexOf(chosen) : by === -1 ? all.length : -1;
+    choose(all[Math.min(all.length - 1, Math.max(0, from + by))]);
   }
 
   const KEYS = {
