@@ -78,7 +78,7 @@ def twice():
         for words in (("punch",), ("punch", "--peer", "bob"), ("chat",)):
             code, said, log = end(start("alice", *words, "--name", "carol", stdin=subprocess.DEVNULL))
             check(f"{' '.join(words)} of the same name: exit 2, nothing on stdout, and it says who has it",
-                  code == 2 and not said and f"in use at {S1}" in log and f"by process {first.pid}:" in log, (code, said, log))
+                  code == 2 and not said and f"in use at {S1}" in log and f"by process {first.pid}," in log, (code, said, log))
         check("and the first goes on", first.poll() is None)
         first.terminate()
         end(first)

@@ -11,7 +11,7 @@
 //! - `known-servers`: the same for each rendezvous, by `HOST:PORT`
 //! - `rendezvous-key`: the secret of a rendezvous that runs here
 //! - `locks/NAME@SERVER`: locked while a process uses the name there; its
-//!   content, the process id, is for people
+//!   content, the process id and its PID namespace, is for people
 
 pub mod new_key;
 
@@ -41,24 +41,28 @@ pub enum HomeError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A name that cannot be registered.
-    #[error(
-        "{0:?} cannot be a name: a name has 1 to 32 letters, digits, '-', '_' or '.', and does \
-         not begin with '.'"
-    )]
+    #[error("{0:?} cannot be a name: {NAME_RULE}")]
     BadName(String),
     /// Another process uses the name.
     #[error(
-        "{name} is in use at {server} by process {process}: end that process, or use another name"
+        "{name} is in use at {server} by {holder}, with the keys in {folder}. To take the name \
+         over, end that process; or use another name (--name)"
     )]
     InUse {
         /// The name.
         name: String,
         /// The rendezvous.
         server: SocketAddr,
-        /// The id of the other process, as it wrote it down.
-        process: String,
+        /// The folder.
+        folder: String,
+        /// Which process it is.
+        holder: String,
     },
 }
+
+/// What a name may be.
+pub const NAME_RULE: &str =
+    "a name has 1 to 32 bytes of letters, digits, '-', '_' or '.', and does not begin with '.'";
 
 /// What is lost with the key of a name.
 const LOSS: &str = "lose the name until the server forgets its key";
@@ -103,15 +107,39 @@ impl Home {
         Ok(Options::parse(&text).map_err(malformed)?)
     }
 
+    /// Writes these options into `config.toml`, above what is there: those that are given
+    /// and that the file does not have.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or is malformed.
+    pub fn save(&self, options: &Options) -> Result<PathBuf, HomeError> {
+        let there = self.options()?;
+        let path = self.path.join("config.toml");
+        let line = |(key, new, old): (&str, &Option<String>, Option<String>)| {
+            let value = toml::Value::String(new.clone().filter(|_| old.is_none())?);
+            Some(format!("{key} = {value}\n"))
+        };
+        let lines = [
+            ("server", &options.server, there.server),
+            ("name", &options.name, there.name),
+        ];
+        let new: String = lines.into_iter().filter_map(line).collect();
+        let text = new + &read(&path)?.unwrap_or_default();
+        make_folder(&self.path)?;
+        let draft = path.with_extension(format!("new-{}", std::process::id()));
+        std::fs::write(&draft, text)
+            .and_then(|()| std::fs::rename(&draft, &path))
+            .map_err(|why| FileError::io(&path, why))?;
+        Ok(path)
+    }
+
     /// The key pair of a name, made on first use.
     ///
     /// # Errors
     /// [`HomeError::BadName`], or when the file cannot be read or made, or is
     /// malformed.
     pub fn identity(&self, name: &str) -> Result<Identity, HomeError> {
-        if !valid_name(name) || name.starts_with('.') {
-            return Err(HomeError::BadName(name.to_owned()));
-        }
+        check_name(name)?;
         let path = self.path.join("keys").join(name);
         Ok(keyfile::read_or_make(&path, LOSS)?)
     }
@@ -139,14 +167,15 @@ impl Home {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 file.set_len(0)
-                    .and_then(|()| writeln!(file, "{}", std::process::id()))
+                    .and_then(|()| writeln!(file, "{} {}", std::process::id(), namespace()))
                     .map_err(failed)?;
                 Ok(Claim { _lock: file })
             }
             Err((_, Errno::EWOULDBLOCK)) => Err(HomeError::InUse {
                 name: name.to_owned(),
                 server,
-                process: read(&path)?.unwrap_or_default().trim().to_owned(),
+                folder: self.path.display().to_string(),
+                holder: holder(&read(&path)?.unwrap_or_default(), &namespace()),
             }),
             Err((_, errno)) => Err(failed(errno.into()).into()),
         }
@@ -198,6 +227,34 @@ impl Home {
     }
 }
 
+/// Whether this can be our name: a file has it, too.
+///
+/// # Errors
+/// [`HomeError::BadName`].
+pub fn check_name(name: &str) -> Result<(), HomeError> {
+    match valid_name(name) && !name.starts_with('.') {
+        true => Ok(()),
+        false => Err(HomeError::BadName(name.to_owned())),
+    }
+}
+
+/// Our PID namespace, in which our process id counts.
+fn namespace() -> String {
+    let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    link.display().to_string()
+}
+
+/// Who has written that, for people of our namespace.
+fn holder(written: &str, ours: &str) -> String {
+    match written.trim().split_once(' ') {
+        Some((process, theirs)) if theirs != ours => {
+            format!("a process of another PID namespace, such as a container ({process} there)")
+        }
+        Some((process, _)) => format!("process {process}"),
+        None => format!("process {}", written.trim()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -236,8 +293,10 @@ mod tests {
         let server = ([203, 0, 113, 1], 8848).into();
         let claim = home.claim("alice", server).unwrap();
         let refused = home.claim("alice", server).unwrap_err().to_string();
-        let us = format!("by process {}:", std::process::id());
+        let us = format!("by process {}, with the keys in ", std::process::id());
         assert!(refused.contains(&us), "{refused}");
+        assert_eq!(holder("43\n", "pid:[1]"), "process 43");
+        assert!(holder("43 pid:[2]\n", "pid:[1]").contains("container (43 there)"));
         home.claim("bob", server).unwrap();
         home.claim("alice", ([203, 0, 113, 1], 8849).into())
             .unwrap();
@@ -273,6 +332,25 @@ mod tests {
         let wanted = format!("{}: Is a directory (os error 21)", path.display());
         assert_eq!(error.to_string(), wanted);
         assert!(error.source().is_none(), "the cause would be printed twice");
+        fs::remove_dir_all(home.path).unwrap();
+    }
+
+    #[test]
+    fn options_are_saved_and_those_that_are_there_stay() {
+        let home = home("saved");
+        let options = |server: &str, name: &str| Options {
+            server: Some(server.into()),
+            name: Some(name.into()),
+            trust_server: false,
+        };
+        let first = options("203.0.113.1", "al\"ice");
+        home.save(&first).unwrap();
+        assert_eq!(home.options().unwrap(), first);
+        fs::write(home.path.join("config.toml"), "# mine\nname = \"bob\"\n").unwrap();
+        home.save(&first).unwrap();
+        assert_eq!(home.options().unwrap(), options("203.0.113.1", "bob"));
+        let text = fs::read_to_string(home.path.join("config.toml")).unwrap();
+        assert!(text.ends_with("# mine\nname = \"bob\"\n"), "{text}");
         fs::remove_dir_all(home.path).unwrap();
     }
 
