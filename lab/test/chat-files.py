@@ -1,5 +1,6 @@
 """Files beside the conversation: broken paths, restarts, nasty names; argv: megabytes."""
 
+import atexit
 import hashlib
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 
 from nodes import check, done, enter
-from chats import Chat, meet, reboot, talk
+from chats import HOMES, Chat, meet, reboot, talk
 
 size = int(float(sys.argv[1]) * 1024 * 1024)
 
@@ -104,7 +105,11 @@ check("a file that is not there", alice.wait("problem"))
 alice.type("/send /run")
 check("a folder is no file", alice.wait("problem"))
 
-# Without --accept-files somebody is asked.
+# Without --accept-files somebody is asked. Her disk has room for one mebibyte.
+disk = os.path.join(HOMES, "carol", "downloads")
+os.makedirs(disk)
+subprocess.check_call(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk])
+atexit.register(subprocess.run, ["umount", "--lazy", disk])
 carol = Chat("alice2", "carol", "--peer", "bob")
 carol.wait("connected")
 bob.type("/to carol", f"/send {big}")
@@ -112,6 +117,13 @@ offer = carol.wait("offered")
 check("who is not asked to take all is asked", offer and offer["size"] == size, carol.events[-2:])
 carol.type("/decline")
 check("a refusal is told", bob.wait("file_ended", peer="carol"))
+bob.type(f"/send {made(bob.home, 'large', os.urandom(2 << 20))}")
+carol.wait("offered")
+carol.type("/accept")
+full = bob.wait("file_ended", peer="carol", name="large")
+check("a file that has no room is refused", full and "1.00 MiB free" in full["why"], full)
+check("before its first byte", not carol.said("progress"), carol.events[-3:])
+check("and no part stays", os.listdir(disk) == [], os.listdir(disk))
 bob.type(f"/send {made(bob.home, 'yes', b'yes')}")
 carol.wait("offered")
 carol.type("/accept")

@@ -27,7 +27,7 @@ class Terminal:
             env={k: v for k, v in os.environ.items() if k not in ("PINHOLE_SERVER", "PINHOLE_NAME")}
             | {"TERM": "xterm", "PINHOLE_HOME": os.path.join(HOMES, "terminal")} | dict(env),
         )
-        self.seen = ""
+        self.seen = self.all = ""
 
     def type(self, text):
         os.write(self.near, text.encode())
@@ -39,6 +39,8 @@ class Terminal:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.near], [], [], left)[0]:
                 return False
-            self.seen += os.read(self.near, 65536).decode(errors="replace")
+            read = os.read(self.near, 65536).decode(errors="replace")
+            self.seen += read
+            self.all += read
         self.taken, self.seen = self.seen.split(text, 1)
         return True

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::typed_path;
+
 /// A line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -16,8 +18,8 @@ pub enum Command {
     To(String),
     /// Who we are, and to whom lines go.
     Who,
-    /// Offer a file to the chosen peer.
-    Send(PathBuf),
+    /// Offer a file to the chosen peer: the first of these paths that there is.
+    Send(Vec<PathBuf>),
     /// Accept the file on offer with that number, else the oldest; or a caller.
     Accept(Which),
     /// Ignore a caller.
@@ -60,39 +62,19 @@ pub struct Usage {
 
 /// Every command.
 pub const COMMANDS: [Usage; 13] = [
-    usage(
-        "/connect",
-        "NAME",
-        "open a conversation with NAME, and send your lines there",
-    ),
-    usage("/to", "NAME", "send your lines to NAME from now on"),
-    usage("/peers", "", "list the peers that are known or connected"),
-    usage("/who", "", "show who you are, and to whom your lines go"),
-    usage("/path", "", "show how each peer is reached, and why so"),
+    usage("/connect", "NAME", "talk to NAME"),
+    usage("/to", "NAME", "send your lines to NAME"),
+    usage("/peers", "", "list the peers"),
+    usage("/who", "", "show how peers reach you"),
+    usage("/path", "", "show how you reach each peer"),
     usage("/send", "FILE", "offer a file"),
-    usage(
-        "/accept",
-        "[N|NAME]",
-        "accept a file that is on offer, or a caller that is not known",
-    ),
-    usage(
-        "/reject",
-        "NAME",
-        "ignore a caller that is not known, until you leave",
-    ),
-    usage("/decline", "[N]", "decline a file that is on offer"),
-    usage(
-        "/verify",
-        "NAME",
-        "show digits to compare with NAME over another channel",
-    ),
-    usage("/trust", "NAME", "trust the key that NAME has now"),
-    usage("/quit", "", "leave"),
-    usage(
-        "/help",
-        "",
-        "show this list; a message that begins with / is typed with //",
-    ),
+    usage("/accept", "[N|NAME]", "accept file N, or caller NAME"),
+    usage("/decline", "[N]", "decline file N"),
+    usage("/reject", "NAME", "ignore a caller until you leave"),
+    usage("/verify", "NAME", "compare digits with NAME"),
+    usage("/trust", "NAME", "trust the new key of NAME"),
+    usage("/quit", "", "leave, as Ctrl-D does"),
+    usage("/help", "", "show this list"),
 ];
 
 const fn usage(word: &'static str, takes: &'static str, does: &'static str) -> Usage {
@@ -103,9 +85,12 @@ const fn usage(word: &'static str, takes: &'static str, does: &'static str) -> U
 pub fn help() -> String {
     let line = |Usage { word, takes, does }: Usage| {
         let typed = format!("{word} {takes}");
-        format!("{typed:<16} {does}")
+        format!("{typed:<16} {does}\n")
     };
-    COMMANDS.map(line).join("\n")
+    let all: String = COMMANDS.map(line).concat();
+    format!(
+        "{all}//TEXT           send /TEXT as a message\nTab completes, ↑ recalls, Alt-Enter begins a line"
+    )
 }
 
 /// Understands a line; `None` if there is nothing on it.
@@ -123,8 +108,8 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     if !line.starts_with('/') {
         return Ok(Some(Command::Say(line.to_owned())));
     }
-    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let rest = rest.trim();
+    let (word, typed) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = typed.trim();
     let name = |make: fn(String) -> Command| match rest {
         "" => Err(format!("{word} needs a name: {word} NAME")),
         name if name.contains(char::is_whitespace) => Err(format!("{word} takes one name")),
@@ -154,7 +139,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "/reject" => name(Command::Reject),
         "/decline" => number(Command::Decline),
         "/send" if rest.is_empty() => Err("/send needs a file: /send FILE".into()),
-        "/send" => Ok(Command::Send(PathBuf::from(rest))),
+        "/send" => Ok(Command::Send(typed_path::meanings(typed))),
         "/peers" => alone(Command::Peers),
         "/who" => alone(Command::Who),
         "/path" => alone(Command::Path),
@@ -176,10 +161,8 @@ mod tests {
         assert_eq!(parse("//etc"), say("/etc"));
         assert_eq!(parse("  "), Ok(None));
         assert_eq!(parse("\r\n"), Ok(None));
-        assert_eq!(
-            parse("/send a file.txt"),
-            Ok(Some(Command::Send("a file.txt".into())))
-        );
+        let path = vec!["a file.txt".into()];
+        assert_eq!(parse("/send a file.txt"), Ok(Some(Command::Send(path))));
         let accept = |which| Ok(Some(Command::Accept(which)));
         assert_eq!(parse("/accept"), accept(Which::Oldest));
         assert_eq!(parse("/accept 2"), accept(Which::Offer(2)));

@@ -5,8 +5,10 @@
 //! - [`start`] makes the parts, from the command line ([`args`]) and the settings
 //!   ([`settings`]), and runs the [`hub`].
 //! - [`hub`] joins the parts; its head lists them. It alone knows all of them.
-//! - The user's side: [`input`] reads lines, [`command`] understands them,
-//!   [`notice`] is all that the user can be told, [`screen`] shows it ([`qr`] draws).
+//! - The user's side: [`terminal`] edits lines at a prompt, [`input`] reads them from a
+//!   pipe, [`command`] understands them ([`typed_path`] the paths in them), [`notice`] is
+//!   all that the user can be told, [`screen`] shows it ([`qr`] draws, [`clock`] has the
+//!   time).
 //! - The network's side: [`socket`] is the one UDP socket, which STUN and QUIC
 //!   share; [`relayed`] lets QUIC go through the relay; [`tls`] checks keys;
 //!   [`link`] is one QUIC connection with a peer, over one path.
@@ -19,6 +21,7 @@
 //!   this package, so that fuzzers reach them.
 
 mod args;
+mod clock;
 mod command;
 mod detours;
 mod files;
@@ -32,7 +35,9 @@ mod screen;
 mod settings;
 mod socket;
 mod start;
+mod terminal;
 mod tls;
+mod typed_path;
 
 use std::process::ExitCode;
 

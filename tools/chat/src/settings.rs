@@ -5,18 +5,20 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
-use cli::address::PeerAddress;
-use cli::home::Home;
+use cli::address::{PeerAddress, ServerAddress};
+use cli::home::{Home, check_name};
 use cli::options::Options;
 use cli::settings::Settings;
 use net::host;
 use net::udp::Udp;
 use session::identity::Identity;
+use session::name::valid_name;
 
 use crate::args::Args;
 
 /// Who we are, and where the rendezvous is. What is missing is asked for if the
-/// chat is `interactive`. `peer` is whom to talk to, where that is known already.
+/// chat is `interactive`; what was answered is returned, too. `peer` is whom to talk to,
+/// where that is known already.
 ///
 /// # Errors
 /// When something is missing and nobody can be asked, or when it is not valid.
@@ -24,14 +26,22 @@ pub async fn gather(
     args: &Args,
     interactive: bool,
     peer: Option<&PeerAddress>,
-) -> anyhow::Result<Settings> {
+) -> anyhow::Result<(Settings, Options)> {
     let home = Home::find()?;
     let mut options = typed(args, args.name.clone(), &home)?;
+    let mut answers = Options::default();
     if interactive {
-        let user = std::env::var("USER").unwrap_or_default();
-        ask_for(&mut options.server, "Which rendezvous server", "0.0.0.0")?;
-        options = options.split()?;
-        ask_for(&mut options.name, "Your name", &user)?;
+        if options.server.is_none() {
+            let server = ask_server().await?;
+            answers.server = Some(server.clone());
+            options.server = Some(server);
+            options = options.split()?;
+        }
+        if options.name.is_none() {
+            let name = ask_name()?;
+            answers.name = Some(name.clone());
+            options.name = Some(name);
+        }
     }
     options.server = options.server.map(or_this_host);
     let name = peer.map(|peer| peer.name.as_str());
@@ -50,7 +60,7 @@ pub async fn gather(
                 .context("the key that --peer gives is refused; --trust replaces the known one")?;
         }
     }
-    Ok(settings)
+    Ok((settings, answers))
 }
 
 /// For a name that is used once, with a key that is not kept.
@@ -149,11 +159,40 @@ fn or_this_host(server: String) -> String {
     }
 }
 
-fn ask_for(setting: &mut Option<String>, what: &str, default: &str) -> anyhow::Result<()> {
-    if setting.is_none() {
-        *setting = Some(ask(what, default)?);
+/// Asks until there is a server that is found.
+async fn ask_server() -> anyhow::Result<String> {
+    loop {
+        let server = ask("Which rendezvous server", "0.0.0.0")?;
+        match find(&server).await {
+            Ok(()) => return Ok(server),
+            Err(error) => writeln!(io::stdout(), "{error:#}: give HOST, HOST:PORT or HOST#KEY")?,
+        }
     }
+}
+
+async fn find(server: &str) -> anyhow::Result<()> {
+    let options = Options {
+        server: Some(server.to_owned()),
+        ..Options::default()
+    };
+    let server = options.split()?.server.map(or_this_host);
+    let address: ServerAddress = server.unwrap_or_default().parse()?;
+    let found = host::resolve(&address.host, stun::DEFAULT_PORT).await;
+    found.with_context(|| format!("cannot find {}", address.host))?;
     Ok(())
+}
+
+/// Asks until there is a name.
+fn ask_name() -> anyhow::Result<String> {
+    let user = std::env::var("USER").unwrap_or_default();
+    let user = if valid_name(&user) { &user } else { "" };
+    loop {
+        let name = ask("Your name, by which peers reach you", user)?;
+        match check_name(&name) {
+            Ok(()) => return Ok(name),
+            Err(error) => writeln!(io::stdout(), "{error}")?,
+        }
+    }
 }
 
 fn ask(what: &str, default: &str) -> anyhow::Result<String> {
@@ -163,10 +202,12 @@ fn ask(what: &str, default: &str) -> anyhow::Result<String> {
     }
     io::stdout().flush()?;
     let mut answer = String::new();
-    anyhow::ensure!(io::stdin().read_line(&mut answer)? > 0, "no answer");
+    anyhow::ensure!(
+        io::stdin().read_line(&mut answer)? > 0,
+        "no answer: give --server and --name"
+    );
     let answer = answer.trim();
     let answer = if answer.is_empty() { default } else { answer };
-    anyhow::ensure!(!answer.is_empty(), "no answer");
     Ok(answer.to_owned())
 }
 

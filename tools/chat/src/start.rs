@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use cli::address::PeerAddress;
 use cli::lookup::LookUp;
+use cli::options::Options;
 use cli::settings::Settings;
 use nat::plan::Limits;
 use net::udp::Udp;
@@ -24,11 +25,12 @@ use crate::hub::peers::Peers;
 use crate::hub::reach::Reach;
 use crate::hub::user::{AtEnd, User};
 use crate::hub::{self, Hub, Inbox, Outcome};
-use crate::input::{self, Input, Names, Prompt};
+use crate::input::{self, Input, Names};
 use crate::link::{self, Links};
-use crate::screen::{Screen, Terminal};
+use crate::screen::{Kind, Screen};
 use crate::settings::{bind, gather};
 use crate::socket::{self, SharedSocket};
+use crate::terminal::Terminal;
 use crate::tls::{self, AllowedKeys};
 
 /// Peers that we punch at the same time.
@@ -67,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.json;
     let peer: Option<PeerAddress> = args.peer.as_deref().map(str::parse).transpose()?;
-    let mut settings = gather(args, interactive, peer.as_ref()).await?;
+    let (mut settings, answers) = gather(args, interactive, peer.as_ref()).await?;
     // Another process would take the name over: none can, as long as we run.
     let _claim = settings.home.claim(&settings.name, settings.server)?;
     if args.new_key {
@@ -76,13 +78,15 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     let udp = bind(args, settings.server)?;
     let (network, socket_events, link_inbox) = network(args, &settings, udp, interactive)?;
     let names = Names::default();
-    let (screen, lines, prompt) = terminal(args, interactive, &names)?;
+    let (kind, lines) = surface(args, interactive, &names)?;
+    let screen = Screen::new(kind, draws_qr(args));
     let at_end = if args.stay { AtEnd::Stay } else { AtEnd::Leave };
     let on_offer = match args.accept_files {
         true => OnOffer::Accept,
         false => OnOffer::Ask,
     };
     let (transfers, jobs) = Transfers::new(Folder::new(args.downloads.clone()), on_offer);
+    let unsaved = (answers != Options::default()).then(|| (settings.home.clone(), answers));
     let hub = Hub::new(
         settings.name,
         network,
@@ -95,14 +99,13 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         )
         .with_new_key(settings.new_key),
         transfers,
-        User::new(screen, names, at_end),
+        User::new(screen, names, at_end, unsaved),
     );
     let inbox = Inbox {
         socket: socket_events,
         links: link_inbox,
         jobs,
         lines,
-        prompt,
     };
     hub::run(hub, inbox, peer.as_ref().map(|peer| peer.name.as_str())).await
 }
@@ -165,27 +168,38 @@ fn reach(args: &Args, server: SocketAddr) -> anyhow::Result<Reach> {
 }
 
 /// Where notices go, and where lines come from.
-type Surface = (Screen, mpsc::Receiver<Input>, Option<Prompt>);
-
-fn terminal(args: &Args, interactive: bool, names: &Names) -> anyhow::Result<Surface> {
-    if !interactive {
-        let screen = if args.json {
-            Screen::Json
-        } else {
-            Screen::Lines
-        };
-        return Ok((screen, input::pipe(), None));
+fn surface(
+    args: &Args,
+    interactive: bool,
+    names: &Names,
+) -> anyhow::Result<(Kind, mpsc::Receiver<Input>)> {
+    match (interactive, args.json) {
+        (true, _) if moves_cursor() => {
+            let colours = !no_color();
+            let (terminal, lines) = Terminal::start(Arc::clone(names), colours)
+                .context("cannot use the terminal; with TERM=dumb chat needs whole lines alone")?;
+            Ok((Kind::Prompt(terminal), lines))
+        }
+        (true, _) => Ok((Kind::Plain, input::pipe())),
+        (false, true) => Ok((Kind::Json, input::pipe())),
+        (false, false) => Ok((Kind::Lines, input::pipe())),
     }
-    let (prompt, lines, printer) =
-        Prompt::start(Arc::clone(names)).context("cannot use the terminal")?;
-    let terminal = Terminal::new(printer, Arc::clone(&prompt.editing), draws_qr(args));
-    Ok((Screen::Prompt(terminal), lines, Some(prompt)))
+}
+
+/// Whether the terminal understands the control sequences that a prompt takes.
+fn moves_cursor() -> bool {
+    let kind = std::env::var("TERM").unwrap_or_default();
+    !matches!(kind.as_str(), "" | "dumb" | "emacs" | "cons25" | "unknown")
 }
 
 /// Whether the terminal shows block characters and colours, and the user wants them.
 fn draws_qr(args: &Args) -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !args.ascii && !no_color
+    !args.ascii && !no_color()
+}
+
+/// Whether the user wants no colours (no-color.org).
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 fn endpoint_config(

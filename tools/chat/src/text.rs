@@ -12,13 +12,23 @@ pub fn clean(text: &str) -> String {
     text.chars().map(safe).collect()
 }
 
+/// The same for text of several lines, which stay.
+pub fn clean_lines(text: &str) -> String {
+    let lines = text
+        .split('\n')
+        .map(|line| clean(line.trim_end_matches('\r')));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The beginning of a message, for a notice about it.
 pub fn beginning(text: &str) -> String {
     const MOST: usize = 40;
-    let text = clean(text);
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+    let line = text.lines().next().unwrap_or_default();
+    let clean = clean(line);
+    match clean.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None if line.len() < text.len() => format!("{clean}…"),
+        None => clean,
     }
 }
 
@@ -64,6 +74,7 @@ mod tests {
     #[test]
     fn the_beginning_of_a_long_message_has_forty_characters() {
         assert_eq!(beginning("short"), "short");
+        assert_eq!(beginning("one\ntwo"), "one…");
         assert_eq!(beginning(&"é".repeat(100)).chars().count(), 41);
     }
 }

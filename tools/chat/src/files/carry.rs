@@ -75,6 +75,15 @@ pub struct Source {
     pub size: u64,
 }
 
+/// The one of these paths that there is, else the last, and the size of the file there, if
+/// it can be sent.
+pub fn look(meanings: Vec<PathBuf>) -> (PathBuf, anyhow::Result<u64>) {
+    let there = meanings.iter().find(|path| path.exists());
+    let path = there.or(meanings.last()).cloned().unwrap_or_default();
+    let size = measure(&path);
+    (path, size)
+}
+
 /// The size of a file that can be sent.
 ///
 /// # Errors
@@ -207,14 +216,32 @@ pub async fn receive(
 }
 
 /// Writes what comes: `Whole` if its length and the hash that follows are right,
-/// else `Wrong`.
+/// else `Wrong`. A part that cannot be written does not stay: the disk may be full.
 fn write(
     mut part: Part,
     offset: u64,
     size: u64,
-    mut batches: mpsc::Receiver<Vec<Bytes>>,
+    batches: mpsc::Receiver<Vec<Bytes>>,
     carried: &Carried,
 ) -> io::Result<Arrival> {
+    match fill(&mut part, offset, size, batches, carried) {
+        Ok(true) => Ok(Arrival::Whole(part)),
+        Ok(false) => Ok(Arrival::Wrong(part)),
+        Err(error) => {
+            let _ = part.discard();
+            Err(error)
+        }
+    }
+}
+
+/// Writes what comes; whether it is what the sender gave.
+fn fill(
+    part: &mut Part,
+    offset: u64,
+    size: u64,
+    mut batches: mpsc::Receiver<Vec<Bytes>>,
+    carried: &Carried,
+) -> io::Result<bool> {
     if offset < part.written() {
         part.begin_anew()?;
     }
@@ -230,7 +257,7 @@ fn write(
             left -= bytes.len() as u64;
             buffer.extend_from_slice(&bytes);
             if tail.len() + rest.len() > TAIL {
-                return Ok(Arrival::Wrong(part));
+                return Ok(false);
             }
             tail.extend_from_slice(&rest);
         }
@@ -242,8 +269,5 @@ fn write(
     }
     part.write(&buffer)?;
     carried.set(part.written());
-    Ok(match left == 0 && part.start().prefix[..] == tail[..] {
-        true => Arrival::Whole(part),
-        false => Arrival::Wrong(part),
-    })
+    Ok(left == 0 && part.start().prefix[..] == tail[..])
 }

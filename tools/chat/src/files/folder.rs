@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::statvfs;
 
 use super::ledger::Start;
 use super::tree;
@@ -149,7 +150,7 @@ impl Instead {
             });
             loop {
                 if let Some(file) = lock(&path)? {
-                    return Part::resume(path, file, *size);
+                    return Part::resume(path, file, *size)?.with_room(root, *size);
                 }
                 // Mostly a task has it whose link has just ended.
                 if Instant::now() >= patience {
@@ -178,6 +179,28 @@ impl Part {
             written,
             instead: None,
         })
+    }
+
+    /// It, if the rest of the file has room on the disk. The room is not reserved: an
+    /// offer alone would fill the disk.
+    fn with_room(self, root: &Path, size: u64) -> io::Result<Part> {
+        let missing = size - self.written;
+        let disk = statvfs(root)?;
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        if missing <= free {
+            return Ok(self);
+        }
+        // What is there of it can be used once there is room.
+        if self.written == 0 {
+            self.discard()?;
+        }
+        let problem = format!(
+            "{} has {} free, and the file needs {}",
+            root.display(),
+            crate::text::size(free),
+            crate::text::size(missing)
+        );
+        Err(io::Error::new(ErrorKind::StorageFull, problem))
     }
 
     /// The file at `path`, if it has that size already.

@@ -81,12 +81,12 @@ impl PeerFiles {
         self.measuring > 0 || self.ledger.is_sending() || !self.taking.is_empty()
     }
 
-    /// The user offers the file at `path`.
-    pub fn measure(&mut self, transfers: &mut Transfers, path: PathBuf) {
+    /// The user offers the file at the first of these paths that there is.
+    pub fn measure(&mut self, transfers: &mut Transfers, meanings: Vec<PathBuf>) {
         self.measuring += 1;
         transfers.spawn_blocking(&self.name, move || {
-            let result = carry::measure(&path);
-            Done::Measured(path, result)
+            let (path, size) = carry::look(meanings);
+            Done::Measured(path, size)
         });
     }
 

@@ -28,7 +28,7 @@ use crate::hub::user::{AtEnd, User};
 use crate::hub::{self, Hub, Inbox, Outcome};
 use crate::input::{self, Input, Names};
 use crate::notice::Notice;
-use crate::screen::Screen;
+use crate::screen::{Kind, Screen};
 use crate::settings;
 use crate::start;
 
@@ -111,8 +111,8 @@ async fn go(
     let udp = settings::bind_any(args, settings.server)?;
     let (network, socket, links) = start::network(args, &settings, udp, false)?;
     let (transfers, jobs) = Transfers::new(Folder::tree(into.to_owned()), OnOffer::Decline);
-    let screen = Screen::Handover(Display::new(args.json));
-    let mut user = User::new(screen, Names::default(), AtEnd::Stay);
+    let screen = Screen::new(Kind::Handover(Display::new(args.json)), false);
+    let mut user = User::new(screen, Names::default(), AtEnd::Stay, None);
     for path in &parcel.left_out {
         user.tell(Notice::Handover(Told::LeftOut(path.clone())));
     }
@@ -129,7 +129,6 @@ async fn go(
         links,
         jobs,
         lines,
-        prompt: None,
     };
     hub::run(hub.with_handover(handover), inbox, calls.as_deref()).await
 }

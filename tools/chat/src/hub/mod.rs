@@ -206,6 +206,7 @@ impl Hub {
     /// Forgets a peer that nothing is done for, without a word.
     fn forget(&mut self, name: &str) {
         self.transfers.forget(name);
+        self.user.forget_path(name);
         let peer = self.peers.remove(name);
         if let Some(key) = peer.and_then(|peer| peer.contact.key) {
             self.network.allowed.remove(&key);

@@ -172,6 +172,15 @@ impl Network {
         way.map_or(remote, |(_, real)| real)
     }
 
+    /// The relay on the way to quinn's address: the server's, if the allocation is ours,
+    /// else the relayed address that the peer has there.
+    pub fn relay_of(&self, remote: SocketAddr) -> SocketAddr {
+        match self.socket.detours.real(remote) {
+            Some((Via::Relay, _)) => self.server,
+            _ => self.real_address(remote),
+        }
+    }
+
     /// Our own address on the way to quinn's address.
     pub fn local_address(&self, remote: SocketAddr) -> SocketAddr {
         let socket = self.socket_of(remote).unwrap_or(0);

@@ -315,6 +315,11 @@ impl Obstacle {
         self.why = Some(why);
     }
 
+    /// Why it is not reached, as far as that is known.
+    pub fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
     /// There is none any more, or we give up because of it.
     pub fn clear(&mut self) -> Option<String> {
         self.told = None;

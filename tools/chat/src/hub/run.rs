@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{Hub, Outcome};
 use crate::files::transfers::Job;
-use crate::input::{Input, Prompt};
+use crate::input::Input;
 use crate::{link, socket};
 
 /// What the hub waits for.
@@ -22,8 +22,6 @@ pub struct Inbox {
     pub jobs: mpsc::Receiver<Job>,
     /// Lines of the user.
     pub lines: mpsc::Receiver<Input>,
-    /// The prompt, if there is one, to be shown after each line.
-    pub prompt: Option<Prompt>,
 }
 
 /// Runs a chat until the user leaves. `peer` is whom to open a conversation
@@ -39,7 +37,6 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
         hub.open(Instant::now(), peer);
     }
     hub.network.reach.measure(hub.network.server);
-    inbox.show_prompt(&hub);
     loop {
         hub.settle()?;
         if hub.may_leave(Instant::now()) {
@@ -54,8 +51,6 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
             Some(job) = inbox.jobs.recv() => hub.handle_job(job),
             input = inbox.lines.recv(), if wants_line => {
                 hub.handle_input(Instant::now(), input.unwrap_or(Input::End));
-                hub.settle()?;
-                inbox.show_prompt(&hub);
             }
             server = hub.network.lookup.next() => hub.network.server_moved(Instant::now(), server),
             event = hub.network.reach.next() => hub.handle_reach(Instant::now(), event),
@@ -65,15 +60,6 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
         }
     }
     hub.leave(&mut inbox.socket).await
-}
-
-impl Inbox {
-    /// Edits the next line.
-    fn show_prompt(&self, hub: &Hub) {
-        if let Some(prompt) = self.prompt.as_ref().filter(|_| !hub.leaving.has_begun()) {
-            let _ = prompt.show.send(hub.user.prompt());
-        }
-    }
 }
 
 pub(super) async fn sleep_until(at: Option<Instant>) {

@@ -13,25 +13,32 @@ use crate::notice::Notice;
 
 impl Hub {
     /// Says the line that waits, if there is somebody, and room. If not, a
-    /// script's line goes on waiting, and a person is told.
+    /// script's line goes on waiting, and a person is told; a person's line waits for
+    /// room while there is a link.
     pub(super) fn say_line(&mut self, now: Instant) {
         if !self.user.holds_line() {
             return;
         }
-        let chosen = self.user.chosen().and_then(|to| self.peers.get_mut(to));
-        let problem = match chosen {
+        let to = self.user.chosen().map(str::to_owned);
+        let peer = to.as_deref().and_then(|to| self.peers.get_mut(to));
+        let problem = match peer {
             Some(peer) if peer.conversation.has_room() => {
-                if let Some(text) = self.user.take_line() {
+                if let (Some(to), Some(text)) = (to, self.user.take_line()) {
                     peer.stranger = false;
-                    let _ = peer.conversation.say(now, Item::Text(text));
+                    let number = peer.conversation.say(now, Item::Text(text.clone()));
+                    self.user.said(&to, number.ok(), &text);
                 }
                 return;
             }
+            Some(peer) if peer.conversation.is_up() => return,
             Some(_) => "not sent: too much waits to be delivered already",
             None => NOBODY,
         };
-        if self.user.is_interactive() {
-            self.user.take_line();
+        if self.user.is_interactive()
+            && let Some(text) = self.user.take_line()
+        {
+            let to = to.as_deref().unwrap_or("nobody");
+            self.user.said(to, None, &text);
             self.user.problem(problem);
         }
     }

@@ -12,7 +12,7 @@ use crate::command::{self, Command, Which, parse};
 use crate::files::peer::PeerFiles;
 use crate::files::transfers::Transfers;
 use crate::input::Input;
-use crate::notice::{Notice, PathLine, PeerLine, Side, Way};
+use crate::notice::{How, Notice, OpenPath, PathLine, PeerLine, Side, Way};
 
 /// The problem when no peer is chosen.
 pub(super) const NOBODY: &str = "not sent: no peer is chosen; type /connect NAME";
@@ -206,21 +206,33 @@ impl Hub {
 
     fn list_paths(&mut self) {
         let line = |(name, peer): (&String, &Peer)| {
-            let connection = &peer.line.as_ref()?.link.connection;
+            let Some(line) = &peer.line else {
+                let why = peer.obstacle.why().unwrap_or("looking for one");
+                return (!peer.conversation.is_idle()).then(|| PathLine {
+                    name: name.clone(),
+                    open: None,
+                    why: why.to_owned(),
+                });
+            };
+            let connection = &line.link.connection;
             let stats = connection.stats().path;
-            let remote = connection.remote_address();
-            let how = peer.contact.how(remote);
-            let remote = self.network.real_address(remote);
+            let quic_address = connection.remote_address();
+            let how = peer.contact.how(quic_address);
+            let remote = self.network.real_address(quic_address);
+            let way = Way {
+                how,
+                remote,
+                rtt: stats.rtt,
+            };
             Some(PathLine {
                 name: name.clone(),
-                way: Way {
-                    how,
-                    remote,
-                    rtt: stats.rtt,
-                },
-                local: self.network.local_address(connection.remote_address()),
-                lost: stats.lost_packets,
-                sent: stats.sent_packets,
+                open: Some(OpenPath {
+                    way,
+                    relay: (how == How::Relay).then(|| self.network.relay_of(quic_address)),
+                    local: self.network.local_address(quic_address),
+                    lost: stats.lost_packets,
+                    sent: stats.sent_packets,
+                }),
                 why: how.why(name, peer.contact.role),
             })
         };

@@ -1,17 +1,20 @@
 //! The user's side: what is typed, to whom it goes, what is shown.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Instant;
 
+use cli::home::Home;
+use cli::options::Options;
 use nat::plan::Role;
 
 use super::Outcome;
 use crate::files::Direction;
 use crate::files::progress::Progress;
 use crate::input::Names;
-use crate::notice::Notice;
+use crate::notice::{How, Notice};
 use crate::screen::Screen;
 
 /// What the end of stdin means to a script.
@@ -42,6 +45,14 @@ pub struct User {
     chosen: Chosen,
     /// A line that cannot be said yet.
     held: Option<String>,
+    /// The answers of the first start, until we are registered with them.
+    unsaved: Option<(Home, Options)>,
+    /// Whether the user has been told how to begin.
+    greeted: bool,
+    /// Where each connected peer was when the user was told last.
+    paths: HashMap<String, (How, SocketAddr)>,
+    /// The prompt that the screen shows.
+    shown_prompt: String,
     at_end: AtEnd,
     /// Nothing more comes from stdin.
     ended: bool,
@@ -50,13 +61,22 @@ pub struct User {
 
 impl User {
     /// With nothing said yet.
-    pub fn new(screen: Screen, names: Names, at_end: AtEnd) -> User {
+    pub fn new(
+        screen: Screen,
+        names: Names,
+        at_end: AtEnd,
+        unsaved: Option<(Home, Options)>,
+    ) -> User {
         User {
             screen,
             notices: VecDeque::new(),
             names,
             chosen: Chosen::Nobody,
             held: None,
+            unsaved,
+            greeted: false,
+            paths: HashMap::new(),
+            shown_prompt: String::new(),
             at_end,
             ended: false,
             outcome: Outcome::AllDelivered,
@@ -100,7 +120,67 @@ impl User {
         if failed {
             self.fail();
         }
-        self.notices.push_back(notice);
+        let registered = matches!(notice, Notice::Registered { .. });
+        let notice = match self.screen.takes_all() {
+            true => Some(notice),
+            false => self.news(notice),
+        };
+        self.notices.extend(notice);
+        if registered {
+            self.greet();
+        }
+    }
+
+    /// What is new of a notice: a peer that was not lost is not connected again, it has
+    /// another path, or, for the user, the same.
+    fn news(&mut self, notice: Notice) -> Option<Notice> {
+        match &notice {
+            Notice::Connected { peer, way, .. } => {
+                let path = (way.how, way.remote);
+                match self.paths.insert(peer.clone(), path) {
+                    None => {}
+                    Some(known) if known == path => return None,
+                    Some(_) => {
+                        let (peer, way) = (peer.clone(), *way);
+                        return Some(Notice::Moved { peer, way });
+                    }
+                }
+            }
+            Notice::Broken { peer, .. } | Notice::Left { peer } | Notice::GaveUp { peer, .. } => {
+                self.paths.remove(peer);
+            }
+            _ => {}
+        }
+        Some(notice)
+    }
+
+    /// We are registered: a person is told how to begin, and the answers of the first
+    /// start are good.
+    fn greet(&mut self) {
+        if !self.is_interactive() || std::mem::replace(&mut self.greeted, true) {
+            return;
+        }
+        if let Some((home, answers)) = self.unsaved.take() {
+            match home.save(&answers) {
+                Ok(path) => self.tell(Notice::Help(format!(
+                    "your answers are saved in {}",
+                    path.display()
+                ))),
+                Err(error) => self.problem(format!("your answers cannot be saved: {error}")),
+            }
+        }
+        let begin = match self.chosen() {
+            Some(to) => format!("Enter sends a line to {to}"),
+            None => "type /connect NAME to talk to somebody".into(),
+        };
+        self.tell(Notice::Help(format!(
+            "{begin}; /help lists the commands, Ctrl-D leaves"
+        )));
+    }
+
+    /// Nothing is known of that peer's path any more.
+    pub fn forget_path(&mut self, name: &str) {
+        self.paths.remove(name);
     }
 
     /// Tells the user what is wrong.
@@ -118,18 +198,21 @@ impl User {
         self.outcome
     }
 
-    /// Shows what was told.
+    /// Shows what was told, and to whom lines go.
     ///
     /// # Errors
     /// Those of stdout.
     pub fn flush(&mut self, progress: &Progress) -> io::Result<()> {
-        if let Screen::Prompt(terminal) = &self.screen
-            && terminal.bars() != progress.len()
-        {
+        if self.screen.bars() != progress.len() {
             self.draw(progress)?;
         }
         while let Some(notice) = self.notices.pop_front() {
             self.screen.tell(&notice)?;
+        }
+        let prompt = self.prompt();
+        if self.shown_prompt != prompt {
+            self.screen.set_prompt(prompt.clone())?;
+            self.shown_prompt = prompt;
         }
         Ok(())
     }
@@ -154,23 +237,23 @@ impl User {
     /// # Errors
     /// Those of stdout.
     pub fn show_whole(&mut self, bytes: u64, total: u64) -> io::Result<()> {
-        match &mut self.screen {
-            Screen::Handover(display) => display.progress(bytes, total),
-            _ => Ok(()),
-        }
+        self.screen.show_whole(bytes, total)
     }
 
-    fn draw(&mut self, progress: &Progress) -> io::Result<()> {
-        match &mut self.screen {
-            Screen::Prompt(terminal) => {
-                terminal.draw(progress.notices().map(|notice| notice.text()).collect())
-            }
-            _ => Ok(()),
-        }
+    fn draw(&self, progress: &Progress) -> io::Result<()> {
+        let how = |peer: &str| self.paths.get(peer).map(|(how, _)| *how);
+        self.screen
+            .draw(progress, |peer| how(peer) == Some(How::Relay))
+    }
+
+    /// Shows a message of ours, which has that number; without one, it was not sent.
+    pub fn said(&mut self, to: &str, number: Option<u64>, text: &str) {
+        // A terminal that is gone is noticed with the next flush.
+        let _ = self.screen.said(to, number, text);
     }
 
     /// The prompt, which says to whom lines go.
-    pub fn prompt(&self) -> String {
+    fn prompt(&self) -> String {
         format!("{}> ", self.chosen().unwrap_or_default())
     }
 

@@ -44,6 +44,10 @@ impl Notice {
                 "event": "connected", "peer": peer, "how": way.how.word(), "remote": way.remote,
                 "rtt_ms": ms(way.rtt), "again": again,
             }),
+            Notice::Moved { peer, way } => json!({
+                "event": "connected", "peer": peer, "how": way.how.word(), "remote": way.remote,
+                "rtt_ms": ms(way.rtt), "again": true,
+            }),
             Notice::Broken { peer, why, waiting } => {
                 json!({"event": "broken", "peer": peer, "why": why, "waiting": waiting})
             }
@@ -138,10 +142,16 @@ impl Notice {
                 let paths: Vec<Value> = paths
                     .iter()
                     .map(|path| {
+                        let open = path.open.as_ref();
                         json!({
-                            "peer": path.name, "how": path.way.how.word(), "local": path.local,
-                            "remote": path.way.remote, "rtt_ms": ms(path.way.rtt),
-                            "lost": path.lost, "sent": path.sent, "why": path.why,
+                            "peer": path.name,
+                            "how": open.map_or("none", |open| open.way.how.word()),
+                            "local": open.map(|open| open.local),
+                            "remote": open.map(|open| open.way.remote),
+                            "relay": open.and_then(|open| open.relay),
+                            "rtt_ms": open.map(|open| ms(open.way.rtt)),
+                            "lost": open.map(|open| open.lost),
+                            "sent": open.map(|open| open.sent), "why": path.why,
                         })
                     })
                     .collect();

@@ -1,6 +1,7 @@
 //! Everything that chat tells the user: a sentence for people, an object for
 //! programs (docs/reference/json.md).
 
+mod bar;
 mod json;
 mod text;
 
@@ -54,6 +55,8 @@ pub enum Notice {
     ServerRefused(String),
     /// There is a link with a peer.
     Connected { peer: String, way: Way, again: bool },
+    /// A connected peer is reached over another path.
+    Moved { peer: String, way: Way },
     /// It was lost.
     Broken {
         peer: String,
@@ -213,16 +216,25 @@ pub struct PeerLine {
 pub struct PathLine {
     /// The name.
     pub name: String,
+    /// The path; `None` while there is none.
+    pub open: Option<OpenPath>,
+    /// Why the peer is reached so, or is not.
+    pub why: String,
+}
+
+/// A path that is in use.
+#[derive(Clone, Debug)]
+pub struct OpenPath {
     /// The path.
     pub way: Way,
+    /// The relay that it goes through.
+    pub relay: Option<SocketAddr>,
     /// Our own address on it.
     pub local: SocketAddr,
     /// Packets that were lost.
     pub lost: u64,
     /// Packets that were sent.
     pub sent: u64,
-    /// Why the peer is reached so.
-    pub why: String,
 }
 
 impl How {

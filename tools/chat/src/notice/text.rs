@@ -4,15 +4,19 @@ use cli::cause::Explained;
 use cli::home::new_key;
 use session::identity::fingerprint;
 
-use super::{Notice, Side, ms, peer_address};
+use super::{Notice, PathLine, Side, ms, peer_address};
 use crate::files::Direction;
-use crate::text::{beginning, clean, size};
+use crate::text::{beginning, clean, clean_lines, size};
 
 impl Notice {
     /// For people: one line, or some.
     pub fn text(&self) -> String {
         match self {
-            Notice::Message { from, text } => format!("{from}: {}", clean(text)),
+            // Each line says whose it is, so that no peer can write in another's name.
+            Notice::Message { from, text } => {
+                let said = clean_lines(text);
+                lines(said.split('\n').map(|line| format!("{from}: {line}")))
+            }
             Notice::Registered { name, mapped } => {
                 format!("registered as {name}, seen at {mapped}")
             }
@@ -31,6 +35,12 @@ impl Notice {
             Notice::Connected { peer, way, again } => format!(
                 "{peer} is connected{}: {}, {}, round trip {} ms",
                 if *again { " again" } else { "" },
+                way.how.word(),
+                way.remote,
+                ms(way.rtt)
+            ),
+            Notice::Moved { peer, way } => format!(
+                "the path to {peer} is {} now: {}, round trip {} ms",
                 way.how.word(),
                 way.remote,
                 ms(way.rtt)
@@ -96,26 +106,7 @@ impl Notice {
                 clean(name),
                 size(*bytes)
             ),
-            Notice::Progress {
-                peer,
-                name,
-                direction,
-                bytes,
-                size: whole,
-                speed,
-                left,
-            } => {
-                let way = way(*direction);
-                format!(
-                    "{} {way} {peer}: {} {} of {}, {}/s, {} left",
-                    clean(name),
-                    bar(*bytes, *whole),
-                    size(*bytes),
-                    size(*whole),
-                    size(*speed as u64),
-                    indicatif::HumanDuration(*left)
-                )
-            }
+            Notice::Progress { .. } => self.bar(usize::MAX, false),
             Notice::Received {
                 from,
                 path,
@@ -163,19 +154,7 @@ impl Notice {
                     ),
                     None => "your NAT is not measured".into(),
                 };
-                let paths = paths.iter().map(|path| {
-                    format!(
-                        "{}: {}, from {} to {}, round trip {} ms, {} of {} packets lost; {}",
-                        path.name,
-                        path.way.how.word(),
-                        path.local,
-                        path.way.remote,
-                        ms(path.way.rtt),
-                        path.lost,
-                        path.sent,
-                        path.why
-                    )
-                });
+                let paths = paths.iter().map(path_line);
                 let mut all = Vec::from_iter(paths);
                 if all.is_empty() {
                     all.push("nobody is connected".into());
@@ -225,6 +204,26 @@ impl Notice {
     }
 }
 
+fn path_line(path: &PathLine) -> String {
+    let PathLine { name, open, why } = path;
+    let Some(open) = open else {
+        return format!("{name}: no path now ({why})");
+    };
+    let relay = match open.relay {
+        Some(relay) => format!(" through the relay {relay}"),
+        None => String::new(),
+    };
+    format!(
+        "{name}: {}{relay}, from {} to {}, round trip {} ms, {} of {} packets lost; {why}",
+        open.way.how.word(),
+        open.local,
+        open.way.remote,
+        ms(open.way.rtt),
+        open.lost,
+        open.sent,
+    )
+}
+
 fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -234,10 +233,4 @@ fn way(direction: Direction) -> &'static str {
         Direction::Incoming => "from",
         Direction::Outgoing => "to",
     }
-}
-
-/// A bar of ten characters.
-fn bar(bytes: u64, whole: u64) -> String {
-    let tenths = (bytes.saturating_mul(10) / whole.max(1)).min(10) as usize;
-    format!("▕{}{}▏", "█".repeat(tenths), " ".repeat(10 - tenths))
 }
