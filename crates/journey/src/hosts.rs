@@ -19,6 +19,9 @@ use crate::{Direction, Gap, Interface, Journey, Node, Sighting, Trace};
 /// What the interface is called where a socket has seen a packet.
 const SOCKET: &str = "socket";
 
+/// The TTL of what is sent without one of its own: that of Linux.
+const DEFAULT_TTL: u8 = 64;
+
 /// How much later than it was received a packet may seem to be sent, beside the error of the clocks.
 const SLACK_US: i64 = 1_000;
 
@@ -225,7 +228,10 @@ impl<'a> Hosts<'a> {
             direction,
             src,
             dst,
-            ttl: packet.ttl.unwrap_or(0),
+            ttl: packet.ttl.unwrap_or(match packet.what {
+                What::Sent => DEFAULT_TTL,
+                _ => 0,
+            }),
             raw: Vec::new(),
         }
     }
@@ -271,8 +277,8 @@ fn describe(packet: &Packet) -> String {
             kind,
             code,
         } => {
-            let reason = ends::reason(offender, kind, code);
-            format!("ICMP {reason}, about: {what}")
+            // The ladder says what it is about.
+            format!("ICMP {}", ends::reason(offender, kind, code))
         }
         What::Sent | What::Received | What::Blocked { .. } => what,
     }
@@ -281,20 +287,17 @@ fn describe(packet: &Packet) -> String {
 fn node(account: &Account) -> Node {
     let mut seen = Vec::from_iter(account.reflexive.iter().map(SocketAddr::to_string));
     seen.dedup();
-    let own = match account.address.is_unspecified() {
-        true => "at an address that it does not tell".into(),
-        false => account.address.to_string(),
-    };
     let seen = match &seen[..] {
         [] => "not seen by the server".into(),
         seen => format!("seen by the server at {}", seen.join(" and ")),
     };
     Node {
         name: account.name.clone(),
-        description: format!("{own}, {seen}"),
+        description: seen,
         interfaces: vec![Interface {
             name: SOCKET.into(),
-            addresses: vec![account.address],
+            // Unspecified: it does not tell its own.
+            addresses: Vec::from_iter(Some(account.address).filter(|it| !it.is_unspecified())),
         }],
     }
 }

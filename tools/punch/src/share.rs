@@ -156,7 +156,7 @@ async fn tell<W: FnMut(Traffic<'_>)>(
     }
     if !introduction.shares {
         return Ok(Err(format!(
-            "{peer} shares nothing, so only our side is shown: {peer} needs --share, too"
+            "{peer} shares nothing: {peer} needs --share, too"
         )));
     }
     cli::stderr::line(format_args!(
@@ -208,7 +208,7 @@ async fn tell<W: FnMut(Traffic<'_>)>(
             )),
         },
         Told::Silent => Err(format!(
-            "{peer} has not shared its part within {} s, so only our side is shown",
+            "{peer} has not shared its part within {} s",
             share::PATIENCE.as_secs()
         )),
         Told::Refused(code) => Err(format!(

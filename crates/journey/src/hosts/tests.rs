@@ -112,10 +112,8 @@ fn a_packet_is_followed_through_translation_in_one_time() {
         .iter()
         .map(|it| it.description.as_str())
         .collect();
-    assert_eq!(
-        nodes[0],
-        "192.168.1.2, seen by the server at 203.0.113.17:40000"
-    );
+    assert_eq!(nodes[0], "seen by the server at 203.0.113.17:40000");
+    assert_eq!(there.sightings[0].ttl, 64, "the system's default");
 }
 
 #[test]
@@ -205,10 +203,7 @@ fn each_end_says_what_can_be_said() {
         ]
     );
     assert_eq!(trace.journeys[1].about, Some(0));
-    assert_eq!(
-        trace.journeys[1].what,
-        "ICMP time exceeded in transit, about: data (0 bytes)"
-    );
+    assert_eq!(trace.journeys[1].what, "ICMP time exceeded in transit");
     let cause = trace.cause.unwrap();
     assert_eq!(cause.code, "PEER_NEVER_SENT", "an opener is not to arrive");
 }
