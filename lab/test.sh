@@ -140,6 +140,7 @@ has python3 && python3 -c 'import ctypes, json' 2>/dev/null || install python3 #
 [[ ${1-} ]] || has shellcheck || install shellcheck
 has ping || install iputils-ping
 has conntrack || install conntrack
+python3 -c 'import jsonschema' 2>/dev/null || install python3-jsonschema
 
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT || die 'cannot make a temporary folder'
 {

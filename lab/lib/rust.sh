@@ -61,6 +61,7 @@ pkg-config          pkgconf-pkg-config  pkgconf    pkgconf-pkg-config  pkgconf
 libnftnl-dev        libnftnl-devel      libnftnl   libnftnl-devel      libnftnl-dev
 libmnl-dev          libmnl-devel        libmnl     libmnl-devel        libmnl-dev
 conntrack           conntrack-tools     conntrack-tools conntrack-tools  conntrack-tools
+python3-jsonschema  python3-jsonschema  python-jsonschema python3-jsonschema py3-jsonschema
 python3             python3             python     python3             python3
 shellcheck          ShellCheck          shellcheck ShellCheck          shellcheck
 iputils-ping        iputils             iputils    iputils             iputils
