@@ -158,7 +158,7 @@ status() {
 	[[ ! $elsewhere ]] || echo "$me: ${elsewhere#; }" >&2
 	[[ ! -d $labs ]] || alone
 	if [[ $json ]]; then
-		up_now tabbed | labreport json --array "${columns[@]}" || return
+		up_now tabbed | labreport json --list labs "${columns[@]}" || return
 	else
 		say '%-16s %-24s %-24s %s\n' NAME ALICE BOB PROCESS
 		up_now line

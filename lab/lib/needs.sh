@@ -188,7 +188,7 @@ doctor() {
 	fi
 	! built || ((lacks)) || can vital 'a whole lab' "no lab; the reason is printed by: $0 open open --no-verify -- true" \
 		env "PINHOLE_BIN=$bin" "$self" open open --no-verify -- true
-	[[ ! $json ]] || printf '%s\n' "${lines[@]}" | labreport json --array what can:truth vital:truth without || return
+	[[ ! $json ]] || printf '%s\n' "${lines[@]}" | labreport json --list checks what can:truth vital:truth without || return
 	return $((lacks ? 2 : 0))
 }
 

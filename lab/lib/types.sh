@@ -145,7 +145,7 @@ list() {
 			read_type "$name"
 			tabbed "$name" "${head[class]}" "${head[mapping]}" "${head[filtering]}" "${head[ports]}" \
 				"${head[timeout]}" "${head[hairpin]}" "${head[upnp]}" "${head[tcp]}" "${head[seen on]}"
-		done | labreport json --array type class mapping filtering ports timeout hairpin upnp tcp seen_on
+		done | labreport json --list types type class mapping filtering ports timeout hairpin upnp tcp seen_on
 		return
 	fi
 	exec {out}>&1

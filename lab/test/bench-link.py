@@ -68,7 +68,7 @@ def cpu():
 
 def flood(words, seconds=3):
     set_link(words)
-    carried = lambda: sum(one["arrived"] for one in json.loads(subprocess.check_output([natlink, "show", "--json"])))
+    carried = lambda: sum(one["arrived"] for one in json.loads(subprocess.check_output([natlink, "show", "--json"]))["links"])
     frames, used, end = carried(), cpu(), time.monotonic() + seconds
     while time.monotonic() < end:
         for _ in range(100):

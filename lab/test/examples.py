@@ -77,7 +77,7 @@ LAB = {
     ("natlink set", "natlink set wan=satellite-geo"): ("core", "", {}),
     ("natlink set", "natlink set alice=delay:50ms bob=none"): ("core", "", {}),
     ("natlink show", "natlink show"): ("core", "wan +down .*delay:300ms", {}),
-    ("natlink show", "natlink show --json | jq '.[] | select(.direction == \"up\").loss'"): ("core", "^0$", {}),
+    ("natlink show", "natlink show --json | jq '.links[] | select(.direction == \"up\").loss'"): ("core", "^0$", {}),
     ("natlink explain", "natlink explain 4g,up-rate:5mbit"): ("core", "down-rate:35mbit,up-rate:5mbit$", {}),
 }
 SIDE = "type={0} class={0} mapping=endpoint-independent filtering={1} ports=preserve hosts=private upnp=off early=harmless"
@@ -94,7 +94,7 @@ OUTSIDE = {
     ("labreport matrix", "labreport matrix --html matrix.html --junit junit.xml <cells.ndjson"): ("open", {"first": "jq -c '.cells[]' cells.json >cells.ndjson"}),
     ("labreport profile", 'lab/netns.sh "$(labreport profile report.json)" restricted'): ("^direct: ", {}),
     ("labreport figure", "labreport figure report.json --title 'my router' >my-router.svg"): ("", {}),
-    ("labreport json", r"printf 'work\t4711\n' | labreport json name pid:number"): ('^{"name":"work","pid":4711}$', {}),
+    ("labreport json", r"printf 'work\t4711\n' | labreport json name pid:number"): ('^{"schema":1,.*,"name":"work","pid":4711}$', {}),
 }
 TOOLS = {
     "lab": ["natprobe", "punch", "chat", "chat send", "chat receive", "rendezvous", "nattrace", "nattrace table", "natlink",

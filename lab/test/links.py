@@ -32,7 +32,7 @@ def round_trip():
 
 def state():
     """What natlink tells of the frames from alice to core."""
-    both = json.loads(subprocess.check_output([*natlink, "show", "--json"], text=True))
+    both = json.loads(subprocess.check_output([*natlink, "show", "--json"], text=True))["links"]
     return next(one for one in both if one["direction"] == "up")
 
 

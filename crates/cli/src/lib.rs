@@ -28,6 +28,8 @@
 pub mod address;
 #[cfg(feature = "peer")]
 pub mod cause;
+#[cfg(feature = "head")]
+pub mod head;
 #[cfg(feature = "peer")]
 pub mod home;
 #[cfg(feature = "keyfile")]

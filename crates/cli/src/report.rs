@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nat::Format;
+use nat::Schema;
 use nat::plan::Side;
 use serde::Deserialize;
 
@@ -41,8 +41,8 @@ pub enum ReportError {
 
 #[derive(Deserialize)]
 struct Fields {
-    #[serde(default, rename = "format")]
-    _format: Format,
+    #[serde(default, rename = "schema")]
+    _schema: Schema,
     #[serde(flatten)]
     side: Side,
     lifetime: Option<Lifetime>,
@@ -112,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn a_report_of_a_later_format_is_refused() {
-        let later = StoredReport::parse(r#"{"format": 2, "nat": true}"#).unwrap_err();
+    fn a_report_of_a_later_schema_is_refused() {
+        let later = StoredReport::parse(r#"{"schema": 2, "nat": true}"#).unwrap_err();
         assert!(later.to_string().contains("use a later version"), "{later}");
     }
 

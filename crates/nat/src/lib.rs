@@ -39,12 +39,12 @@
 
 mod address;
 mod behaviour;
-mod format;
 pub mod oracle;
 pub mod plan;
 mod port_assignment;
+mod schema;
 
 pub use address::{is_private, private_network};
 pub use behaviour::{Behaviour, Class, Dependence};
-pub use format::Format;
 pub use port_assignment::{ALL_PORTS, MAX_STEP, PortAssignment};
+pub use schema::Schema;

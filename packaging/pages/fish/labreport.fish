@@ -80,5 +80,5 @@ complete -c labreport -n "__fish_labreport_using_subcommand matrix" -s h -l help
 complete -c labreport -n "__fish_labreport_using_subcommand profile" -s h -l help -d 'Print help'
 complete -c labreport -n "__fish_labreport_using_subcommand figure" -l title -d 'The name of the NAT' -r
 complete -c labreport -n "__fish_labreport_using_subcommand figure" -s h -l help -d 'Print help'
-complete -c labreport -n "__fish_labreport_using_subcommand json" -l array -d 'One array of all objects, instead of an object a line'
+complete -c labreport -n "__fish_labreport_using_subcommand json" -l list -d 'One report with a list NAME of all objects, instead of a report for each line' -r
 complete -c labreport -n "__fish_labreport_using_subcommand json" -s h -l help -d 'Print help'

@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 
+use cli::head::{Headed, timed};
+use serde_json::json;
+
 use crate::clock;
 use crate::files::progress::Progress;
 use crate::handover::display::Display;
@@ -37,6 +40,18 @@ pub enum Kind {
 /// The width that a terminal has which does not tell it.
 const COLUMNS: usize = 80;
 
+impl Kind {
+    /// JSON lines, of which the first says which version of them it is.
+    ///
+    /// # Errors
+    /// Those of stdout.
+    pub fn json() -> io::Result<Self> {
+        let started = Headed::now("chat", json!({"event": "started"}));
+        print(&started.to_json()?)?;
+        Ok(Kind::Json)
+    }
+}
+
 impl Screen {
     /// With nothing told yet.
     pub fn new(kind: Kind, draws_qr: bool) -> Screen {
@@ -66,7 +81,7 @@ impl Screen {
         match &mut self.kind {
             Kind::Handover(display) => display.tell(notice),
             Kind::Lines => tell_script(notice),
-            Kind::Json => print(&notice.json().to_string()),
+            Kind::Json => print(&timed(notice.json()).to_string()),
             Kind::Plain if is_expected(notice) => Ok(()),
             Kind::Prompt(terminal) if marked(terminal, notice)? => Ok(()),
             Kind::Prompt(_) | Kind::Plain => self.tell_person(notice),

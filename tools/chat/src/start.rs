@@ -181,7 +181,7 @@ fn surface(
             Ok((Kind::Prompt(terminal), lines))
         }
         (true, _) => Ok((Kind::Plain, input::pipe())),
-        (false, true) => Ok((Kind::Json, input::pipe())),
+        (false, true) => Ok((Kind::json()?, input::pipe())),
         (false, false) => Ok((Kind::Lines, input::pipe())),
     }
 }

@@ -300,14 +300,14 @@ A FIELD is NAME (a string), NAME:number or NAME:truth (true, false, or null). An
 truth is null.
 
 Example:
-  printf 'work\\t4711\\n' | labreport json name pid:number     {\"name\":\"work\",\"pid\":4711}")]
+  printf 'work\\t4711\\n' | labreport json name pid:number     {…,\"name\":\"work\",\"pid\":4711}")]
 pub struct JsonArgs {
     /// What the columns are, from left to right
     #[arg(value_name = "FIELD", required = true)]
     pub fields: Vec<Field>,
-    /// One array of all objects, instead of an object a line
-    #[arg(long)]
-    pub array: bool,
+    /// One report with a list NAME of all objects, instead of a report for each line
+    #[arg(long, value_name = "NAME")]
+    pub list: Option<String>,
 }
 
 #[cfg(test)]

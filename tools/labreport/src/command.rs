@@ -57,7 +57,7 @@ pub fn run(args: &CommandArgs) -> anyhow::Result<Answer> {
             args.nat_b.as_deref(),
         )?,
     };
-    output::print(&format!("{}\n", serde_json::to_string(&written)?))?;
+    output::print(&output::report(&written)?)?;
     Ok(match written.tally.got {
         Some(Outcome::Yes) => Answer::Yes,
         Some(_) => Answer::No,

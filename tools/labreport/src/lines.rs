@@ -4,8 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::Context;
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::args::JsonArgs;
@@ -55,48 +54,42 @@ impl Field {
     }
 }
 
-/// An object whose keys keep their order.
-struct Object<'a>(Vec<(&'a str, Value)>);
-
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
 /// Reads stdin and prints the objects.
 ///
 /// # Errors
 /// When a line does not have these columns, or stdout cannot be written.
 pub fn run(args: &JsonArgs) -> anyhow::Result<Answer> {
     let text = input::text(Path::new("-"))?;
-    output::print(&objects(&text, &args.fields, args.array)?)?;
+    output::print(&objects(&text, &args.fields, args.list.as_deref())?)?;
     Ok(Answer::Yes)
 }
 
-pub fn objects(text: &str, fields: &[Field], array: bool) -> anyhow::Result<String> {
-    let objects: Vec<String> = text
+/// A report for each line, or one of all lines.
+pub fn objects(text: &str, fields: &[Field], list: Option<&str>) -> anyhow::Result<String> {
+    let objects = text
         .lines()
-        .map(|line| object(line, fields).with_context(|| format!("the line {line:?}")))
-        .collect::<Result<_, _>>()?;
-    Ok(match array {
-        true => format!("[{}]\n", objects.join(",\n")),
-        false => objects.iter().map(|object| format!("{object}\n")).collect(),
+        .map(|line| object(line, fields).with_context(|| format!("the line {line:?}")));
+    let objects: Vec<Value> = objects.collect::<Result<_, _>>()?;
+    Ok(match list {
+        Some(name) => {
+            let lines = objects.iter().map(Value::to_string);
+            output::list(name, &lines.collect::<Vec<_>>())
+        }
+        None => objects
+            .iter()
+            .map(output::report)
+            .collect::<Result<_, _>>()?,
     })
 }
 
-fn object(line: &str, fields: &[Field]) -> anyhow::Result<String> {
+fn object(line: &str, fields: &[Field]) -> anyhow::Result<Value> {
     let words: Vec<&str> = line.split('\t').collect();
     let (has, wants) = (words.len(), fields.len());
     anyhow::ensure!(has == wants, "it has {has} columns, not {wants}");
     let entries = fields.iter().zip(words);
-    let entries = entries.map(|(field, word)| Ok((field.name.as_str(), field.value(word)?)));
-    let object = Object(entries.collect::<anyhow::Result<_>>()?);
-    Ok(serde_json::to_string(&object)?)
+    let entries = entries.map(|(field, word)| Ok((field.name.clone(), field.value(word)?)));
+    let object: Map<_, _> = entries.collect::<anyhow::Result<_>>()?;
+    Ok(object.into())
 }
 
 #[cfg(test)]
@@ -111,20 +104,32 @@ mod tests {
     fn a_line_is_an_object_with_its_keys_in_order() {
         let fields = fields("name pid:number up:truth a");
         let text = "z\t4711\ttrue\tsays \"hi\"\\\n\t\t\t\nx\t-1\tnull\té\u{1}\n";
-        assert_eq!(
-            objects(text, &fields, false).unwrap(),
-            "{\"name\":\"z\",\"pid\":4711,\"up\":true,\"a\":\"says \\\"hi\\\"\\\\\"}\n\
-             {\"name\":\"\",\"pid\":null,\"up\":null,\"a\":\"\"}\n\
-             {\"name\":\"x\",\"pid\":-1,\"up\":null,\"a\":\"é\\u0001\"}\n"
-        );
+        let written = objects(text, &fields, None).unwrap();
+        for (line, end) in written.lines().zip([
+            "\"name\":\"z\",\"pid\":4711,\"up\":true,\"a\":\"says \\\"hi\\\"\\\\\"}",
+            "\"name\":\"\",\"pid\":null,\"up\":null,\"a\":\"\"}",
+            "\"name\":\"x\",\"pid\":-1,\"up\":null,\"a\":\"é\\u0001\"}",
+        ]) {
+            assert!(
+                line.starts_with("{\"schema\":1,") && line.ends_with(end),
+                "{line}"
+            );
+        }
+        assert_eq!(written.lines().count(), 3);
     }
 
     #[test]
-    fn an_array_has_them_all() {
+    fn a_list_has_them_all_one_on_a_line() {
         let fields = fields("name");
-        assert_eq!(objects("", &fields, true).unwrap(), "[]\n");
-        let two = objects("a\nb\n", &fields, true).unwrap();
-        assert_eq!(two, "[{\"name\":\"a\"},\n{\"name\":\"b\"}]\n");
+        let none: Value =
+            serde_json::from_str(&objects("", &fields, Some("labs")).unwrap()).unwrap();
+        assert_eq!(
+            (&none["schema"], &none["labs"]),
+            (&1.into(), &Value::Array(vec![]))
+        );
+        let two = objects("a\nb\n", &fields, Some("labs")).unwrap();
+        let end = ",\"labs\":[\n{\"name\":\"a\"},\n{\"name\":\"b\"}\n]}\n";
+        assert!(two.ends_with(end), "{two}");
     }
 
     #[test]
@@ -135,7 +140,7 @@ mod tests {
             ("x", "pid:number", "pid cannot be \"x\""),
             ("yes", "up:truth", "up cannot be \"yes\""),
         ] {
-            let error = objects(line, &fields(kinds), false).unwrap_err();
+            let error = objects(line, &fields(kinds), None).unwrap_err();
             assert!(format!("{error:#}").contains(reason), "{error:#}");
         }
         assert!("pid:float".parse::<Field>().is_err());

@@ -1,6 +1,6 @@
 //! The NAT that was asked for against the one that natprobe measured.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Context;
@@ -99,10 +99,10 @@ pub fn run(args: &NatArgs) -> anyhow::Result<Answer> {
         let check = NatCheck::of(node, &asked, Path::new(report))?;
         answer = answer.and(check.as_asked);
         let line = match args.json {
-            true => serde_json::to_string(&check)?,
-            false => check.line(),
+            true => output::report(&check)?,
+            false => check.line() + "\n",
         };
-        writeln!(text, "{line}")?;
+        text += &line;
     }
     output::print(&text)?;
     Ok(answer)

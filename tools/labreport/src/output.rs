@@ -5,6 +5,9 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::anyhow;
+use cli::head::Headed;
+use serde::Serialize;
+use serde_json::json;
 
 /// Writes all of `text` at once to stdout.
 ///
@@ -15,6 +18,23 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| failed("stdout", error))
+}
+
+/// A report as JSON, on one line with its end.
+///
+/// # Errors
+/// When it is not an object.
+pub fn report(report: impl Serialize) -> serde_json::Result<String> {
+    Ok(Headed::now("labreport", report).to_json()? + "\n")
+}
+
+/// A report that has these objects as its list `name`, one on a line.
+pub fn list(name: &str, objects: &[impl AsRef<str>]) -> String {
+    let empty = Headed::now("labreport", json!({name: []})).to_json();
+    let empty = empty.unwrap_or_default();
+    let begin = empty.trim_end_matches("]}");
+    let objects: Vec<&str> = objects.iter().map(AsRef::as_ref).collect();
+    format!("{begin}\n{}\n]}}\n", objects.join(",\n"))
 }
 
 /// Writes a file; `-` is stdout.

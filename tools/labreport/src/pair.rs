@@ -79,7 +79,7 @@ pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
     let answer = Answer::same(expected, punch.result)
         .and(nats.as_ref().map_or(Answer::Yes, |nats| nats.as_asked));
     let line = match args.json {
-        true => serde_json::to_string(&Written {
+        true => output::report(Written {
             a: &args.a.spec,
             b: &args.b.spec,
             expected,
@@ -98,10 +98,10 @@ pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
                 Some(reason) => no_call(&reason),
                 None => punch.text.unwrap_or_default(),
             };
-            format!("{got} {sentence}")
+            format!("{got} {sentence}\n")
         }
     };
-    output::print(&format!("{line}\n"))?;
+    output::print(&line)?;
     Ok(answer)
 }
 

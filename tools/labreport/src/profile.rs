@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use nat::Dependence::{AddressAndPortDependent, EndpointIndependent};
-use nat::{Behaviour, Class, Format, PortAssignment};
+use nat::{Behaviour, Class, PortAssignment, Schema};
 use serde::Deserialize;
 
 use crate::answer::Answer;
@@ -14,8 +14,8 @@ use crate::{input, output};
 /// A natprobe report, as far as the lab can rebuild it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Report {
-    #[serde(default, rename = "format")]
-    _format: Format,
+    #[serde(default, rename = "schema")]
+    _schema: Schema,
     #[serde(flatten)]
     behaviour: Behaviour,
     #[serde(default)]
@@ -368,7 +368,7 @@ mod tests {
             pool in 0..4usize,
         ) {
             let report = Report {
-                _format: Format,
+                _schema: Schema,
                 behaviour: Behaviour { nat, mapping, filtering, udp_blocked: false },
                 allocation: Some(Allocation { policy }),
                 public_addresses: (0..pool).map(|i| format!("192.0.2.{i}")).collect(),

@@ -1,10 +1,9 @@
 //! The runs of a command between one pair of types, and what they come to together.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
+use serde_json::{Map, Value, json};
 
 use crate::cell::{NO_LAB, Outcome};
 use crate::input::Raw;
@@ -84,17 +83,17 @@ impl Tally {
 /// # Errors
 /// When one of them is not an object.
 pub fn merged(first: &Raw, second: &Raw, mut runs: Vec<Run>) -> anyhow::Result<Raw> {
-    let mut cell: BTreeMap<String, Raw> = fields(first)?;
+    let mut cell = fields(first)?;
     for (name, value) in fields(second)? {
         cell.entry(name).or_insert(value);
     }
     runs.sort_by_key(|run| run.number);
     let tally = Tally::of(&runs);
     for (name, value) in [
-        ("runs", to_raw_value(&runs)?),
-        ("got", to_raw_value(&tally.got)?),
-        ("elapsed_ms", to_raw_value(&tally.elapsed_ms)?),
-        ("cause", to_raw_value(&tally.cause)?),
+        ("runs", json!(runs)),
+        ("got", json!(tally.got)),
+        ("elapsed_ms", json!(tally.elapsed_ms)),
+        ("cause", json!(tally.cause)),
     ] {
         cell.insert(name.into(), value);
     }
@@ -114,7 +113,7 @@ pub fn completed(raw: &Raw, runs: &[Run], wanted: u32) -> anyhow::Result<Option<
     merged(raw, raw, [runs, lost.as_slice()].concat()).map(Some)
 }
 
-fn fields(raw: &Raw) -> anyhow::Result<BTreeMap<String, Raw>> {
+fn fields(raw: &Raw) -> anyhow::Result<Map<String, Value>> {
     serde_json::from_str(raw.get()).context("a cell is not an object")
 }
 

@@ -111,7 +111,7 @@ pub struct SetArgs {
 #[command(after_help = "\
 Examples:
   natlink show
-  natlink show --json | jq '.[] | select(.direction == \"up\").loss'")]
+  natlink show --json | jq '.links[] | select(.direction == \"up\").loss'")]
 pub struct ShowArgs {
     /// Print a JSON array; docs/reference/json.md explains it
     #[arg(long)]

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context;
+use cli::head::Headed;
 use link::{Link, PRESETS};
 use serde_json::json;
 use tabled::builder::Builder;
@@ -16,7 +17,7 @@ use crate::control;
 pub fn links(args: &ShowArgs) -> anyhow::Result<()> {
     let state = control::state(&args.control.socket)?;
     if args.json {
-        return print(&serde_json::to_string(&state)?);
+        return print(&Headed::now("natlink", json!({"links": state})).to_json()?);
     }
     let heads = [
         "LINK",
@@ -63,7 +64,7 @@ pub fn presets(json: bool) -> anyhow::Result<()> {
         let all = PRESETS.map(|preset| {
             json!({"name": preset.name, "settings": preset.settings, "source": preset.source})
         });
-        return print(&serde_json::to_string(&all)?);
+        return print(&Headed::now("natlink", json!({"presets": all})).to_json()?);
     }
     let rows = PRESETS.map(|preset| vec![preset.name.to_string(), preset.settings.to_string()]);
     table(&["PRESET", "SETTINGS"], rows)?;

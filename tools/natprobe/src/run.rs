@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
+use cli::head::Headed;
 use cli::report::StoredReport;
 use discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
+use nat::Dependence;
 use nat::oracle::expected;
 use nat::plan::{Limits, between};
-use nat::{Dependence, Format};
 use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
 
@@ -64,7 +65,7 @@ async fn watch(settings: &Settings, config: &Config, pause: Duration) -> anyhow:
             },
             (Some(Err(_)), Ok(report)) => Some(page(settings, report, &["verdict"])?),
             (Some(Err(_)), Err(_)) => None,
-            (_, Err(error)) => Some(text::no_network(settings.json, error)),
+            (_, Err(error)) => Some(text::no_network(settings.json, error)?),
         };
         let read = match &text {
             Some(text) => output(text)?,
@@ -114,11 +115,11 @@ async fn configure(settings: &Settings) -> anyhow::Result<Config> {
 
 /// Measures as often as the settings say, and then what they ask for in addition.
 async fn probe(settings: &Settings, config: &Config) -> anyhow::Result<Report> {
+    let start = Instant::now();
     let mut report = discover(config.clone()).await?;
     let mut differing = Vec::new();
     for _ in 1..settings.runs {
         let again = discover(config.clone()).await?;
-        report.elapsed_ms += again.elapsed_ms;
         differing.extend(report.differences(&again));
     }
     differing.sort_unstable();
@@ -126,12 +127,12 @@ async fn probe(settings: &Settings, config: &Config) -> anyhow::Result<Report> {
     let runs = settings.runs;
     report.determinism = (runs > 1).then_some(Determinism { runs, differing });
     further(settings, config.s1, &mut report).await?;
+    report.elapsed_ms = start.elapsed().as_micros() as f64 / 1000.0;
     Ok(report)
 }
 
 /// The measurements that are made on request only. The last is the one that may disturb others.
 async fn further(settings: &Settings, s1: SocketAddr, report: &mut Report) -> anyhow::Result<()> {
-    let start = Instant::now();
     let behaviour = report.behaviour;
     let translates = behaviour.nat == Some(true);
     // If every destination has another mapping, so has the NAT's own address, and the server's other
@@ -158,16 +159,12 @@ async fn further(settings: &Settings, s1: SocketAddr, report: &mut Report) -> an
         let hairpin = Hairpin::new(Instant::now(), s1, seed()?);
         report.hairpin = measure(s1, hairpin).await?.report();
     }
-    report.elapsed_ms += start.elapsed().as_micros() as f64 / 1000.0;
     Ok(())
 }
 
 /// The JSON object: the report, and what was asked for in addition.
 #[derive(serde::Serialize)]
 struct Page<'a> {
-    format: Format,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<String>,
     #[serde(flatten)]
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,14 +190,12 @@ fn page(settings: &Settings, report: &Report, changed: &[&str]) -> anyhow::Resul
     let text = match settings.json {
         true => {
             let page = Page {
-                format: Format,
-                at: settings.watch.map(|_| cli::log::time()),
                 report,
                 against: against.as_ref().map(text::against_json),
                 rfc4787: sheet,
                 changed,
             };
-            serde_json::to_string(&page)?
+            Headed::now("natprobe", page).to_json()?
         }
         false => {
             let sheet = sheet.map(|sheet| text::sheet(&sheet)).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use cli::head::Headed;
 use discover::{CauseCode, Compliance, Report, Requirement, Verdict};
 use nat::oracle::Why;
 use nat::plan::{Plan, Strategy, percent};
@@ -21,19 +22,18 @@ pub(crate) struct Asked {
 }
 
 /// What `--watch` prints where nothing can be sent.
-pub(crate) fn no_network(json: bool, error: &anyhow::Error) -> String {
-    let (at, error) = (cli::log::time(), format!("{error:#}"));
-    match json {
-        true => serde_json::json!({
-            "format": nat::Format,
-            "at": at,
-            "verdict": Verdict::CouldNotTell,
-            "cause": {"code": "NO_NETWORK", "text": error},
-            "changed": ["verdict"],
-        })
-        .to_string(),
-        false => format!("{at}: changed: verdict\nNo result: {error}."),
+pub(crate) fn no_network(json: bool, error: &anyhow::Error) -> serde_json::Result<String> {
+    let error = format!("{error:#}");
+    if !json {
+        let time = cli::log::time();
+        return Ok(format!("{time}: changed: verdict\nNo result: {error}."));
     }
+    let report = serde_json::json!({
+        "verdict": Verdict::CouldNotTell,
+        "cause": {"code": "NO_NETWORK", "text": error},
+        "changed": ["verdict"],
+    });
+    Headed::now("natprobe", report).to_json()
 }
 
 /// The whole text.
@@ -93,7 +93,7 @@ pub(crate) fn against_json((plan, why): &(Plan, Why)) -> serde_json::Value {
     serde_json::json!({
         "expected": plan.strategy.outcome(),
         "strategy": plan.strategy,
-        "odds": (plan.odds * 10_000.0).round() / 10_000.0,
+        "odds": plan.odds_of_guesses(),
         "why": {"code": why, "text": why.to_string()},
     })
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use cli::head::Headed;
 use cli::report::StoredReport;
 use nat::oracle;
 use nat::plan::Role;
@@ -27,10 +28,16 @@ pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<Ex
     };
     let mut stdout = std::io::stdout();
     if json {
-        let mut report = to_json(&plan, Role::Caller, limits);
-        report["expected"] = json!(expected);
-        report["why"] = json!({"code": why, "text": why.to_string()});
-        writeln!(stdout, "{report}")?;
+        let mut report = json!({
+            "expected": expected,
+            "why": {"code": why, "text": why.to_string()},
+        });
+        if let (Value::Object(all), Value::Object(plan)) =
+            (&mut report, to_json(&plan, Role::Caller, limits))
+        {
+            all.extend(plan);
+        }
+        writeln!(stdout, "{}", Headed::now("punch", report).to_json()?)?;
     } else {
         let how = announced(&plan, Role::Caller, limits);
         let how = how.map_or(String::new(), |how| format!("; {how}"));
@@ -69,7 +76,7 @@ pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
     let count = |share: nat::plan::Part| guesses.then(|| share.packets());
     json!({
         "strategy": plan.strategy,
-        "odds": guesses.then_some((plan.odds * 10_000.0).round() / 10_000.0),
+        "odds": plan.odds_of_guesses(),
         "packets": count(ours),
         "peer_packets": count(theirs),
         "sockets": guesses.then_some(ours.sockets),

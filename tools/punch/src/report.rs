@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use capture::Seen;
 use cli::cause::Explained;
+use cli::head::Headed;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy};
 use peer_proto::cause::Cause;
@@ -66,7 +67,8 @@ impl Report {
         file: Option<&Path>,
         trace: Option<Vec<Seen>>,
     ) -> anyhow::Result<ExitCode> {
-        let object = self.to_json(trace.filter(|_| json)).to_string();
+        let object = self.to_json(trace.filter(|_| json));
+        let object = Headed::now("punch", object).to_json()?;
         let text = match json {
             true => object.clone(),
             false => {
@@ -93,7 +95,6 @@ impl Report {
 
     fn to_json(&self, trace: Option<Vec<Seen>>) -> Value {
         let mut report = json!({
-            "format": nat::Format,
             "result": self.result(),
             "text": self.sentence(),
             "strategy": null,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cli::cause::Explained;
+use cli::head::timed;
 use nat::plan::{Role, Side};
 use net::drive::Traffic;
 use peer_proto::endpoint::Event;
@@ -196,7 +197,7 @@ impl Events {
         let at = self.start.elapsed().as_secs_f64();
         event["at_s"] = json!((at * 1000.0).round() / 1000.0);
         let line = match self.json {
-            true => event.to_string(),
+            true => timed(event).to_string(),
             false => format!("{at:8.1} s  {text}"),
         };
         // That nobody reads any more is no reason to leave the peer.

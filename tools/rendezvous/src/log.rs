@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use ::cli::head::{Headed, timed};
 use anyhow::Context;
 use rendezvous_proto::relay;
 use rendezvous_proto::server::{Event, Stats};
@@ -71,10 +72,13 @@ impl Log {
     ) -> std::io::Result<()> {
         let list: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         let line = match self.form.json {
-            true => json!({
-                "event": "listening", "addresses": list, "key": hex::encode(key), "clients": clients,
-            })
-            .to_string(),
+            true => {
+                let event = json!({
+                    "event": "listening", "addresses": list, "key": hex::encode(key),
+                    "clients": clients,
+                });
+                Headed::now("rendezvous", event).to_json()?
+            }
             false => {
                 let list = list.join(", ");
                 format!("rendezvous: listening on {list}; clients: --server {clients}")
@@ -238,14 +242,15 @@ fn kind(event: &Event) -> &'static str {
 }
 
 impl Form {
-    fn line(self, text: &str, kind: &str, mut fields: Value) -> String {
-        let time = ::cli::log::time();
+    fn line(self, text: &str, kind: &str, fields: Value) -> String {
         if !self.json {
-            return format!("{time} rendezvous: {text}");
+            return format!("{} rendezvous: {text}", ::cli::log::time());
         }
-        fields["event"] = kind.into();
-        fields["time"] = time.into();
-        fields.to_string()
+        let mut line = timed(json!({"event": kind}));
+        if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
+            line.extend(fields);
+        }
+        line.to_string()
     }
 }
 

@@ -48,6 +48,14 @@ impl Plan {
         }
     }
 
+    /// The odds, with four digits; `None` where nothing has to be guessed.
+    pub fn odds_of_guesses(&self) -> Option<f64> {
+        let guesses = [self.caller, self.callee]
+            .iter()
+            .any(|part| part.ports_per_socket > 0);
+        guesses.then_some((self.odds * 10_000.0).round() / 10_000.0)
+    }
+
     /// What the peer in this role does.
     pub fn part(&self, role: Role) -> Part {
         match role {

@@ -3,7 +3,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use cli::head::timed;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use serde_json::{Value, json};
 
 use crate::notice::Notice;
 
@@ -35,7 +38,7 @@ impl Display {
             return Ok(());
         }
         if self.json {
-            return writeln!(io::stdout().lock(), "{}", notice.json());
+            return print(notice.json());
         }
         let print = || cli::stderr::line(format_args!("{}", notice.text()));
         match &self.bar {
@@ -64,8 +67,7 @@ impl Display {
         }
         self.tenth = tenth;
         if self.json {
-            let line = serde_json::json!({"event": "progress", "bytes": bytes, "size": total});
-            return writeln!(io::stdout().lock(), "{line}");
+            return print(json!({"event": "progress", "bytes": bytes, "size": total}));
         }
         cli::stderr::line(format_args!("{tenth}0 %"));
         Ok(())
@@ -78,6 +80,10 @@ impl Drop for Display {
             bar.finish_and_clear();
         }
     }
+}
+
+fn print(event: Value) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{}", timed(event))
 }
 
 fn bar(bytes: u64, total: u64) -> ProgressBar {

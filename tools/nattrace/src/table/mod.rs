@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use cli::head::Headed;
 
 use crate::kernel::{self, Netfilter, TableId};
 pub(crate) use holder::Holder;
@@ -64,8 +65,7 @@ pub fn run(args: &Args) -> Result<bool> {
             write!(out, "\x1b[H\x1b[J")?; // home, and clear to the end of the screen
         }
         if args.json {
-            serde_json::to_writer(&mut out, &reading).map_err(io::Error::from)?;
-            writeln!(out)?;
+            writeln!(out, "{}", Headed::now("nattrace", &reading).to_json()?)?;
         } else {
             write!(
                 out,
