@@ -160,6 +160,21 @@ def stranger():
     check("and its key is pinned", "alice" in open(KNOWN).read())
 
 
+def leaves():
+    """bob ends while both guess, so slowly that no guess has hit."""
+    slow = ["--max-pps", "2", "--direct-only", "--timeout", "120"]
+    bob = start("bob", "--from", "alice", *slow)
+    until = time.monotonic() + 60
+    while "registered as" not in (line := bob.stderr.readline()):
+        assert line and time.monotonic() < until, "bob is not registered"
+    alice = start("alice", "--peer", "bob", *slow)
+    while "spray: " not in (line := alice.stderr.readline()):
+        assert line and time.monotonic() < until, "alice does not guess"
+    bob.terminate()
+    (code, one, log), _ = end(alice), bob.communicate(timeout=60)
+    check("a peer that leaves while ports are guessed: exit 1, PEER_LEFT", code == 1 and one["cause"]["code"] == "PEER_LEFT", (one, log))
+
+
 def exhaustive():
     both = ["--exhaustive", "--yes", "--direct-only"]
     (code, one, log), (_, other, _) = meet(both, both)

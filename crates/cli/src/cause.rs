@@ -80,6 +80,10 @@ impl fmt::Display for Explained<'_> {
                 strategy.name(),
                 nat::plan::percent(f64::from(*per_ten_thousand) / 10_000.0)
             ),
+            Cause::PeerLeft { peer } => write!(
+                f,
+                "{peer} has left while ports were being guessed; start it again, and then call it"
+            ),
             Cause::OneWay => write!(
                 f,
                 "the peer's packets arrive here, but ours do not arrive there; \

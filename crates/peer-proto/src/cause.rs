@@ -12,7 +12,7 @@ use nat::plan::{Plan, Strategy};
 /// Why two peers have no path, as far as one side can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The server's host answers TCP, but no UDP comes back from it.
+    /// The server answers STUN by TCP, but no UDP comes back from it.
     UdpBlocked,
     /// Nobody asked for us in time.
     NobodyAsked {
@@ -26,6 +26,11 @@ pub enum Cause {
     },
     /// The peer is registered, but did not acknowledge the introduction.
     PeerSilent {
+        /// The peer's name.
+        peer: String,
+    },
+    /// The peer has given its name back while ports were being guessed.
+    PeerLeft {
         /// The peer's name.
         peer: String,
     },
@@ -122,6 +127,7 @@ impl Cause {
             Cause::NobodyAsked { .. } => "NOBODY_ASKED",
             Cause::PeerOffline { .. } => "PEER_OFFLINE",
             Cause::PeerSilent { .. } => "PEER_SILENT",
+            Cause::PeerLeft { .. } => "PEER_LEFT",
             Cause::PeerBusy { .. } => "PEER_BUSY",
             Cause::AuthMismatch { .. } => "AUTH_MISMATCH",
             Cause::SymmetricRemap { .. } => "SYMMETRIC_REMAP",

@@ -82,7 +82,7 @@ pub enum Down {
     Bye,
     /// The peer has a newer link.
     Replaced,
-    /// The path is silent, or the peer was restarted.
+    /// The path is silent, or the peer does not know the connection any more.
     Lost(String),
     /// One side broke the protocol, and this is what it was.
     Violation(String),
@@ -341,7 +341,11 @@ impl From<ConnectionError> for Down {
                 _ => Down::Violation("the peer could not read what we sent".into()),
             },
             ConnectionError::TimedOut => Down::Lost("the path is silent".into()),
-            ConnectionError::Reset => Down::Lost("the peer was restarted".into()),
+            // A stateless reset (RFC 9000 §10.3): it proves a key that a process which was
+            // restarted does not have.
+            ConnectionError::Reset => {
+                Down::Lost("the peer does not know this connection any more".into())
+            }
             other => Down::Lost(other.to_string()),
         }
     }

@@ -2,7 +2,7 @@
 //! still get packets.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -282,6 +282,26 @@ impl Attempts {
     fn stage(&self, peer: &str) -> Option<Stage> {
         let attempt = self.table.iter().find(|a| a.peer == peer)?;
         Some(attempt.stage)
+    }
+
+    /// The peers to which ports are still guessed for longer than this time: one that leaves
+    /// then has not given up as we are about to.
+    pub(super) fn guessing(&self, now: Instant, longer: Duration) -> Vec<String> {
+        let guesses = |a: &&Attempt| {
+            a.may_improve()
+                && a.plan.caller.ports_per_socket > 0
+                && now + longer < a.agent.give_up()
+        };
+        let guessing = self.table.iter().filter(guesses);
+        guessing.map(|a| a.peer.clone()).collect()
+    }
+
+    /// The attempt with that peer is over.
+    pub(super) fn abandon(&mut self, peer: &str) {
+        if let Some(attempt) = self.table.iter_mut().find(|a| a.peer == peer) {
+            attempt.agent.abandon();
+            attempt.stage = Stage::Ended;
+        }
     }
 
     /// Those whom we have called and to whom there is no direct path yet.

@@ -46,8 +46,12 @@ impl Endpoint {
                 rotation,
             } => {
                 self.follow(&peer, callee.key, rotation);
-                self.peer_found(peer, callee);
+                if !self.heard_of(now, &peer, None) {
+                    self.peer_found(peer, callee);
+                }
             }
+            client::Event::PeerUnavailable { peer, code }
+                if self.heard_of(now, &peer, Some(code)) => {}
             client::Event::PeerUnavailable { peer, code } => {
                 self.calls.unavailable(&peer, code);
                 self.events.push_back(Event::PeerUnavailable { peer, code });

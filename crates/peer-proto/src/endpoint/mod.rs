@@ -21,6 +21,7 @@ mod binding;
 mod bracket;
 mod budget;
 mod calls;
+mod departure;
 mod gathering;
 mod introduction;
 mod invitations;
@@ -77,6 +78,8 @@ pub struct Endpoint {
     call_again_at: Option<Instant>,
     /// When those are to be told of our NAT whom we have called before it was known.
     report_at: Option<Instant>,
+    /// When the rendezvous is asked whether the peers are there to which ports are guessed.
+    departure_at: Option<Instant>,
     attempts: Attempts,
     by_tcp: VecDeque<ByTcp>,
     /// Host candidates of peers are probed.
@@ -118,6 +121,7 @@ impl Endpoint {
             relaying: Relaying::new(config.relay, config.turn, relaying),
             call_again_at: None,
             report_at: None,
+            departure_at: None,
             attempts: Attempts::new(now, config.most_attempts, attempts),
             by_tcp: VecDeque::new(),
             client,
@@ -480,6 +484,7 @@ impl Protocol for Endpoint {
         if self.report_at.is_some_and(|at| at <= now) {
             self.call_with_reports(now);
         }
+        self.ask_for_departure(now);
         self.client.handle_timeout(now);
         self.relaying.handle_timeout(now);
         self.attempts.handle_timeout(now);
@@ -496,6 +501,7 @@ impl Protocol for Endpoint {
             self.attempts.poll_timeout(),
             self.call_again_at,
             self.report_at,
+            self.departure_at,
         ];
         timeouts.into_iter().flatten().min()
     }

@@ -117,6 +117,9 @@ impl Endpoint {
             None if self.sends_from_another_port(role) => HOLD_OF_ANOTHER_PORT,
             None => hold,
         };
+        if plan.caller.ports_per_socket > 0 {
+            self.watch_for_departure(now);
+        }
         let own = self.client.mapped().map(|mapped| mapped.ip());
         let mut hosts = theirs.probeable_hosts();
         // A gateway's outside address must be the one that the rendezvous sees: the

@@ -128,6 +128,16 @@ impl Agent {
         self.role
     }
 
+    /// When it ends without a path.
+    pub(crate) fn give_up(&self) -> Instant {
+        self.give_up
+    }
+
+    /// Ends at once, without an event.
+    pub(crate) fn abandon(&mut self) {
+        self.state = State::Ended;
+    }
+
     /// Probes to the reflexive address with the system's TTL wait until then, if none has
     /// left yet.
     pub(crate) fn hold_until(&mut self, until: Instant) {
