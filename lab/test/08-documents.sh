@@ -19,10 +19,10 @@ wrong() { # WHAT PATTERN EDIT PAGE: the edited page fails, with this
 }
 wrong 'another verdict than is printed' "no 'class                 full-cone" 's/^class .*port-restricted  /class                 full-cone  /' $page
 wrong 'a line too few' "no 'public addresses" '/^ports   /d' $page
-wrong 'an option that there is not' 'exit 2, not 0' 's/^natprobe --s1 203.0.113.1$/& --no-such/' $page
+wrong 'an option that there is not' 'exit 2, not 0' 's/^natprobe --server 203.0.113.1$/& --no-such/' $page
 wrong 'output of no command' 'no command is above this output' 's/^```sh$/```/' $page
 wrong 'a field that there is not' 'there is no .kind' 's/"class": "restricted"/"kind": "restricted"/' docs/reference/json.md
-wrong 'an entry for a block that there is not' 'no block of docs/how-to/find-your-nat.md begins with' 's/^natprobe --s1/probe/' $page
+wrong 'an entry for a block that there is not' 'no block of docs/how-to/find-your-nat.md begins with' 's/^natprobe --server/probe/' $page
 wrong 'a dialogue that goes another way' 'a dialogue' 's/^bob: hi alice/bob: hello alice/' docs/how-to/chat.md
 
 wait

@@ -11,6 +11,7 @@ import threading
 import time
 
 from nodes import check
+from schemas import wrong as unlike
 
 HOMES = tempfile.mkdtemp(prefix="handover-", dir="/run")
 atexit.register(shutil.rmtree, HOMES, ignore_errors=True)
@@ -34,7 +35,10 @@ class Side:
 
     def read(self):
         for line in self.process.stdout:
-            self.queue.put(json.loads(line))
+            event = json.loads(line)
+            if why := unlike("chat-send", event):
+                check("a line is as chat-send.json describes it", False, why)
+            self.queue.put(event)
         self.queue.put(None)
 
     def wait(self, event, deadline=60, **fields):

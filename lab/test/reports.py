@@ -71,7 +71,7 @@ def unplug(node):
 
 
 def punch():
-    for what, options in [("", []), (" --trace", ["--trace"]), (" --relay-only", ["--relay-only"]), (" --tcp", ["--tcp"]),
+    for what, options in [("", []), (" --trace", ["--trace"]), (" --share", ["--share"]), (" --relay-only", ["--relay-only"]), (" --tcp", ["--tcp"]),
                           (" --direct-only with guesses", ["--direct-only", "--budget", "4000", "--max-pps", "4000", "--yes"])]:
         one, other = meet_text("alice", "bob", *options)
         as_described(f"punch{what}", "punch", one)

@@ -138,6 +138,16 @@ impl<'a> Axes<'a> {
             let kept_out = self.kept_out(TestKind::OtherPort)?;
             return kept_out.then_some(AddressAndPortDependent);
         }
+        if self.server.elsewhere().is_none() {
+            let text = format!(
+                "answers from another port of {} are let in, so the filtering does not depend on \
+                 the port; whether it depends on the address was not tested, because the server \
+                 has one address",
+                self.server.s1.ip()
+            );
+            self.note(NoteCode::OneAddress, text);
+            return None;
+        }
         let kept_out = self.kept_out(TestKind::OtherAddress)?;
         kept_out.then_some(AddressDependent)
     }

@@ -11,6 +11,8 @@ pub struct Config {
     /// Its other address, or another server's. Without it, OTHER-ADDRESS of the first answer
     /// (RFC 5780 §7.4).
     pub s2: Option<SocketAddr>,
+    /// Further servers, which are asked for the reflexive address alone.
+    pub more: Vec<SocketAddr>,
     /// Sends per test, at least 2; up to five times as many where packets are lost.
     pub tries: u32,
     /// The time between two sends of a test.
@@ -35,6 +37,7 @@ impl Config {
         Self {
             s1,
             s2,
+            more: Vec::new(),
             tries: 5,
             spacing: Duration::from_millis(20),
             survey: false,

@@ -159,7 +159,8 @@ impl Discover {
     pub fn new(now: Instant, config: Config, local: SocketAddr, seed: [u8; 32]) -> Self {
         let (s1, s2) = (config.s1, config.s2);
         let mut tests = TestSet::new(config.tries, config.spacing, seed);
-        for to in [Some(s1), s2].into_iter().flatten() {
+        let further = config.more.iter().copied();
+        for to in [Some(s1), s2].into_iter().flatten().chain(further) {
             tests.add(now, MAPPING, to, TestKind::Mapping);
         }
         for socket in FILTERING_ADDRESS {
@@ -318,6 +319,8 @@ impl Discover {
                 TestKind::Mapping | TestKind::Allocation | TestKind::AfterEarly => false,
                 TestKind::EarlyInbound | TestKind::Unsolicited => true,
                 TestKind::OtherAddress => one_address(),
+                // A server with one address may have a second port. Its answer, if it comes in, is here
+                // as soon as those to what was sent after this test.
                 TestKind::OtherPort => one_address() || self.tests.let_in(TestKind::OtherAddress),
             }
     }

@@ -198,6 +198,11 @@ fn a_server_with_one_address_leaves_both_axes_untested() {
         assert_eq!(report.behaviour.filtering, None);
         assert!(scenario.notes().contains(&NoteCode::OneAddress));
         assert!(report.elapsed_ms < 2.0, "nothing to wait for");
+        let port_let_in = report
+            .notes
+            .iter()
+            .any(|note| note.text.contains("not depend on the port"));
+        assert_eq!(port_let_in, name == "full-cone", "{name}: {report:#?}");
     }
 }
 

@@ -1,5 +1,6 @@
-complete -c natprobe -l server -l s1 -d 'The server\'s first address [port: 8848] [env: PINHOLE_S1, PINHOLE_SERVER]' -r
+complete -c natprobe -l server -l s1 -d 'The server\'s first address [port: 8848] [env: PINHOLE_S1, PINHOLE_SERVER]. An IPv6 address with a port has brackets: [2001:db8::1]:3478' -r
 complete -c natprobe -l s2 -d 'The server\'s other address or port, or a second server [default: what the server reports] [env: PINHOLE_S2]' -r
+complete -c natprobe -l stun -d 'Ask these STUN servers, each of which may have one address only, and compare the mappings. Filtering is measured with the first one that has another address (RFC 5780) [port: 3478]' -r
 complete -c natprobe -l lifetime -d 'Also measure the lifetime of an idle mapping, and what refreshes it. Tests idle times of up to SECONDS at once, and ends when two in a row have ended a mapping' -r
 complete -c natprobe -l runs -d 'Measure N times, and report which results differ' -r
 complete -c natprobe -l watch -d 'Measure again every SECONDS, and report again when a result changes' -r

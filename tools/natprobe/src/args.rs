@@ -14,7 +14,8 @@ use clap::error::ErrorKind;
 #[derive(Debug, Parser)]
 #[command(name = "natprobe", version, after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The server's first address [port: 8848] [env: PINHOLE_S1, PINHOLE_SERVER]
+    /// The server's first address [port: 8848] [env: PINHOLE_S1, PINHOLE_SERVER]. An IPv6 address
+    /// with a port has brackets: [2001:db8::1]:3478
     #[arg(long = "server", visible_alias = "s1", value_name = "HOST[:PORT]")]
     s1: Option<String>,
 
@@ -22,6 +23,11 @@ pub(crate) struct Options {
     /// [env: PINHOLE_S2]
     #[arg(long, value_name = "HOST[:PORT]")]
     s2: Option<String>,
+
+    /// Ask these STUN servers, each of which may have one address only, and compare the mappings.
+    /// Filtering is measured with the first one that has another address (RFC 5780) [port: 3478]
+    #[arg(long, value_name = "HOST[:PORT]", num_args = 1.., conflicts_with_all = ["s1", "s2"])]
+    stun: Vec<String>,
 
     /// Print one JSON object
     #[arg(long)]
@@ -80,6 +86,7 @@ Examples:
   natprobe --server stun.example.org:3478 --json >here.json  a report for other programs
   natprobe --server stun.example.org:3478 --against there.json
   natprobe --server rendezvous.example.org --lifetime --rfc4787
+  natprobe --stun stun1.example.org stun2.example.org        without a server of one's own
   PINHOLE_SERVER=rendezvous.example.org natprobe
 
 Exit status:
@@ -92,6 +99,8 @@ Exit status:
 pub(crate) struct Settings {
     pub(crate) s1: String,
     pub(crate) s2: Option<String>,
+    /// The servers of --stun; the first one is `s1` as well.
+    pub(crate) stun: Vec<String>,
     pub(crate) json: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) tries: u32,
@@ -113,7 +122,8 @@ impl Options {
     ) -> Result<Settings, clap::Error> {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
         // PINHOLE_S2 belongs to PINHOLE_S1, not to a server on the command line.
-        let (s1, s2) = match (self.s1, env("PINHOLE_S1")) {
+        let typed = self.s1.or_else(|| self.stun.first().cloned());
+        let (s1, s2) = match (typed, env("PINHOLE_S1")) {
             (Some(s1), _) => (Some(s1), self.s2),
             (None, Some(s1)) => (Some(s1), self.s2.or_else(|| env("PINHOLE_S2"))),
             (None, None) => (env("PINHOLE_SERVER"), self.s2),
@@ -122,12 +132,13 @@ impl Options {
             use clap::CommandFactory;
             Options::command().error(
                 ErrorKind::MissingRequiredArgument,
-                "no server: give --server, or set PINHOLE_S1 or PINHOLE_SERVER",
+                "no server: give --server or --stun, or set PINHOLE_S1 or PINHOLE_SERVER",
             )
         })?;
         Ok(Settings {
             s1,
             s2,
+            stun: self.stun,
             json: self.json,
             timeout: self.timeout.map(Duration::from_millis),
             tries: self.tries,
@@ -181,6 +192,15 @@ mod tests {
         let as_other_tools = settings(&["--server", "c"], &lab).unwrap();
         assert_eq!((as_other_tools.s1.as_str(), as_other_tools.s2), ("c", None));
         assert!(settings(&["--server", "c", "--s1", "d"], &[]).is_err());
+    }
+
+    #[test]
+    fn the_servers_of_stun_stand_for_a_server_and_go_with_no_other() {
+        let lab = [("PINHOLE_S1", "a"), ("PINHOLE_S2", "b")];
+        let stun = settings(&["--stun", "c", "d", "--json"], &lab).unwrap();
+        assert_eq!((stun.s1.as_str(), stun.s2), ("c", None));
+        assert_eq!(stun.stun, ["c", "d"]);
+        assert!(settings(&["--stun", "c", "--server", "d"], &[]).is_err());
     }
 
     #[test]

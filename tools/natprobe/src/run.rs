@@ -9,7 +9,10 @@ use anyhow::Context;
 use clap::Parser;
 use cli::head::Headed;
 use cli::report::StoredReport;
-use discover::{Config, Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
+use discover::{
+    Config, Determinism, Hairpin, Lifetime, Note, NoteCode, Path, Report, Requirement, Verdict,
+    sheet,
+};
 use nat::Dependence;
 use nat::oracle::expected;
 use nat::plan::{Limits, between};
@@ -20,6 +23,8 @@ use crate::args::{Options, Settings};
 use crate::text::{self, Asked};
 
 const DEFAULT_PORT: u16 = 8848;
+/// Of a STUN server (RFC 8489 §2).
+const STUN_PORT: u16 = 3478;
 
 /// Exit status 0: measured; 1: UDP is blocked; 2: no result.
 pub(crate) fn main() -> ExitCode {
@@ -87,8 +92,12 @@ async fn watch(settings: &Settings, config: &Config, pause: Duration) -> anyhow:
 
 /// What to measure with: servers and numbers.
 async fn configure(settings: &Settings) -> anyhow::Result<Config> {
+    let default_port = match settings.stun.as_slice() {
+        [] => DEFAULT_PORT,
+        _ => STUN_PORT,
+    };
     let resolve = async |server: &str| {
-        let address = net::host::resolve(net::host::split(server).host, DEFAULT_PORT).await;
+        let address = net::host::resolve(net::host::split(server).host, default_port).await;
         address.with_context(|| format!("cannot look up {server}"))
     };
     let s1 = resolve(&settings.s1).await?;
@@ -107,16 +116,55 @@ async fn configure(settings: &Settings) -> anyhow::Result<Config> {
         );
     }
     let mut config = Config::new(s1, s2);
+    for server in settings.stun.iter().skip(1) {
+        let server = resolve(server).await?;
+        anyhow::ensure!(
+            s1.is_ipv4() == server.is_ipv4(),
+            "--stun {s1} and {server} must all be IPv4 or all be IPv6"
+        );
+        config.more.push(server);
+    }
     config.tries = settings.tries;
     config.wait = settings.timeout;
     config.survey = settings.rfc4787;
     Ok(config)
 }
 
+/// One measurement, and with which of several servers as the first: with the first one that has
+/// another address, or else that answers.
+async fn first(config: &Config) -> anyhow::Result<(Report, Config)> {
+    let mut best = (discover(config.clone()).await?, config.clone());
+    let mut config = config.clone();
+    for _ in 0..config.more.len() {
+        let (report, _) = &best;
+        if report.verdict == Verdict::Measured && report.other_address.is_some() {
+            break;
+        }
+        let next = config.more.remove(0);
+        config.more.push(std::mem::replace(&mut config.s1, next));
+        let report = discover(config.clone()).await?;
+        let measured = report.verdict == Verdict::Measured;
+        if measured && (report.other_address.is_some() || best.0.verdict != Verdict::Measured) {
+            best = (report, config.clone());
+        }
+    }
+    let (report, config) = &mut best;
+    let silent = config.more.iter().filter(|&&server| {
+        let mut asked = report.evidence.iter().filter(|test| test.to == server);
+        report.verdict == Verdict::Measured && asked.all(|test| test.received == 0)
+    });
+    let notes = silent.map(|server| Note {
+        code: NoteCode::ServerSilent,
+        text: format!("{server} does not answer"),
+    });
+    report.notes.extend(notes);
+    Ok(best)
+}
+
 /// Measures as often as the settings say, and then what they ask for in addition.
 async fn probe(settings: &Settings, config: &Config) -> anyhow::Result<Report> {
     let start = Instant::now();
-    let mut report = discover(config.clone()).await?;
+    let (mut report, config) = first(config).await?;
     let mut differing = Vec::new();
     for _ in 1..settings.runs {
         let again = discover(config.clone()).await?;
@@ -126,7 +174,7 @@ async fn probe(settings: &Settings, config: &Config) -> anyhow::Result<Report> {
     differing.dedup();
     let runs = settings.runs;
     report.determinism = (runs > 1).then_some(Determinism { runs, differing });
-    further(settings, config.s1, &mut report).await?;
+    further(settings, report.server, &mut report).await?;
     report.elapsed_ms = start.elapsed().as_micros() as f64 / 1000.0;
     Ok(report)
 }
