@@ -94,15 +94,21 @@ impl Entry {
         let body = format!("{}{mark}", self.body);
         let margin = " ".repeat(time.len() + sign.chars().count());
         // On a narrow terminal the text does not stand beside the time, but after it.
-        let (text, options) = match display_width(&start) <= layout.width / 2 {
-            true => (
-                body,
-                options.initial_indent(&start).subsequent_indent(&margin),
-            ),
-            false => (format!("{start}{body}"), options.subsequent_indent("  ")),
+        let (text, first, margin) = match display_width(&start) <= layout.width / 2 {
+            true => (body, start.as_str(), margin.as_str()),
+            false => (format!("{start}{body}"), "", "  "),
         };
-        let wrapped = textwrap::wrap(&text, options);
-        let mut rows: Vec<String> = wrapped.into_iter().map(|row| row.into_owned()).collect();
+        // Line by line: textwrap takes the room beside the first indent for that of each.
+        let lines = text.split('\n').enumerate();
+        let wrapped = lines.flat_map(|(number, line)| {
+            let indent = if number == 0 { first } else { margin };
+            let options = options.clone();
+            textwrap::wrap(
+                line,
+                options.initial_indent(indent).subsequent_indent(margin),
+            )
+        });
+        let mut rows: Vec<String> = wrapped.map(|row| row.into_owned()).collect();
         if !layout.colours {
             return rows;
         }
