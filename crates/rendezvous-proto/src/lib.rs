@@ -43,6 +43,7 @@
 //! - `discovery`: Binding by UDP and TCP, also in the dialect of RFC 3489, and
 //!   the ICMP errors that answers have met;
 //! - `registrar`: cookies, signatures and the registry of names;
+//! - [`bindings`]: what of the registry the driver stores, so that it outlives the process;
 //! - `introductions`: the caller's offer to the callee, and the answer back;
 //! - [`relay`]: the TURN server, whose relayed sockets the driver opens;
 //! - `streams`: the TCP connections;
@@ -51,8 +52,7 @@
 //!
 //! Every table has a share for each source prefix ([`sansio::Shares`]).
 //!
-//! What it does not do: it has no sockets and no clock, and stores nothing on
-//! disk. It does not speak TLS or DTLS, and by TCP answers Binding alone. It
+//! What it does not do: it has no sockets, no clock and no files. It does not speak TLS or DTLS, and by TCP answers Binding alone. It
 //! cannot read what peers seal for each other. Without a relay no payload of one
 //! client reaches another, except the sealed offer and its answer.
 #![cfg_attr(
@@ -64,6 +64,7 @@
     )
 )]
 
+pub mod bindings;
 mod cookie;
 mod discovery;
 mod icmp_errors;

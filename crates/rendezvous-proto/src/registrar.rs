@@ -83,6 +83,11 @@ impl Registrar {
         self.registry.reserve(name, key);
     }
 
+    /// The names.
+    pub(crate) fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
     pub(crate) fn issue_cookie(&self, now: Instant, client: SocketAddr) -> [u8; cookie::LENGTH] {
         self.cookies.issue(now, client)
     }

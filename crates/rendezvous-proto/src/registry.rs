@@ -11,7 +11,8 @@ mod new_names;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sansio::Prefix;
@@ -22,6 +23,7 @@ use session::work::{LEAST_BITS, MOST_BITS};
 
 use self::names::Names;
 use self::new_names::{NewNames, Rate};
+use crate::bindings::{Binding, Change};
 use crate::cookie;
 use crate::types::FiveTuple;
 
@@ -38,6 +40,10 @@ const LEAST_SHARE: usize = 16;
 /// A proof of work counts if it is one bit short: the difficulty may have risen
 /// while the client was at it.
 const SLACK_BITS: u8 = 1;
+
+/// What is stored says that a name is bound for this much longer than it has to be, so that it is not
+/// stored with each refresh.
+const AHEAD: Duration = Duration::from_secs(3600);
 
 /// A name's entry.
 #[derive(Clone, Debug)]
@@ -57,6 +63,8 @@ pub(crate) struct Registration {
     /// The owner wants notifications to be proved.
     pub(crate) asks_proof: bool,
     expires: Instant,
+    /// Until when it is bound by what is stored, or about to be; `None`: its key is not stored.
+    stored: Option<Instant>,
     /// The sequence number of the last registration.
     sequence: u64,
     /// That of the last Connect. It has a count of its own, since requests of the
@@ -111,6 +119,8 @@ pub(crate) struct Registry {
     reserved: HashMap<String, Reserved>,
     new_names: NewNames,
     most: usize,
+    /// What is to be stored; `None`: nobody stores it.
+    changes: Option<VecDeque<Change>>,
 }
 
 /// A name that belongs to one key for ever.
@@ -128,7 +138,39 @@ impl Registry {
             reserved: HashMap::new(),
             new_names: NewNames::default(),
             most,
+            changes: None,
         }
+    }
+
+    /// Takes over what is stored, with the name that is bound for longest last. From now on, there are
+    /// changes to be stored. A name is bound for the whole of [`HOLD`] again.
+    pub(crate) fn restore(&mut self, now: Instant, bindings: impl IntoIterator<Item = Binding>) {
+        self.changes = Some(VecDeque::new());
+        for binding in bindings {
+            if !self.reserved.contains_key(&binding.name) {
+                let registration = Registration::restored(now, &binding);
+                self.names.put(&binding.name, registration, true);
+            }
+        }
+    }
+
+    /// The changes that are to be stored.
+    pub(crate) fn changes(&mut self) -> Option<&mut VecDeque<Change>> {
+        self.changes.as_mut()
+    }
+
+    /// Notes what a request about this name has changed.
+    fn note_changes(&mut self, name: &str) {
+        let forgotten = self.names.forgotten().map(Change::Forgotten);
+        let Some(changes) = &mut self.changes else {
+            return drop(forgotten);
+        };
+        changes.extend(forgotten);
+        let held = self.names.get_mut(name);
+        changes.extend(
+            held.and_then(|held| held.take_change(name))
+                .map(Change::Bound),
+        );
     }
 
     /// Reserves a name for a key.
@@ -144,6 +186,17 @@ impl Registry {
     /// # Errors
     /// See [`Refusal`]; the table has not changed.
     pub(crate) fn register(
+        &mut self,
+        now: Instant,
+        application: Application<'_>,
+    ) -> Result<Option<PublicKey>, Refusal> {
+        let name = application.name;
+        let registered = self.apply(now, application);
+        self.note_changes(name);
+        registered
+    }
+
+    fn apply(
         &mut self,
         now: Instant,
         application: Application<'_>,
@@ -279,9 +332,50 @@ impl Registration {
             fresh: place.fresh,
             asks_proof: place.asks_proof,
             expires: now + application.lifetime,
+            stored: None,
             sequence: application.sequence,
             connect_sequence: 0,
         }
+    }
+
+    /// That of a name which is bound and not registered.
+    fn restored(now: Instant, binding: &Binding) -> Self {
+        let rotation = binding.rotation.map(Rotation::from_bytes);
+        Registration {
+            key: binding.key,
+            at: FiveTuple {
+                socket: 0,
+                client: SocketAddr::new(binding.network, 0),
+            },
+            cookie: [0; cookie::LENGTH],
+            rotation: rotation.map(Box::new),
+            fresh: Fresh::default(),
+            asks_proof: false,
+            expires: now,
+            stored: Some(binding.until),
+            sequence: 0,
+            connect_sequence: 0,
+        }
+    }
+
+    /// What is to be stored of it, if what is stored does not bind the name for as long.
+    fn take_change(&mut self, name: &str) -> Option<Binding> {
+        let bound = self.expires + HOLD;
+        if self.stored.is_some_and(|until| until >= bound) {
+            return None;
+        }
+        let until = bound + AHEAD;
+        self.stored = Some(until);
+        Some(Binding {
+            name: name.to_owned(),
+            key: self.key,
+            rotation: self
+                .rotation
+                .as_deref()
+                .map(|rotation| *rotation.as_bytes()),
+            network: self.at.client.ip(),
+            until,
+        })
     }
 
     /// What becomes of it by a request of its owner; `None`: nothing, since the
@@ -317,6 +411,7 @@ impl Registration {
         }
         renewed.rotation = renewed.rotation.or_else(|| self.rotation.clone());
         renewed.connect_sequence = self.connect_sequence;
+        renewed.stored = self.stored.filter(|_| owner);
         Ok(Some(renewed))
     }
 

@@ -9,6 +9,7 @@ use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
 use session::identity::{Identity, PublicKey, fingerprint};
 use stun::{Builder, Class, ClassicRequest, MAX_DATAGRAM, Message, Method, ParseError, code, turn};
 
+use crate::bindings::{Binding, Change, Waiting};
 use crate::cookie::Cookies;
 use crate::discovery::Discovery;
 use crate::introductions::Introductions;
@@ -40,6 +41,8 @@ pub struct Server {
     introductions: Introductions,
     relay: Option<Relay>,
     prover: Prover,
+    /// What clients are told, if what they are told of is stored.
+    waiting: Waiting,
     /// For the seeds of sealed credentials.
     rng: ChaCha20Rng,
     output: Output,
@@ -61,6 +64,7 @@ impl Server {
             introductions: Introductions::new(key("transaction ids")),
             relay: None,
             prover: Prover::default(),
+            waiting: Waiting::default(),
             rng: ChaCha20Rng::from_seed(key("sealed credentials")),
             output: Output::default(),
         }
@@ -93,6 +97,27 @@ impl Server {
             self.registrar.reserve(&name, key);
         }
         self
+    }
+
+    /// Takes over the bindings that are [stored](crate::bindings), with the name that is bound for longest
+    /// last. Names that are reserved by then keep the keys that they are reserved for.
+    pub fn with_bindings(
+        mut self,
+        now: Instant,
+        bindings: impl IntoIterator<Item = Binding>,
+    ) -> Self {
+        self.registrar.registry().restore(now, bindings);
+        self
+    }
+
+    /// The next change of the bindings, which the driver stores.
+    pub fn poll_change(&mut self) -> Option<Change> {
+        self.registrar.registry().changes()?.pop_front()
+    }
+
+    /// The driver has stored so many more changes.
+    pub fn changes_stored(&mut self, changes: u64) {
+        self.output.transmits.extend(self.waiting.stored(changes));
     }
 
     /// The relay, for the driver of its relayed sockets.
@@ -238,7 +263,8 @@ impl Server {
                     if let Some(rotation) = &held.rotation {
                         answer = answer.rotation(rotation.as_bytes());
                     }
-                    output.answer(request, self.prover.answer(message, answer));
+                    let answer = self.prover.answer(message, answer);
+                    self.answer_when_stored(request, answer);
                     Ok(Sender::Unproved)
                 }
                 Err(code) => Err(code.into()),
@@ -256,14 +282,32 @@ impl Server {
         })
     }
 
+    /// Answers when the changes that were made so far are stored.
+    fn answer_when_stored(&mut self, request: &Request<'_>, answer: Builder) {
+        let answered = self.output.answer(request, answer);
+        if answered
+            && !self.waiting.is_over()
+            && let Some(answer) = self.output.transmits.pop_back()
+        {
+            self.waiting.hold(answer);
+        }
+    }
+
     fn register(&mut self, request: &Request<'_>) -> Result<Sender, Refused> {
+        if self.waiting.is_full() {
+            return Err(code::INSUFFICIENT_CAPACITY.into());
+        }
+        let before = self.changes();
+        let registered = self.registrar.register(request);
+        let made = self.changes() - before;
+        self.waiting.made(made);
         let Accepted {
             name,
             key,
             lifetime,
             before,
             rotated_from,
-        } = self.registrar.register(request)?;
+        } = registered?;
         let (now, from, ended) = (request.now, request.from, lifetime.is_zero());
         self.output.stats.registrations += 1;
         self.output.events.extend(match (ended, before) {
@@ -311,7 +355,7 @@ impl Server {
             }
         }
         let answer = self.prover.answer(&request.message, answer);
-        self.output.answer(request, answer);
+        self.answer_when_stored(request, answer);
         if ended {
             return Ok(Sender::Unproved);
         }
@@ -321,6 +365,12 @@ impl Server {
                 .callee_moved(now, name, registrar, output);
         }
         Ok(Sender::Proved)
+    }
+
+    /// The changes that the driver has not taken.
+    fn changes(&mut self) -> usize {
+        let changes = self.registrar.registry().changes();
+        changes.map_or(0, |changes| changes.len())
     }
 
     fn refuse(&mut self, request: &Request<'_>, refused: Refused) {

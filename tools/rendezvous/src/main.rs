@@ -9,6 +9,7 @@ mod log;
 mod relay;
 mod reserve;
 mod serve;
+mod state;
 mod stream;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,8 +20,10 @@ use anyhow::Context;
 use clap::Parser;
 use rendezvous_proto::server::{Config, MOST_NAMES, MOST_STREAMS, RATE, Server};
 
+use crate::state::State;
+
 /// STUN server with NAT behaviour discovery (RFC 8489, RFC 5780), by UDP and TCP,
-/// which also introduces peers to each other. Names are kept in memory.
+/// which also introduces peers to each other.
 #[derive(Parser)]
 #[command(
     version,
@@ -35,7 +38,7 @@ use rendezvous_proto::server::{Config, MOST_NAMES, MOST_STREAMS, RATE, Server};
 When it listens it prints one line to stdout: its addresses, and what clients are given as
 --server. Its log goes to stderr.
 RUST_LOG=rendezvous_proto=trace adds what it decides about each datagram.
-Exit codes: 0 ended by a signal, 2 could not start."
+Exit codes: 0 ended by a signal, 2 could not start, or could not write to --state."
 )]
 struct Options {
     /// IP address to listen on; 0.0.0.0 is every IPv4 address of this host, :: every
@@ -68,6 +71,10 @@ struct Options {
     /// name
     #[arg(long, value_name = "FILE")]
     reserve: Option<PathBuf>,
+    /// Keep in FILE which key each name belongs to, so that a restart takes no name from its
+    /// owner; it is made on first use [default: in memory only]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// Print JSON lines instead of text
     #[arg(long)]
     json: bool,
@@ -109,6 +116,12 @@ fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
     if let Some(file) = &options.reserve {
         server = server.with_reserved(reserve::read(file)?);
     }
+    let mut state = None;
+    if let Some(file) = &options.state {
+        let (opened, bindings) = State::open(file, options.max_names as usize)?;
+        server = server.with_bindings(std::time::Instant::now(), bindings);
+        state = Some(opened);
+    }
     if let Some(relay) = options.relay.relay(options.ip)? {
         server = server.with_relay(relay);
     }
@@ -127,6 +140,7 @@ fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
             server,
             &addresses,
             options.relay.sockets(options.ip),
+            state,
             log,
             &log::Ourselves { key, clients },
         ))

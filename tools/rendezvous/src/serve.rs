@@ -1,22 +1,25 @@
 //! The driver: sockets and a clock for the server of `rendezvous_proto`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use net::udp::{Queue, Received, Udp};
+use rendezvous_proto::bindings::Change;
 use rendezvous_proto::relay::Command;
 use rendezvous_proto::server::{Sender, Server};
 use sansio::{Prefix, Protocol, Transmit};
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::inbox::{Datagram, Inbox};
 use crate::local_addresses::{LocalAddresses, own_addresses};
 use crate::log::{Log, Ourselves};
 use crate::relay::Sockets;
+use crate::state::{State, Stored};
 use crate::stream::{self, Streams};
 
 /// Datagrams that are received at once from one socket.
@@ -36,6 +39,8 @@ pub struct Shared {
     relayed: Sockets,
     pub streams: Streams,
     local_addresses: Mutex<LocalAddresses>,
+    /// Where changes of the names' keys are stored, if they are.
+    changes: Option<mpsc::Sender<Change>>,
     log: Log,
     /// The server's next timeout may have changed.
     changed: Notify,
@@ -44,11 +49,12 @@ pub struct Shared {
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When a socket cannot be bound.
+/// When a socket cannot be bound, or `state` cannot be written.
 pub async fn serve(
     server: Server,
     addresses: &[SocketAddr],
     relayed: Sockets,
+    state: Option<State>,
     log: Log,
     ourselves: &Ourselves,
 ) -> anyhow::Result<()> {
@@ -66,12 +72,14 @@ pub async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     log.listening(addresses, ourselves)?;
+    let (stored, reports) = unbounded_channel();
     let shared = Arc::new(Shared {
         server: Mutex::new(server),
         sockets,
         relayed,
         streams: Streams::default(),
         local_addresses: Mutex::default(),
+        changes: state.map(|state| state.store(stored)),
         log,
         changed: Notify::new(),
     });
@@ -84,6 +92,7 @@ pub async fn serve(
     tokio::spawn(watch_own_addresses(Arc::clone(&shared)));
     tokio::select! {
         () = keep_time(&shared) => {}
+        error = not_stored(&shared, reports) => return Err(error),
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
@@ -168,6 +177,24 @@ async fn keep_time(shared: &Arc<Shared>) {
     }
 }
 
+/// Tells the server what of its changes is stored, until one cannot be.
+async fn not_stored(shared: &Arc<Shared>, mut reports: UnboundedReceiver<Stored>) -> anyhow::Error {
+    loop {
+        match reports.recv().await {
+            Some(Ok(changes)) => {
+                let mut server = shared.lock();
+                server.changes_stored(changes);
+                shared.flush(&mut server, None);
+            }
+            Some(Err(error)) => return error,
+            None if shared.changes.is_some() => {
+                return anyhow::anyhow!("what writes to --state has failed: see the line above");
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Looks again and again which addresses this host has: they come and go.
 async fn watch_own_addresses(shared: Arc<Shared>) {
     let mut before = Vec::new();
@@ -240,6 +267,12 @@ impl Shared {
     /// source, and the address of ours that it came to.
     fn flush(self: &Arc<Self>, server: &mut Server, asked: Option<(SocketAddr, IpAddr)>) {
         self.relay(server);
+        while let Some(change) = server.poll_change() {
+            if let Some(changes) = &self.changes {
+                // Where nobody takes it any more, `not_stored` ends the process.
+                let _ = changes.send(change);
+            }
+        }
         while let Some(Transmit {
             socket,
             to,

@@ -19,6 +19,11 @@ pub(super) struct Name {
 }
 
 impl Name {
+    fn as_str(&self) -> &str {
+        let bytes = &self.bytes[..usize::from(self.length)];
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
     /// `None` if it is too long to be a name.
     pub(super) fn new(name: &str) -> Option<Self> {
         let mut bytes = [0; NAME_MAX];
@@ -98,6 +103,8 @@ pub(super) struct Names {
     holders: HashMap<Prefix, Holder>,
     /// The networks with two names and more, by their number.
     biggest: BTreeSet<(u32, Prefix)>,
+    /// Those that were forgotten since they were asked for.
+    forgotten: Vec<Name>,
     /// Entries that were looked at to make room.
     #[cfg(test)]
     pub(super) examined: usize,
@@ -232,6 +239,13 @@ impl Names {
         self.discharge(network, id);
         let Entry { name, .. } = self.entries.remove(id as usize);
         self.ids.remove(&name);
+        self.forgotten.push(name);
+    }
+
+    /// The names that were forgotten since the last call.
+    pub(super) fn forgotten(&mut self) -> impl Iterator<Item = String> {
+        let names = self.forgotten.drain(..);
+        names.map(|name| name.as_str().to_owned())
     }
 
     /// Forgets names that are no longer bound to their keys: two at most, which
