@@ -120,6 +120,11 @@ impl Server {
         self.output.transmits.extend(self.waiting.stored(changes));
     }
 
+    /// Whether it takes names: not while the driver is too far behind with storing them.
+    pub fn is_ready(&self) -> bool {
+        !self.waiting.is_full()
+    }
+
     /// The relay, for the driver of its relayed sockets.
     pub fn relaying(&mut self) -> Option<&mut Relay> {
         self.relay.as_mut()

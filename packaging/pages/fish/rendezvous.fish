@@ -6,6 +6,8 @@ complete -c rendezvous -l rate -d 'Requests per second that are answered to one 
 complete -c rendezvous -l key -d 'Keep this server\'s key in FILE, which is made on first use. Clients know the server by it [default: rendezvous-key in PINHOLE_HOME, else in ~/.config/pinhole]' -r -F
 complete -c rendezvous -l max-names -d 'Most names that may be registered at once' -r
 complete -c rendezvous -l reserve -d 'Reserve names for keys: the file has a line NAME KEY for each, with KEY in 64 hex digits as in known-peers; # begins a comment. No other key gets such a name' -r -F
+complete -c rendezvous -l state -d 'Keep in FILE which key each name belongs to, so that a restart takes no name from its owner; it is made on first use [default: in memory only]' -r -F
+complete -c rendezvous -l metrics -d 'Serve /metrics (for Prometheus), /healthz and /readyz by HTTP there; a port alone is one of 127.0.0.1 [default: nowhere]' -r
 complete -c rendezvous -l relay-ip -d 'IP address of relayed addresses, as clients and peers see it [default: --ip]' -r
 complete -c rendezvous -l relay-ports -d 'Ports of relayed addresses' -r
 complete -c rendezvous -l relay-secret -d 'File with the secret that issues credentials, if other programs share it (coturn\'s static-auth-secret) [default: a new secret at each start]' -r -F

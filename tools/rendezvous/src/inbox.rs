@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use rendezvous_proto::server::Standing;
 use sansio::{Prefix, Shares};
@@ -23,6 +24,8 @@ pub struct Datagram {
     /// The address of ours that it came to, if that is known.
     pub at: Option<IpAddr>,
     pub payload: Vec<u8>,
+    /// When it was received.
+    pub arrived: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +112,7 @@ mod tests {
             from: SocketAddr::new(address, n),
             at: None,
             payload: Vec::new(),
+            arrived: Instant::now(),
         };
         ((Standing::Other, Prefix::of(address)), datagram)
     }

@@ -6,6 +6,7 @@ mod inbox;
 mod key;
 mod local_addresses;
 mod log;
+mod metrics;
 mod relay;
 mod reserve;
 mod serve;
@@ -75,6 +76,10 @@ struct Options {
     /// owner; it is made on first use [default: in memory only]
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Serve /metrics (for Prometheus), /healthz and /readyz by HTTP there; a port alone is
+    /// one of 127.0.0.1 [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = metrics_address)]
+    metrics: Option<SocketAddr>,
     /// Print JSON lines instead of text
     #[arg(long)]
     json: bool,
@@ -141,9 +146,19 @@ fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
             &addresses,
             options.relay.sockets(options.ip),
             state,
+            options.metrics,
             log,
             &log::Ourselves { key, clients },
         ))
+}
+
+fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let port = || {
+        text.parse()
+            .map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)))
+    };
+    let address = text.parse().or_else(|_| port());
+    address.map_err(|_| "give an address and a port, such as 127.0.0.1:9110, or a port".into())
 }
 
 /// The addresses in the order in which the server numbers its sockets.
@@ -202,6 +217,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn metrics_are_for_this_host_alone_unless_an_address_is_given() {
+        for (text, address) in [
+            ("9110", "127.0.0.1:9110"),
+            ("0.0.0.0:9110", "0.0.0.0:9110"),
+            ("[::1]:9110", "[::1]:9110"),
+        ] {
+            assert_eq!(metrics_address(text), Ok(address.parse().unwrap()));
+        }
+        for bad in ["", "127.0.0.1", "host:9110", "65536"] {
+            assert!(metrics_address(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

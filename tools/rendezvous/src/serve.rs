@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::inbox::{Datagram, Inbox};
 use crate::local_addresses::{LocalAddresses, own_addresses};
 use crate::log::{Log, Ourselves};
+use crate::metrics::{self, Histogram};
 use crate::relay::Sockets;
 use crate::state::{State, Stored};
 use crate::stream::{self, Streams};
@@ -42,6 +43,8 @@ pub struct Shared {
     /// Where changes of the names' keys are stored, if they are.
     changes: Option<mpsc::Sender<Change>>,
     log: Log,
+    /// From the arrival of datagrams to their answers.
+    pub latency: Histogram,
     /// The server's next timeout may have changed.
     changed: Notify,
 }
@@ -55,6 +58,7 @@ pub async fn serve(
     addresses: &[SocketAddr],
     relayed: Sockets,
     state: Option<State>,
+    metrics: Option<SocketAddr>,
     log: Log,
     ourselves: &Ourselves,
 ) -> anyhow::Result<()> {
@@ -69,6 +73,10 @@ pub async fn serve(
         let listener = stream::listen(*address);
         listeners.push(listener.with_context(|| format!("cannot listen on {address} (TCP)"))?);
     }
+    let metrics = match metrics {
+        Some(address) => Some(metrics::listen(address).await?),
+        None => None,
+    };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     log.listening(addresses, ourselves)?;
@@ -81,6 +89,7 @@ pub async fn serve(
         local_addresses: Mutex::default(),
         changes: state.map(|state| state.store(stored)),
         log,
+        latency: Histogram::default(),
         changed: Notify::new(),
     });
     for index in 0..shared.sockets.len() {
@@ -88,6 +97,9 @@ pub async fn serve(
     }
     for (index, listener) in listeners.into_iter().enumerate() {
         tokio::spawn(stream::accept(Arc::clone(&shared), index, listener));
+    }
+    if let Some(listener) = metrics {
+        tokio::spawn(metrics::serve(Arc::clone(&shared), listener));
     }
     tokio::spawn(watch_own_addresses(Arc::clone(&shared)));
     tokio::select! {
@@ -250,7 +262,15 @@ impl Shared {
         let payload = buffer[..length].to_vec();
         let standing = server.standing(now, index, from, &payload);
         let owner = (standing, Prefix::of(from.ip()));
-        inbox.push(owner, Datagram { from, at, payload });
+        inbox.push(
+            owner,
+            Datagram {
+                from,
+                at,
+                payload,
+                arrived: now,
+            },
+        );
     }
 
     fn handle(self: &Arc<Self>, index: usize, datagram: &Datagram) {
@@ -261,6 +281,7 @@ impl Shared {
             self.local_addresses().note(from, at);
         }
         self.flush(&mut server, at.map(|at| (from, at)));
+        self.latency.count(datagram.arrived.elapsed());
     }
 
     /// Does what the server wants. If a datagram has just come, `asked` is its
