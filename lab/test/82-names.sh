@@ -8,5 +8,6 @@ story port-restricted restricted names.py new_key
 story port-restricted restricted names.py killed
 story full-cone restricted names.py punch
 story full-cone restricted names.py reserved
+story full-cone restricted names.py reload
 story full-cone full-cone names.py work
 story full-cone open server-name.py

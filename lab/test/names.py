@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 
 from nodes import S1, check, done
@@ -149,6 +150,36 @@ def reserved():
     check("with which the next start registers", alice.wait("registered"), alice.errors)
     server.terminate()
     end(server)
+
+
+def reload():
+    """The file of reserved names is read again on SIGHUP, while the server runs."""
+    def reserve(text, told):
+        with open("/run/reserved", "w") as file:
+            file.write(text)
+        if told:
+            server.send_signal(signal.SIGHUP)
+            return line(server, told)
+
+    reserve("", None)
+    server = start("server", "rendezvous", "--ip", S1, "--port", "9000", "--reserve", "/run/reserved")
+    server.stdout.readline()
+    there = ("--server", f"{S1}:9000")
+    alice = Chat("alice", "alice", *there)
+    check("alice registers", alice.wait("registered"), alice.errors)
+    leave(alice)
+    check("SIGHUP reserves her name for another key", reserve("alice " + "11" * 32 + "\n", "reloaded"))
+    alice = Chat("alice", "alice", *there)
+    check("and it is refused to her", alice.code() == 2 and any(b"taken" in line for line in alice.errors), alice.errors)
+    check("a file with a wrong line changes nothing, and the log says why", reserve("alice 11\n", "what was read before stays in use.*line 1"))
+    alice = Chat("alice", "alice", *there)
+    check("so it still is", alice.code() == 2, alice.errors)
+    check("SIGHUP releases the name", reserve("", "reloaded"))
+    alice = Chat("alice", "alice", *there)
+    check("which is hers again", alice.wait("registered"), alice.errors)
+    leave(alice)
+    server.terminate()
+    check("and the server has run all the time", end(server)[0] == 0)
 
 
 def work():

@@ -11,7 +11,7 @@ mod new_names;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -178,6 +178,26 @@ impl Registry {
         let registration = None;
         let reserved = Reserved { key, registration };
         self.reserved.insert(name.to_owned(), reserved);
+    }
+
+    /// Reserves these names, and no others. A name that is no longer reserved stays bound to its key as
+    /// long as any other.
+    pub(crate) fn set_reserved(&mut self, now: Instant, names: BTreeMap<String, PublicKey>) {
+        let mut before = std::mem::take(&mut self.reserved);
+        for (name, key) in names {
+            let held = before.remove(&name).filter(|held| held.key == key);
+            let registration = held.and_then(|held| held.registration);
+            self.reserved.insert(name, Reserved { key, registration });
+        }
+        // In this order, whatever that of the table is.
+        let released: BTreeMap<_, _> = before.drain().collect();
+        for (name, held) in released {
+            if let Some(registration) = held.registration {
+                let ended = registration.expires <= now;
+                self.names.put(&name, registration, ended);
+                self.note_changes(&name);
+            }
+        }
     }
 
     /// Registers, or refreshes. The caller has checked cookie and signature. If the

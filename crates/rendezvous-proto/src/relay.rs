@@ -31,7 +31,7 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sansio::Transmit;
-use session::credentials::Granted;
+use session::credentials::{Granted, Secret};
 use stun::{Attribute, Builder, Class, Message, Method, Transaction, code, turn};
 
 use crate::secret::derive;
@@ -99,6 +99,12 @@ impl Relay {
     /// may be used to allocate.
     pub fn credentials(&self, now: Instant, name: &str, from: SocketAddr) -> Granted {
         self.authenticator.credentials(now, name, from)
+    }
+
+    /// Credentials are issued with this secret from now on. Those of the secret before are valid until
+    /// they expire.
+    pub fn set_secret(&mut self, secret: Secret) {
+        self.authenticator.set_secret(secret);
     }
 
     /// The addresses of the server's host have changed: no permission for one of these is left.

@@ -1,5 +1,6 @@
 //! The server: it hands each datagram to the component that it is for.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -123,6 +124,14 @@ impl Server {
     /// Whether it takes names: not while the driver is too far behind with storing them.
     pub fn is_ready(&self) -> bool {
         !self.waiting.is_full()
+    }
+
+    /// Reserves these names for their keys, and no others from now on.
+    pub fn set_reserved(&mut self, now: Instant, names: BTreeMap<String, PublicKey>) {
+        let before = self.changes();
+        self.registrar.registry().set_reserved(now, names);
+        let made = self.changes() - before;
+        self.waiting.made(made);
     }
 
     /// The relay, for the driver of its relayed sockets.

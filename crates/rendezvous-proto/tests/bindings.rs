@@ -3,6 +3,7 @@
 mod client;
 mod registrant;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use client::{ALICE, BOB, at, drain, error_of, server};
@@ -168,6 +169,34 @@ fn a_name_that_was_stored_is_its_owners_and_not_registered() {
     assert_eq!(refused, None);
     assert_eq!(changes[0], Change::Forgotten("alice".into()));
     assert_eq!(bound(&changes[1]).key, next.key.public());
+}
+
+#[test]
+fn names_can_be_reserved_and_released_while_the_server_runs() {
+    let now = Instant::now();
+    let mut server = durable(now, []);
+    let mut thief = Registrant::new(&mut server, now, "alice", BOB);
+    thief.key = Identity::from_secret(&[9; 32]);
+    assert_eq!(register(&mut server, now, &mut thief).1, None);
+
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
+    let names = [("alice".to_owned(), alice.key.public())];
+    server.set_reserved(now, names.into());
+    let refused = register(&mut server, now, &mut thief).1;
+    assert_eq!(
+        refused,
+        Some(code::NAME_TAKEN),
+        "the operator has reserved it"
+    );
+    assert_eq!(register(&mut server, now, &mut alice).1, None);
+
+    server.set_reserved(now, BTreeMap::new());
+    let changes = changes(&mut server);
+    assert_eq!(bound(&changes[0]).key, alice.key.public(), "she keeps it");
+    server.changes_stored(1);
+    let refused = register(&mut server, now, &mut thief).1;
+    assert_eq!(refused, Some(code::NAME_TAKEN));
+    assert_eq!(register(&mut server, now, &mut alice), (vec![], None));
 }
 
 #[test]

@@ -304,6 +304,27 @@ fn a_value_of_a_wrong_length_is_refused_and_not_taken_for_a_missing_one() {
 }
 
 #[test]
+fn credentials_of_the_secret_before_are_valid_and_those_of_an_older_one_are_not() {
+    let mut world = World::new(limits(), &[]);
+    let (old, mut none) = (world.credentials("alice"), world.credentials("nobody"));
+    none.password = "wrong".into();
+    world.relay().set_secret(Secret::new("south"));
+    // The same once more is no change.
+    world.relay().set_secret(Secret::new("south"));
+    let new = world.credentials("bob");
+    assert_ne!(old.password, world.credentials("alice").password);
+    let mut alice = TurnClient::with(&mut world, old.clone(), ALICE);
+    assert!(alice.allocate(&mut world).is_ok());
+    let mut bob = TurnClient::with(&mut world, new, BOB);
+    assert!(bob.allocate(&mut world).is_ok());
+    let mut nobody = TurnClient::with(&mut world, none, ALICE2);
+    assert_eq!(nobody.allocate(&mut world), Err(code::UNAUTHENTICATED));
+    world.relay().set_secret(Secret::new("west"));
+    let mut late = TurnClient::with(&mut world, old, ALICE2);
+    assert_eq!(late.allocate(&mut world), Err(code::UNAUTHENTICATED));
+}
+
+#[test]
 fn a_flood_of_requests_is_limited_by_network() {
     let mut world = World::new(limits(), &[]);
     let request = Builder::request(Method::Allocate, [1; 12]).udp().finish();

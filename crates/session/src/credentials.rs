@@ -108,7 +108,7 @@ fn prologue(name: &str) -> Vec<u8> {
 }
 
 /// The key that the issuer of credentials shares with the relays that check them.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
 impl std::fmt::Debug for Secret {

@@ -138,6 +138,15 @@ impl Log {
         self.line(what, "trouble", json!({"what": what}));
     }
 
+    /// What SIGHUP asked for is done.
+    pub fn reloaded(&self) {
+        self.line(
+            "reloaded --reserve and --relay-secret",
+            "reloaded",
+            json!({}),
+        );
+    }
+
     pub fn ended(&self, stats: &Stats) {
         let text = format!(
             "ended: {} Binding requests answered, {} registrations and refreshes, \

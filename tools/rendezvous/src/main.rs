@@ -38,6 +38,7 @@ use crate::state::State;
 
 When it listens it prints one line to stdout: its addresses, and what clients are given as
 --server. Its log goes to stderr.
+SIGHUP makes it read --reserve and --relay-secret again.
 RUST_LOG=rendezvous_proto=trace adds what it decides about each datagram.
 Exit codes: 0 ended by a signal, 2 could not start, or could not write to --state."
 )]
@@ -138,15 +139,19 @@ fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
         ));
     }
     server = server.with_most_streams(streams);
+    let driven = serve::Driven {
+        relayed: options.relay.sockets(options.ip),
+        state,
+        metrics: options.metrics,
+    };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
         .block_on(serve::serve(
             server,
             &addresses,
-            options.relay.sockets(options.ip),
-            state,
-            options.metrics,
+            driven,
+            || reload(&options),
             log,
             &log::Ourselves { key, clients },
         ))
@@ -159,6 +164,15 @@ fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     };
     let address = text.parse().or_else(|_| port());
     address.map_err(|_| "give an address and a port, such as 127.0.0.1:9110, or a port".into())
+}
+
+/// Reads again what may change while the server runs.
+fn reload(options: &Options) -> anyhow::Result<serve::Reloaded> {
+    let reserved = options.reserve.as_deref().map(reserve::read);
+    Ok(serve::Reloaded {
+        reserved: reserved.transpose()?,
+        relay_secret: options.relay.given_secret()?,
+    })
 }
 
 /// The addresses in the order in which the server numbers its sockets.

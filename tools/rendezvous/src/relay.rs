@@ -126,10 +126,21 @@ impl RelayOptions {
     }
 
     fn secret(&self) -> anyhow::Result<Secret> {
+        if let Some(given) = self.given_secret()? {
+            return Ok(given);
+        }
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).context("cannot read the system's randomness")?;
+        Ok(Secret::new(secret))
+    }
+
+    /// The secret in the file, if there is a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the secret could be guessed.
+    pub fn given_secret(&self) -> anyhow::Result<Option<Secret>> {
         let Some(file) = &self.relay_secret else {
-            let mut secret = [0; 32];
-            getrandom::fill(&mut secret).context("cannot read the system's randomness")?;
-            return Ok(Secret::new(secret));
+            return Ok(None);
         };
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the relay's secret from {}", file.display()))?;
@@ -141,7 +152,7 @@ impl RelayOptions {
             file.display(),
             text.len()
         );
-        Ok(Secret::new(text))
+        Ok(Some(Secret::new(text)))
     }
 }
 

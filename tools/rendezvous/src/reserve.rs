@@ -1,6 +1,6 @@
 //! The file of the names that the operator has reserved: lines `NAME KEY`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,10 +11,10 @@ use session::name::valid_name;
 ///
 /// # Errors
 /// When it cannot be read, or a line is wrong; the error names file and line.
-pub fn read(path: &Path) -> anyhow::Result<HashMap<String, PublicKey>> {
+pub fn read(path: &Path) -> anyhow::Result<BTreeMap<String, PublicKey>> {
     let file = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("--reserve {file}"))?;
-    let mut reserved = HashMap::new();
+    let mut reserved = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
@@ -50,7 +50,7 @@ fn entry(line: &str) -> anyhow::Result<(&str, PublicKey)> {
 mod tests {
     use super::*;
 
-    fn read_text(text: &str) -> Result<HashMap<String, PublicKey>, String> {
+    fn read_text(text: &str) -> Result<BTreeMap<String, PublicKey>, String> {
         let folder = std::env::temp_dir();
         let unique = std::thread::current()
             .name()
@@ -70,7 +70,7 @@ mod tests {
         let reserved = read_text(&text).unwrap();
         assert_eq!(
             reserved,
-            HashMap::from([
+            BTreeMap::from([
                 ("alice".to_owned(), [0xab; 32]),
                 ("bob".to_owned(), [0xab; 32]),
             ])

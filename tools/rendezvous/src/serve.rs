@@ -1,5 +1,6 @@
 //! The driver: sockets and a clock for the server of `rendezvous_proto`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use rendezvous_proto::bindings::Change;
 use rendezvous_proto::relay::Command;
 use rendezvous_proto::server::{Sender, Server};
 use sansio::{Prefix, Protocol, Transmit};
+use session::credentials::Secret;
+use session::identity::PublicKey;
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -49,6 +52,19 @@ pub struct Shared {
     changed: Notify,
 }
 
+/// What is driven beside the sockets of the server.
+pub struct Driven {
+    pub relayed: Sockets,
+    pub state: Option<State>,
+    pub metrics: Option<SocketAddr>,
+}
+
+/// What SIGHUP brings, of what is in files.
+pub struct Reloaded {
+    pub reserved: Option<BTreeMap<String, PublicKey>>,
+    pub relay_secret: Option<Secret>,
+}
+
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
@@ -56,9 +72,8 @@ pub struct Shared {
 pub async fn serve(
     server: Server,
     addresses: &[SocketAddr],
-    relayed: Sockets,
-    state: Option<State>,
-    metrics: Option<SocketAddr>,
+    driven: Driven,
+    reload: impl Fn() -> anyhow::Result<Reloaded>,
     log: Log,
     ourselves: &Ourselves,
 ) -> anyhow::Result<()> {
@@ -73,10 +88,11 @@ pub async fn serve(
         let listener = stream::listen(*address);
         listeners.push(listener.with_context(|| format!("cannot listen on {address} (TCP)"))?);
     }
-    let metrics = match metrics {
+    let metrics = match driven.metrics {
         Some(address) => Some(metrics::listen(address).await?),
         None => None,
     };
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     log.listening(addresses, ourselves)?;
@@ -84,10 +100,10 @@ pub async fn serve(
     let shared = Arc::new(Shared {
         server: Mutex::new(server),
         sockets,
-        relayed,
+        relayed: driven.relayed,
         streams: Streams::default(),
         local_addresses: Mutex::default(),
-        changes: state.map(|state| state.store(stored)),
+        changes: driven.state.map(|state| state.store(stored)),
         log,
         latency: Histogram::default(),
         changed: Notify::new(),
@@ -104,6 +120,11 @@ pub async fn serve(
     tokio::spawn(watch_own_addresses(Arc::clone(&shared)));
     tokio::select! {
         () = keep_time(&shared) => {}
+        () = async {
+            while hangup.recv().await.is_some() {
+                shared.take_over(reload());
+            }
+        } => {}
         error = not_stored(&shared, reports) => return Err(error),
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -242,6 +263,26 @@ impl Shared {
         while let Some(id) = server.poll_closed_stream() {
             self.streams.close(id);
         }
+    }
+
+    /// Takes over what was reloaded; or nothing, and says why.
+    fn take_over(self: &Arc<Self>, reloaded: anyhow::Result<Reloaded>) {
+        let reloaded = match reloaded {
+            Ok(reloaded) => reloaded,
+            Err(error) => {
+                let kept = "what was read before stays in use";
+                return self.log.trouble(&format!("SIGHUP: {kept}: {error:#}"));
+            }
+        };
+        let mut server = self.lock();
+        if let Some(names) = reloaded.reserved {
+            server.set_reserved(Instant::now(), names);
+        }
+        if let (Some(secret), Some(relay)) = (reloaded.relay_secret, server.relaying()) {
+            relay.set_secret(secret);
+        }
+        self.flush(&mut server, None);
+        self.log.reloaded();
     }
 
     fn local_addresses(&self) -> std::sync::MutexGuard<'_, LocalAddresses> {

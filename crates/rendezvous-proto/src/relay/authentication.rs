@@ -20,6 +20,8 @@ pub const CREDENTIALS: Duration = Duration::from_secs(3600);
 pub(super) struct Authenticator {
     realm: String,
     secret: Secret,
+    /// The one before, whose credentials are valid until they expire.
+    secret_before: Option<Secret>,
     cookies: Cookies,
     start: Instant,
     /// `start`, in seconds since 1970.
@@ -52,9 +54,17 @@ impl Authenticator {
         Authenticator {
             realm: config.realm.clone(),
             secret: config.secret.clone(),
+            secret_before: None,
             cookies: Cookies::new(key, start),
             start,
             unix: config.unix,
+        }
+    }
+
+    /// Issues with another secret from now on.
+    pub(super) fn set_secret(&mut self, secret: Secret) {
+        if secret != self.secret {
+            self.secret_before = Some(std::mem::replace(&mut self.secret, secret));
         }
     }
 
@@ -92,11 +102,12 @@ impl Authenticator {
             return Err(code::STALE_NONCE);
         }
         let (until, _) = parse_username(username).ok_or(code::UNAUTHENTICATED)?;
-        let password = self.secret.password(username);
-        let key = turn::long_term_key(username, &self.realm, &password);
-        if realm != self.realm || !message.authentic_long_term(&key) {
-            return Err(code::UNAUTHENTICATED);
-        }
+        let secrets = std::iter::once(&self.secret).chain(&self.secret_before);
+        let mut keys = secrets
+            .map(|secret| turn::long_term_key(username, &self.realm, &secret.password(username)));
+        let key = keys.find(|key| message.authentic_long_term(key));
+        let key = key.filter(|_| realm == self.realm);
+        let key = key.ok_or(code::UNAUTHENTICATED)?;
         Ok(User {
             username,
             key,

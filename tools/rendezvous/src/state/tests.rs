@@ -32,7 +32,7 @@ fn binding(n: u8, until: Instant) -> Binding {
     Binding {
         name: format!("name-{n}"),
         key: [n; 32],
-        rotation: (n % 2 == 0).then_some([n; 96]),
+        rotation: n.is_multiple_of(2).then_some([n; 96]),
         network: match n % 3 {
             0 => IpAddr::from([203, 0, 113, n]),
             _ => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n.into()]),
