@@ -132,6 +132,7 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), FileError> {
 }
 
 /// Replaces the file: a reader finds all of the old text or all of the new.
+#[cfg(feature = "peer")]
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
     // No name begins with a dot.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
