@@ -34,8 +34,16 @@ def metric(name):
     return found and float(found[1])
 
 
+# systemd, as far as the server sees it
+enter("server")
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.settimeout(30)
+manager.bind("\0pinhole-manager")
+os.environ["NOTIFY_SOCKET"] = "@pinhole-manager"
 server = start("server", "rendezvous", "--ip", S1, "--port", "9000", "--state", "/run/pinhole/names", "--relay", "--metrics", "9110")
 server.stdout.readline()
+del os.environ["NOTIFY_SOCKET"]
+check("the service manager is told when it listens", manager.recv(100) == b"READY=1")
 check("it is healthy", get("/healthz") == ("HTTP/1.1 200 OK", "ok\n"))
 check("and ready", get("/readyz") == ("HTTP/1.1 200 OK", "ready\n"))
 check("another path is 404", get("/")[0].startswith("HTTP/1.1 404"))
@@ -66,6 +74,7 @@ check("nobody else reaches it", not reached)
 alice.process.terminate()
 alice.code()
 server.terminate()
+check("and when it ends", manager.recv(100) == b"STOPPING=1")
 code, _, log = end(server)
 check("it ends with 0", code == 0, log)
 again = start("server", "rendezvous", "--ip", S1, "--port", "9000", "--state", "/run/pinhole/names")

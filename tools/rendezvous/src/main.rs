@@ -7,6 +7,7 @@ mod key;
 mod local_addresses;
 mod log;
 mod metrics;
+mod notify;
 mod relay;
 mod reserve;
 mod serve;

@@ -22,6 +22,7 @@ use crate::inbox::{Datagram, Inbox};
 use crate::local_addresses::{LocalAddresses, own_addresses};
 use crate::log::{Log, Ourselves};
 use crate::metrics::{self, Histogram};
+use crate::notify;
 use crate::relay::Sockets;
 use crate::state::{State, Stored};
 use crate::stream::{self, Streams};
@@ -96,6 +97,11 @@ pub async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     log.listening(addresses, ourselves)?;
+    if let Err(error) = notify::tell(notify::READY) {
+        log.trouble(&format!(
+            "cannot tell NOTIFY_SOCKET that it listens: {error}"
+        ));
+    }
     let (stored, reports) = unbounded_channel();
     let shared = Arc::new(Shared {
         server: Mutex::new(server),
@@ -129,6 +135,8 @@ pub async fn serve(
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    // Whoever started it learns of the end by itself as well.
+    let _ = notify::tell(notify::STOPPING);
     let mut server = shared.lock();
     shared.log.ended(&server.stats());
     if let Some(relay) = server.relaying() {
