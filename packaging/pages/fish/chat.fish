@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_chat_global_optspecs
-    string join \n server= sip= sport= trust-server cip= cport= name= new-key peer= json ascii stay open accept-files downloads= trust= timeout= keepalive= no-port-mapping no-measure opener-ttl= no-host-candidates direct-only relay-only h/help V/version
+    string join \n server= sip= sport= trust-server cip= cport= name= new-key peer= json ascii stay open keep no-keep accept-files downloads= trust= timeout= keepalive= no-port-mapping no-measure opener-ttl= no-host-candidates direct-only relay-only h/help V/version
 end
 
 function __fish_chat_needs_command
@@ -42,6 +42,8 @@ complete -c chat -n "__fish_chat_needs_command" -l json -d 'Print JSON lines (do
 complete -c chat -n "__fish_chat_needs_command" -l ascii -d 'Draw no QR code in /who: it takes block characters and colours. NO_COLOR in the environment has the same effect'
 complete -c chat -n "__fish_chat_needs_command" -l stay -d 'As a filter, go on receiving when stdin has ended'
 complete -c chat -n "__fish_chat_needs_command" -l open -d 'On a terminal, answer callers that are not known without asking you, as it is done elsewhere'
+complete -c chat -n "__fish_chat_needs_command" -l keep -d 'Keep messages to peers that are not there, and what was said, on disk, sealed to your key; on a terminal it is done without this option'
+complete -c chat -n "__fish_chat_needs_command" -l no-keep -d 'Keep nothing of that'
 complete -c chat -n "__fish_chat_needs_command" -l accept-files -d 'Accept every file that a peer offers'
 complete -c chat -n "__fish_chat_needs_command" -l no-port-mapping -d 'Do not ask our router for a port (by PCP, NAT-PMP and UPnP-IGD). A port that it gives is given back at the end'
 complete -c chat -n "__fish_chat_needs_command" -l no-measure -d 'Do not measure our own NAT: then no port is guessed'

@@ -84,6 +84,13 @@ pub struct Args {
     /// elsewhere
     #[arg(long)]
     pub open: bool,
+    /// Keep messages to peers that are not there, and what was said, on disk, sealed to your key;
+    /// on a terminal it is done without this option
+    #[arg(long)]
+    pub keep: bool,
+    /// Keep nothing of that
+    #[arg(long, conflicts_with = "keep")]
+    pub no_keep: bool,
     /// Accept every file that a peer offers
     #[arg(long)]
     pub accept_files: bool,

@@ -28,6 +28,12 @@ pub enum Command {
     Decline(Option<u64>),
     /// How each peer is reached.
     Path,
+    /// List the messages that wait for peers that are not there.
+    Pending,
+    /// Call these peers now.
+    Resend,
+    /// Show the last messages with the chosen peer.
+    History(Option<u64>),
     /// Compare digits with a peer.
     Verify(String),
     /// Trust a changed key.
@@ -61,7 +67,7 @@ pub struct Usage {
 }
 
 /// Every command.
-pub const COMMANDS: [Usage; 13] = [
+pub const COMMANDS: [Usage; 16] = [
     usage("/connect", "NAME", "talk to NAME"),
     usage("/to", "NAME", "send your lines to NAME"),
     usage("/peers", "", "list the peers"),
@@ -72,6 +78,9 @@ pub const COMMANDS: [Usage; 13] = [
     usage("/decline", "[N]", "decline file N"),
     usage("/reject", "NAME", "ignore a caller until you leave"),
     usage("/verify", "NAME", "compare digits with NAME"),
+    usage("/pending", "", "list the messages that wait"),
+    usage("/resend", "", "call their peers now"),
+    usage("/history", "[N]", "show the last N messages"),
     usage("/trust", "NAME", "trust the new key of NAME"),
     usage("/quit", "", "leave, as Ctrl-D does"),
     usage("/help", "", "show this list"),
@@ -143,6 +152,9 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "/peers" => alone(Command::Peers),
         "/who" => alone(Command::Who),
         "/path" => alone(Command::Path),
+        "/pending" => alone(Command::Pending),
+        "/resend" => alone(Command::Resend),
+        "/history" => number(Command::History),
         "/quit" | "/exit" => alone(Command::Quit),
         "/help" => alone(Command::Help),
         _ => Err(format!("unknown command {word}; /help lists the commands")),

@@ -8,6 +8,8 @@ pub mod files {
     pub mod ledger;
 }
 pub mod frame;
+pub mod history;
+pub mod pending;
 pub mod proof;
 pub mod text;
 pub mod verify;

@@ -14,6 +14,7 @@
 //!   [`link`] is one QUIC connection with a peer, over one path.
 //! - [`files`]: what is offered and accepted, the bytes, the folder. It knows
 //!   links by their connections, and conversations by their items.
+//! - [`sealed`]: a file for our own eyes, with [`pending`] messages or the [`history`].
 //! - [`handover`]: `chat send` and `chat receive`, which run the hub without a chat.
 //! - The protocols, which are sans-IO: [`conversation`] (each item arrives once
 //!   and in order, over as many links as it takes), [`verify`] (digits to
@@ -32,6 +33,7 @@ mod link;
 mod notice;
 mod qr;
 mod screen;
+mod sealed;
 mod settings;
 mod socket;
 mod start;
@@ -42,7 +44,7 @@ mod typed_path;
 use std::process::ExitCode;
 
 // The library has what needs no socket, clock or file.
-use chat::{code, conversation, frame, proof, text, verify};
+use chat::{code, conversation, frame, history, pending, proof, text, verify};
 use clap::Parser;
 
 use crate::hub::Outcome;

@@ -19,6 +19,7 @@ use crate::args::Args;
 use crate::files::folder::Folder;
 use crate::files::transfers::{OnOffer, Transfers};
 use crate::handover;
+use crate::hub::kept::Kept;
 use crate::hub::keyring::Keyring;
 use crate::hub::network::Network;
 use crate::hub::peers::Peers;
@@ -87,6 +88,8 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     };
     let (transfers, jobs) = Transfers::new(Folder::new(args.downloads.clone()), on_offer);
     let unsaved = (answers != Options::default()).then(|| (settings.home.clone(), answers));
+    let keeps = (interactive || args.keep) && !args.no_keep;
+    let kept = keeps.then(|| Kept::load(settings.home.path(), &settings.name, &settings.identity));
     let hub = Hub::new(
         settings.name,
         network,
@@ -107,6 +110,7 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         jobs,
         lines,
     };
+    let hub = hub.with_kept(kept);
     hub::run(hub, inbox, peer.as_ref().map(|peer| peer.name.as_str())).await
 }
 

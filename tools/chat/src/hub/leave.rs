@@ -101,6 +101,8 @@ impl Hub {
                 }
             }
         }
+        self.close_kept();
+        let _ = self.user.flush(&self.transfers.progress);
         self.network.leave(events).await;
         Ok(self.user.outcome())
     }

@@ -294,6 +294,7 @@ impl Hub {
         let peer = name.clone();
         self.user.tell(Notice::Connected { peer, way, again });
         self.user.connected(&name, first_role);
+        self.send_kept(now, &name);
     }
 
     fn link_down(&mut self, now: Instant, id: LinkId, down: Down) {
@@ -348,6 +349,7 @@ impl Hub {
     /// Told once for each cause, until the peer is reached.
     fn not_yet(&mut self, name: String, cause: Cause) {
         if let Some(peer) = self.peers.get_mut(&name)
+            && !peer.parted
             && peer.obstacle.found(&cause)
             && !self.nobody_waits()
         {

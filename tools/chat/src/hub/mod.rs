@@ -10,6 +10,7 @@
 //! - [`transfers`](crate::files::transfers): what the files of all peers share.
 //! - [`user`]: what is typed, to whom it goes, what is shown.
 //! - [`handover`]: files for whoever has a code, without names and without a chat.
+//! - [`kept`]: messages that wait, and what was said, on disk.
 //! - [`leave`]: the end.
 //!
 //! What comes from the network is in [`meet`], what conversations report in
@@ -19,6 +20,7 @@ mod admit;
 mod callers;
 pub mod handover;
 mod improve;
+pub mod kept;
 pub mod keyring;
 mod leave;
 mod line;
@@ -40,6 +42,7 @@ use anyhow::{Context, bail};
 use crate::files::transfers::{Output, Transfers};
 use crate::handover::Handover;
 use callers::Callers;
+use kept::Kept;
 use keyring::Keyring;
 use leave::Leaving;
 use network::Network;
@@ -59,6 +62,7 @@ pub struct Hub {
     leaving: Leaving,
     /// What is done in place of a chat.
     handover: Option<Handover>,
+    kept: Option<Kept>,
 }
 
 /// How a chat ended.
@@ -93,6 +97,7 @@ impl Hub {
             user,
             leaving: Leaving::No,
             handover: None,
+            kept: None,
         }
     }
 
@@ -101,6 +106,7 @@ impl Hub {
         let now = Instant::now();
         self.carry_out(now);
         self.hand_over(now);
+        self.tend_kept(now);
         self.say_line(now);
         loop {
             if let Some(event) = self.network.poll_event() {
@@ -157,6 +163,7 @@ impl Hub {
                 self.network.poll_timeout(),
                 self.transfers.progress.poll_timeout(),
                 self.leaving.poll_timeout(),
+                self.kept.as_ref().and_then(Kept::poll_timeout),
                 self.handover.as_ref().and_then(|handover| handover.until),
             ])
             .flatten()

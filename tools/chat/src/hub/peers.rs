@@ -222,7 +222,7 @@ impl Peer {
 
     /// A new link; returns the last one, if there was one.
     pub fn link_up(&mut self, line: Line) -> Option<Line> {
-        (self.stranger, self.moved) = (false, false);
+        (self.stranger, self.moved, self.parted) = (false, false, false);
         self.conversation.link_up(line.link.id);
         self.obstacle.clear();
         self.line.replace(line)

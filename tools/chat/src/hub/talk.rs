@@ -19,6 +19,18 @@ impl Hub {
         if !self.user.holds_line() {
             return;
         }
+        if let Some(to) = self.user.chosen().map(str::to_owned)
+            && self.waits_behind(&to)
+            && let Some(text) = self.user.take_line()
+        {
+            self.remember(now, &to, true, &text);
+            let _ = self.keep(now, &to, text);
+            self.tell_kept(&to);
+            if let Some(peer) = self.peers.get_mut(&to) {
+                peer.conversation.open(now);
+            }
+            return;
+        }
         let to = self.user.chosen().map(str::to_owned);
         let peer = to.as_deref().and_then(|to| self.peers.get_mut(to));
         let problem = match peer {
@@ -27,6 +39,7 @@ impl Hub {
                     peer.stranger = false;
                     let number = peer.conversation.say(now, Item::Text(text.clone()));
                     self.user.said(&to, number.ok(), &text);
+                    self.remember(now, &to, true, &text);
                 }
                 return;
             }
@@ -49,6 +62,7 @@ impl Hub {
         match event {
             Event::Received(item) if self.handover_item(now, name, &item) => {}
             Event::Received(Item::Text(text)) => {
+                self.remember(now, name, false, &text);
                 self.user.tell(Notice::Message { from: to, text });
             }
             Event::Received(item) => {
@@ -60,12 +74,15 @@ impl Hub {
                 number,
                 item: Item::Text(text),
                 after,
-            } => self.user.tell(Notice::Delivered {
-                to,
-                number,
-                text,
-                after,
-            }),
+            } => {
+                self.kept_delivered(now, name, &text);
+                self.user.tell(Notice::Delivered {
+                    to,
+                    number,
+                    text,
+                    after,
+                });
+            }
             Event::Delivered { .. } => {}
             Event::Restarted if self.handover_restarted(name) => {}
             Event::Restarted => {
@@ -79,11 +96,11 @@ impl Hub {
                 self.network.endpoint.call(now, name);
             }
             Event::GaveUp(_) if self.handover.is_some() => self.handover_gave_up(now, name),
-            Event::GaveUp(items) => self.gave_up(name, items),
+            Event::GaveUp(items) => self.gave_up(now, name, items),
         }
     }
 
-    fn gave_up(&mut self, name: &str, items: Vec<Item>) {
+    fn gave_up(&mut self, now: Instant, name: &str, items: Vec<Item>) {
         if self.forget_stranger(name) {
             return;
         }
@@ -105,13 +122,22 @@ impl Hub {
             let name = name.to_owned();
             self.user.tell(Notice::GaveUp { peer: name, why });
         }
+        let lost_files = peer.files.gave_up(&mut self.transfers);
+        let mut keeps = false;
         for item in items {
-            if let Item::Text(text) = item {
-                let to = name.to_owned();
-                self.user.tell(Notice::Undelivered { to, text });
+            let Item::Text(text) = item else { continue };
+            match self.keep(now, name, text) {
+                Ok(()) => keeps = true,
+                Err(text) => {
+                    let to = name.to_owned();
+                    self.user.tell(Notice::Undelivered { to, text });
+                }
             }
         }
-        if peer.files.gave_up(&mut self.transfers) > 0 {
+        if keeps {
+            self.tell_kept(name);
+        }
+        if lost_files > 0 {
             self.user.fail();
         }
     }

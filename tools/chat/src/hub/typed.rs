@@ -59,6 +59,9 @@ impl Hub {
             )),
             Command::Peers => self.list_peers(),
             Command::Path => self.list_paths(),
+            Command::Pending => self.list_pending(),
+            Command::Resend => self.resend(now),
+            Command::History(count) => self.show_history(count.map_or(20, |count| count as usize)),
             Command::Who => {
                 let server_key = self.network.endpoint.server_key();
                 let who = Notice::Who {

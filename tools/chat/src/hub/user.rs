@@ -15,6 +15,7 @@ use crate::files::Direction;
 use crate::files::progress::Progress;
 use crate::input::Names;
 use crate::notice::{How, Notice};
+use crate::pending::Kept;
 use crate::screen::Screen;
 
 /// What the end of stdin means to a script.
@@ -186,6 +187,13 @@ impl User {
     /// Tells the user what is wrong.
     pub fn problem(&mut self, problem: impl Into<String>) {
         self.tell(Notice::Problem(problem.into()));
+    }
+
+    /// Tells the user which messages are no longer kept.
+    pub fn tell_dropped(&mut self, dropped: Vec<Kept>) {
+        for Kept { to, text, .. } in dropped {
+            self.tell(Notice::Undelivered { to, text });
+        }
     }
 
     /// Not all was delivered.

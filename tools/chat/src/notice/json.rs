@@ -60,6 +60,15 @@ impl Notice {
             Notice::Undelivered { to, text } => {
                 json!({"event": "undelivered", "to": to, "text": text})
             }
+            Notice::Kept { to, waiting } => {
+                json!({"event": "kept", "to": to, "waiting": waiting})
+            }
+            Notice::Pending { kept, .. } => {
+                json!({"event": "pending", "messages": kept})
+            }
+            Notice::History { said, .. } => {
+                json!({"event": "history", "messages": said})
+            }
             Notice::Delivered {
                 to,
                 number,

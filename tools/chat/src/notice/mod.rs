@@ -18,6 +18,8 @@ use session::identity::PublicKey;
 
 use crate::files::Direction;
 use crate::handover::told::Told;
+use crate::history::Said;
+use crate::pending::Kept;
 
 /// Something to tell.
 #[derive(Clone, Debug)]
@@ -73,6 +75,12 @@ pub enum Notice {
     GaveUp { peer: String, why: Option<String> },
     /// This message did not reach the peer.
     Undelivered { to: String, text: String },
+    /// It is kept on disk until the peer is there, and so many with it.
+    Kept { to: String, waiting: usize },
+    /// The answer to /pending, and the time in seconds since 1970.
+    Pending { kept: Vec<Kept>, now: u64 },
+    /// The answer to /history, and the time in seconds since 1970.
+    History { said: Vec<Said>, now: u64 },
     /// This one did.
     Delivered {
         to: String,

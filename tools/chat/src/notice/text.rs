@@ -1,5 +1,7 @@
 //! Notices for people.
 
+use std::time::Duration;
+
 use cli::cause::Explained;
 use cli::home::new_key;
 use session::identity::fingerprint;
@@ -69,6 +71,25 @@ impl Notice {
             Notice::Undelivered { to, text } => {
                 format!("✗ not delivered to {to}: {}", clean(text))
             }
+            Notice::Kept { to, waiting } => format!(
+                "{to} is not there: {waiting} of your messages wait on this disk, and are sent when \
+                 it is back (/pending)"
+            ),
+            Notice::Pending { kept, .. } if kept.is_empty() => "no message waits".into(),
+            Notice::Pending { kept, now } => lines(kept.iter().map(|kept| {
+                format!(
+                    "to {}, {} ago: {}",
+                    kept.to,
+                    age(*now, kept.said),
+                    beginning(&kept.text)
+                )
+            })),
+            Notice::History { said, .. } if said.is_empty() => "nothing was said yet".into(),
+            Notice::History { said, now } => lines(said.iter().map(|said| {
+                let way = if said.ours { "you to" } else { "from" };
+                let (peer, ago) = (&said.peer, age(*now, said.at));
+                format!("{ago} ago, {way} {peer}: {}", clean(&said.text))
+            })),
             Notice::Delivered {
                 to, text, after, ..
             } => format!("✓ {to} has it after {} ms: {}", ms(*after), beginning(text)),
@@ -226,6 +247,10 @@ fn path_line(path: &PathLine) -> String {
 
 fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
+}
+
+fn age(now: u64, then: u64) -> indicatif::HumanDuration {
+    indicatif::HumanDuration(Duration::from_secs(now.saturating_sub(then)))
 }
 
 fn way(direction: Direction) -> &'static str {

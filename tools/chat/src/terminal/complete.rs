@@ -105,10 +105,10 @@ mod tests {
     fn commands_and_names_are_completed_as_far_as_they_are_certain() {
         let text = |text: &str, choices| Some((text.to_owned(), choices));
         assert_eq!(completed("/conn"), text("/connect ", 0));
-        assert_eq!(completed("/pe"), text("/peers ", 0));
+        assert_eq!(completed("/pee"), text("/peers ", 0));
         assert_eq!(completed("/to b"), text("/to bob", 2));
         assert_eq!(completed("/to a"), text("/to anna ", 0));
-        assert_eq!(completed("/p"), text("/p", 2));
+        assert_eq!(completed("/p"), text("/p", 3));
         assert_eq!(completed("/to x"), None);
         assert_eq!(completed("a"), None);
     }
