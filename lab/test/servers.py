@@ -61,8 +61,8 @@ check(f"{kind}: a server with one address tells neither axis, and says so", axes
 two = measure("--s1", f"{S1}:4478", "--s2", f"{S2}:4478")
 at_least = "address-dependent" if wanted[1] != "endpoint-independent" else wanted[1]
 check(f"{kind}: two such tell the mapping, and no filtering", axes(two)[1:] == [at_least, None], two)
-several = measure("--stun", f"{S1}:4478", f"{S2}:9", f"{S2}:3478")
-check(f"{kind}: of several, the one with two addresses shows both axes", axes(several) == wanted and several["server"] == f"{S2}:3478", several)
+several = measure("--stun", f"{S2}:4478", f"{S2}:9", f"{S1}:3478")
+check(f"{kind}: of several, the one with two addresses shows both axes", axes(several) == wanted and several["server"] == f"{S1}:3478", several)
 check(f"{kind}: and the one that is silent has a note", f"{S2}:9 does not answer" in [note["text"] for note in several["notes"]], several["notes"])
 for process in running:
     process.terminate()

@@ -133,18 +133,22 @@ async fn configure(settings: &Settings) -> anyhow::Result<Config> {
 /// One measurement, and with which of several servers as the first: with the first one that has
 /// another address, or else that answers.
 async fn first(config: &Config) -> anyhow::Result<(Report, Config)> {
+    let has_another = |report: &Report| {
+        let other = report.other_address;
+        other.is_some_and(|other| other.ip() != report.server.ip())
+    };
     let mut best = (discover(config.clone()).await?, config.clone());
     let mut config = config.clone();
     for _ in 0..config.more.len() {
         let (report, _) = &best;
-        if report.verdict == Verdict::Measured && report.other_address.is_some() {
+        if report.verdict == Verdict::Measured && has_another(report) {
             break;
         }
         let next = config.more.remove(0);
         config.more.push(std::mem::replace(&mut config.s1, next));
         let report = discover(config.clone()).await?;
         let measured = report.verdict == Verdict::Measured;
-        if measured && (report.other_address.is_some() || best.0.verdict != Verdict::Measured) {
+        if measured && (has_another(&report) || best.0.verdict != Verdict::Measured) {
             best = (report, config.clone());
         }
     }
