@@ -69,9 +69,10 @@ lib() {
 }
 
 declare -A shaped=() # side → what --link says of its link
-json='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
+json='' verbose='' loss='' delay='' install='' verify=1 watch='' same_lan='' all='' name=default
 prefix=203.0.113 port=8848
 pcap='' # the folder for the packets of all nodes
+steps='' # the main job shows its steps
 traces=() # the files for what became of each packet
 # for a command: the nodes in which it runs at once (both, each); the one at whose end it ends; a surprise is exit 1; how often; how many labs at once; seconds; folder of its output
 nodes='' until='' strict='' runs=1 jobs='' limit='' kept=''
@@ -131,6 +132,7 @@ Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
                   what masquerade does with an unsolicited packet, which comes to the router itself
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
+  -v, --verbose   of A B: print also every packet of both hosts, and what both NATs hold
   --json          print JSON (docs/reference/json.md); matrix takes a file name after it (- for stdout)
   --markdown FILE, --junit FILE, --html FILE
                   write the matrix as a Markdown table, as JUnit XML, as one HTML page; a cell of
@@ -199,6 +201,7 @@ parse() {
 		case $1 in
 		--) shift; command=("$@"); (($#)) || usage "no command after --"; return ;;
 		-h | --help | help) help; exit 0 ;;
+		-v | --verbose) verbose=1 typed+=(--verbose) ;;
 		--json) json=1; [[ ${words[0]-} != matrix ]] || { output "$1" "${2-}"; shift; } ;;
 		--markdown | --junit | --html) output "$1" "${2-}"; shift ;;
 		--json=* | --markdown=* | --junit=* | --html=*)
@@ -310,7 +313,7 @@ prepared() {
 	fi
 	hand_over
 	[[ ${words[0]} == matrix ]] && shapes $((${#words[@]} - 2)) || shapes "$1"
-	again=("${words[@]}" "${options[@]}" ${json:+--json})
+	again=("${words[@]}" "${options[@]}" ${json:+--json} ${verbose:+--verbose})
 	((${#command[@]} == 0)) || again+=(-- "${command[@]}")
 }
 
@@ -330,7 +333,7 @@ build_network() {
 	raise
 	[[ ! $loss ]] || lossy "$loss"
 	[[ ! $pcap ]] || { lib pcap; captured "$pcap"; }
-	((${#traces[@]} == 0)) || { lib verify; lib trace; traced "${traces[@]}"; }
+	((${#traces[@]} == 0)) || { lib verify; lib trace; traced "${traces[@]}" ${steps:+/run/steps.json}; }
 }
 
 # "${private[@]}" CMD…: run it as the first process of new namespaces, which end when this script ends. unshare
@@ -361,7 +364,7 @@ inside() {
 		[[ ! $verify ]] || measured "${words[@]}" >&2 || exit
 		lib cmd
 		perform "${words[@]}" ;;
-	demonstrate) build_network; demonstrate "${words[@]}" ;;
+	demonstrate) [[ $json ]] || steps=1; build_network; demonstrate "${words[@]}" ;;
 	event) lib events; event "${words[@]}" ;;
 	cell) lib matrix; cell "${words[@]}" ;;
 	hold) lib keep; hold ;;
@@ -404,7 +407,7 @@ run() {
 	nat) takes --name --json --watch ;;
 	up) takes --name --json --install --loss --delay --link --pcap --trace --prefix --same-lan --no-verify ;;
 	matrix) takes --json --markdown --junit --html --install --loss --delay --link --pcap --prefix --same-lan --no-verify --jobs "${commanded[@]}" ;;
-	*) taker='a lab that does not stay'; takes --json --install --loss --delay --link --pcap --trace --prefix --same-lan --no-verify "${commanded[@]}" ;;
+	*) taker='a lab that does not stay'; takes --json --verbose --install --loss --delay --link --pcap --trace --prefix --same-lan --no-verify "${commanded[@]}" ;;
 	esac
 	[[ ${command[*]} || $verb == @(shell|down) ]] || [[ -e /dev/fd/1 ]] || die 'cannot write to stdout: it is closed'
 	((${#command[@]} == 0)) || [[ $verb != @(up|shell|nat|status|down|list|doctor|expect) ]] || usage "$verb takes no command"

@@ -22,9 +22,14 @@ traced() {
 	exec {began}<&-
 }
 
+# watchable: whether this kernel can be watched
+watchable() { within alice nft --check -f - <"$lab/lib/watch.nft" 2>/dev/null; }
+
 # written: end the watch, and wait until the files are whole
 written() {
-	[[ ! ${tracing-} ]] || { kill -TERM "$tracing" && wait "$tracing"; }
+	local watch=${tracing-}
+	tracing=''
+	[[ ! $watch ]] || { kill -TERM "$watch" && wait "$watch"; }
 }
 
 # in_order: the nodes from alice to bob, with the core between them, then the other sides and the server

@@ -81,7 +81,7 @@ expect() {
 
 # demonstrate TYPE TYPE: the main job
 demonstrate() {
-	local who met compared=$verify
+	local who met code compared=$verify
 	if [[ $json ]]; then
 		[[ ! $verify ]] || measure 2
 		meet --trace --json
@@ -90,8 +90,32 @@ demonstrate() {
 		return
 	fi
 	say '%s\n' "alice ── $1 ── core ── $2 ── bob, and a rendezvous at $s1:$port"
-	[[ ! $verify ]] || measured "$1" "$2"
-	meet --trace
+	# without the two axes, where both are as asked
+	[[ ! $verify ]] || measured "$1" "$2" | sed -E 's/ +[a-z-]+ mapping, [a-z-]+ filtering *$//'
+	lib trace
+	# the prober's packets are of no interest here; with --trace, the watch began before it
+	[[ ${tracing-} ]] || ! watchable || traced "$room/steps.json"
+	meet ${verbose:+--trace}
+	[[ ! $verbose ]] || transcript
+	if written && [[ -s $room/steps.json ]]; then
+		! grep -q 'odds within' "$room/alice.log" || say '\n%s\n' "$(grep 'odds within' "$room/alice.log")"
+		judge "$1" "$2" --trace "$room/steps.json"
+		code=$?
+		if ((${#traces[@]})); then
+			say '%s\n' "Every packet: nattrace show FILE.json, of ${traces[*]}"
+		else
+			say '%s\n' 'More: -v prints every packet of both hosts and what both NATs hold; --trace run.json, then' \
+				'"nattrace show run.json", what became of every packet at every node.'
+		fi
+		return $code
+	fi
+	say '\n'
+	judge "$1" "$2"
+}
+
+# transcript: all that both punches have printed, and what both NATs hold
+transcript() {
+	local who
 	for who in alice bob; do
 		printf '\n%s: punch%s --trace\n' "$who" "$([[ $who == bob ]] && echo ' --from alice' || echo ' --peer bob')"
 		cat "$room/$who.log"
@@ -101,8 +125,6 @@ demonstrate() {
 		printf '\nnat-%s: nattrace table\n' "$who"
 		within "nat-$who" "$bin/nattrace" table
 	done
-	say '\n'
-	judge "$1" "$2"
 }
 
 # abridged FILE: its first 40 and last 20 lines if it is long

@@ -8,17 +8,35 @@ tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 said=$("$netns" full-cone restricted 2>&1)
 code=$?
 if [[ $code == 0 ]]; then ok 'the main job: full-cone × restricted connect as expected'; else bad "the main job: exit $code: ${said//$'\n'/; }"; fi
-for part in 'asked full-cone' 'asked restricted' 'alice: punch --peer bob --trace' 'bob: punch --from alice --trace' \
-	'register request of alice' 'nat-alice: nattrace table' '^direct: alice at 192.168.1.2:.* Expected was direct: '; do
-	check "it says: $part" grep -q "$part" <<<"$said"
+for part in 'asked full-cone' 'asked restricted' 'alice → server  registers its name' 'bob ✗ alice   opener, to end at core; nat-bob now accepts packets from alice$' \
+	'alice → bob     chooses this path' '^direct: alice at 192.168.1.2:.* reaches bob at 203.0.113.33:' ' ms after alice began, with .*: no port was guessed$' '^Expected was direct: '; do
+	check "it says: $part" grep -q -- "$part" <<<"$said"
+done
+# short WHAT: what was said fits a terminal
+short() {
+	local lines
+	mapfile -t lines <<<"$said"
+	check "$1 has at most 40 lines" test ${#lines[@]} -le 40
+	check 'of at most 100 columns' bash -c '! LC_ALL=C.UTF-8 grep -nE ".{101,}" <<<"$1"' x "$(grep -v '^punch: ' <<<"$said")"
+	check 'without escape codes in a pipe' test "${said//$'\e'}" == "$said"
+}
+short 'the main job'
+said=$("$netns" full-cone restricted --no-verify -v 2>&1)
+for part in 'alice: punch --peer bob --trace' 'bob: punch --from alice --trace' 'register request of alice' 'nat-alice: nattrace table'; do
+	check "with -v it says: $part" grep -q -- "$part" <<<"$said"
 done
 
 said=$("$netns" udp-blocked open 2>&1)
 code=$?
 if [[ $code == 0 && $said == *UDP_BLOCKED*'Expected was failed'* ]]; then ok 'a failure that is expected is exit 0, with its cause'; else bad "udp-blocked × open: exit $code: ${said//$'\n'/; }"; fi
+short 'a failure'
 said=$("$netns" port-restricted symmetric 2>&1)
 code=$?
-if [[ $code == 0 && $said == *'punch: spray: 99.99 %'*' more packets …'*'(spray)'*'Expected was direct'* ]]; then ok 'a spray is announced, shown in part, and connects'; else bad "port-restricted × symmetric: exit $code: ${said//$'\n'/; }"; fi
+if [[ $code == 0 && $said == *'punch: spray: 99.99 %'*': spray'*'Expected was direct'* ]]; then ok 'a spray is announced, and connects'; else bad "port-restricted × symmetric: exit $code: ${said//$'\n'/; }"; fi
+short 'a spray'
+said=$("$netns" symmetric symmetric --no-verify 2>&1)
+check 'a relayed pair says so' grep -q '^relay: alice reaches bob through the relay at ' <<<"$said"
+short 'a relayed pair'
 said=$("$netns" --json full-cone cgnat 2>&1)
 check 'the demonstration as JSON' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == o["expected"] == "direct" and o["cause"] is None and o["how"] == "plain" and o["as_asked"] and o["punch"]["trace"] and o["nat_alice"]["node"] == "nat-alice"' "$said"
 check 'and without a measurement' python3 -c 'import json, sys; o = json.loads(sys.argv[1]); assert o["got"] == "direct" and "measured" not in o' "$("$netns" --json full-cone open --no-verify 2>&1)"

@@ -17,6 +17,7 @@ pub mod ladder;
 mod packet;
 pub mod page;
 pub mod pcapng;
+pub mod steps;
 mod trace;
 pub mod watched;
 

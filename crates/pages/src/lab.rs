@@ -62,6 +62,7 @@ pub fn command() -> Command {
         .args(lab_options())
         .args(command_options())
         .args(formats())
+        .arg(flag("verbose").short('v'))
         .arg(Arg::new("a").value_parser(types()))
         .arg(Arg::new("b").value_parser(types()))
         .subcommand(

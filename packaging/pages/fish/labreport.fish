@@ -45,6 +45,7 @@ complete -c labreport -n "__fish_labreport_using_subcommand pair" -l nat-a -d 'n
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l nat-b -d 'natprobe\'s report on the other side' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l table-a -d 'What nattrace shows of the caller\'s NAT, for --json' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l table-b -d 'What nattrace shows of the other NAT, for --json' -r -F
+complete -c labreport -n "__fish_labreport_using_subcommand pair" -l trace -d 'The trace of the attempt, as JSON: print its steps, the answer and what it means, for people' -r -F
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l budget -d 'Ports that each side guesses at most' -r
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l max-pps -d 'Guesses a second, at most' -r
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l json -d 'Print one JSON object: a cell of a matrix (docs/reference/json.md)'

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_pinhole_lab_global_optspecs
-    string join \n json install same-lan no-verify loss= delay= link= prefix= profile= pcap= trace= both each strict until= timeout= runs= jobs= output= markdown= junit= html= h/help
+    string join \n json install same-lan no-verify loss= delay= link= prefix= profile= pcap= trace= both each strict until= timeout= runs= jobs= output= markdown= junit= html= v/verbose h/help
 end
 
 function __fish_pinhole_lab_needs_command
@@ -46,6 +46,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l no-verify
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l both
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l each
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -l strict
+complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -s v -l verbose
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -s h -l help -d 'Print help'
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "run"
 complete -c pinhole-lab -n "__fish_pinhole_lab_needs_command" -a "up"

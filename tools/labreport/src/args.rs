@@ -107,6 +107,9 @@ pub struct PairArgs {
     /// What nattrace shows of the other NAT, for --json
     #[arg(long, value_name = "FILE", requires = "table_a")]
     pub table_b: Option<PathBuf>,
+    /// The trace of the attempt, as JSON: print its steps, the answer and what it means, for people
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub trace: Option<PathBuf>,
     #[command(flatten)]
     pub spend: Spend,
     /// Print one JSON object: a cell of a matrix (docs/reference/json.md)

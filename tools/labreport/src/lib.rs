@@ -29,6 +29,7 @@ mod args;
 mod asked;
 mod cell;
 mod command;
+mod demonstration;
 mod expect;
 mod figure;
 #[doc(hidden)]

@@ -11,6 +11,7 @@ use crate::answer::Answer;
 use crate::args::PairArgs;
 use crate::asked::Asked;
 use crate::cell::{Outcome, Punch, Reason, without_name};
+use crate::demonstration;
 use crate::input::{self, Raw};
 use crate::nat_check::NatCheck;
 use crate::output;
@@ -75,9 +76,18 @@ pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
         args.nat_a.as_deref(),
         args.nat_b.as_deref(),
     )?;
+    if let (Some(file), Some(raw)) = (&args.trace, &raw) {
+        let trace = demonstration::trace(file)?;
+        let told = serde_json::from_str(raw.get())?;
+        let text = demonstration::text(&trace, &told, expected, &sentence, output::colours());
+        output::print(&text)?;
+    }
     let punch = report.unwrap_or_default();
     let answer = Answer::same(expected, punch.result)
         .and(nats.as_ref().map_or(Answer::Yes, |nats| nats.as_asked));
+    if args.trace.is_some() && raw.is_some() {
+        return Ok(answer);
+    }
     let line = match args.json {
         true => output::report(Written {
             a: &args.a.spec,
@@ -219,6 +229,7 @@ mod tests {
             nat_b: None,
             table_a: None,
             table_b: None,
+            trace: None,
             spend: Spend {
                 budget: 4000,
                 max_pps: 4000,

@@ -14,7 +14,7 @@ type Socket<'a> = (&'a str, &'a str, SocketAddr);
 
 /// What has been told of the NATs so far.
 #[derive(Debug)]
-pub(super) struct Changes<'a> {
+pub(crate) struct Changes<'a> {
     /// The node that has an address.
     owners: HashMap<IpAddr, &'a str>,
     /// From where packets are let in, and when that was first read.
@@ -37,7 +37,7 @@ enum Permit {
 
 impl<'a> Changes<'a> {
     /// Nothing has been told yet.
-    pub(super) fn of(trace: &'a Trace) -> Self {
+    pub(crate) fn of(trace: &'a Trace) -> Self {
         let mut owners = HashMap::new();
         for node in &trace.nodes {
             for address in node.interfaces.iter().flat_map(|it| &it.addresses) {
@@ -76,7 +76,7 @@ impl<'a> Changes<'a> {
     }
 
     /// What the packet changes that has not been told yet, a sentence each.
-    pub(super) fn made_by(&mut self, journey: &'a Journey) -> Vec<String> {
+    pub(crate) fn made_by(&mut self, journey: &'a Journey) -> Vec<String> {
         let mut news = Vec::new();
         for pass in way::passes(journey) {
             news.extend(self.translation(journey, &pass));
@@ -133,7 +133,7 @@ impl<'a> Changes<'a> {
     }
 
     /// The host behind an endpoint; the address where that is not known.
-    fn name(&self, endpoint: SocketAddr) -> String {
+    pub(crate) fn name(&self, endpoint: SocketAddr) -> String {
         let behind = self.behind.get(&endpoint);
         match behind.or_else(|| self.owners.get(&endpoint.ip())) {
             Some(name) => (*name).to_owned(),

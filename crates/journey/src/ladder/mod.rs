@@ -11,12 +11,12 @@
 //! Packets that repeat an earlier one, on the same way and with the same end, are counted under it. An ICMP error
 //! is under the packet that it is about.
 
-mod changes;
+pub(crate) mod changes;
 mod lanes;
 mod page;
-mod rows;
-mod text;
-mod way;
+pub(crate) mod rows;
+pub(crate) mod text;
+pub(crate) mod way;
 
 use crate::Trace;
 
@@ -68,4 +68,4 @@ pub fn render(trace: &Trace, options: &Options) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,7 +12,7 @@ const SAME_TIME_MS: f64 = 1000.0;
 
 /// A line of the ladder, with what is under it.
 #[derive(Debug)]
-pub(super) enum Row<'a> {
+pub(crate) enum Row<'a> {
     /// A packet.
     Packet(Packet<'a>),
     /// A time in which packets may be missing.
@@ -21,21 +21,21 @@ pub(super) enum Row<'a> {
 
 /// A packet that has a line.
 #[derive(Debug)]
-pub(super) struct Packet<'a> {
-    pub(super) journey: &'a Journey,
+pub(crate) struct Packet<'a> {
+    pub(crate) journey: &'a Journey,
     /// Whether it is an ICMP error about the packet above it.
-    pub(super) answers: bool,
+    pub(crate) answers: bool,
     /// Whether it shows the cause.
-    pub(super) telling: bool,
+    pub(crate) telling: bool,
     /// Those that repeat it.
-    pub(super) more: More,
+    pub(crate) more: More,
 }
 
 /// Packets that are counted.
 #[derive(Debug, Default)]
-pub(super) struct More {
-    pub(super) count: usize,
-    pub(super) last_ms: f64,
+pub(crate) struct More {
+    pub(crate) count: usize,
+    pub(crate) last_ms: f64,
     /// Their ports, that of the shown packet included.
     from: BTreeSet<u16>,
     to: BTreeSet<u16>,
@@ -43,7 +43,7 @@ pub(super) struct More {
 
 impl More {
     /// The number of ports that they came from, and went to.
-    pub(super) fn ports(&self) -> (usize, usize) {
+    pub(crate) fn ports(&self) -> (usize, usize) {
         (self.from.len(), self.to.len())
     }
 
@@ -81,7 +81,7 @@ struct Fate<'a> {
 }
 
 /// The lines of a ladder. With `all`, every packet has one.
-pub(super) fn rows(trace: &Trace, all: bool) -> Vec<Row<'_>> {
+pub(crate) fn rows(trace: &Trace, all: bool) -> Vec<Row<'_>> {
     let telling = trace.cause.as_ref().and_then(|cause| cause.journey);
     let errors = errors(trace);
     let under: HashSet<usize> = errors.values().flatten().copied().collect();
@@ -128,7 +128,7 @@ pub(super) fn rows(trace: &Trace, all: bool) -> Vec<Row<'_>> {
 }
 
 /// When the packet was first seen, in milliseconds.
-pub(super) fn began(journey: &Journey) -> f64 {
+pub(crate) fn began(journey: &Journey) -> f64 {
     journey.sightings.first().map_or(0.0, |first| first.t_ms)
 }
 

@@ -65,7 +65,7 @@ const FILTERED: (How, &str, Option<&str>, &str) = (
 );
 
 /// Both hosts at the rendezvous, an opener of bob's through a symmetric NAT, and alice's probes that nat-bob drops.
-fn trace() -> Trace {
+pub(crate) fn trace() -> Trace {
     let node = |name: &str, description: &str, address: &str| Node {
         name: name.to_owned(),
         description: description.to_owned(),

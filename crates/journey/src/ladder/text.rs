@@ -4,28 +4,28 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
 /// What is not there for its own sake: times, lanes, addresses.
-pub(super) const FAINT: Style = Style::new().dimmed();
+pub(crate) const FAINT: Style = Style::new().dimmed();
 /// What has an effect on a NAT.
-pub(super) const CHANGE: Style = AnsiColor::Cyan.on_default();
+pub(crate) const CHANGE: Style = AnsiColor::Cyan.on_default();
 /// Where a packet ends before its destination.
-pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// What the reader should know: gaps.
-pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
 /// What is looked for: the cause.
-pub(super) const STRONG: Style = Style::new().bold();
+pub(crate) const STRONG: Style = Style::new().bold();
 /// What has no style.
-pub(super) const PLAIN: Style = Style::new();
+pub(crate) const PLAIN: Style = Style::new();
 
 /// Characters, and colours or none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Paint {
-    pub(super) ascii: bool,
-    pub(super) colour: bool,
+pub(crate) struct Paint {
+    pub(crate) ascii: bool,
+    pub(crate) colour: bool,
 }
 
 impl Paint {
     /// The text in this style.
-    pub(super) fn styled(self, style: Style, text: &str) -> String {
+    pub(crate) fn styled(self, style: Style, text: &str) -> String {
         match self.colour && style != PLAIN && !text.is_empty() {
             true => format!("{style}{text}{style:#}"),
             false => text.to_owned(),
@@ -33,7 +33,7 @@ impl Paint {
     }
 
     /// The text as a terminal may have it: without control characters, and where that is asked in ASCII.
-    pub(super) fn clean(self, text: &str) -> String {
+    pub(crate) fn clean(self, text: &str) -> String {
         let mut clean = String::new();
         for c in text.chars() {
             match c {
@@ -59,13 +59,13 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// The number of columns that the text takes.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().filter_map(UnicodeWidthChar::width).sum()
 }
 
 /// The text in lines of at most `room` columns, the later ones `indent` columns further to the right. A word that
 /// is longer than a line is broken.
-pub(super) fn wrap(text: &str, room: usize, indent: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, room: usize, indent: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let start = |lines: &Vec<String>| match lines.is_empty() {

@@ -6,17 +6,17 @@ use crate::{Direction, Journey, Sighting};
 
 /// A router that a packet passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pass<'a> {
-    pub(super) node: &'a str,
+pub(crate) struct Pass<'a> {
+    pub(crate) node: &'a str,
     /// Source and destination where it came in.
-    pub(super) before: (SocketAddr, SocketAddr),
+    pub(crate) before: (SocketAddr, SocketAddr),
     /// Source and destination where it went out.
-    pub(super) after: (SocketAddr, SocketAddr),
+    pub(crate) after: (SocketAddr, SocketAddr),
 }
 
 /// The nodes that saw the packet, in the order of time, and the one where it ended. A journey without a sighting
 /// has the latter alone.
-pub(super) fn nodes(journey: &Journey) -> Vec<&str> {
+pub(crate) fn nodes(journey: &Journey) -> Vec<&str> {
     let seen = journey.sightings.iter().map(|sighting| &*sighting.node);
     let mut nodes: Vec<&str> = Vec::new();
     for node in seen.chain([&*journey.end.node]) {
@@ -28,7 +28,7 @@ pub(super) fn nodes(journey: &Journey) -> Vec<&str> {
 }
 
 /// The routers that the packet passed.
-pub(super) fn passes(journey: &Journey) -> impl Iterator<Item = Pass<'_>> {
+pub(crate) fn passes(journey: &Journey) -> impl Iterator<Item = Pass<'_>> {
     journey.sightings.windows(2).filter_map(|pair| {
         let [came, went] = pair else { return None };
         let through = came.direction == Direction::In && went.direction == Direction::Out;
@@ -41,7 +41,7 @@ pub(super) fn passes(journey: &Journey) -> impl Iterator<Item = Pass<'_>> {
 }
 
 /// Source and destination.
-pub(super) fn ends(sighting: &Sighting) -> (SocketAddr, SocketAddr) {
+pub(crate) fn ends(sighting: &Sighting) -> (SocketAddr, SocketAddr) {
     (sighting.src, sighting.dst)
 }
 
@@ -49,7 +49,7 @@ pub(super) fn ends(sighting: &Sighting) -> (SocketAddr, SocketAddr) {
 const OPENER_TTL: u8 = 16;
 
 /// Whether the packet left its host with a TTL so low that it is meant to expire on its way.
-pub(super) fn is_opener(journey: &Journey) -> bool {
+pub(crate) fn is_opener(journey: &Journey) -> bool {
     journey.sightings.first().is_some_and(|first| {
         let host = first.direction == Direction::Out && !first.dst.ip().is_multicast();
         host && first.ttl <= OPENER_TTL && journey.about.is_none()
