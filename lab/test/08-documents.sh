@@ -23,7 +23,7 @@ wrong 'an option that there is not' 'exit 2, not 0' 's/^natprobe --server 203.0.
 wrong 'output of no command' 'no command is above this output' 's/^```sh$/```/' $page
 wrong 'a field that there is not' 'there is no .kind' 's/"class": "restricted"/"kind": "restricted"/' docs/reference/json.md
 wrong 'an entry for a block that there is not' 'no block of docs/how-to/find-your-nat.md begins with' 's/^natprobe --server/probe/' $page
-wrong 'a dialogue that goes another way' 'a dialogue' 's/^bob: hi alice/bob: hello alice/' docs/how-to/chat.md
+wrong 'a dialogue that goes another way' 'a dialogue' 's/^12:03 bob: hi alice/12:03 bob: hello alice/' docs/how-to/chat.md
 
 wait
 cat "$tmp/said"

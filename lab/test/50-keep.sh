@@ -18,7 +18,7 @@ for node in '' . ..; do refused "a node \"$node\"" "no node \"$node\"" exec "$no
 exits 127 'a command that is not there is not an answer' exec alice --name $one -- not-a-command
 refused 'a node that is no router, with those that are' 'are isp-bob nat-alice nat-bob (--help' nat alice --name $one
 refused 'a router without NAT' 'has no NAT' nat core --name $one
-check 'nat names the router' grep -q '{"node":"isp-bob"' <<<"$("$netns" nat isp-bob --json --name $one)"
+check 'nat names the router' grep -q '"node":"isp-bob"' <<<"$("$netns" nat isp-bob --json --name $one)"
 inside=$(mktemp -d -p "${XDG_RUNTIME_DIR:-/run}")
 said=$(env -C "$inside" "$netns" exec alice --name $one -- true 2>&1)
 check "a folder that the lab has not is told as what it is: $said" grep -q "cannot enter the lab.*$inside" <<<"$said"

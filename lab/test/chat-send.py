@@ -146,7 +146,7 @@ sender, code = send(big)
 receiver = receive(code, inbox + "6")
 check("a full disk ends the receiver with 1", receiver.code() == 1, receiver)
 told = receiver.told("file_ended")
-check("who is told so", told and "No space left" in told[0]["why"], receiver)
+check("who is told so", told and "MiB free" in told[0]["why"], receiver)
 check("and the sender", sender.code() == 1 and sender.told("file_ended"), sender)
 subprocess.check_call(["umount", inbox + "6"])
 

@@ -10,12 +10,16 @@ import time
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 
+CLOCK = re.compile(r"^\d\d:\d\d ")
+TYPED = re.compile(r"→ \w+: (.*?) ✓.*|> (.*)")  # a message, and a command
+
 
 def hold(page, lines, how, shape):
-    """Types what the page shows after the prompt, and waits for what it shows in between; what is wrong, or "".
+    """Types what the page shows as typed, and waits for what it shows in between; what is wrong, or "".
 
-    A line that is indented continues the one before it. The peer types its lines when it sees their cue."""
-    prompt, shown = how["prompt"], []
+    Each line begins with a time. A line that is indented continues the one before it. The peer types its lines when
+    it sees their cue."""
+    shown = []
     for line in lines:
         if line.startswith("  ") and shown:
             shown[-1] += " " + line.strip()
@@ -44,11 +48,13 @@ def hold(page, lines, how, shape):
 
     try:
         for line in shown:
-            if line.startswith(prompt):
-                if not sees(re.escape(prompt.strip())):
-                    return f"there is no prompt for {line!r}: {seen[-500:]!r}"
-                os.write(near, line[len(prompt):].encode() + b"\r")
-            elif not sees(re.escape(shape(line)).replace("…", ".*")):
+            line = CLOCK.sub("", line)
+            if typed := TYPED.fullmatch(line):
+                text, command = typed.groups()
+                os.write(near, (text or command).encode() + b"\r")
+                if text and not sees(re.escape(text) + " ✓"):
+                    return f"{text!r} does not arrive: {seen[-500:]!r}"
+            elif not sees(re.escape(shape(line)).replace("…", ".*").replace(r"\ ", r"\s+")):
                 return f"no {line!r} in {seen[-500:]!r}"
         chat.wait(10)
         return ""

@@ -58,6 +58,7 @@ def full():
     punch = start("bob", "punch", "--name", "bob", *server)
     check("punch says that there is no room", line(punch, "no room for another name"))
     chat = start("bob", "chat", "--stay", "--json", "--name", "carol", *server, stdin=subprocess.PIPE)
+    chat.stdout.readline()  # it has started
     said = chat.stdout.readline()
     check("and so does chat", "no room for another name" in said, said)
     check("and both go on", punch.poll() is None and chat.poll() is None)

@@ -34,6 +34,7 @@ LAB = {
     ("natprobe", "natprobe --server stun.example.org:3478 --json >here.json"): ("alice", "", {}),
     ("natprobe", "natprobe --server stun.example.org:3478 --against there.json"): ("alice", "A punch to the other host connects directly", {"first": "cp here.json there.json"}),
     ("natprobe", "natprobe --server rendezvous.example.org --lifetime --rfc4787"): ("alice", "REQ", {}),
+    ("natprobe", "natprobe --stun stun1.example.org stun2.example.org"): ("alice", "mapping +endpoint-independent", {}),
     ("natprobe", "PINHOLE_SERVER=rendezvous.example.org natprobe"): ("alice", "class +full-cone", {}),
     ("punch", "punch --server 203.0.113.1 --name bob --from alice"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),
     ("punch", "punch --server 203.0.113.1 --name bob"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),
@@ -214,7 +215,7 @@ sudo.chmod(0o755)
 if mode == "lab":
     for hosts in pathlib.Path("/etc/netns").glob("*/hosts"):
         with hosts.open("a") as file:
-            file.write("203.0.113.1 stun.example.org rendezvous.example.org\n")
+            file.write("203.0.113.1 stun.example.org rendezvous.example.org stun1.example.org\n203.0.113.2 stun2.example.org\n")
     with (folder / "out-of-stun").open("w") as stream:
         stun = start("server", "exec rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2 --port 3478", stream)
     assert printed(folder / "out-of-stun", "3478", stun), "no second server"

@@ -145,6 +145,11 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
         endpoint.is_asked_for(peer),
         "there was no time to ask {server} for {peer}: give a longer --timeout"
     );
+    anyhow::ensure!(
+        waited >= LEAST_WAIT,
+        "{peer} had no time to answer, {} ms: give a longer --timeout",
+        waited.as_millis()
+    );
     Ok(Cause::PeerSilent { peer: peer.into() })
 }
 
