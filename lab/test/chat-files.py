@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from nodes import check, done, enter
+from nodes import check, done, slow
 from chats import HOMES, Chat, meet, reboot, talk
 
 size = int(float(sys.argv[1]) * 1024 * 1024)
@@ -33,13 +33,6 @@ def progress(chat, least):
     return 0
 
 
-def slow(seconds):
-    """The way to bob takes its time for the file, so that there is a middle to break it in."""
-    enter("core")
-    rate = ["rate", f"{size * 8 / seconds:.0f}bit", "burst", str(max(size // 100, 256 * 1024)), "latency", "50ms"]
-    subprocess.check_call(["tc", "qdisc", "add", "dev", "bob", "root", "tbf", *rate])
-
-
 alice, bob = meet(bob_args=["--accept-files"])
 content = os.urandom(size)
 big = made(alice.home, "big file.bin", content)
@@ -52,7 +45,7 @@ took = time.monotonic() - start
 print(f"info  {size / 2**20:.0f} MiB in {took:.2f} s, {size / took / 2**20:.0f} MiB/s", flush=True)
 check("its sender is told", alice.wait("sent", name="big file.bin"))
 
-slow(2.5)
+slow(size, 2.5)
 
 # Again, with both NATs forgetting everything when a part is there.
 alice.type(f"/send {big}")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from nodes import check, done, enter
+from nodes import check, done, slow
 from handover import HOMES, Side, receive, send, wrong
 
 size = int(float(sys.argv[1]) * 1024 * 1024)
@@ -40,13 +40,6 @@ def progress(side, least):
         if told["bytes"] >= least:
             return told["bytes"]
     return 0
-
-
-def slow(seconds):
-    """The way to bob takes its time, so that there is a middle to break it in."""
-    enter("core")
-    rate = ["rate", f"{size * 8 / seconds:.0f}bit", "burst", str(max(size // 100, 256 * 1024)), "latency", "50ms"]
-    subprocess.check_call(["tc", "qdisc", "add", "dev", "bob", "root", "tbf", *rate])
 
 
 big = made("big file.bin", os.urandom(size))
@@ -115,7 +108,7 @@ late = receive(code, inbox + "3", args=["--timeout", "2"])
 check("who comes later finds nobody", late.code() == 1, late)
 
 # The receiver is interrupted, and goes on with the same command.
-slow(4)
+slow(size, 4)
 for interrupt in (signal.SIGINT, signal.SIGKILL):
     folder = f"{inbox}-{interrupt}"
     sender, code = send(big)

@@ -9,6 +9,7 @@ import ctypes
 import itertools
 import os
 import socket
+import subprocess
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -74,6 +75,13 @@ def learn(inside, outside, ip=None, port=None):
     seen = outside.hear(inside.send((ip or outside.socket.getsockname()[0], port or outside.port)))
     assert seen, f"nothing of {inside.node} came to {outside.node}"
     return seen
+
+
+def slow(size, seconds):
+    """The way to bob takes so long for a file of this size, so that there is a middle to break it in."""
+    enter("core")
+    rate = ["rate", f"{size * 8 / seconds:.0f}bit", "burst", str(max(size // 100, 256 * 1024)), "latency", "50ms"]
+    subprocess.check_call(["tc", "qdisc", "add", "dev", "bob", "root", "tbf", *rate])
 
 
 def until(condition, deadline=DEADLINE):

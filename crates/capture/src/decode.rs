@@ -2,10 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{
-    EtherType, Icmpv4Slice, Icmpv6Slice, IpNumber, Ipv6ExtensionSlice, Ipv6ExtensionsSlice,
-    LaxNetSlice, LaxSlicedPacket, UdpSlice,
-};
+use etherparse::{EtherType, Icmpv4Slice, Icmpv6Slice, LaxSlicedPacket, UdpSlice};
+use packet::{Ip, IpNumber, LaxNetSlice};
 
 use stun::Icmp;
 
@@ -29,7 +27,7 @@ pub fn decode(link: Link, frame: &[u8]) -> Option<Packet> {
         Link::Ethernet => LaxSlicedPacket::from_ethernet(frame).ok()?,
         Link::Ip => LaxSlicedPacket::from_ip(frame).ok()?,
     };
-    let ip = Ip::of(slices.net.as_ref()?)?;
+    let ip = whole(slices.net.as_ref()?)?;
     let (src, dst, len, what) = match ip.protocol {
         IpNumber::UDP => {
             let udp = Udp::of(&ip)?;
@@ -52,58 +50,9 @@ pub fn decode(link: Link, frame: &[u8]) -> Option<Packet> {
     })
 }
 
-/// An IP header of either family, and what follows it.
-struct Ip<'a> {
-    src: IpAddr,
-    dst: IpAddr,
-    ttl: u8,
-    id: Option<u16>,
-    protocol: IpNumber,
-    payload: &'a [u8],
-}
-
-impl<'a> Ip<'a> {
-    /// `None` for anything but IP, and for fragments other than a first one.
-    fn of(net: &LaxNetSlice<'a>) -> Option<Self> {
-        match net {
-            LaxNetSlice::Ipv4(v4) => {
-                let header = v4.header();
-                (header.fragments_offset().value() == 0).then(|| Ip {
-                    src: header.source_addr().into(),
-                    dst: header.destination_addr().into(),
-                    ttl: header.ttl(),
-                    id: Some(header.identification()),
-                    protocol: v4.payload().ip_number,
-                    payload: v4.payload().payload,
-                })
-            }
-            LaxNetSlice::Ipv6(v6) => {
-                let first_header = v6.header().next_header();
-                let later = is_later_fragment(first_header, v6.extensions().slice())?;
-                (!later).then(|| Ip {
-                    src: v6.header().source_addr().into(),
-                    dst: v6.header().destination_addr().into(),
-                    ttl: v6.header().hop_limit(),
-                    id: None,
-                    protocol: v6.payload().ip_number,
-                    payload: v6.payload().payload,
-                })
-            }
-            LaxNetSlice::Arp(_) => None,
-        }
-    }
-}
-
-/// Whether a fragment header among these extension headers says that the fragment is not the first.
-///
-/// `None` if the chain of headers is not whole. It is checked again here, because the lax slicing
-/// ends a chain before a header that is missing, and the iterator over the result then reads that
-/// header from whatever lies behind the packet.
-fn is_later_fragment(first_header: IpNumber, headers: &[u8]) -> Option<bool> {
-    let (headers, ..) = Ipv6ExtensionsSlice::from_slice(first_header, headers).ok()?;
-    Some(headers.into_iter().any(|header| {
-        matches!(header, Ipv6ExtensionSlice::Fragment(it) if it.fragment_offset().value() != 0)
-    }))
+/// An IP header, but for fragments other than a first one, in which there are no ports.
+fn whole<'a>(net: &LaxNetSlice<'a>) -> Option<Ip<'a>> {
+    Ip::of(net).filter(|ip| ip.offset == 0)
 }
 
 /// A UDP header with its addresses, and as much of the payload as there is.
@@ -151,7 +100,7 @@ fn icmp_error(ip: &Ip) -> Option<(IcmpError, usize)> {
         IpAddr::V6(_) => EtherType::IPV6,
     };
     let quoted = LaxSlicedPacket::from_ether_type(ether_type, quote);
-    let quoted = Ip::of(quoted.net.as_ref()?)?;
+    let quoted = whole(quoted.net.as_ref()?)?;
     if quoted.protocol != IpNumber::UDP {
         return None;
     }

@@ -2,10 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{
-    EtherType, IpNumber, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, LaxNetSlice, LaxSlicedPacket,
-    TcpHeaderSlice,
-};
+use ::packet::{Ip, IpNumber, LaxNetSlice};
+use etherparse::{EtherType, LaxSlicedPacket, TcpHeaderSlice};
 use stun::Icmp;
 
 /// How many bytes of a payload tell packets apart. A STUN transaction id is within them, and a report of NFLOG
@@ -86,7 +84,7 @@ impl<'a> Packet<'a> {
             src: SocketAddr::new(ip.src, src),
             dst: SocketAddr::new(ip.dst, dst),
             ttl: ip.ttl,
-            id: ip.id,
+            id: ip.id.unwrap_or(0),
             body,
         };
         if ip.offset != 0 {
@@ -115,7 +113,7 @@ impl<'a> Packet<'a> {
                         seq: tcp.sequence_number(),
                         ack: tcp.acknowledgment_number(),
                         flags: ip.payload[13],
-                        len: ip.len(len).saturating_sub(tcp.slice().len()),
+                        len: len.saturating_sub(header + tcp.slice().len()),
                         payload: &ip.payload[tcp.slice().len()..],
                     },
                     Err(_) => Tcp {
@@ -288,63 +286,4 @@ impl Tcp<'_> {
 
 fn word(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-/// An IP header of either family, and what follows it.
-struct Ip<'a> {
-    src: IpAddr,
-    dst: IpAddr,
-    ttl: u8,
-    id: u16,
-    /// Of a fragment, in bytes.
-    offset: u16,
-    protocol: IpNumber,
-    /// The length of the header.
-    header: usize,
-    payload: &'a [u8],
-}
-
-impl<'a> Ip<'a> {
-    /// The length of what follows the header, in a packet of `len` bytes.
-    fn len(&self, len: usize) -> usize {
-        len.saturating_sub(self.header)
-    }
-
-    fn of(net: &LaxNetSlice<'a>) -> Option<Self> {
-        match net {
-            LaxNetSlice::Ipv4(v4) => {
-                let header = v4.header();
-                Some(Ip {
-                    src: header.source_addr().into(),
-                    dst: header.destination_addr().into(),
-                    ttl: header.ttl(),
-                    id: header.identification(),
-                    offset: header.fragments_offset().value() * 8,
-                    protocol: v4.payload().ip_number,
-                    header: header.slice().len(),
-                    payload: v4.payload().payload,
-                })
-            }
-            LaxNetSlice::Ipv6(v6) => {
-                let extensions = v6.extensions().slice();
-                let (whole, ..) =
-                    Ipv6ExtensionsSlice::from_slice(v6.header().next_header(), extensions).ok()?;
-                let offset = whole.into_iter().find_map(|header| match header {
-                    Ipv6ExtensionSlice::Fragment(it) => Some(it.fragment_offset().value() * 8),
-                    _ => None,
-                });
-                Some(Ip {
-                    src: v6.header().source_addr().into(),
-                    dst: v6.header().destination_addr().into(),
-                    ttl: v6.header().hop_limit(),
-                    id: 0,
-                    offset: offset.unwrap_or(0),
-                    protocol: v6.payload().ip_number,
-                    header: 40 + extensions.len(),
-                    payload: v6.payload().payload,
-                })
-            }
-            LaxNetSlice::Arp(_) => None,
-        }
-    }
 }

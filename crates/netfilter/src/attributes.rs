@@ -58,6 +58,18 @@ pub fn message(
     message
 }
 
+/// The messages that were received together: each begins with its length (u32).
+pub fn messages(mut received: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = u32::from_ne_bytes(*received.first_chunk()?) as usize;
+        let message = received.get(..length).filter(|_| length >= 16)?;
+        received = received
+            .get(length.next_multiple_of(4)..)
+            .unwrap_or_default();
+        Some(message)
+    })
+}
+
 /// Of an acknowledgement or an error: its number, 0 for success.
 pub fn errno(message: &[u8]) -> Option<i32> {
     let kind = message.get(4..6)?;

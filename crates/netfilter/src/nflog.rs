@@ -133,16 +133,7 @@ impl Reports {
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let mut rest = &self.buffer[..got];
-            // a message begins with its length
-            while let Some(&length) = rest.first_chunk() {
-                let length = u32::from_ne_bytes(length) as usize;
-                let Some(message) = rest.get(..length).filter(|_| length >= 16) else {
-                    break;
-                };
-                read(message)?;
-                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-            }
+            attributes::messages(&self.buffer[..got]).try_for_each(&mut read)?;
         }
     }
 }

@@ -2,10 +2,11 @@
 //! host's own, has dropped them.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use etherparse::{LaxNetSlice, LaxSlicedPacket, UdpSlice};
+use etherparse::UdpSlice;
+use packet::{Ip, IpNumber};
 
 /// Packets under way between the two chains, at most. A packet is there for some microseconds, unless it
 /// is dropped.
@@ -92,32 +93,14 @@ impl Passed {
 
 /// `None` for anything but a UDP packet, or the first fragment of one.
 fn read(at: Duration, direction: Direction, packet: &[u8]) -> Option<Dropped> {
-    let slices = LaxSlicedPacket::from_ip(packet).ok()?;
-    let (src, dst, ttl, payload): (IpAddr, IpAddr, u8, _) = match slices.net.as_ref()? {
-        LaxNetSlice::Ipv4(v4) => {
-            let header = v4.header();
-            (
-                header.source_addr().into(),
-                header.destination_addr().into(),
-                header.ttl(),
-                v4.payload().payload,
-            )
-        }
-        LaxNetSlice::Ipv6(v6) => (
-            v6.header().source_addr().into(),
-            v6.header().destination_addr().into(),
-            v6.header().hop_limit(),
-            v6.payload().payload,
-        ),
-        LaxNetSlice::Arp(_) => return None,
-    };
-    let udp = UdpSlice::from_slice_lax(payload).ok()?;
+    let ip = Ip::read(packet).filter(|ip| ip.protocol == IpNumber::UDP && ip.offset == 0)?;
+    let udp = UdpSlice::from_slice_lax(ip.payload).ok()?;
     Some(Dropped {
         at,
         direction,
-        src: SocketAddr::new(src, udp.source_port()),
-        dst: SocketAddr::new(dst, udp.destination_port()),
-        ttl,
+        src: SocketAddr::new(ip.src, udp.source_port()),
+        dst: SocketAddr::new(ip.dst, udp.destination_port()),
+        ttl: ip.ttl,
         payload: udp.payload().to_vec(),
     })
 }

@@ -9,7 +9,7 @@ use nix::sys::socket::{
     socket,
 };
 
-use crate::attributes::{attribute, errno, message, nested, text};
+use crate::attributes::{attribute, errno, message, messages, nested, text};
 
 /// Our table. The kernel removes it when this is dropped, and when the process ends in any way.
 #[derive(Debug)]
@@ -95,18 +95,11 @@ impl Table {
 }
 
 /// The first error among these answers.
-fn refusal(mut answers: &[u8]) -> Option<io::Error> {
-    while let Some(&length) = answers.first_chunk() {
-        let length = u32::from_ne_bytes(length) as usize;
-        let answer = answers.get(..length).filter(|_| length >= 16)?;
-        if let Some(errno) = errno(answer).filter(|errno| *errno != 0) {
-            return Some(io::Error::from_raw_os_error(errno));
-        }
-        answers = answers
-            .get(length.next_multiple_of(4)..)
-            .unwrap_or_default();
-    }
-    None
+fn refusal(answers: &[u8]) -> Option<io::Error> {
+    let errno = messages(answers)
+        .filter_map(errno)
+        .find(|errno| *errno != 0)?;
+    Some(io::Error::from_raw_os_error(errno))
 }
 
 /// All messages that make the table: the kernel carries out all of them, or none.

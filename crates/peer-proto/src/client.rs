@@ -7,10 +7,12 @@
 //! [`Client::poll_transmit`] yields to the server, and act on
 //! [`Client::poll_event`].
 
+mod asking;
 mod exchange;
 mod notifications;
 mod offers;
 mod pending;
+mod registering;
 mod registration;
 mod requests;
 mod server;
@@ -23,20 +25,20 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use stun::{Builder, Class, Message, Method, Transaction, code};
+use stun::{Builder, Class, Message, Method, Transaction};
 
 use self::exchange::{Exchange, Numbered};
 use self::notifications::Notifications;
 use self::offers::Offers;
-use self::pending::{ASK_AGAIN, Asking, Outcome, PendingRequests, Standing, Wish};
+use self::pending::{PendingRequests, Wish};
 use self::registration::Registration;
-use self::requests::{Register, Requests};
+use self::requests::Requests;
 use self::server::{Server, Verdict};
 use self::work::Work;
 use session::identity::PublicKey;
 use session::name::LIFETIME;
 use session::rotation::Rotation;
-use session::seal::{Offer, SealError};
+use session::seal::SealError;
 
 /// Requests are padded to this many bytes, since no answer is longer than its
 /// request. It also makes all of them look alike.
@@ -376,148 +378,5 @@ impl Client {
             number_at,
         };
         Exchange::new(now, request)
-    }
-
-    fn register(&mut self, now: Instant, lifetime: Duration) {
-        let fresh = self.requests.draw_fresh();
-        self.offers.turn(now, fresh);
-        let (transaction, request) = self.requests.register(Register {
-            lifetime,
-            credentials: self.registration.wants_credentials(now),
-            fresh,
-        });
-        let exchange = self.send(now, transaction, request);
-        self.registration.sent(exchange);
-    }
-
-    fn registration_answered(&mut self, now: Instant, message: &Message<'_>) {
-        if let Some(other) = message.other_address() {
-            self.other_address(other, true);
-        }
-        if self.requests.catch_up(now, message) {
-            tracing::debug!("the server has seen a later SEQUENCE of our key");
-            return self.register(now, LIFETIME);
-        }
-        if let Some(bits) = self.requests.work_wanted(message) {
-            return self.begin_work(now, bits);
-        }
-        match (message.class(), message.mapped(), message.error()) {
-            (Class::Success, Some(mapped), _) => {
-                self.registration.work_told = false;
-                self.registration.roamed = false;
-                self.registration.refresh_at = Some(now + REFRESH);
-                if self.registration.wants_credentials(now) {
-                    self.granted(now, message);
-                }
-                let before = self.registration.mapped.replace(mapped);
-                if before != Some(mapped) {
-                    tracing::debug!(%mapped, ?before, "registered");
-                    self.events.push_back(Event::Registered { mapped, before });
-                }
-                self.ask(now);
-            }
-            (_, _, Some(code)) => {
-                tracing::debug!(code, "the server refused the registration");
-                self.registration.refresh_at = Some(now + REFRESH);
-                self.events.push_back(Event::Refused(code));
-            }
-            _ => self.registration.refresh_at = Some(now + ASK_AGAIN),
-        }
-    }
-
-    /// The server registers our name for a proof of work only.
-    fn begin_work(&mut self, now: Instant, bits: u8) {
-        tracing::debug!(bits, "the server asks for a proof of work");
-        if !self.work.begin(now, self.requests.subject(), bits) {
-            self.registration.refresh_at = Some(now + REFRESH);
-            return self.events.push_back(Event::Refused(code::WORK_REQUIRED));
-        }
-        self.registration.refresh_at = None;
-        if !std::mem::replace(&mut self.registration.work_told, true) {
-            self.events.push_back(Event::WorkWanted { bits });
-        }
-    }
-
-    fn granted(&mut self, now: Instant, message: &Message<'_>) {
-        let granted = self.requests.credentials(message);
-        let lifetime = granted
-            .as_ref()
-            .map_or(LIFETIME, |granted| granted.lifetime);
-        self.registration.credentials_at = Some(now + lifetime / 2);
-        tracing::debug!(
-            granted = granted.is_some(),
-            ?lifetime,
-            "credentials for the relay"
-        );
-        self.events.push_back(Event::Granted(granted));
-    }
-
-    fn standing(&self) -> Standing {
-        if self.registration.mapped.is_some() {
-            Standing::Registered
-        } else if self.requests.has_cookie() {
-            Standing::Cookie
-        } else {
-            Standing::Unknown
-        }
-    }
-
-    /// Sends every pending request whose time has come.
-    fn ask(&mut self, now: Instant) {
-        while let Some((peer, wish)) = self.pending.next_due(now, self.standing()) {
-            match self.requests.of(now, &wish, &peer) {
-                Some((transaction, request, offer)) => {
-                    let exchange = self.send(now, transaction, request);
-                    self.pending.asked(&peer, Asking { exchange, offer });
-                }
-                None => self.unavailable(peer, code::FORBIDDEN),
-            }
-        }
-    }
-
-    fn pending_answered(
-        &mut self,
-        now: Instant,
-        peer: &str,
-        offer: Option<Offer>,
-        message: &Message<'_>,
-    ) {
-        if self.requests.catch_up(now, message) {
-            self.pending.ask_again(peer, now);
-            return self.ask(now);
-        }
-        if let Some(error) = message.error() {
-            let stale = error == code::STALE_OFFER;
-            if self.pending.look_up_again(peer, stale) {
-                self.pending.ask_again(peer, now);
-                return self.ask(now);
-            }
-            match error {
-                code::BUSY | code::USER_ASKED => self.pending.ask_busy_again(peer, now),
-                _ => self.pending.ask_again(peer, now + ASK_AGAIN),
-            }
-            return self.unavailable(peer.to_owned(), error);
-        }
-        match self.pending.outcome(now, peer, offer, message) {
-            Outcome::Event(event) => {
-                self.pending.remove(peer);
-                self.events.push_back(*event);
-            }
-            Outcome::Offer => {
-                self.pending.ask_again(peer, now);
-                self.ask(now);
-            }
-            Outcome::Nothing => {
-                // No key, or not the key that was sealed to: start over.
-                self.pending.look_up_again(peer, false);
-                self.pending.ask_again(peer, now + ASK_AGAIN);
-                self.unavailable(peer.to_owned(), code::FORBIDDEN);
-            }
-        }
-    }
-
-    fn unavailable(&mut self, peer: String, code: u16) {
-        tracing::debug!(peer, code, "peer unavailable");
-        self.events.push_back(Event::PeerUnavailable { peer, code });
     }
 }

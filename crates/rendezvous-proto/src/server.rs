@@ -1,13 +1,16 @@
 //! The server: it hands each datagram to the component that it is for.
 
+mod registering;
+mod streaming;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
-use session::identity::{Identity, PublicKey, fingerprint};
+use session::identity::{Identity, PublicKey};
 use stun::{Builder, Class, ClassicRequest, MAX_DATAGRAM, Message, Method, ParseError, code, turn};
 
 use crate::bindings::{Binding, Change, Waiting};
@@ -17,7 +20,7 @@ use crate::introductions::Introductions;
 use crate::output::{Drop, Output, Request};
 use crate::prover::Prover;
 use crate::rate::RateLimiter;
-use crate::registrar::{Accepted, Before, Refused, Registrar};
+use crate::registrar::{Refused, Registrar};
 use crate::registry::Registry;
 use crate::relay::Relay;
 use crate::secret::derive;
@@ -296,97 +299,6 @@ impl Server {
         })
     }
 
-    /// Answers when the changes that were made so far are stored.
-    fn answer_when_stored(&mut self, request: &Request<'_>, answer: Builder) {
-        let answered = self.output.answer(request, answer);
-        if answered
-            && !self.waiting.is_over()
-            && let Some(answer) = self.output.transmits.pop_back()
-        {
-            self.waiting.hold(answer);
-        }
-    }
-
-    fn register(&mut self, request: &Request<'_>) -> Result<Sender, Refused> {
-        if self.waiting.is_full() {
-            return Err(code::INSUFFICIENT_CAPACITY.into());
-        }
-        let before = self.changes();
-        let registered = self.registrar.register(request);
-        let made = self.changes() - before;
-        self.waiting.made(made);
-        let Accepted {
-            name,
-            key,
-            lifetime,
-            before,
-            rotated_from,
-        } = registered?;
-        let (now, from, ended) = (request.now, request.from, lifetime.is_zero());
-        self.output.stats.registrations += 1;
-        self.output.events.extend(match (ended, before) {
-            (false, Before::Nowhere) => Some(Event::Registered {
-                name: name.to_owned(),
-                address: from.client,
-                key: fingerprint(&key),
-            }),
-            (true, Before::Here | Before::Elsewhere) => Some(Event::Unregistered {
-                name: name.to_owned(),
-                address: from.client,
-            }),
-            _ => None,
-        });
-        self.output
-            .events
-            .extend(rotated_from.map(|before| Event::Rotated {
-                name: name.to_owned(),
-                address: from.client,
-                before: fingerprint(&before),
-                now: fingerprint(&key),
-            }));
-        if ended && before != Before::Nowhere {
-            self.introductions.caller_left(name);
-        }
-        let mut answer = Builder::success(&request.message)
-            .xor_mapped(from.client)
-            .lifetime(lifetime.as_secs() as u32);
-        if let Some(other) = self.discovery.other_address(from.socket) {
-            answer = answer.other_address(other);
-        }
-        if let Some(relay) = &self.relay
-            && request.message.relay().is_some()
-            && !ended
-        {
-            // Only registered names get credentials, and only the owner of the
-            // name's key can read them.
-            let mut seed = [0; 32];
-            self.rng.fill_bytes(&mut seed);
-            if let Ok(sealed) = relay
-                .credentials(now, name, from.client)
-                .seal(name, &key, seed)
-            {
-                answer = answer.relay(&sealed);
-            }
-        }
-        let answer = self.prover.answer(&request.message, answer);
-        self.answer_when_stored(request, answer);
-        if ended {
-            return Ok(Sender::Unproved);
-        }
-        if before == Before::Elsewhere {
-            let (registrar, output) = (&self.registrar, &mut self.output);
-            self.introductions
-                .callee_moved(now, name, registrar, output);
-        }
-        Ok(Sender::Proved)
-    }
-
-    /// The changes that the driver has not taken.
-    fn changes(&mut self) -> usize {
-        let changes = self.registrar.registry().changes();
-        changes.map_or(0, |changes| changes.len())
-    }
-
     fn refuse(&mut self, request: &Request<'_>, refused: Refused) {
         let code = refused.code;
         let mut answer = Builder::error(&request.message, code);
@@ -439,62 +351,6 @@ impl Server {
             self.output.dropped(client, Drop::OverRate);
         }
         allowed
-    }
-
-    /// A TCP connection to the address of `socket` was accepted. Another one may have ended to make
-    /// room for it: call [`Self::poll_closed_stream`].
-    pub fn stream_opened(&mut self, now: Instant, socket: SocketId, from: SocketAddr) -> StreamId {
-        let (id, made_room) = self.streams.open(now, socket, from);
-        self.output.stats.made_room += u64::from(made_room);
-        id
-    }
-
-    /// What a TCP connection has received, and the answers to the messages in it
-    /// (RFC 8489 §6.2.2); `None`: it has ended. By TCP, a client asks how its NAT maps TCP. Only
-    /// Binding is answered, since names belong to UDP addresses.
-    pub fn stream_received(&mut self, now: Instant, id: StreamId, bytes: &[u8]) -> Option<Vec<u8>> {
-        let stream = self.streams.get(id)?;
-        let from = FiveTuple {
-            socket: stream.socket,
-            client: stream.from,
-        };
-        let messages = self.streams.receive(now, id, bytes).ok();
-        let answers = messages.and_then(|messages| {
-            let answers = messages.iter().map(|bytes| self.stream(now, from, bytes));
-            answers.collect::<Option<Vec<_>>>()
-        });
-        if answers.is_none() {
-            self.streams.end(id);
-        }
-        answers.map(|answers| answers.concat())
-    }
-
-    /// The answer to one message; `None` ends the connection.
-    fn stream(&mut self, now: Instant, from: FiveTuple, bytes: &[u8]) -> Option<Vec<u8>> {
-        let message = match Message::parse(bytes) {
-            Ok(message) if message.is(Class::Request, Method::Binding) => message,
-            _ => {
-                self.output.dropped(from.client, Drop::Garbage);
-                return None;
-            }
-        };
-        // The handshake of TCP has shown that it receives at its source address.
-        if !self.proved.allow(now, from.client.ip()) {
-            self.output.dropped(from.client, Drop::OverRate);
-            return None;
-        }
-        let request = Request { now, from, message };
-        Some(self.discovery.stream(&request, &mut self.output))
-    }
-
-    /// A TCP connection has ended.
-    pub fn stream_closed(&mut self, id: StreamId) {
-        self.streams.end(id);
-    }
-
-    /// The next TCP connection that has ended. The driver closes it, if it has not yet.
-    pub fn poll_closed_stream(&mut self) -> Option<StreamId> {
-        self.streams.poll_closed()
     }
 
     /// The next event for the operator's log.

@@ -15,6 +15,7 @@
 //! peer's packets. Act on [`Endpoint::poll_event`].
 
 mod admission;
+mod advance;
 mod again;
 mod attempts;
 mod binding;
@@ -28,6 +29,7 @@ mod invitations;
 mod notified;
 mod ourselves;
 mod outbox;
+mod paths;
 mod relaying;
 mod start;
 mod tcp;
@@ -38,7 +40,7 @@ pub use relaying::{MOST_RELAYED, Wish};
 pub use types::{Config, Event, Strangers};
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
@@ -55,8 +57,7 @@ use self::outbox::Outbox;
 use self::relaying::Relaying;
 use crate::cause::Cause;
 use crate::client::{Client, OtherKey};
-use crate::punch::schedule::DIRECT_HEAD_START;
-use crate::punch::{self, Outgoing, Path, Target};
+use crate::punch::Target;
 use crate::relay;
 use nat::plan::Side;
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit, Via};
@@ -213,16 +214,6 @@ impl Endpoint {
         self.relaying.socket()
     }
 
-    /// The relay that this path leads through, if it does.
-    pub fn relay_of_path(&self, path: &Path) -> Option<IpAddr> {
-        let ours = || self.relaying.server().map(|relay| relay.ip());
-        match path.via {
-            _ if !path.relayed => None,
-            Via::Relay => ours(),
-            Via::Socket(_) => Some(path.remote.ip()),
-        }
-    }
-
     /// The rendezvous is at this address from now on, of the same family: what it was asked
     /// is asked there again.
     pub fn move_server(&mut self, now: Instant, server: SocketAddr) {
@@ -231,42 +222,6 @@ impl Endpoint {
         self.relaying.move_server();
         self.client.moved(now);
         self.advance(now);
-    }
-
-    /// Measures the path to that peer, if there is one and the peer measures, too.
-    /// It takes about half a second and a burst of 64 packets.
-    pub fn measure(&mut self, now: Instant, peer: &str) {
-        self.attempts.measure(now, peer);
-        self.advance(now);
-    }
-
-    /// Sends a keepalive on the path to that peer, which the peer answers.
-    pub fn beat(&mut self, now: Instant, peer: &str) {
-        if let Some(meter) = self.attempts.meter(peer) {
-            meter.beat();
-        }
-        self.advance(now);
-    }
-
-    /// When the peer was last heard on the path, by measuring or a keepalive.
-    pub fn heard(&mut self, peer: &str) -> Option<Instant> {
-        self.attempts.meter(peer)?.heard()
-    }
-
-    /// Sends a payload to a peer to which there is a path by
-    /// [`Via::Relay`]; the payload must not look like STUN. It costs four bytes
-    /// more on the way to the relay, once a channel is bound (after about a
-    /// second), else 36. Like any datagram it may be lost.
-    pub fn relay_send(&mut self, now: Instant, peer: SocketAddr, payload: &[u8]) {
-        self.relaying.bind(now, peer);
-        let transmit = self.relaying.wrap(now, peer, payload);
-        self.outbox.push_first(transmit);
-    }
-
-    /// The next payload that came through the relay and is not STUN, and its
-    /// sender.
-    pub fn poll_relayed(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
-        self.relaying.poll_payload()
     }
 
     /// Whether there is an allocation, or one is being made or given back.
@@ -379,67 +334,6 @@ impl Endpoint {
     /// Whether the server knows that peer and has been asked for an introduction.
     pub fn is_asked_for(&self, peer: &str) -> bool {
         self.calls.is_asked(peer)
-    }
-
-    /// Acts on everything that has happened.
-    fn advance(&mut self, now: Instant) {
-        while let Some(event) = self.client.poll_event() {
-            self.client_event(now, event);
-        }
-        // Before the calls, which may wait for it.
-        let gathering = &mut self.gathering;
-        if let Some((relay, failure)) = self.relaying.advance(now, || gathering.new_sockets(1)) {
-            self.events.push_back(Event::NoRelay { relay, failure });
-        }
-        if self.relaying.came_late() {
-            // A direct path may be about to come.
-            self.call_again_at = Some(now + DIRECT_HEAD_START);
-        }
-        self.introduce(now);
-        while let Some(transmit) = self.gathering.poll_transmit(now) {
-            self.outbox.push_last(transmit);
-        }
-        self.bracketed(now);
-        self.attempt_events(now);
-        while let Some((peer, measured)) = self.attempts.poll_measured(now) {
-            self.events.push_back(Event::Measured { peer, measured });
-        }
-        while let Some(Outgoing { to, ttl, payload }) = self.attempts.poll_transmit(now) {
-            let transmit = match to.via {
-                Via::Relay => self.relaying.wrap(now, to.to, &payload),
-                Via::Socket(socket) => Some(Transmit {
-                    ttl,
-                    ..Transmit::new(socket, to.to, payload)
-                }),
-            };
-            self.outbox.push_first(transmit);
-        }
-    }
-
-    fn attempt_events(&mut self, now: Instant) {
-        let ours = self.candidates();
-        while let Some((attempt, event)) = self.attempts.poll_event() {
-            let peer = attempt.peer.clone();
-            self.events.push_back(match event {
-                punch::Event::Connected(path) => {
-                    if !attempt.may_improve() {
-                        // There is nothing left to tell it.
-                        self.calls.remove(&peer);
-                        self.client.forget(&peer);
-                    }
-                    Event::Connected { peer, path }
-                }
-                punch::Event::Finished => Event::Finished { peer },
-                punch::Event::Failed(observed) => {
-                    self.relaying.doubt(now);
-                    let told = (&ours, &attempt.theirs);
-                    let failure = self.relaying.failure();
-                    let cause = Cause::of_attempt(&peer, told, (&attempt.plan, failure), &observed);
-                    tracing::debug!(peer, cause = cause.code(), "attempt failed");
-                    Event::Failed { peer, cause }
-                }
-            });
-        }
     }
 
     fn seed(&mut self) -> [u8; 32] {

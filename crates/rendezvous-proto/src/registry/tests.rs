@@ -1,6 +1,8 @@
+mod model;
+mod rotations;
+
 use std::net::SocketAddr;
 
-use proptest::prelude::*;
 use session::identity::Identity;
 use session::name::LIFETIME;
 
@@ -377,99 +379,6 @@ fn a_reserved_name_belongs_to_its_key_for_ever_and_takes_no_room() {
     assert_eq!(registry.last_sequence("alice"), Some(3));
 }
 
-/// An application for "alice" with that key, and the rotation that leads to it.
-fn rotated(from: &Identity, to: &Identity, sequence: u64) -> Application<'static> {
-    let mut application = numbered(application("alice", 0, 1), sequence);
-    application.place.key = to.public();
-    application.rotation = Some(Rotation::new(from, "alice", &to.public()));
-    application
-}
-
-fn plain(key: &Identity, sequence: u64) -> Application<'static> {
-    Application {
-        rotation: None,
-        ..rotated(key, key, sequence)
-    }
-}
-
-#[test]
-fn a_name_follows_its_owners_signature_to_another_key_and_not_back() {
-    let [a, b, c] = [[1; 32], [2; 32], [3; 32]].map(|secret| Identity::from_secret(&secret));
-    let start = Instant::now();
-    let mut registry = Registry::new(10);
-    let mut register = |application| try_register(&mut registry, start, application);
-    assert_eq!(register(plain(&a, 10)), Ok(()));
-    assert_eq!(register(plain(&b, 11)), Err(Refusal::Taken));
-    // Signed by another key than the one that has it, and for another name.
-    assert_eq!(register(rotated(&c, &b, 11)), Err(Refusal::Taken));
-    let other = Rotation::new(&a, "alicf", &b.public());
-    let mut forged = rotated(&a, &b, 11);
-    forged.rotation = Some(other);
-    assert_eq!(register(forged), Err(Refusal::Taken));
-    assert_eq!(register(rotated(&a, &b, 10)), Err(Refusal::Replayed));
-    assert_eq!(register(rotated(&a, &b, 11)), Ok(()));
-    assert_eq!(register(rotated(&a, &b, 11)), Ok(()), "its answer was lost");
-    assert_eq!(
-        register(rotated(&a, &b, 12)),
-        Ok(()),
-        "it goes on showing it"
-    );
-    // The old key has no say any more, and the name does not go back to it.
-    assert_eq!(register(plain(&a, 13)), Err(Refusal::Taken));
-    assert_eq!(register(rotated(&a, &c, 13)), Err(Refusal::Taken));
-    assert_eq!(register(rotated(&b, &a, 13)), Err(Refusal::Taken));
-    assert_eq!(register(rotated(&b, &c, 13)), Ok(()));
-    assert_eq!(
-        register(rotated(&a, &b, 14)),
-        Err(Refusal::Taken),
-        "an old rotation again"
-    );
-    assert_eq!(register(plain(&c, 13)), Ok(()), "a retransmission");
-    assert_eq!(register(plain(&c, 14)), Ok(()));
-    let held = registry.find(start, "alice").unwrap();
-    let rotation = held.rotation.as_deref();
-    assert_eq!(
-        rotation,
-        Some(&Rotation::new(&b, "alice", &c.public())),
-        "kept"
-    );
-}
-
-#[test]
-fn a_rotation_is_kept_of_a_name_that_the_server_has_forgotten_if_it_is_genuine() {
-    let [a, b] = [[1; 32], [2; 32]].map(|secret| Identity::from_secret(&secret));
-    let start = Instant::now();
-    let kept = |rotation: Rotation| {
-        let mut registry = Registry::new(10);
-        let mut new = rotated(&a, &b, 1);
-        new.rotation = Some(rotation);
-        try_register(&mut registry, start, new).unwrap();
-        let held = registry.find(start, "alice").unwrap();
-        held.rotation.is_some()
-    };
-    assert!(kept(Rotation::new(&a, "alice", &b.public())));
-    assert!(!kept(Rotation::new(&a, "alicf", &b.public())));
-}
-
-#[test]
-fn a_held_name_can_be_rotated_and_a_reserved_one_only_by_the_operator() {
-    let [a, b, c] = [[1; 32], [2; 32], [3; 32]].map(|secret| Identity::from_secret(&secret));
-    let start = Instant::now();
-    let mut registry = Registry::new(10);
-    try_register(&mut registry, start, plain(&a, 1)).unwrap();
-    let later = start + LIFETIME + HOLD - SECOND;
-    assert_eq!(
-        try_register(&mut registry, later, rotated(&a, &b, 2)),
-        Ok(())
-    );
-    let mut registry = Registry::new(10);
-    registry.reserve("alice", a.public());
-    let mut register = |application| try_register(&mut registry, start, application);
-    assert_eq!(register(rotated(&a, &b, 1)), Err(Refusal::Reserved));
-    assert_eq!(register(rotated(&c, &b, 1)), Err(Refusal::Taken));
-    assert_eq!(register(plain(&a, 1)), Ok(()));
-}
-
 /// Registers; no request may look at more than three entries to make room.
 fn register_examined(registry: &mut Registry, at: Instant, new: Application<'_>) -> bool {
     let before = registry.names.examined;
@@ -533,83 +442,4 @@ fn names_that_are_no_longer_bound_make_room_and_count_as_none() {
         assert!(tries < 10);
     }
     assert!(registry.names.len() < 80, "{}", registry.names.len());
-}
-
-/// The names that there are, in no order.
-type Model = Vec<Modelled>;
-
-#[derive(Clone, Debug)]
-struct Modelled {
-    name: String,
-    network: u16,
-    expires: Instant,
-    /// When it came to its network.
-    came: usize,
-    /// When it was registered, refreshed or ended last.
-    touched: usize,
-}
-
-/// The name that makes room, by looking at all.
-fn pays(model: &Model, now: Instant, newcomer: u16) -> Option<usize> {
-    let count = |network: u16| model.iter().filter(|it| it.network == network).count();
-    let most = |network: &u16| (count(*network), net(*network));
-    let biggest = model.iter().map(|it| it.network).max_by_key(most)?;
-    let bigger = count(biggest) > count(newcomer) + 1;
-    let payer = if bigger { biggest } else { newcomer };
-    let of_payer = || (0..model.len()).filter(|n| model[*n].network == payer);
-    let ended = of_payer().filter(|n| model[*n].expires <= now);
-    let first = ended.min_by_key(|n| (model[*n].expires, model[*n].touched));
-    let newest = of_payer().max_by_key(|n| model[*n].came);
-    first.or(newest.filter(|_| bigger))
-}
-
-proptest! {
-    /// The same names are there as in a model that looks at each of them.
-    #[test]
-    fn the_table_does_what_a_search_of_all_names_would(
-        requests in proptest::collection::vec((0..20u8, 0..5u16, 0..4u8, 0..60u64), 1..300),
-    ) {
-        const MOST: usize = 8;
-        let mut registry = Registry::new(MOST);
-        let (mut now, mut model) = (Instant::now(), Model::new());
-        for (step, (name, network, kind, seconds)) in requests.into_iter().enumerate() {
-            // Apart from each other, so that no two ends are equal.
-            now += Duration::from_secs(seconds) + Duration::from_millis(1);
-            let (name, ends) = (name.to_string(), kind == 0);
-            let request = Application {
-                lifetime: if ends { Duration::ZERO } else { LIFETIME },
-                ..numbered(application(&name, 1, network), step as u64 + 1)
-            };
-            let accepted = try_register(&mut registry, now, request);
-            let expires = now + if ends { Duration::ZERO } else { LIFETIME };
-            let expected = match model.iter_mut().find(|it| it.name == name) {
-                Some(it) => {
-                    if it.network != network {
-                        (it.network, it.came) = (network, step);
-                    }
-                    (it.expires, it.touched) = (expires, step);
-                    Ok(())
-                }
-                None if ends => Ok(()),
-                None => match (model.len() >= MOST, pays(&model, now, network)) {
-                    (true, None) => Err(Refusal::Full),
-                    (full, victim) => {
-                        if let Some(victim) = victim.filter(|_| full) {
-                            model.remove(victim);
-                        }
-                        model.push(Modelled { name, network, expires, came: step, touched: step });
-                        Ok(())
-                    }
-                },
-            };
-            prop_assert_eq!(accepted, expected);
-            registry.names.check();
-            prop_assert_eq!(registry.names.len(), model.len());
-            for it in &model {
-                let held = registry.names.get(&it.name);
-                let held = held.map(|held| (held.at.client, held.expires));
-                prop_assert_eq!(held, Some((client(it.network), it.expires)));
-            }
-        }
-    }
 }

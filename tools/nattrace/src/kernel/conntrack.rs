@@ -96,38 +96,24 @@ fn udp_tuple(attributes: &[u8]) -> Option<Tuple> {
 
 #[cfg(test)]
 mod tests {
+    use netfilter::attributes::{attribute, nested};
     use proptest::prelude::*;
 
     use super::*;
-
-    const NESTED: u16 = 1 << 15;
-
-    fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend((4 + content.len() as u16).to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(content);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
 
     fn tuple(kind: u16, protocol: u8, ends: [([u8; 4], u16); 2]) -> Vec<u8> {
         let [(src, sport), (dst, dport)] = ends;
         let ip = [
             attribute(CTA_IP_V4_SRC, &src),
             attribute(CTA_IP_V4_DST, &dst),
-        ]
-        .concat();
+        ];
         let proto = [
             attribute(CTA_PROTO_NUM, &[protocol]),
             attribute(CTA_PROTO_SRC_PORT, &sport.to_be_bytes()),
             attribute(CTA_PROTO_DST_PORT, &dport.to_be_bytes()),
         ];
-        let tuple = [
-            attribute(NESTED | CTA_TUPLE_IP, &ip),
-            attribute(NESTED | CTA_TUPLE_PROTO, &proto.concat()),
-        ];
-        attribute(NESTED | kind, &tuple.concat())
+        let tuple = [nested(CTA_TUPLE_IP, &ip), nested(CTA_TUPLE_PROTO, &proto)];
+        nested(kind, &tuple)
     }
 
     fn flow(protocol: u8) -> Vec<u8> {

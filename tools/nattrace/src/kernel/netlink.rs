@@ -3,6 +3,7 @@
 use std::io;
 
 use mnl::{Bus, Socket};
+use netfilter::attributes::{errno, message, text};
 
 /// A connection to the kernel's netfilter subsystems in the current network namespace.
 pub(crate) struct Netfilter {
@@ -19,8 +20,6 @@ struct Buffer([u8; 64 * 1024]);
 const ATTEMPTS: usize = 20;
 
 // linux/netlink.h
-const NLM_F_REQUEST: u16 = libc::NLM_F_REQUEST as u16;
-const NLM_F_DUMP: u16 = libc::NLM_F_DUMP as u16;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLMSG_ERROR: u16 = libc::NLMSG_ERROR as u16;
 const NLMSG_DONE: u16 = libc::NLMSG_DONE as u16;
@@ -110,29 +109,18 @@ impl Header {
     }
 }
 
-/// `struct nlmsgerr` begins with a negative errno.
 fn refusal(message: &[u8]) -> io::Error {
-    match message.get(HEADER..).and_then(|body| body.first_chunk()) {
-        Some(&errno) => io::Error::from_raw_os_error(-i32::from_ne_bytes(errno)),
+    match errno(message) {
+        Some(errno) => io::Error::from_raw_os_error(errno),
         None => io::Error::new(io::ErrorKind::InvalidData, "a netlink error has no number"),
     }
 }
 
-/// A dump request: header, `struct nfgenmsg` (family, version, resource id), string attributes.
+/// A dump request with string attributes.
 fn request(kind: u16, family: u8, sequence: u32, strings: &[(u16, &str)]) -> Vec<u8> {
-    let mut message = vec![0; HEADER];
-    message.extend([family, 0, 0, 0]);
-    for (attribute, text) in strings {
-        let length = 4 + text.len() + 1;
-        message.extend((length as u16).to_ne_bytes());
-        message.extend(attribute.to_ne_bytes());
-        message.extend(text.as_bytes());
-        message.resize(message.len() + 1 + (length.next_multiple_of(4) - length), 0);
-    }
-    let length = message.len() as u32;
-    message[..4].copy_from_slice(&length.to_ne_bytes());
-    message[4..6].copy_from_slice(&kind.to_ne_bytes());
-    message[6..8].copy_from_slice(&(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    let flags = libc::NLM_F_REQUEST | libc::NLM_F_DUMP;
+    let strings: Vec<_> = strings.iter().map(|(kind, it)| text(*kind, it)).collect();
+    let mut message = message(kind, flags, family, 0, &strings);
     message[8..12].copy_from_slice(&sequence.to_ne_bytes());
     message
 }
@@ -154,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_error_is_that_of_the_kernel() {
-        let mut message = request(0, 0, 1, &[]);
+        let mut message = request(NLMSG_ERROR, 0, 1, &[]);
         message.truncate(HEADER);
         assert_eq!(refusal(&message).kind(), io::ErrorKind::InvalidData);
         message.extend((-libc::EPERM).to_ne_bytes());
