@@ -5,6 +5,10 @@ import base64, json, os, subprocess, tempfile, time
 DEADLINE = 60  # seconds, for an answer on the slowest machine
 
 
+class Left(Exception):
+    """The page has been left for another one while it was asked."""
+
+
 class Chromium:
     """One browser with one page. `said` has what the console got, `loaded` every address that was asked for."""
 
@@ -65,6 +69,9 @@ class Chromium:
         while True:
             message = self.message(end)
             if message.get("id") == self.number:
+                why = message.get("error", {}).get("message", "")
+                if any(it in why for it in ("navigated", "context was destroyed", "Cannot find context")):
+                    raise Left(method)
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']}")
                 return message["result"]
@@ -98,14 +105,21 @@ class Chromium:
 
     def wait(self, expression):
         end = time.monotonic() + DEADLINE
-        while not self.value(expression):
+        while not self.holds(expression):
             if time.monotonic() > end:
                 raise TimeoutError(f"never true: {expression}")
             time.sleep(0.01)
 
+    def holds(self, expression):
+        """Whether it is true in the page, which may be another one by now."""
+        try:
+            return self.value(expression)
+        except Left:
+            return False
+
     def frame(self):
-        """Waits until what has been asked for is drawn."""
-        self.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
+        """Waits until what has been asked for is drawn; a page that a click has left draws nothing more."""
+        self.holds("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
 
     def click(self, selector):
         x, y = self.value(f"(box => [box.x + box.width / 2, box.y + box.height / 2])(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
