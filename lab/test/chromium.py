@@ -91,6 +91,8 @@ class Chromium:
     def screen(self, width, height, dark=False, phone=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.frame()  # the page hears of its new size with a frame, and draws itself anew with the next
+        self.frame()
 
     def open(self, address):
         self.call("Page.navigate", url=address)
