@@ -81,6 +81,8 @@ pub struct Client {
     /// When the server was last heard, or last asked after a pause.
     heard: Instant,
     silence_told: bool,
+    /// It was called silent, and has not answered since.
+    silent: bool,
     rtt: Option<Duration>,
     transmits: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
@@ -99,6 +101,7 @@ impl Client {
             offers: Offers::default(),
             heard: now,
             silence_told: false,
+            silent: false,
             rtt: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -147,6 +150,7 @@ impl Client {
     /// The server is at another address: it may be another machine, and have another relay.
     pub fn moved(&mut self, now: Instant) {
         self.registration.credentials_at = None;
+        (self.heard, self.silence_told) = (now, false);
         self.refresh(now);
     }
 
@@ -314,7 +318,7 @@ impl Client {
         if self.silent_at().is_some_and(|at| at <= now) {
             let other = self.server.other();
             tracing::debug!(?other, "the server is silent");
-            self.silence_told = true;
+            (self.silence_told, self.silent) = (true, true);
             self.events.push_back(match other {
                 Some(other) => Event::OtherServerKey(other),
                 None => Event::ServerSilent,
@@ -357,6 +361,9 @@ impl Client {
     fn hear(&mut self, now: Instant, rtt: Option<Duration>) {
         self.heard = now;
         self.silence_told = false;
+        if std::mem::take(&mut self.silent) {
+            self.events.push_back(Event::ServerAnswers);
+        }
         self.rtt = rtt.or(self.rtt);
     }
 

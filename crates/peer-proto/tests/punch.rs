@@ -271,13 +271,18 @@ fn a_server_that_is_at_another_address_now_is_registered_at_there() {
         peer.endpoint.move_server(now, dead);
     }
     world.pass(Duration::from_secs(4));
+    let answers = |event: &Event| matches!(event, Event::ServerAnswers);
     let silent = |event: &Event| matches!(event, Event::ServerSilent);
     let now = world.network.now();
     for peer in &mut world.peers {
         assert!(peer.events.iter().any(|(_, event)| silent(event)));
+        assert!(!peer.events.iter().any(|(_, event)| answers(event)));
         assert!(peer.endpoint.mapped().is_empty());
         peer.endpoint.move_server(now, world::at(world::SERVER));
     }
     world.run(LIMIT);
     assert!(world.peers[0].path().is_some());
+    for peer in &world.peers {
+        assert!(peer.events.iter().any(|(_, event)| answers(event)));
+    }
 }

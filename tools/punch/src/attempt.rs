@@ -385,6 +385,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                 self.lookup.begin();
                 cli::stderr::line(format_args!("punch: no answer from {server} yet"));
             }
+            Event::ServerAnswers => self.lookup.end(),
             Event::NoRelay { relay, failure } => cli::stderr::line(format_args!(
                 "punch: no relayed address from {relay}: {failure}; going on without a relay"
             )),

@@ -143,7 +143,10 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                     attempt.driver.endpoint_mut().call(Instant::now(), &peer);
                 }
             }
-            event @ (Event::OtherServerKey(_) | Event::ServerSilent | Event::NoRelay { .. }) => {
+            event @ (Event::OtherServerKey(_)
+            | Event::ServerSilent
+            | Event::ServerAnswers
+            | Event::NoRelay { .. }) => {
                 attempt.note(event)?;
             }
             _ => {}

@@ -55,6 +55,8 @@ pub enum Event {
     },
     /// The server has not answered for three seconds. The client goes on asking.
     ServerSilent,
+    /// The server that was silent, or another in its place, answers again.
+    ServerAnswers,
     /// Somebody has answered for three seconds, and not the server that is
     /// expected. The client goes on asking.
     OtherServerKey(OtherKey),

@@ -34,6 +34,7 @@ impl Endpoint {
             client::Event::Granted(granted) => self.granted(now, granted),
             client::Event::Refused(code) => self.events.push_back(Event::Refused(code)),
             client::Event::ServerSilent => self.events.push_back(Event::ServerSilent),
+            client::Event::ServerAnswers => self.events.push_back(Event::ServerAnswers),
             client::Event::OtherServerKey(other) => {
                 self.events.push_back(Event::OtherServerKey(other));
             }

@@ -111,6 +111,8 @@ pub enum Event {
     },
     /// The server has not answered for three seconds. We go on asking.
     ServerSilent,
+    /// The server that was silent, or another in its place, answers again.
+    ServerAnswers,
     /// Somebody has answered for three seconds, and not the server that is
     /// expected. We go on asking.
     OtherServerKey(OtherKey),

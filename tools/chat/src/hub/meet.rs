@@ -78,6 +78,7 @@ impl Hub {
                 self.network.lookup.begin();
                 self.user.tell(Notice::ServerSilent(self.network.server));
             }
+            Event::ServerAnswers => self.network.lookup.end(),
             Event::NoRelay { relay, failure } => self.user.tell(Notice::NoRelay { relay, failure }),
             Event::ServerProved(key) => self.server_proved(key),
             Event::ServerKeyless => {
