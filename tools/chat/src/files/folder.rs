@@ -42,12 +42,12 @@ pub struct Part {
     hasher: Box<blake3::Hasher>,
     written: u64,
     /// It is whole already, under its final name: where to write if it is another file.
-    instead: Option<Instead>,
+    instead: Option<Place>,
 }
 
 /// Where a part is written.
 #[derive(Clone, Debug)]
-struct Instead {
+struct Place {
     root: PathBuf,
     of: [u8; 32],
     name: String,
@@ -80,19 +80,25 @@ impl Folder {
     /// # Errors
     /// What the system says; a symbolic link in its place is an error.
     pub fn part(&self, of: &[u8], name: &str, size: u64) -> io::Result<Part> {
-        let mut instead = Instead {
+        let of = match self.tree {
+            true => [0; 32],
+            false => *blake3::hash(of).as_bytes(),
+        };
+        let place = Place {
             root: self.root.clone(),
-            of: *blake3::hash(of).as_bytes(),
+            of,
             name: name.to_owned(),
             size,
         };
-        if self.tree {
-            instead.of = [0; 32];
-            if let Some(part) = Part::of_whole(self.root.join(tree::place(name)), &instead)? {
-                return Ok(part);
-            }
+        // A part that was begun is of another file than the one that is there.
+        if self.tree
+            && !place.is_begun()
+            && let Ok((folder, last)) = tree::folder_for(&self.root, name, false)
+            && let Some(part) = Part::of_whole(folder.join(last), &place)?
+        {
+            return Ok(part);
         }
-        instead.open()
+        place.open()
     }
 
     /// Gives a whole file its name, or one like it that is free.
@@ -105,7 +111,7 @@ impl Folder {
         }
         part.file.sync_all()?;
         let (folder, name) = match self.tree {
-            true => tree::folder_for(&self.root, name)?,
+            true => tree::folder_for(&self.root, name, true)?,
             false => (self.root.clone(), safe_name(name)),
         };
         for number in 0..MOST_NUMBERED {
@@ -125,29 +131,36 @@ impl Folder {
     }
 }
 
-impl Instead {
+impl Place {
+    /// Where the part of that number is.
+    fn path(&self, number: u32) -> PathBuf {
+        let digest = blake3::Hasher::new()
+            .update(&self.of)
+            .update(&self.size.to_be_bytes())
+            .update(self.name.as_bytes())
+            .finalize();
+        self.root.join(match number {
+            0 => format!(".{}.part", &digest.to_hex()[..32]),
+            n => format!(".{}-{n}.part", &digest.to_hex()[..32]),
+        })
+    }
+
+    /// Whether something of the file was received before.
+    fn is_begun(&self) -> bool {
+        fs::symlink_metadata(self.path(0)).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+    }
+
     fn open(&self) -> io::Result<Part> {
-        let Instead {
-            root,
-            of,
-            name,
-            size,
+        let Place {
+            root, name, size, ..
         } = self;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(root)?;
-        let digest = blake3::Hasher::new()
-            .update(of)
-            .update(&size.to_be_bytes())
-            .update(name.as_bytes())
-            .finalize();
         let patience = Instant::now() + LET_GO;
         for number in 0..MOST_PARTS {
-            let path = root.join(match number {
-                0 => format!(".{}.part", &digest.to_hex()[..32]),
-                n => format!(".{}-{n}.part", &digest.to_hex()[..32]),
-            });
+            let path = self.path(number);
             loop {
                 if let Some(file) = lock(&path)? {
                     return Part::resume(path, file, *size)?.with_room(root, *size);
@@ -204,7 +217,7 @@ impl Part {
     }
 
     /// The file at `path`, if it has that size already.
-    fn of_whole(path: PathBuf, instead: &Instead) -> io::Result<Option<Part>> {
+    fn of_whole(path: PathBuf, instead: &Place) -> io::Result<Option<Part>> {
         let fits = |meta: fs::Metadata| meta.is_file() && meta.len() == instead.size;
         if !fs::symlink_metadata(&path).is_ok_and(fits) {
             return Ok(None);
@@ -240,7 +253,8 @@ impl Part {
     /// # Errors
     /// What the system says.
     pub fn begin_anew(&mut self) -> io::Result<()> {
-        if let Some(instead) = self.instead.take() {
+        // Without another place it stays what it is: a file of the user's, which is not removed.
+        if let Some(instead) = &self.instead {
             *self = instead.open()?;
         }
         self.file.set_len(0)?;
@@ -415,6 +429,53 @@ mod tests {
         let (one, other) = (folder.keep(one, "a"), folder.keep(other, "a"));
         assert_eq!(fs::read(one.unwrap()).unwrap(), b"one");
         assert_eq!(fs::read(other.unwrap()).unwrap(), b"two");
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_where_another_of_its_name_cannot_be_received() {
+        let path = folder("stays").1;
+        let folder = Folder::tree(path.clone());
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("a"), "mine!").unwrap();
+        let mut part = folder.part(b"bob", "a", 5).unwrap();
+        assert_eq!(part.written(), 5);
+        let hidden = part.instead.as_ref().unwrap().path(0);
+        std::os::unix::fs::symlink(path.join("elsewhere"), hidden).unwrap();
+        assert!(part.begin_anew().is_err());
+        part.discard().unwrap();
+        assert_eq!(fs::read(path.join("a")).unwrap(), b"mine!");
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_part_is_resumed_beside_another_file_of_its_name_and_size() {
+        let path = folder("beside").1;
+        let folder = Folder::tree(path.clone());
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("a"), "mine!").unwrap();
+        let mut part = folder.part(b"bob", "a", 5).unwrap();
+        part.begin_anew().unwrap();
+        part.write(b"yo").unwrap();
+        drop(part);
+        let mut part = folder.part(b"bob", "a", 5).unwrap();
+        assert_eq!(part.written(), 2);
+        part.write(b"urs").unwrap();
+        assert_eq!(folder.keep(part, "a").unwrap(), path.join("a (1)"));
+        assert_eq!(folder.part(b"bob", "a", 5).unwrap().written(), 5);
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn no_file_outside_the_folder_is_taken_for_one_that_is_there() {
+        let path = folder("outside").1;
+        fs::create_dir_all(path.join("in")).unwrap();
+        fs::create_dir_all(path.join("out")).unwrap();
+        fs::write(path.join("out/secret"), "12345").unwrap();
+        std::os::unix::fs::symlink(path.join("out"), path.join("in/link")).unwrap();
+        let folder = Folder::tree(path.join("in"));
+        let part = folder.part(b"bob", "link/secret", 5).unwrap();
+        assert_eq!(part.start().offset, 0, "its hash would be told");
         fs::remove_dir_all(path).unwrap();
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::folder::safe_name;
 
 /// Where a file of that name goes, below the folder for received files.
-pub fn place(name: &str) -> PathBuf {
+fn place(name: &str) -> PathBuf {
     let mut parts = name.split('/').filter(|part| !part.is_empty());
     let first = parts.next().map(safe_name).unwrap_or_default();
     let mut place = PathBuf::from(if first.is_empty() { "file" } else { &first });
@@ -17,19 +17,21 @@ pub fn place(name: &str) -> PathBuf {
     place
 }
 
-/// The folder below `root` that a file of that name goes into, which is made if it is not there,
-/// and the last part of its name.
+/// The folder below `root` that a file of that name goes into, and the last part of its name. If
+/// it is not there, it is made, or that is an error.
 ///
 /// # Errors
 /// What the system says; a symbolic link on the way is an error.
-pub fn folder_for(root: &Path, name: &str) -> io::Result<(PathBuf, String)> {
+pub fn folder_for(root: &Path, name: &str, make: bool) -> io::Result<(PathBuf, String)> {
     let place = place(name);
     let mut folder = root.to_owned();
     for part in place.parent().unwrap_or(Path::new("")) {
         folder.push(part);
-        match fs::DirBuilder::new().mode(0o755).create(&folder) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+        if make {
+            match fs::DirBuilder::new().mode(0o755).create(&folder) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
         }
         if !fs::symlink_metadata(&folder)?.is_dir() {
             let problem = format!("{} is not a folder", folder.display());
@@ -81,11 +83,16 @@ mod tests {
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("real")).unwrap();
         std::os::unix::fs::symlink("/tmp", root.join("link")).unwrap();
-        let made = folder_for(&root, "real/new/a").unwrap();
+        let missing = folder_for(&root, "real/new/a", false).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        assert!(!root.join("real/new").exists());
+        let made = folder_for(&root, "real/new/a", true).unwrap();
         assert_eq!(made, (root.join("real/new"), "a".to_owned()));
         assert!(root.join("real/new").is_dir());
-        let error = folder_for(&root, "link/a").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotADirectory);
+        for make in [true, false] {
+            let error = folder_for(&root, "link/a", make).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotADirectory);
+        }
         fs::remove_dir_all(root).unwrap();
     }
 }
