@@ -46,6 +46,7 @@ among restricted port-restricted chat-files.py 200
 among port-restricted restricted chat-strangers.py
 among restricted port-restricted chat-send.py 20 direct
 among symmetric symmetric chat-send.py 4 relay
+among port-restricted restricted chat-question.py
 among port-restricted restricted chat-away.py
 among restricted restricted chat-gone.py
 among full-cone port-restricted chat-terminal.py

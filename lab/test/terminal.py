@@ -13,7 +13,7 @@ from chats import HOMES
 class Terminal:
     """chat on a terminal of its own."""
 
-    def __init__(self, node, *args, env=()):
+    def __init__(self, node, *args, env=(), folder=None):
         self.near, far = pty.openpty()
         termios.tcsetwinsize(far, (40, 120))
         self.far = far
@@ -24,6 +24,7 @@ class Terminal:
             stdout=far,
             stderr=far,
             start_new_session=True,
+            cwd=folder,
             env={k: v for k, v in os.environ.items() if k not in ("PINHOLE_SERVER", "PINHOLE_NAME")}
             | {"TERM": "xterm", "PINHOLE_HOME": os.path.join(HOMES, "terminal")} | dict(env),
         )

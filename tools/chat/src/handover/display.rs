@@ -103,6 +103,7 @@ fn is_shown(notice: &Notice) -> bool {
     matches!(
         notice,
         Notice::Handover(_)
+            | Notice::NotYet { .. }
             | Notice::WorkWanted(_)
             | Notice::ServerSilent(_)
             | Notice::ServerKey { .. }

@@ -87,6 +87,14 @@ impl Handover {
         }
     }
 
+    /// Whether that peer has proven that it knows the code.
+    pub fn is_with(&self, name: &str) -> bool {
+        match &self.side {
+            Side::Sender(sender) => sender.receiver() == Some(name),
+            Side::Receiver(receiver) => receiver.proven,
+        }
+    }
+
     /// How many files there are, and their size together.
     pub fn total(&self) -> (u64, u64) {
         match &self.side {

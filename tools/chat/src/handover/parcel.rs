@@ -46,12 +46,7 @@ impl Parcel {
     pub fn pack(paths: &[PathBuf]) -> anyhow::Result<Parcel> {
         let mut parcel = Parcel::default();
         for path in paths {
-            // "." and "photos/.." have names, too.
-            let real = fs::canonicalize(path).with_context(|| cannot_read(path))?;
-            let name = real.file_name().with_context(|| {
-                format!("{} has no name: give the folders in it", path.display())
-            })?;
-            let name = told(Path::new(name))?;
+            let name = name_of(path)?;
             if fs::metadata(path)?.is_dir() {
                 parcel.pack_folder(path, &name, 0)?;
             } else {
@@ -59,9 +54,7 @@ impl Parcel {
             }
         }
         parcel.name = match paths {
-            [path] => told(Path::new(
-                fs::canonicalize(path)?.file_name().unwrap_or_default(),
-            ))?,
+            [path] => name_of(path)?,
             several => format!("{} files and folders", several.len()),
         };
         ensure!(
@@ -84,12 +77,12 @@ impl Parcel {
             folder.display()
         );
         let read = fs::read_dir(folder).and_then(|entries| {
-            let paths = entries.map(|entry| Ok((entry?.path(),)));
+            let paths = entries.map(|entry| Ok(entry?.path()));
             paths.collect::<Result<Vec<_>, std::io::Error>>()
         });
         let mut paths = read.with_context(|| cannot_read(folder))?;
         paths.sort();
-        for (path,) in paths {
+        for path in paths {
             let kind = fs::symlink_metadata(&path).with_context(|| cannot_read(&path))?;
             let below = format!(
                 "{name}/{}",
@@ -123,6 +116,16 @@ impl Parcel {
         self.entries.push(Entry { path, name, size });
         Ok(())
     }
+}
+
+/// What a file or folder is called that the user has given: its name as it was typed, also if that
+/// is a symbolic link's. "." and "photos/.." have names, too.
+fn name_of(path: &Path) -> anyhow::Result<String> {
+    let real = fs::canonicalize(path).with_context(|| cannot_read(path))?;
+    let name = path.file_name().or_else(|| real.file_name());
+    let name =
+        name.with_context(|| format!("{} has no name: give the folders in it", path.display()))?;
+    told(Path::new(name))
 }
 
 fn told(name: &Path) -> anyhow::Result<String> {
@@ -164,6 +167,9 @@ mod tests {
         assert_eq!(parcel.left_out, [path.join("photos/link")]);
         let one = Parcel::pack(&[path.join("photos/sea/..")]).unwrap();
         assert_eq!(one.name, "photos");
+        std::os::unix::fs::symlink(path.join("b.txt"), path.join("latest.txt")).unwrap();
+        let linked = Parcel::pack(&[path.join("latest.txt")]).unwrap();
+        assert_eq!(linked.name, "latest.txt", "as it was given");
         fs::remove_dir_all(path).unwrap();
     }
 

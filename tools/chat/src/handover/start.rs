@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use cli::home::{Home, HomeError};
 use cli::keyfile;
 use cli::settings::Settings;
 use session::identity::Identity;
@@ -71,7 +72,7 @@ async fn send(
         let handover = Handover::new(code, side, wait);
         let none = mpsc::channel(1);
         match go(args, settings, handover, Path::new("."), none.1, &parcel).await {
-            Err(error) if given.is_none() && error.is::<NumberTaken>() => {
+            Err(error) if given.is_none() && is_taken(&error) => {
                 tracing::debug!(%error, "another number");
             }
             ended => return ended,
@@ -133,6 +134,12 @@ async fn go(
     hub::run(hub.with_handover(handover), inbox, calls.as_deref()).await
 }
 
+/// Whether somebody else uses the number: at the rendezvous, or with our own keys.
+fn is_taken(error: &anyhow::Error) -> bool {
+    let ours = matches!(error.downcast_ref(), Some(HomeError::InUse { .. }));
+    ours || error.is::<NumberTaken>()
+}
+
 fn new_code(most: u32) -> anyhow::Result<Code> {
     let mut random = [0; 20];
     getrandom::fill(&mut random).context("cannot read the system's randomness")?;
@@ -146,10 +153,27 @@ fn new_code(most: u32) -> anyhow::Result<Code> {
 /// A key for this code and this user alone, the same after a restart: a sender knows again the
 /// receiver that was interrupted, and nobody who overhears the code can take its place.
 fn identity(side: &str, code: &Code) -> anyhow::Result<Identity> {
-    let folder = keyfile::folder().context("neither PINHOLE_HOME nor HOME is set")?;
+    let home = Home::find()?;
     let loss = "an interrupted chat receive cannot go on";
-    let own = keyfile::read_or_make(&folder.join("code-key"), loss)?;
+    let own = keyfile::read_or_make(&home.path().join("code-key"), loss)?;
     let mut hash = blake3::Hasher::new_derive_key("pinhole chat 2026 one-time key");
     hash.update(&own.sign(format!("pinhole chat {side} {code}").as_bytes()));
     Ok(Identity::from_secret(hash.finalize().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_another_process_of_ours_has_is_taken() {
+        let path = std::env::temp_dir().join(format!("chat-taken-{}", std::process::id()));
+        let home = Home::at(path.clone());
+        let server = ([203, 0, 113, 1], 8848).into();
+        let _claim = home.claim("code-417", server).unwrap();
+        let error = home.claim("code-417", server).unwrap_err();
+        assert!(is_taken(&error.into()));
+        assert!(!is_taken(&anyhow::anyhow!("no free UDP port")));
+        std::fs::remove_dir_all(path).unwrap();
+    }
 }

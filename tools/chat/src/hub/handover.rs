@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use peer_proto::cause::Cause;
 use session::identity::PublicKey;
 
 use super::Hub;
@@ -68,13 +69,19 @@ impl Hub {
         }
     }
 
-    /// The sender is not there yet.
-    pub(super) fn nobody_waits(&mut self) -> bool {
+    /// The other side is not reached, and why; true if there is nothing more to be told of it.
+    pub(super) fn not_reached(&mut self, cause: &Cause) -> bool {
         let Some(handover) = &self.handover else {
             return false;
         };
+        if handover.ended {
+            return true;
+        }
+        if !matches!(cause, Cause::PeerOffline { .. }) {
+            return false;
+        }
         let (number, server) = (handover.code.number(), self.host());
-        if !handover.is_proven() && !handover.ended {
+        if !handover.is_proven() {
             self.inform(Told::Nobody { number, server });
         }
         true
@@ -126,9 +133,11 @@ impl Hub {
             return;
         };
         let again = handover.is_proven();
-        handover.until = None;
         match &mut handover.side {
-            Side::Sender(sender) if sender.admits(&key) => sender.proven(name, key),
+            Side::Sender(sender) if sender.admits(&key) => {
+                sender.proven(name, key);
+                handover.until = None;
+            }
             Side::Sender(_) => {
                 if let Some(line) = &peer.line {
                     line.link.close(Close::Unwelcome); // Two knew the code: the first one counts.
@@ -233,6 +242,8 @@ impl Hub {
                 self.inform(told);
                 if !asks {
                     self.take_parcel(now);
+                } else if self.user.has_ended() {
+                    self.decline(now);
                 }
                 true
             }
@@ -272,6 +283,9 @@ impl Hub {
 
     /// What the user answers.
     pub(super) fn handover_input(&mut self, now: Instant, input: Input) {
+        if input == Input::End {
+            self.user.end();
+        }
         let side = self.handover.as_ref().map(|handover| &handover.side);
         if !matches!(side, Some(Side::Receiver(receiver)) if receiver.is_asking()) {
             return;
@@ -282,13 +296,15 @@ impl Hub {
         };
         match answer.as_str() {
             "" | "y" | "yes" => self.take_parcel(now),
-            "n" | "no" => {
-                let why = "declined".into();
-                self.say_to_sender(now, Item::Refuse { why });
-                self.end_handover("declined");
-            }
+            "n" | "no" => self.decline(now),
             _ => self.inform(Told::Ended("type y to receive, n to decline".into())),
         }
+    }
+
+    fn decline(&mut self, now: Instant) {
+        let why = "declined".into();
+        self.say_to_sender(now, Item::Refuse { why });
+        self.end_handover("declined");
     }
 
     /// A peer is no longer there.
@@ -358,10 +374,10 @@ impl Hub {
         true
     }
 
-    /// A path is lost.
-    pub(super) fn handover_broken(&mut self, why: &str) {
+    /// The path to that peer is lost.
+    pub(super) fn handover_broken(&mut self, name: &str, why: &str) {
         if let Some(handover) = &self.handover
-            && handover.is_proven()
+            && handover.is_with(name)
             && !handover.ended
         {
             self.inform(Told::Broken {

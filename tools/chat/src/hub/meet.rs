@@ -15,6 +15,7 @@ use stun::code;
 
 use super::Hub;
 use super::line::Line;
+use super::peers::Peer;
 use crate::conversation::LinkId;
 use crate::frame::Frame;
 use crate::link::{self, Close, Down, Link};
@@ -208,7 +209,9 @@ impl Hub {
                 offset,
                 stream,
             } => {
-                if let Some((_, peer)) = self.peers.over(link) {
+                if let Some((_, peer)) = self.peers.over(link)
+                    && peer.is_trusted()
+                {
                     let transfers = &mut self.transfers;
                     peer.files.receive(transfers, file, offset, stream);
                 }
@@ -261,6 +264,10 @@ impl Hub {
         let Some(name) = self.peers.owner_of(&link.key) else {
             return link.close(Close::Unwelcome);
         };
+        let past = |peer: &mut Peer| peer.is_past(&link);
+        if self.peers.get_mut(&name).is_some_and(past) {
+            return link.close(Close::Replaced);
+        }
         let Ok(proof) = self.proof_of(&link) else {
             return link.close(Close::Unwelcome);
         };
@@ -270,9 +277,6 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(&name) else {
             return;
         };
-        if peer.is_past(&link) {
-            return link.close(Close::Replaced);
-        }
         let remote = link.connection.remote_address();
         let way = Way {
             how: peer.contact.how(remote),
@@ -328,7 +332,7 @@ impl Hub {
             Down::Replaced => {}
             Down::Lost(why) => {
                 self.network.endpoint.refresh(now);
-                self.handover_broken(&why);
+                self.handover_broken(&name, &why);
                 self.user.tell(Notice::Broken {
                     peer: name,
                     why,
@@ -352,7 +356,7 @@ impl Hub {
         if let Some(peer) = self.peers.get_mut(&name)
             && !peer.parted
             && peer.obstacle.found(&cause)
-            && !self.nobody_waits()
+            && !self.not_reached(&cause)
         {
             self.user.tell(Notice::NotYet { peer: name, cause });
         }
