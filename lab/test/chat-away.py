@@ -8,6 +8,7 @@ from chats import Chat
 
 TEXTS = ["first words to wait", "second", "third"]
 KEEPS = ["--keep", "--timeout", "2"]
+SERVER = "203.0.113.1:8848"
 
 
 def files(home):
@@ -32,8 +33,16 @@ told = alice.wait("pending")
 check("/pending lists them in order", told and [kept["text"] for kept in told["messages"]] == TEXTS, told)
 alice.process.send_signal(signal.SIGINT)
 check("to leave with messages that wait gives 1", alice.code() == 1, alice.events[-3:])
-check("they are on the disk", os.path.exists(os.path.join(alice.home, "pending", "alice")))
+PENDING = os.path.join(alice.home, "pending", f"alice@{SERVER}")
+check("they are on the disk", os.path.exists(PENDING), list(files(alice.home)))
 check("and nobody else can read them there", not plain(alice.home, TEXTS[0]), plain(alice.home, TEXTS[0]))
+
+alice = Chat("alice", "alice", *KEEPS)
+alice.wait("registered")
+alice.type("/connect bob")
+check("who connects to a peer that was called without a word is told", alice.wait("gave_up", 10, peer="bob"), alice.events)
+alice.process.send_signal(signal.SIGINT)
+alice.code()
 
 bob = Chat("bob", "bob", "--keep")
 check("bob is there", bob.wait("registered"), bob.events)
@@ -54,9 +63,17 @@ alice.process.send_signal(signal.SIGINT)
 check("to leave with nothing that waits gives 0", alice.code() == 0, alice.events[-3:])
 check("nobody else can read the history", not plain(alice.home, "hello"), plain(alice.home, "hello"))
 
-with open(os.path.join(alice.home, "pending", "alice"), "wb") as file:
+alice = Chat("alice", "alice", *KEEPS, "--new-key")
+check("alice has a new key", alice.wait("new_key"), alice.events)
+alice.type("/history 1")
+told = alice.wait("history")
+check("what was kept is there as before", told and [said["text"] for said in told["messages"]] == ["hello"], told)
+alice.process.send_signal(signal.SIGINT)
+alice.code()
+
+with open(PENDING, "wb") as file:
     file.write(b"damaged")
 alice = Chat("alice", "alice", *KEEPS)
 problem = alice.wait("problem")
-check("a file that does not open is set aside, and named", problem and ".alice.unreadable" in problem["text"], problem)
+check("a file that does not open is set aside, and named", problem and ".unreadable-1" in problem["text"], problem)
 done()

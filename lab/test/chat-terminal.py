@@ -135,6 +135,17 @@ check("without a control sequence", dumb.sees("connected") and "\x1b" not in dum
 dumb.type("\x04")
 check("Ctrl-D ends it", dumb.process.wait(10) == 0)
 
+# A peer that is not there: what is said to it is shown, and waits on disk.
+away = Terminal("alice", "--peer", "nobody", "--timeout", "2")
+away.sees("registered as alice")
+away.type("first\r")
+check("what is said to a peer that is not there is kept", away.sees("first \x1b[2m(kept)"), repr(away.seen))
+check("and that is said", away.sees("nobody is not there: 1 of your messages wait"), repr(away.seen))
+away.type("second\r")
+check("what is said behind it is shown, too", away.sees("second \x1b[2m(kept)"), repr(away.seen))
+away.type("\x04")
+check("to leave then gives 1", away.process.wait(10) == 1)
+
 called = Terminal("alice", "--open")
 called.sees("registered as alice")
 bob.type("/connect alice")

@@ -10,6 +10,9 @@
 //!   first seen with
 //! - `known-servers`: the same for each rendezvous, by `HOST:PORT`
 //! - `rendezvous-key`: the secret of a rendezvous that runs here
+//! - `code-key`: the secret of `chat send` and `chat receive`
+//! - `disk-key`: the secret to which what chat keeps is sealed
+//! - `pending/NAME@SERVER`, `history/NAME@SERVER`: messages that chat keeps, sealed
 //! - `locks/NAME@SERVER`: locked while a process uses the name there; its
 //!   content, the process id and its PID namespace, is for people
 
@@ -126,10 +129,7 @@ impl Home {
         let new: String = lines.into_iter().filter_map(line).collect();
         let text = new + &read(&path)?.unwrap_or_default();
         make_folder(&self.path)?;
-        let draft = path.with_extension(format!("new-{}", std::process::id()));
-        std::fs::write(&draft, text)
-            .and_then(|()| std::fs::rename(&draft, &path))
-            .map_err(|why| FileError::io(&path, why))?;
+        keyfile::replace(&path, text.as_bytes())?;
         Ok(path)
     }
 
@@ -144,6 +144,22 @@ impl Home {
         Ok(keyfile::read_or_make(&path, LOSS)?)
     }
 
+    /// The key pair to which we seal what is kept here, made on first use. It stays when a name
+    /// gets a new key.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, or is malformed.
+    pub fn disk_key(&self) -> Result<Identity, HomeError> {
+        let loss = "lose the messages that chat has kept";
+        Ok(keyfile::read_or_make(&self.path.join("disk-key"), loss)?)
+    }
+
+    /// Where we keep something for that name at that server, and nothing for the same name at
+    /// another one.
+    pub fn kept_path(&self, what: &str, name: &str, server: SocketAddr) -> PathBuf {
+        self.path.join(what).join(format!("{name}@{server}"))
+    }
+
     /// Keeps other processes with this folder from using the name at that server:
     /// two would take the registration from each other again and again.
     ///
@@ -153,9 +169,8 @@ impl Home {
         if !valid_name(name) {
             return Err(HomeError::BadName(name.to_owned()));
         }
-        let folder = self.path.join("locks");
-        make_folder(&folder)?;
-        let path = folder.join(format!("{name}@{server}"));
+        make_folder(&self.path.join("locks"))?;
+        let path = self.kept_path("locks", name, server);
         let failed = |why| FileError::io(&path, why);
         let file = OpenOptions::new()
             .create(true)

@@ -61,7 +61,7 @@ pub fn read_or_make(path: &Path, loss: &str) -> Result<Identity, FileError> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }
-    match write_new(path, &format!("{}\n", hex::encode(secret))) {
+    match write_new(path, format!("{}\n", hex::encode(secret)).as_bytes()) {
         Ok(()) => Ok(Identity::from_secret(&secret)),
         // Another process was faster: its key is the key.
         Err(FileError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
@@ -106,7 +106,11 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
-pub(crate) fn make_folder(path: &Path) -> Result<(), FileError> {
+/// Makes that folder and those above it, for their owner alone.
+///
+/// # Errors
+/// When that is not possible.
+pub fn make_folder(path: &Path) -> Result<(), FileError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -115,7 +119,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), FileError> {
 }
 
 /// Writes all of the file or nothing: with half a key, the name would be lost.
-pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), FileError> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let result = File::options()
         .write(true)
@@ -123,7 +127,7 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), FileError> {
         .mode(0o600)
         .open(&draft)
         .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
+            file.write_all(bytes)?;
             file.sync_all()
         })
         .and_then(|()| fs::hard_link(&draft, path));
@@ -131,14 +135,17 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), FileError> {
     result.map_err(|why| FileError::io(path, why))
 }
 
-/// Replaces the file: a reader finds all of the old text or all of the new.
+/// Replaces the file, for its owner alone: a reader finds all of the old bytes or all of the new.
+///
+/// # Errors
+/// When it cannot be written.
 #[cfg(feature = "peer")]
-pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     // No name begins with a dot.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!(".{name}-{}", std::process::id()));
     let _ = fs::remove_file(&draft);
-    write_new(&draft, text)?;
+    write_new(&draft, bytes)?;
     fs::rename(&draft, path).map_err(|why| FileError::io(path, why))
 }
 

@@ -83,7 +83,7 @@ impl KeyList {
             .map(|line| format!("{line}\n"))
             .collect();
         text.push_str(&line(name, key));
-        replace(&self.path, &text)
+        replace(&self.path, text.as_bytes())
     }
 
     fn make_folder(&self) -> Result<(), FileError> {

@@ -42,7 +42,7 @@ complete -c chat -n "__fish_chat_needs_command" -l json -d 'Print JSON lines (do
 complete -c chat -n "__fish_chat_needs_command" -l ascii -d 'Draw no QR code in /who: it takes block characters and colours. NO_COLOR in the environment has the same effect'
 complete -c chat -n "__fish_chat_needs_command" -l stay -d 'As a filter, go on receiving when stdin has ended'
 complete -c chat -n "__fish_chat_needs_command" -l open -d 'On a terminal, answer callers that are not known without asking you, as it is done elsewhere'
-complete -c chat -n "__fish_chat_needs_command" -l keep -d 'Keep messages to peers that are not there, and what was said, on disk, sealed to your key; on a terminal it is done without this option'
+complete -c chat -n "__fish_chat_needs_command" -l keep -d 'Keep messages to peers that are not there, and what was said, on disk, sealed; on a terminal it is done without this option'
 complete -c chat -n "__fish_chat_needs_command" -l no-keep -d 'Keep nothing of that'
 complete -c chat -n "__fish_chat_needs_command" -l accept-files -d 'Accept every file that a peer offers'
 complete -c chat -n "__fish_chat_needs_command" -l no-port-mapping -d 'Do not ask our router for a port (by PCP, NAT-PMP and UPnP-IGD). A port that it gives is given back at the end'

@@ -84,7 +84,7 @@ pub struct Args {
     /// elsewhere
     #[arg(long)]
     pub open: bool,
-    /// Keep messages to peers that are not there, and what was said, on disk, sealed to your key;
+    /// Keep messages to peers that are not there, and what was said, on disk, sealed;
     /// on a terminal it is done without this option
     #[arg(long)]
     pub keep: bool,

@@ -85,15 +85,18 @@ impl Pending {
             under_way: false,
         });
         let mut dropped = self.expire(now);
-        while self.kept.len() > MOST || self.bytes() > MOST_BYTES {
-            dropped.extend(self.kept.pop_front());
+        // What is under way may arrive all the same.
+        while (self.kept.len() > MOST || self.bytes() > MOST_BYTES)
+            && let Some(at) = self.kept.iter().position(|kept| !kept.under_way)
+        {
+            dropped.extend(self.kept.remove(at));
         }
         dropped
     }
 
-    /// Drops what is too old; returns it.
+    /// Drops what is too old, unless it is under way; returns it.
     pub fn expire(&mut self, now: u64) -> Vec<Kept> {
-        let old = |kept: &Kept| kept.said + MOST_AGE <= now;
+        let old = |kept: &Kept| !kept.under_way && kept.said.saturating_add(MOST_AGE) <= now;
         let dropped = self.kept.iter().filter(|kept| old(kept)).cloned().collect();
         self.kept.retain(|kept| !old(kept));
         dropped
@@ -158,6 +161,20 @@ mod tests {
         let long = "z".repeat(MOST_BYTES / 4);
         let dropped = (0..4).map(|n| pending.keep(n, "bob", long.clone()).len());
         assert_eq!(Vec::from_iter(dropped), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn what_is_under_way_is_not_called_undelivered() {
+        let mut pending = Pending::default();
+        for n in 0..MOST {
+            pending.keep(0, "bob", n.to_string());
+        }
+        assert_eq!(pending.next_for("bob").as_deref(), Some("0"));
+        assert_eq!(texts(&pending.keep(1, "bob", "x".into())), ["1"]);
+        while pending.next_for("bob").is_some() {}
+        assert_eq!(texts(&pending.keep(2, "bob", "y".into())), ["y"]);
+        assert_eq!(pending.expire(MOST_AGE), []);
+        assert!(pending.delivered("bob", "0"));
     }
 
     #[test]

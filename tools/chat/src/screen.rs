@@ -88,21 +88,20 @@ impl Screen {
         }
     }
 
-    /// Shows a message of ours, which has that number; without one, it was not sent.
+    /// Shows a message of ours, which has that number if it waits for its delivery.
     ///
     /// # Errors
     /// Those of the terminal.
-    pub fn said(&mut self, to: &str, number: Option<u64>, text: &str) -> io::Result<()> {
+    pub fn said(&mut self, to: &str, mark: Mark, number: u64, text: &str) -> io::Result<()> {
         let Kind::Prompt(terminal) = &self.kind else {
             return Ok(());
         };
-        let mark = number.map_or(Mark::Lost, |_| Mark::Waits);
         let entry = Entry {
             time: clock::time(),
             head: Head::To(to.to_owned(), mark),
             body: clean_lines(text),
         };
-        terminal.said(entry, number.unwrap_or(0))
+        terminal.said(entry, number)
     }
 
     /// Shows how far all files together have come, where that is all that matters.
@@ -204,6 +203,7 @@ fn marked(terminal: &Terminal, notice: &Notice) -> io::Result<bool> {
             to, number, after, ..
         } => terminal.delivered(to, *number, *after),
         Notice::Undelivered { to, text } => terminal.lost(to, &clean_lines(text)),
+        Notice::Kept { to, .. } => terminal.kept(to).map(|()| false),
         _ => Ok(false),
     }
 }

@@ -1,12 +1,12 @@
 //! A file that only the owner of a key can read: sealed in pieces to our own public key, replaced
 //! as a whole.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use cli::keyfile;
 use session::identity::Identity;
 use session::seal;
 
@@ -82,28 +82,10 @@ impl Sealed {
             bytes.extend((sealed.len() as u32).to_be_bytes());
             bytes.extend(sealed);
         }
-        self.replace(&bytes)
-            .with_context(|| format!("cannot write {}", self.path.display()))
-    }
-
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
+            keyfile::make_folder(folder)?;
         }
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let draft = self.path.with_file_name(format!(".{name}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&draft, &self.path)
+        Ok(keyfile::replace(&self.path, &bytes)?)
     }
 
     fn prologue(&self, piece: u32) -> Vec<u8> {

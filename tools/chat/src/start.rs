@@ -89,7 +89,8 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
     let (transfers, jobs) = Transfers::new(Folder::new(args.downloads.clone()), on_offer);
     let unsaved = (answers != Options::default()).then(|| (settings.home.clone(), answers));
     let keeps = (interactive || args.keep) && !args.no_keep;
-    let kept = keeps.then(|| Kept::load(settings.home.path(), &settings.name, &settings.identity));
+    let kept = keeps.then(|| Kept::load(&settings.home, &settings.name, settings.server));
+    let kept = kept.transpose()?;
     let hub = Hub::new(
         settings.name,
         network,

@@ -20,6 +20,12 @@ pub fn clean_lines(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The same in one line, with its newlines shown.
+pub fn one_line(text: &str) -> String {
+    let lines = clean_lines(text);
+    lines.replace('\n', "⏎")
+}
+
 /// The beginning of a message, for a notice about it.
 pub fn beginning(text: &str) -> String {
     const MOST: usize = 40;
@@ -61,6 +67,11 @@ mod tests {
         assert!(!cleaned.chars().any(char::is_control), "{cleaned:?}");
         assert!(!cleaned.contains('\u{202e}'));
         assert_eq!(clean("größe 👋🏽 ok"), "größe 👋🏽 ok");
+    }
+
+    #[test]
+    fn a_message_of_several_lines_is_shown_in_one() {
+        assert_eq!(one_line("one\r\ntwo\u{7}"), "one⏎two\u{fffd}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Home {
         let path = folder.join(name);
         let secret = new_secret(&path)?;
         make_folder(&folder)?;
-        match write_new(&path, &format!("{}\n", hex::encode(secret))) {
+        match write_new(&path, format!("{}\n", hex::encode(secret)).as_bytes()) {
             Ok(()) => {}
             // Another process was faster.
             Err(FileError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
@@ -124,7 +124,7 @@ impl Home {
         let folder = self.path().join("rotations");
         make_folder(&folder)?;
         let rotation = hex::encode(new.rotation.as_bytes());
-        replace(&folder.join(name), &format!("{rotation}\n"))?;
+        replace(&folder.join(name), format!("{rotation}\n").as_bytes())?;
         sync(&folder)?;
         let (from, to) = (
             self.path().join("new-keys").join(name),

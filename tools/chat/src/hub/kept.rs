@@ -1,10 +1,12 @@
-//! What is kept on disk, sealed to our key: messages to peers that are not there, and what was
-//! said.
+//! What is kept on disk, sealed to a key of ours: messages to peers that are not there, and what
+//! was said.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use session::identity::Identity;
+use cli::home::Home;
 
 use super::Hub;
 use crate::history::{History, Said};
@@ -18,51 +20,85 @@ const SAVE: Duration = Duration::from_secs(2);
 /// How often peers for which messages wait are called.
 const CALL: Duration = Duration::from_secs(60);
 
+/// Files of one name that are set aside.
+const MOST_ASIDE: u32 = 100;
+
 /// What is kept.
 #[derive(Debug)]
 pub struct Kept {
     pending: Pending,
-    pending_file: Sealed,
+    pending_file: File,
     history: History,
-    history_file: Sealed,
+    history_file: File,
     save_at: Option<Instant>,
-    call_at: Option<Instant>,
+    call_at: Instant,
     /// Problems with the files, until they are told.
     problems: Vec<String>,
 }
 
+/// A file, and whether it has to be written.
+#[derive(Debug)]
+struct File {
+    sealed: Sealed,
+    changed: bool,
+}
+
 impl Kept {
-    /// What `name` has kept in the folder `home`. A file that does not open is set aside.
-    pub fn load(home: &Path, name: &str, identity: &Identity) -> Kept {
-        let file = |purpose| Sealed::new(home.join(purpose).join(name), identity.clone(), purpose);
+    /// What `name` has kept at that server. A file that does not open is set aside.
+    ///
+    /// # Errors
+    /// When the key that the files are sealed to cannot be read or made.
+    pub fn load(home: &Home, name: &str, server: SocketAddr) -> anyhow::Result<Kept> {
+        let identity = home.disk_key()?;
+        let file = |purpose| File {
+            sealed: Sealed::new(
+                home.kept_path(purpose, name, server),
+                identity.clone(),
+                purpose,
+            ),
+            changed: false,
+        };
         let (pending_file, history_file) = (file("pending"), file("history"));
         let mut problems = Vec::new();
-        let pending = read(&pending_file, Pending::decode, &mut problems);
-        let history = read(&history_file, History::decode, &mut problems);
-        Kept {
+        let pending = read(&pending_file.sealed, Pending::decode, &mut problems);
+        let history = read(&history_file.sealed, History::decode, &mut problems);
+        Ok(Kept {
             pending: pending.unwrap_or_default(),
             pending_file,
             history: history.unwrap_or_default(),
             history_file,
             save_at: None,
-            call_at: Some(Instant::now()),
+            call_at: Instant::now(),
             problems,
-        }
+        })
     }
 
-    fn changed(&mut self, now: Instant) {
+    fn pending_changed(&mut self, now: Instant) {
+        self.pending_file.changed = true;
+        self.save_at = Some(self.save_at.unwrap_or(now + SAVE));
+    }
+
+    fn history_changed(&mut self, now: Instant) {
+        self.history_file.changed = true;
         self.save_at = Some(self.save_at.unwrap_or(now + SAVE));
     }
 
     fn save(&mut self) -> anyhow::Result<()> {
         self.save_at = None;
-        self.pending_file.save(&self.pending.encode())?;
-        self.history_file.save(&self.history.encode())
+        if std::mem::take(&mut self.pending_file.changed) {
+            self.pending_file.sealed.save(&self.pending.encode())?;
+        }
+        if std::mem::take(&mut self.history_file.changed) {
+            self.history_file.sealed.save(&self.history.encode())?;
+        }
+        Ok(())
     }
 
-    /// When [`Hub::tend_kept`] has something to do.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let call_at = self.call_at.filter(|_| !self.pending.is_empty());
+    /// When [`Hub::tend_kept`] has something to do. Nobody can be called before we are
+    /// registered.
+    pub fn poll_timeout(&self, registered: bool) -> Option<Instant> {
+        let calls = registered && !self.pending.is_empty();
+        let call_at = calls.then_some(self.call_at);
         [self.save_at, call_at].into_iter().flatten().min()
     }
 }
@@ -84,7 +120,7 @@ impl Hub {
         }
         let dropped = kept.pending.expire(unix());
         if !dropped.is_empty() {
-            kept.changed(now);
+            kept.pending_changed(now);
         }
         if kept.save_at.is_some_and(|at| at <= now)
             && let Err(error) = kept.save()
@@ -92,8 +128,8 @@ impl Hub {
             self.user.problem(format!("{error:#}"));
         }
         let mut waiting = Vec::new();
-        if registered && kept.call_at.is_some_and(|at| at <= now) {
-            kept.call_at = Some(now + CALL);
+        if registered && kept.call_at <= now {
+            kept.call_at = now + CALL;
             waiting = kept.pending.peers();
         }
         self.user.tell_dropped(dropped);
@@ -119,7 +155,7 @@ impl Hub {
             return Err(text);
         };
         let dropped = kept.pending.keep(unix(), to, text);
-        kept.changed(now);
+        kept.pending_changed(now);
         self.user.tell_dropped(dropped);
         Ok(())
     }
@@ -157,7 +193,7 @@ impl Hub {
         if let Some(kept) = &mut self.kept
             && kept.pending.delivered(to, text)
         {
-            kept.changed(now);
+            kept.pending_changed(now);
         }
     }
 
@@ -170,7 +206,7 @@ impl Hub {
                 text: text.to_owned(),
                 at: unix(),
             });
-            kept.changed(now);
+            kept.history_changed(now);
         }
     }
 
@@ -243,12 +279,8 @@ fn read<T>(
         .and_then(|bytes| Ok(bytes.as_deref().map(decode).transpose()?));
     read.unwrap_or_else(|error| {
         let path = file.path();
-        let aside = path.with_file_name(format!(
-            ".{}.unreadable",
-            path.file_name().unwrap_or_default().to_string_lossy()
-        ));
-        let moved = match std::fs::rename(path, &aside) {
-            Ok(()) => format!("it is {} now", aside.display()),
+        let moved = match set_aside(path) {
+            Ok(aside) => format!("it is {} now", aside.display()),
             Err(error) => format!("it cannot be set aside: {error}"),
         };
         problems.push(format!("cannot use {}: {error:#}; {moved}", path.display()));
@@ -256,8 +288,86 @@ fn read<T>(
     })
 }
 
+/// Gives a file another name, which no file has.
+fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    for number in 1..=MOST_ASIDE {
+        let aside = path.with_file_name(format!(".{name}.unreadable-{number}"));
+        // Unlike a rename, a link fails where there is something already.
+        match std::fs::hard_link(path, &aside) {
+            Ok(()) => return std::fs::remove_file(path).map(|()| aside),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let problem = format!("there are {MOST_ASIDE} such files already");
+    Err(std::io::Error::new(ErrorKind::AlreadyExists, problem))
+}
+
 /// Seconds since 1970.
 fn unix() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(test: &str) -> Home {
+        let path = std::env::temp_dir().join(format!("chat-kept-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Home::at(path)
+    }
+
+    fn server(port: u16) -> SocketAddr {
+        ([203, 0, 113, 1], port).into()
+    }
+
+    #[test]
+    fn nothing_is_to_be_done_for_messages_that_wait_before_we_are_registered() {
+        let home = home("idle");
+        let mut kept = Kept::load(&home, "alice", server(1)).unwrap();
+        kept.pending.keep(unix(), "bob", "hello".into());
+        assert_eq!(kept.poll_timeout(false), None);
+        assert_eq!(kept.poll_timeout(true), Some(kept.call_at));
+        std::fs::remove_dir_all(home.path()).unwrap();
+    }
+
+    #[test]
+    fn a_name_keeps_its_messages_at_each_server_apart() {
+        let (home, now) = (home("apart"), Instant::now());
+        for port in [1, 2] {
+            let mut kept = Kept::load(&home, "alice", server(port)).unwrap();
+            kept.pending.keep(unix(), "bob", format!("by {port}"));
+            kept.pending_changed(now);
+            kept.save().unwrap();
+        }
+        for port in [1, 2] {
+            let kept = Kept::load(&home, "alice", server(port)).unwrap();
+            let texts = Vec::from_iter(kept.pending.iter().map(|kept| kept.text.clone()));
+            assert_eq!(texts, [format!("by {port}")]);
+            assert!(!home.kept_path("history", "alice", server(port)).exists());
+        }
+        std::fs::remove_dir_all(home.path()).unwrap();
+    }
+
+    #[test]
+    fn every_file_that_does_not_open_is_set_aside() {
+        let home = home("aside");
+        let path = home.kept_path("pending", "alice", server(1));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for damaged in ["one", "two"] {
+            std::fs::write(&path, damaged).unwrap();
+            let kept = Kept::load(&home, "alice", server(1)).unwrap();
+            assert_eq!(kept.problems.len(), 1);
+            assert!(!path.exists());
+        }
+        let aside = |number| {
+            let name = format!(".alice@203.0.113.1:1.unreadable-{number}");
+            std::fs::read_to_string(path.with_file_name(name)).unwrap()
+        };
+        assert_eq!([aside(1), aside(2)], ["one", "two"]);
+        std::fs::remove_dir_all(home.path()).unwrap();
+    }
 }

@@ -163,7 +163,9 @@ impl Hub {
                 self.network.poll_timeout(),
                 self.transfers.progress.poll_timeout(),
                 self.leaving.poll_timeout(),
-                self.kept.as_ref().and_then(Kept::poll_timeout),
+                self.kept
+                    .as_ref()
+                    .and_then(|kept| kept.poll_timeout(self.network.is_registered())),
                 self.handover.as_ref().and_then(|handover| handover.until),
             ])
             .flatten()

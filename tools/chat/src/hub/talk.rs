@@ -23,6 +23,7 @@ impl Hub {
             && self.waits_behind(&to)
             && let Some(text) = self.user.take_line()
         {
+            self.user.said_later(&to, &text);
             self.remember(now, &to, true, &text);
             let _ = self.keep(now, &to, text);
             self.tell_kept(&to);

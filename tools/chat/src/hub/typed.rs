@@ -131,7 +131,8 @@ impl Hub {
             ));
         };
         peer.contact.role = Role::Caller;
-        peer.stranger = false;
+        // The user wants to know, also if it was called before without a word.
+        (peer.stranger, peer.parted) = (false, false);
         peer.conversation.open(now);
         self.user.choose(name);
     }

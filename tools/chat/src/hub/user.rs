@@ -17,6 +17,7 @@ use crate::input::Names;
 use crate::notice::{How, Notice};
 use crate::pending::Kept;
 use crate::screen::Screen;
+use crate::terminal::entry::Mark;
 
 /// What the end of stdin means to a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,8 +257,18 @@ impl User {
 
     /// Shows a message of ours, which has that number; without one, it was not sent.
     pub fn said(&mut self, to: &str, number: Option<u64>, text: &str) {
+        let mark = number.map_or(Mark::Lost, |_| Mark::Waits);
+        self.show_said(to, mark, number.unwrap_or(0), text);
+    }
+
+    /// Shows a message of ours that is kept on disk until the peer is there.
+    pub fn said_later(&mut self, to: &str, text: &str) {
+        self.show_said(to, Mark::Kept, 0, text);
+    }
+
+    fn show_said(&mut self, to: &str, mark: Mark, number: u64, text: &str) {
         // A terminal that is gone is noticed with the next flush.
-        let _ = self.screen.said(to, number, text);
+        let _ = self.screen.said(to, mark, number, text);
     }
 
     /// The prompt, which says to whom lines go.

@@ -8,7 +8,7 @@ use session::identity::fingerprint;
 
 use super::{Notice, PathLine, Side, ms, peer_address};
 use crate::files::Direction;
-use crate::text::{beginning, clean, clean_lines, size};
+use crate::text::{beginning, clean, clean_lines, one_line, size};
 
 impl Notice {
     /// For people: one line, or some.
@@ -69,7 +69,7 @@ impl Notice {
                 None => format!("{peer} cannot be reached"),
             },
             Notice::Undelivered { to, text } => {
-                format!("✗ not delivered to {to}: {}", clean(text))
+                format!("✗ not delivered to {to}: {}", one_line(text))
             }
             Notice::Kept { to, waiting } => format!(
                 "{to} is not there: {waiting} of your messages wait on this disk, and are sent when \
@@ -88,7 +88,7 @@ impl Notice {
             Notice::History { said, now } => lines(said.iter().map(|said| {
                 let way = if said.ours { "you to" } else { "from" };
                 let (peer, ago) = (&said.peer, age(*now, said.at));
-                format!("{ago} ago, {way} {peer}: {}", clean(&said.text))
+                format!("{ago} ago, {way} {peer}: {}", one_line(&said.text))
             })),
             Notice::Delivered {
                 to, text, after, ..

@@ -146,6 +146,12 @@ impl Display {
         self.mark_where(to, Mark::Lost, |entry, _| entry.body == text)
     }
 
+    /// Marks every message to that peer that waits: all are kept, until it is there again.
+    pub fn kept(&mut self, to: &str) {
+        self.passed.remove(to);
+        while self.mark_where(to, Mark::Kept, |_, _| true) {}
+    }
+
     fn mark_where(&mut self, to: &str, mark: Mark, which: impl Fn(&Entry, u64) -> bool) -> bool {
         let is_it = |(entry, number): &&mut (Entry, u64)| {
             let ours = matches!(&entry.head, Head::To(name, Mark::Waits) if name == to);

@@ -40,6 +40,8 @@ pub enum Mark {
     Delivered(Duration),
     /// It was not delivered.
     Lost,
+    /// It was not delivered yet, and is kept on disk.
+    Kept,
 }
 
 /// How an entry is laid out.
@@ -147,6 +149,7 @@ impl Mark {
             Mark::Delivered(after) if after < Mark::SOON => (" ✓".into(), GREEN),
             Mark::Delivered(after) => (format!(" ✓ {:.1}s", after.as_secs_f64()), GREEN),
             Mark::Lost => (" ✗".into(), RED),
+            Mark::Kept => (" (kept)".into(), DIM),
         }
     }
 }

@@ -163,6 +163,14 @@ impl Terminal {
         self.change(|surface| surface.display.lost(to, text))
     }
 
+    /// Marks every message to that peer that waits as kept on disk.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn kept(&self, to: &str) -> io::Result<()> {
+        self.change(|surface| surface.display.kept(to))
+    }
+
     /// Shows this prompt.
     ///
     /// # Errors

@@ -97,6 +97,25 @@ impl Shown {
 }
 
 #[test]
+fn a_message_that_is_kept_waits_for_no_mark() {
+    let mut shown = Shown::new(40, 8);
+    for number in 0..4 {
+        shown.say(number, &format!("line {number}"));
+    }
+    shown.surface.display.kept("bob");
+    shown.draw();
+    let marked = |n| format!("12:03 → bob: line {n} (kept)");
+    assert!(shown.rows().contains(&marked(2)) && shown.rows().contains(&marked(3)));
+    assert!(
+        !shown.delivered(0),
+        "no mark of it is waited for: it has to be told"
+    );
+    // What is said from now on has marks as before.
+    shown.say(4, "again");
+    assert!(shown.delivered(4));
+}
+
+#[test]
 fn the_prompt_is_below_what_is_told_and_the_cursor_is_in_it() {
     let mut shown = Shown::new(40, 10);
     shown.draw();
