@@ -51,3 +51,4 @@ pub mod settings;
 #[cfg(feature = "signals")]
 pub mod signals;
 pub mod stderr;
+pub mod stdout;

@@ -5,7 +5,7 @@
 //! changes of state and decisions, `trace` for packets, too, and
 //! `peer_proto=debug,net=trace` to choose by crate.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
@@ -14,6 +14,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::stderr::{self, Lines};
+use crate::stdout::coloured;
 
 /// Writes events to stderr from now on, if `RUST_LOG` is set. To be called
 /// once, at the start of `main`. Without `RUST_LOG` it does nothing, and an
@@ -32,8 +33,7 @@ pub fn init_to<W: Write>(writer: impl Fn() -> W + Send + Sync + 'static) {
     if wanted.is_empty() {
         return;
     }
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let color = std::io::stderr().is_terminal() && !no_color;
+    let color = coloured(&std::io::stderr());
     let set = match EnvFilter::builder().parse(&wanted) {
         Ok(filter) => tracing::subscriber::set_global_default(events(filter, color, writer))
             .map_err(|error| error.to_string()),

@@ -1,7 +1,7 @@
 //! Writing to stdout and to files, with errors that name which.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -46,12 +46,6 @@ pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         return print(text);
     }
     std::fs::write(path, text).map_err(|error| failed(&path.display().to_string(), error))
-}
-
-/// Whether standard output takes colours: it is a terminal, and NO_COLOR is not set.
-pub fn colours() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !refused
 }
 
 /// One line on stderr, which begins with the name that we were called by:

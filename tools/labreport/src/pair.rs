@@ -79,7 +79,7 @@ pub fn run(args: &PairArgs) -> anyhow::Result<Answer> {
     if let (Some(file), Some(raw)) = (&args.trace, &raw) {
         let trace = demonstration::trace(file)?;
         let told = serde_json::from_str(raw.get())?;
-        let text = demonstration::text(&trace, &told, expected, &sentence, output::colours());
+        let text = demonstration::text(&trace, &told, expected, &sentence, cli::stdout::colours());
         output::print(&text)?;
     }
     let punch = report.unwrap_or_default();
