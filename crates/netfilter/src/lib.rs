@@ -2,7 +2,7 @@
 //!
 //! [`Reports`] are the packets that rules report (NFLOG). A [`Table`] is ours as long as we have its
 //! socket: when that is closed, the kernel removes the table, whatever has ended the process. [`OwnRules`]
-//! joins the two: it tells which packets of some local ports the host's own rules have dropped.
+//! joins the two: it tells which packets to and from this host the host's own rules have dropped.
 //!
 //! All of it needs CAP_NET_ADMIN in the present network namespace.
 
@@ -10,6 +10,7 @@ pub mod attributes;
 mod nflog;
 mod own_rules;
 mod passed;
+mod socket;
 mod table;
 
 pub use nflog::{DELAY, Report, Reports, parse as parse_report};

@@ -1,17 +1,14 @@
 //! NFLOG: the packets that rules report (linux/netfilter/nfnetlink_log.h).
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::attributes::{self, HEADERS, attribute, errno, value};
+use crate::attributes::{self, HEADERS, attribute, value};
+use crate::socket::Socket;
 
 /// A packet that a rule reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +25,7 @@ pub struct Report {
 
 /// The reports of some groups, in the network namespace in which it was opened.
 pub struct Reports {
-    socket: OwnedFd,
-    buffer: Vec<u8>,
+    socket: Socket,
     groups: Vec<u16>,
 }
 
@@ -63,16 +59,12 @@ impl Reports {
     /// # Errors
     /// `EBUSY`: another program has a group. `EPERM`: CAP_NET_ADMIN is missing.
     pub fn open(groups: &[u16]) -> io::Result<Self> {
-        let protocol = SockProtocol::NetlinkNetFilter;
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+        let socket = Socket::open()?;
         // an older kernel allows the first to root alone
         setsockopt(&socket, sockopt::RcvBufForce, &WAITING)
             .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &WAITING))?;
         let mut reports = Reports {
             socket,
-            buffer: vec![0; 256 * 1024],
             groups: groups.to_vec(),
         };
         for &group in groups {
@@ -82,7 +74,7 @@ impl Reports {
                 (CFG_MODE, &mode),
                 (CFG_TIMEOUT, &COLLECT.to_be_bytes()),
             ] {
-                reports.config(group, kind, content)?;
+                reports.socket.request(&message(group, kind, content))?;
             }
         }
         Ok(reports)
@@ -91,50 +83,20 @@ impl Reports {
     /// Ends the groups, so that the kernel delivers what it has collected.
     pub fn end(&mut self) -> io::Result<()> {
         for &group in &self.groups {
-            self.send(&message(group, CFG_CMD, &[UNBIND]))?;
+            self.socket.send(&message(group, CFG_CMD, &[UNBIND]))?;
         }
         Ok(())
     }
 
-    fn send(&self, message: &[u8]) -> io::Result<()> {
-        send(self.socket.as_raw_fd(), message, MsgFlags::empty())?;
-        Ok(())
-    }
-
-    /// The kernel answers before `send` returns.
-    fn config(&mut self, group: u16, kind: u16, content: &[u8]) -> io::Result<()> {
-        self.send(&message(group, kind, content))?;
-        self.messages(|message| match errno(message) {
-            Some(errno) if errno != 0 => Err(io::Error::from_raw_os_error(errno)),
-            _ => Ok(()),
-        })
-    }
-
-    /// What has come. Never waits.
+    /// Adds what has come. Never waits.
     ///
     /// # Errors
-    /// `ENOBUFS`: reports were lost.
-    pub fn read(&mut self) -> io::Result<Vec<Report>> {
-        let mut reports = Vec::new();
-        self.messages(|message| {
-            reports.extend(parse(message));
+    /// `ENOBUFS`: reports were lost after those that were added; later ones can be read by the next call.
+    pub fn read(&mut self, into: &mut Vec<Report>) -> io::Result<()> {
+        self.socket.for_each(|message| {
+            into.extend(parse(message));
             Ok(())
-        })?;
-        Ok(reports)
-    }
-
-    /// Reads each message that waits in the socket.
-    fn messages(&mut self, mut read: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        loop {
-            let fd = self.socket.as_raw_fd();
-            let got = match recv(fd, &mut self.buffer, MsgFlags::empty()) {
-                Ok(got) => got,
-                Err(Errno::EAGAIN) => return Ok(()),
-                Err(Errno::EINTR) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            attributes::messages(&self.buffer[..got]).try_for_each(&mut read)?;
-        }
+        })
     }
 }
 

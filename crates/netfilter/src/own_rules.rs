@@ -13,9 +13,9 @@ use crate::passed::{Direction, Dropped, Passed};
 use crate::table::{Chain, Hook, Table};
 use crate::{DELAY, Reports};
 
-/// The first and the last chain of each way. No other chain is before the first ones, or after the last
-/// ones: these are the greatest priorities that there are.
-const CHAINS: [Chain; 4] = [
+/// The first and the last chain of each way. Their priorities are the lowest and the highest that there are, so no
+/// chain of another table sees a packet earlier or later.
+const CHAINS: [Chain; 5] = [
     Chain {
         name: "in-first",
         hook: Hook::Prerouting,
@@ -25,6 +25,12 @@ const CHAINS: [Chain; 4] = [
         name: "in-last",
         hook: Hook::Input,
         priority: i32::MAX,
+    },
+    // a packet for another host does not come to the last chain of those for this one
+    Chain {
+        name: "in-passes",
+        hook: Hook::Forward,
+        priority: i32::MIN + 1,
     },
     Chain {
         name: "out-first",
@@ -127,23 +133,47 @@ impl Watch {
         let most = PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO);
         // That it is interrupted, or takes too long, changes nothing.
         let _ = poll(&mut fds, most);
-        let reports = match self.reports.read() {
-            Ok(reports) => reports,
-            Err(_) => {
-                self.overrun = true;
-                return;
-            }
-        };
+        let mut reports = Vec::new();
+        self.overrun |= self.reports.read(&mut reports).is_err();
         let at = self.since.elapsed();
         for report in reports {
-            let packet = &report.packet;
-            match report.prefix.as_str() {
-                "in-first" => self.passed.first(at, Direction::In, packet),
-                "in-last" => self.passed.last(Direction::In, packet),
-                "out-first" => self.passed.first(at, Direction::Out, packet),
-                "out-last" => self.passed.last(Direction::Out, packet),
-                _ => {}
-            }
+            self.overrun |= !note(&mut self.passed, at, &report.prefix, &report.packet);
         }
+    }
+}
+
+/// Notes what a chain has reported. `false`: an earlier packet had to be forgotten for it.
+fn note(passed: &mut Passed, at: Duration, chain: &str, packet: &[u8]) -> bool {
+    match chain {
+        "in-first" => return passed.first(at, Direction::In, packet),
+        "in-last" | "in-passes" => passed.last(Direction::In, packet),
+        "out-first" => return passed.first(at, Direction::Out, packet),
+        "out-last" => passed.last(Direction::Out, packet),
+        _ => {}
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::passed::tests::packet;
+
+    #[test]
+    fn what_passes_this_host_is_not_dropped_by_it() {
+        let mut passed = Passed::default();
+        let mut told = |chain, payload: &[u8]| {
+            assert!(note(&mut passed, Duration::ZERO, chain, &packet(payload)));
+        };
+        for chain in ["in-first", "in-passes", "out-last"] {
+            told(chain, b"for another host");
+        }
+        for chain in ["in-first", "in-last"] {
+            told(chain, b"for this host");
+        }
+        told("in-first", b"dropped");
+        let dropped = passed.dropped();
+        assert_eq!(dropped.len(), 1, "{dropped:?}");
+        assert_eq!(dropped[0].payload, b"dropped");
     }
 }

@@ -63,15 +63,17 @@ pub(crate) struct Passed {
 }
 
 impl Passed {
-    /// A packet, from the IP header on, at the first chain.
-    pub(crate) fn first(&mut self, at: Duration, direction: Direction, packet: &[u8]) {
+    /// A packet, from the IP header on, at the first chain. `false`: there were too many, and the oldest is forgotten.
+    pub(crate) fn first(&mut self, at: Duration, direction: Direction, packet: &[u8]) -> bool {
         let Some(packet) = read(at, direction, packet) else {
-            return;
+            return true;
         };
-        if self.waiting.len() == MOST {
+        let full = self.waiting.len() == MOST;
+        if full {
             self.waiting.pop_front();
         }
         self.waiting.push_back(packet);
+        !full
     }
 
     /// A packet at the last chain. It is told by its payload: a rule may have changed its addresses.
@@ -106,11 +108,11 @@ fn read(at: Duration, direction: Direction, packet: &[u8]) -> Option<Dropped> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// IPv4 from 192.168.1.2:40000 to 203.0.113.33:9, with this payload.
-    fn packet(payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
         let length = (28 + payload.len()) as u16;
         let mut packet = vec![
             0x45, 0, 0, 0, 0, 7, 0, 0, 63, 17, 0, 0, 192, 168, 1, 2, 203, 0, 113, 33,
@@ -158,7 +160,8 @@ mod tests {
     fn what_waits_is_bounded() {
         let mut passed = Passed::default();
         for n in 0..MOST + 5 {
-            passed.first(Duration::ZERO, Direction::Out, &packet(&n.to_be_bytes()));
+            let kept = passed.first(Duration::ZERO, Direction::Out, &packet(&n.to_be_bytes()));
+            assert_eq!(kept, n < MOST, "that one was forgotten is told");
         }
         let dropped = passed.dropped();
         assert_eq!(dropped.len(), MOST);

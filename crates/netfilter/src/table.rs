@@ -1,21 +1,17 @@
 //! A table of rules that exists as long as we have its socket (nf_tables: NFT_TABLE_F_OWNER).
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    socket,
-};
 
-use crate::attributes::{attribute, errno, message, messages, nested, text};
+use crate::attributes::{attribute, message, nested, text};
+use crate::socket::Socket;
 
 /// Our table. The kernel removes it when this is dropped, and when the process ends in any way.
 #[derive(Debug)]
 pub struct Table {
     /// The kernel gives the table to whoever has this socket.
-    _owner: OwnedFd,
+    _owner: Socket,
 }
 
 /// Where a chain sees packets.
@@ -25,6 +21,8 @@ pub enum Hook {
     Prerouting = 0,
     /// What is for this host.
     Input = 1,
+    /// What is for another host, and passes this one.
+    Forward = 2,
     /// What this host sends.
     Output = 3,
     /// What leaves.
@@ -67,39 +65,10 @@ impl Table {
     /// `EPERM`: CAP_NET_ADMIN is missing. `EEXIST`: there is a table of that name. `EOPNOTSUPP`,
     /// `EINVAL`: the kernel is older than 5.12, or has no nf_tables.
     pub fn load(name: &str, chains: &[Chain], group: u16) -> io::Result<Table> {
-        let owner = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-            SockProtocol::NetlinkNetFilter,
-        )?;
-        bind(owner.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-        send(
-            owner.as_raw_fd(),
-            &batch(name, chains, group),
-            MsgFlags::empty(),
-        )?;
-        // The kernel has answered before `send` returns.
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let got = match recv(owner.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(got) => got,
-                Err(nix::Error::EAGAIN) => return Ok(Table { _owner: owner }),
-                Err(error) => return Err(error.into()),
-            };
-            if let Some(refused) = refusal(&buffer[..got]) {
-                return Err(refused);
-            }
-        }
+        let mut owner = Socket::open()?;
+        owner.request(&batch(name, chains, group))?;
+        Ok(Table { _owner: owner })
     }
-}
-
-/// The first error among these answers.
-fn refusal(answers: &[u8]) -> Option<io::Error> {
-    let errno = messages(answers)
-        .filter_map(errno)
-        .find(|errno| *errno != 0)?;
-    Some(io::Error::from_raw_os_error(errno))
 }
 
 /// All messages that make the table: the kernel carries out all of them, or none.
@@ -158,25 +127,4 @@ fn report(chain: &Chain, group: u16) -> [Vec<u8>; 3] {
             ],
         ),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_among_the_answers_is_found() {
-        let answer = |errno: i32| {
-            let mut bytes = message(libc::NLMSG_ERROR as u16, 0, 0, 0, &[]);
-            bytes[16..20].copy_from_slice(&(-errno).to_ne_bytes());
-            bytes
-        };
-        assert!(refusal(&answer(0)).is_none());
-        let both = [answer(0), answer(libc::EPERM)].concat();
-        assert_eq!(
-            refusal(&both).unwrap().kind(),
-            io::ErrorKind::PermissionDenied
-        );
-        assert!(refusal(&both[..10]).is_none(), "cut short");
-    }
 }

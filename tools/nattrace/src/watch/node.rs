@@ -51,6 +51,8 @@ pub(super) struct Watch {
     tables_at: Instant,
     /// Whether packets have come since the tables were read.
     changed: bool,
+    /// Whether the tables could not be read once.
+    unread: bool,
 }
 
 impl Watch {
@@ -78,7 +80,7 @@ impl Watch {
                     "nattrace: {}: what rules drop is not known, since NFLOG does not open: {error}",
                     place.name
                 ));
-                vantage.gaps.push(gap(place, "nflog", None));
+                vantage.gaps.push(gap(&place.name, "nflog", None));
                 None
             }
         };
@@ -93,6 +95,7 @@ impl Watch {
             counted,
             tables_at: Instant::now(),
             changed: true,
+            unread: false,
         })
     }
 
@@ -131,14 +134,14 @@ impl Watch {
         self.packets.look();
         if self.packets.beyond > 0 {
             let lost = Some(self.packets.beyond);
-            self.gap("packets, which were more than are kept", lost);
+            self.gap("kept", lost);
         }
         self.vantage.interfaces = self.packets.interfaces().to_vec();
         self.vantage.sought = std::mem::take(&mut self.packets.sought);
         self.vantage.frames = std::mem::take(&mut self.packets.frames);
         let counted = packets::counted().context("cannot read the counters of the interfaces")?;
         Ok(Watched {
-            counted: counted - self.counted,
+            counted: counted.saturating_sub(self.counted), // an interface may have gone
             came: self.packets.came,
             vantage: self.vantage,
         })
@@ -186,23 +189,22 @@ impl Watch {
         let Some(reports) = &mut self.reports else {
             return;
         };
-        let read = reports.read();
+        let mut came = Vec::new();
+        let read = reports.read(&mut came);
         let now = now_ns();
-        match read {
-            Ok(reports) => self
-                .vantage
-                .logged
-                .extend(reports.into_iter().map(|report| Logged {
-                    // a program's packet is reported at once, and has no time
-                    at_ns: match report.group {
-                        DEPARTED => Some(now),
-                        _ => report.at_ns,
-                    },
-                    group: report.group,
-                    prefix: report.prefix,
-                    packet: report.packet,
-                })),
-            Err(_) => self.gap("nflog", None),
+        let logged = came.into_iter().map(|report| Logged {
+            // a program's packet is reported at once, and has no time
+            at_ns: match report.group {
+                DEPARTED => Some(now),
+                _ => report.at_ns,
+            },
+            group: report.group,
+            prefix: report.prefix,
+            packet: report.packet,
+        });
+        self.vantage.logged.extend(logged);
+        if read.is_err() {
+            self.gap("nflog", None);
         }
     }
 
@@ -218,29 +220,29 @@ impl Watch {
         self.changed = false;
         let t_ms = now_ns() as f64 / 1e6;
         let outside = outside(self.packets.interfaces());
-        if let Ok(mappings) = holder.read(outside)
-            && self
-                .vantage
-                .tables
-                .last()
-                .is_none_or(|last| last.mappings != mappings)
-        {
-            self.vantage.tables.push(Tables {
-                t_ms,
-                node: self.vantage.name.clone(),
-                mappings,
-            });
+        let last = self.vantage.tables.last();
+        match holder.read(outside) {
+            Ok(mappings) if last.is_none_or(|last| last.mappings != mappings) => {
+                self.vantage.tables.push(Tables {
+                    t_ms,
+                    node: self.vantage.name.clone(),
+                    mappings,
+                });
+            }
+            Ok(_) => {}
+            // one gap, however often it fails
+            Err(_) if self.unread => {}
+            Err(_) => {
+                self.unread = true;
+                self.gap("tables", None);
+            }
         }
         self.tables_at = Instant::now() + (started.elapsed() * TABLES_SHARE).max(TABLES_AFTER);
     }
 
     fn gap(&mut self, source: &str, lost: Option<u64>) {
-        self.vantage.gaps.push(Gap {
-            t_ms: now_ns() as f64 / 1e6,
-            node: self.vantage.name.clone(),
-            source: source.to_owned(),
-            lost,
-        });
+        let gap = gap(&self.vantage.name, source, lost);
+        self.vantage.gaps.push(gap);
     }
 }
 
@@ -250,10 +252,10 @@ struct Ready {
     end: bool,
 }
 
-fn gap(place: &Place, source: &str, lost: Option<u64>) -> Gap {
+fn gap(node: &str, source: &str, lost: Option<u64>) -> Gap {
     Gap {
         t_ms: now_ns() as f64 / 1e6,
-        node: place.name.clone(),
+        node: node.to_owned(),
         source: source.to_owned(),
         lost,
     }
