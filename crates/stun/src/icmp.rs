@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The type and code of an ICMP error (RFC 792, RFC 4443), coded as the attribute ICMP of RFC 8656
 /// §18.13 without error data.
@@ -16,8 +16,7 @@ pub struct Icmp {
 }
 
 /// Why a packet was not delivered, as far as it matters to UDP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IcmpReason {
     /// The TTL expired on the way, as that of an opener should.
     TimeExceeded,
@@ -77,10 +76,29 @@ impl Icmp {
 }
 
 impl IcmpReason {
+    /// Its name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            IcmpReason::TimeExceeded => "time-exceeded",
+            IcmpReason::PortUnreachable => "port-unreachable",
+            IcmpReason::HostUnreachable => "host-unreachable",
+            IcmpReason::NetUnreachable => "net-unreachable",
+            IcmpReason::Prohibited => "prohibited",
+            IcmpReason::TooBig => "too-big",
+            IcmpReason::Other => "other",
+        }
+    }
+
     /// Whether a host or firewall refuses the packet. Other reasons may be temporary: RFC 1122
     /// §3.2.2.1 calls them hints.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::PortUnreachable | Self::Prohibited)
+    }
+}
+
+impl Serialize for IcmpReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
     }
 }
 
@@ -123,6 +141,8 @@ mod tests {
             }
             let refusal = matches!(reason, PortUnreachable | Prohibited);
             assert_eq!(reason.is_refusal(), refusal);
+            let name = format!("{reason:?}").to_lowercase();
+            assert_eq!(reason.code().replace('-', ""), name);
         }
         for (address, kind) in [(v4, 0), (v4, 8), (v6, 128), (v6, 135)] {
             assert_eq!(Icmp { kind, code: 0 }.reason(address), None);

@@ -1,11 +1,11 @@
 //! The end of a journey: one cause.
 
-use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::net::SocketAddr;
 
 use stun::IcmpReason;
 
-use super::history::{History, Sent};
+use super::history::{Before, History};
 use super::track::{Draft, Pass, Report};
 use crate::packet::{Body, Packet};
 use crate::watched::{LOSS, NO_LISTENER};
@@ -129,13 +129,14 @@ impl View<'_> {
         let to = answer.to.ip();
         let pass = self.came_to(node);
         let own = self.has_address(node, pass.dst.ip());
-        let mut sent = self.history.before(node, self.draft.protocol, u64::MAX);
-        let outside = sent.any(|sent| sent.outside.ip() == pass.dst.ip());
+        let outside = self
+            .history
+            .has_used(node, self.draft.protocol, pass.dst.ip());
         match answer.reason {
             Some(IcmpReason::TimeExceeded) => self.ended(
                 How::TtlExceeded,
                 node,
-                Some("time-exceeded"),
+                Some(IcmpReason::TimeExceeded.code()),
                 format!("its TTL ran out at {name}, which tells {to}"),
             ),
             // a NAT's own stack answers for a port of which the NAT knows nothing
@@ -154,11 +155,11 @@ impl View<'_> {
             None if own => self.no_listener(node, ", and it answers with a reset"),
             reason => {
                 let (code, words) = match reason {
-                    Some(reason) => (kebab(reason), format!("the ICMP error \"{reason}\"")),
-                    None => ("reset".to_owned(), "a reset".to_owned()),
+                    Some(reason) => (reason.code(), format!("the ICMP error \"{reason}\"")),
+                    None => ("reset", "a reset".to_owned()),
                 };
                 let text = format!("refused by {name}, which answers with {words}");
-                self.ended(How::Refused, node, Some(&code), text)
+                self.ended(How::Refused, node, Some(code), text)
             }
         }
     }
@@ -214,33 +215,27 @@ impl View<'_> {
         self.ended(how, node, Some(reason), text)
     }
 
+    /// What had been sent from the endpoint to which the packet came, before it came.
+    fn sent_from(&self, node: usize, pass: &Pass) -> Option<Before<'_>> {
+        let protocol = self.draft.protocol;
+        self.history.sent_from(node, protocol, pass.dst, pass.at_ns)
+    }
+
     /// The filter did not know the sender: whom it would have let in.
     fn filtered(&self, node: usize, pass: &Pass, prefix: &str) -> String {
         let name = self.name(node);
-        let sent: Vec<&Sent> = self
-            .history
-            .before(node, self.draft.protocol, pass.at_ns)
-            .filter(|sent| sent.outside == pass.dst)
-            .collect();
-        let Some(first) = sent.first() else {
+        let Some(sent) = self.sent_from(node, pass) else {
             return format!(
                 "filtered at {name}: nothing has been sent from {} before",
                 pass.dst
             );
         };
+        let first = sent.first();
         let host = self.name(first.host);
-        let whole = prefix == "FILTER_PORT";
-        let remotes: BTreeSet<String> = sent
-            .iter()
-            .map(|sent| {
-                if whole {
-                    sent.remote.to_string()
-                } else {
-                    sent.remote.ip().to_string()
-                }
-            })
-            .collect();
-        let only = listed(&remotes);
+        let only = match prefix {
+            "FILTER_PORT" => listed(sent.remotes()),
+            _ => listed(sent.addresses()),
+        };
         let elsewhere = self.elsewhere(node, pass, first.inside);
         format!(
             "filtered at {name}: {host} has sent from {} only to {only}{elsewhere}",
@@ -251,25 +246,19 @@ impl View<'_> {
     /// A NAT without rules of its own, as a bare masquerade is, lets in what its connection tracking knows: the very
     /// remote. The rest is for itself.
     fn unknown_to_conntrack(&self, node: usize, pass: &Pass) -> (&'static str, String) {
-        let mut used = false;
-        for sent in self.history.before(node, self.draft.protocol, pass.at_ns) {
-            used |= sent.outside == pass.dst;
-            if sent.outside == pass.dst && sent.remote == pass.src {
-                return self.no_mapping(node, pass);
+        match self.sent_from(node, pass) {
+            Some(sent) if !sent.has(pass.src) => {
+                ("FILTER_PORT", self.filtered(node, pass, "FILTER_PORT"))
             }
-        }
-        match used {
-            true => ("FILTER_PORT", self.filtered(node, pass, "FILTER_PORT")),
-            false => self.no_mapping(node, pass),
+            _ => self.no_mapping(node, pass),
         }
     }
 
     /// The NAT has nothing at this port: never, no more, or for another remote.
     fn no_mapping(&self, node: usize, pass: &Pass) -> (&'static str, String) {
         let name = self.name(node);
-        let before = || self.history.before(node, self.draft.protocol, pass.at_ns);
-        let last = before().filter(|sent| sent.outside == pass.dst).last();
-        if let Some(last) = last {
+        if let Some(sent) = self.sent_from(node, pass) {
+            let last = sent.last();
             let host = self.name(last.host);
             let ago = (pass.at_ns - last.at_ns) as f64 / 1e9;
             let text = format!(
@@ -278,24 +267,21 @@ impl View<'_> {
             );
             return ("MAPPING_EXPIRED", text);
         }
-        let mut ports: Vec<(SocketAddr, SocketAddr, usize)> = Vec::new();
-        for sent in before() {
-            if !ports.iter().any(|(outside, ..)| *outside == sent.outside) {
-                ports.push((sent.outside, sent.remote, sent.host));
-            }
-        }
-        let text = match ports.as_slice() {
+        let outsides = self.history.outsides(node, self.draft.protocol, pass.at_ns);
+        let text = match outsides {
             [] => format!("no mapping at {name}: nothing has been sent through it"),
-            [.., (outside, remote, host)] => {
-                let more = match ports.len() - 1 {
+            [others @ .., last] => {
+                let more = match others.len() {
                     0 => String::new(),
                     1 => ", and from one other port".to_owned(),
                     n => format!(", and from {n} other ports"),
                 };
                 format!(
-                    "no mapping at {name}: nothing has been sent from {}; {} has sent from {outside} to {remote}{more}",
+                    "no mapping at {name}: nothing has been sent from {}; {} has sent from {} to {}{more}",
                     pass.dst,
-                    self.name(*host),
+                    self.name(last.host),
+                    last.outside,
+                    last.remote,
                 )
             }
         };
@@ -304,12 +290,11 @@ impl View<'_> {
 
     /// Where a NAT gives each remote a port of its own: the one that this sender should have used.
     fn elsewhere(&self, node: usize, pass: &Pass, inside: SocketAddr) -> String {
+        let way = (inside, pass.src.ip());
+        let protocol = self.draft.protocol;
         let towards = self
             .history
-            .before(node, self.draft.protocol, pass.at_ns)
-            .filter(|sent| sent.inside == inside && sent.outside != pass.dst)
-            .filter(|sent| sent.remote.ip() == pass.src.ip())
-            .last();
+            .last_elsewhere(node, protocol, way, pass.dst, pass.at_ns);
         towards.map_or_else(String::new, |sent| {
             let host = self.name(sent.host);
             format!("; to {} {host} sends from {}", sent.remote, sent.outside)
@@ -361,15 +346,10 @@ impl View<'_> {
     }
 }
 
-/// As in JSON.
-fn kebab(reason: IcmpReason) -> String {
-    reason.to_string().replace(' ', "-")
-}
-
 /// The first three, and how many more there are.
-fn listed(words: &BTreeSet<String>) -> String {
-    let first: Vec<&str> = words.iter().take(3).map(String::as_str).collect();
-    match words.len() - first.len() {
+fn listed<T: Display>(values: &[(u64, T)]) -> String {
+    let first: Vec<String> = values.iter().take(3).map(|it| it.1.to_string()).collect();
+    match values.len() - first.len() {
         0 => first.join(", "),
         more => format!("{} and {more} others", first.join(", ")),
     }
