@@ -25,6 +25,10 @@ check 'the page names every field of the schemas' python3 "$test/schemas.py" --p
 "$netns" expect open symmetric --json | described expect 'expect, of no guess'
 "$netns" port-restricted symmetric --json 2>/dev/null | described cell 'a pair'
 "$netns" udp-blocked open --json --no-verify 2>/dev/null | described cell 'a pair that fails'
+"$netns" port-restricted symmetric --trace "$tmp/trace.json" >/dev/null 2>&1
+described trace 'a trace of a pair' <"$tmp/trace.json"
+"$netns" udp-blocked open --no-verify --trace "$tmp/trace.json" >/dev/null 2>&1
+described trace 'a trace of a pair that fails' <"$tmp/trace.json"
 "$netns" matrix open udp-blocked --json - 2>/dev/null | described matrix 'a matrix'
 "$netns" matrix open --json - -- false 2>/dev/null | described matrix 'a matrix of a command'
 "$netns" matrix open --json - --runs 2 --timeout 1 -- sleep 5 2>/dev/null | described matrix 'a matrix of runs without an end'

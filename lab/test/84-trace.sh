@@ -42,7 +42,15 @@ ends 'a symmetric NAT names the port that it uses towards the sender' symmetric 
 	"from=alice,to=bob" "$from_bob,node=nat-alice,how=dropped"
 ends 'a bare masquerade refuses by ICMP' masquerade open "server:6000 alice:4000>$s:6000 server:6000? bob:5000>$a:4000" \
 	"$from_bob,how=refused,node=nat-alice,reason=FILTER_PORT,text~$filtered $s:6000" "$from_bob,text~answers with \"port unreachable\""
+ends 'and lets in the answer of the remote itself' masquerade open "bob:5000 alice:4000>203.0.113.34:5000 bob:5000? bob:5000>$a:4000 alice:4000?" \
+	"$from_bob,how=delivered,node=alice" no,how=refused
 ends 'a blocked UDP' udp-blocked open "alice:4000>203.0.113.34:5000" 'from=alice,how=dropped,node=nat-alice,reason=UDP_BLOCKED'
+ends 'and a TCP that the same router lets out' udp-blocked open 'alice>>203.0.113.34:5000=bob/10' \
+	'protocol=tcp,from=alice,what=TCP SYN,how=delivered' no,reason=UDP_BLOCKED
+ends 'an address in the LAN that no host has' full-cone open 'alice:4000>192.168.1.77:5000' \
+	'from=alice,how=unknown,node=alice,reason=NO_NEIGHBOUR,text~192.168.1.77'
+ends 'and one that a host has' full-cone open 'alice2:5000 alice:4000>192.168.1.3:5000 alice2:5000?' \
+	'from=alice,to=alice2,how=delivered' no,reason=NO_NEIGHBOUR no,how=unknown
 ends 'a hairpin that is not made' full-cone open "alice2:4001 alice2:4001>$s:6000 alice:4000>$a:4001" \
 	'from=alice,how=dropped,node=nat-alice,reason=HAIRPIN_UNSUPPORTED'
 ends 'a hairpin that is made' full-cone,hairpin=on open "alice2:4001 server:6000 alice2:4001>$s:6000 server:6000? alice:4000>$a:4001 alice2:4001?" \
@@ -97,11 +105,17 @@ check 'each node watches by itself' "$netns" port-restricted full-cone --no-veri
 	for node in alice nat-alice core nat-bob bob; do
 		exec {began}< <(exec ip netns exec $node nattrace watch --here $node --record "$1" </dev/null)
 		watching+=($!)
-		read -r -u "$began" || exit 3
+		read -rt 60 -u "$began" || exit 3
 	done
-	python3 "$2" "alice:4000>203.0.113.33:5000" && kill "${watching[@]}" && wait "${watching[@]}"' sh "$tmp/seen" "$test/packets.py"
+	python3 "$2" "alice:4000>203.0.113.33:5000" && kill "${watching[@]}" || exit 4
+	end=$((SECONDS + 60))
+	for pid in "${watching[@]}"; do
+		while kill -0 $pid 2>/dev/null; do ((SECONDS < end)) || exit 5; sleep 0.02; done
+		wait $pid || exit 6
+	done' sh "$tmp/seen" "$test/packets.py"
 check 'and what they saw is joined' "$PINHOLE_BIN/nattrace" join "$tmp/seen/"{alice,nat-alice,core,nat-bob,bob}.json --trace "$tmp/t.json" --peers alice,bob
 check 'to one journey' python3 "$test/trace.py" "$tmp/t.json" "from=alice,to=nat-bob,how=dropped,reason=NO_MAPPING" cause=PEER_NEVER_SENT
+declined 'to join without a file to write' 'writes nothing without --trace' nattrace join "$tmp/seen/"{alice,bob}.json
 printf '{}' >"$tmp/none.json"
 declined 'a file that is no record' 'is not a record of nattrace watch' nattrace join "$tmp/none.json" --trace "$tmp/t.json"
 

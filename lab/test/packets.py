@@ -50,6 +50,7 @@ def stream(node, address, port, listener, size):
     server = socket_in(listener, socket.SOCK_STREAM)
     server.bind(("0.0.0.0", int(port)))
     server.listen()
+    server.settimeout(30)
 
     def send():
         client.connect((address, int(port)))
@@ -59,10 +60,11 @@ def stream(node, address, port, listener, size):
     sender = threading.Thread(target=send)
     sender.start()
     connection, _ = server.accept()
+    connection.settimeout(30)
     came = 0
     while part := connection.recv(1 << 20):
         came += len(part)
-    sender.join()
+    sender.join(30)
     assert came == int(size), came
 
 

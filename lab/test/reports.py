@@ -76,6 +76,13 @@ def punch():
         one, other = meet_text("alice", "bob", *options)
         as_described(f"punch{what}", "punch", one)
         as_described(f"punch{what}, the callee", "punch", other)
+    trace = os.path.join(HERE, "trace.json")
+    waits = start("bob", "punch", "--name", "bob", "--from", "alice")
+    line(waits, "registered as")
+    run("alice", "punch", "--name", "alice", "--peer", "bob", "--trace", trace)
+    end(waits)
+    with open(trace) as file:
+        as_described("punch --trace FILE.json", "trace", file.read())
     code, said = run("alice", "punch", "--json", "--name", "alice", "--peer", "nobody")
     as_described("punch, of a peer that is not there", "punch", said, code, 1)
     code, said = run("alice", "punch", "--json", "--name", "alice", "--timeout", "1")

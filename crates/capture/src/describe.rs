@@ -2,10 +2,6 @@
 
 use crate::{Direction, IcmpError, Seen, What};
 
-/// An outbound packet with at most this TTL is an opener. The TTL of ordinary packets begins at 64, 128
-/// or 255.
-const OPENER_TTL: u8 = 16;
-
 /// Describes a packet in one line, with the local address on the left:
 ///
 /// ```text
@@ -36,7 +32,7 @@ fn describe_datagram(seen: &Seen, text: &str) -> String {
         .ttl
         .map_or(String::new(), |ttl| format!("ttl {ttl}"));
     let opener = match (seen.direction, seen.packet.ttl) {
-        (Direction::Out, Some(ttl)) if ttl <= OPENER_TTL => "opener: ",
+        (Direction::Out, Some(ttl)) if ttl <= packet::OPENER_TTL => "opener: ",
         _ => "",
     };
     format!("{arrow} {ends:<40}  {ttl:<7}  {opener}{text}")

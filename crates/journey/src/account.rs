@@ -36,7 +36,7 @@ pub struct Account {
     pub peer: SocketAddr,
     /// Whether it has a path to the peer.
     pub connected: bool,
-    /// The code of the cause, if it has none.
+    /// Where it has no path: the code of the cause.
     pub cause: Option<String>,
     /// Packets that are not in `packets`, since there were too many.
     pub left_out: u32,

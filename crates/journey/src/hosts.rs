@@ -162,7 +162,7 @@ impl<'a> Hosts<'a> {
         }
         let journeys: Vec<_> = journeys.into_iter().map(|(_, journey)| journey).collect();
         Trace {
-            schema: crate::SCHEMA,
+            schema: nat::Schema,
             started_unix_ns,
             nodes: self.accounts.iter().map(|account| node(account)).collect(),
             tables: Vec::new(),
@@ -245,9 +245,8 @@ fn has_come(packet: &Packet) -> bool {
     )
 }
 
-/// For each packet that was sent, the last ICMP error about it, or that the host's own rules have dropped
-/// it. Errors quote at least the ports, and
-/// mostly the STUN header.
+/// For each packet that was sent: the last ICMP error about it, or the report that the host's own rules have dropped it.
+/// An ICMP error quotes the ports, and mostly the STUN header.
 fn errors(packets: &[Packet]) -> Vec<Option<usize>> {
     let mut errors = vec![None; packets.len()];
     for (index, error) in packets.iter().enumerate() {

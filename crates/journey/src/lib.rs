@@ -17,12 +17,14 @@ pub mod ladder;
 mod packet;
 pub mod page;
 pub mod pcapng;
+mod read;
 pub mod steps;
 mod trace;
 pub mod watched;
 
 pub use cause::{Said, cause};
-pub use join::{SCHEMA, join};
+pub use join::join;
+pub use read::ReadError;
 pub use watched::{Vantage, Watched};
 
 pub use trace::{

@@ -1,6 +1,6 @@
 //! The steps of an attempt to connect two hosts, as a trace shows them: what a newcomer reads before the ladder.
 
-use crate::ladder::changes::Changes;
+use crate::ladder::changes::{Change, Changes};
 use crate::ladder::rows::{self, Packet, Row};
 use crate::ladder::text::{BAD, FAINT, Paint, wrap};
 use crate::ladder::way;
@@ -94,16 +94,16 @@ pub fn render(trace: &Trace, colour: bool) -> String {
     out
 }
 
-fn step(packet: &Packet<'_>, changes: &Changes<'_>, purpose: String, news: &[String]) -> Step {
+fn step(packet: &Packet<'_>, changes: &Changes<'_>, purpose: String, news: &[Change]) -> Step {
     let journey = packet.journey;
     let arrived = journey.end.how == How::Delivered;
     let mut text = purpose;
-    let opened = news
-        .iter()
-        .find(|line| line.contains(" now accepts packets from "));
-    if let Some(opened) = opened {
-        let opened = opened.replace("all ports of ", "");
-        text += &format!("; {}", opened.split(" port ").next().unwrap_or(&opened));
+    let opened = news.iter().find_map(|change| match change {
+        Change::Accepts { node, from } => Some((node, from.host())),
+        Change::Translates { .. } => None,
+    });
+    if let Some((node, host)) = opened {
+        text += &format!("; {node} now accepts packets from {host}");
     }
     if !arrived && !way::is_opener(journey) {
         let reason = journey.end.reason.as_deref().unwrap_or("not seen again");
@@ -133,10 +133,7 @@ fn purpose(journey: &Journey) -> Option<(u8, String)> {
     let private = journey
         .sightings
         .last()
-        .is_some_and(|last| match last.dst.ip() {
-            std::net::IpAddr::V4(v4) => v4.is_private(),
-            std::net::IpAddr::V6(_) => false,
-        });
+        .is_some_and(|last| nat::is_private(last.dst.ip()));
     let is = |start: &str| what.starts_with(start);
     let has = |part: &str| what.contains(part);
     let address = |after: &str| {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use nat::Schema;
 use serde::{Deserialize, Serialize};
 
 /// What the vantage points of one run have seen.
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Times are milliseconds since [`Trace::started_unix_ns`], from the kernel's own time stamps.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
-    /// The version of this format: 1.
-    pub schema: u32,
+    /// Read and checked; written by whoever writes the head of the file.
+    #[serde(default, skip_serializing)]
+    pub schema: Schema,
     /// When the trace started: nanoseconds since 1970, of the kernel's real-time clock.
     pub started_unix_ns: u64,
     /// The vantage points, from the first column of the ladder to the last.
@@ -173,7 +175,8 @@ pub struct Gap {
     pub t_ms: f64,
     /// The node.
     pub node: String,
-    /// What was overrun: the name of an interface, `nflog` or `conntrack`.
+    /// What is missing: `packets` (the capture was overrun), `kept` (more packets came than are kept), `nflog` (what
+    /// rules report), `tables` (the NAT could not be read), `socket` (packets that a host left out of its account).
     pub source: String,
     /// How many packets or events the kernel dropped, if it says so.
     pub lost: Option<u64>,

@@ -28,7 +28,7 @@ pub struct Vantage {
     pub name: String,
     /// What it is, for people.
     pub description: String,
-    /// Its interfaces, as they were at the start or when the first packet was seen there.
+    /// Its interfaces with their addresses. One that appeared later is as it was at its first packet.
     pub interfaces: Vec<Interface>,
     /// The packets that passed the interfaces.
     pub frames: Vec<Frame>,

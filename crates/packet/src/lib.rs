@@ -7,6 +7,10 @@ use etherparse::{Ipv6ExtensionSlice, Ipv6ExtensionsSlice, LaxSlicedPacket};
 
 pub use etherparse::{IpNumber, LaxNetSlice};
 
+/// The greatest TTL of an opener: a packet that is to open its sender's own NAT, and not to arrive. That of other
+/// packets begins at 64, 128 or 255.
+pub const OPENER_TTL: u8 = 16;
+
 /// An IP header, and what follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ip<'a> {

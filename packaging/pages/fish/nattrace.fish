@@ -38,21 +38,20 @@ complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l json -d 'Pri
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l connections -d 'Show the kernel\'s tracked connections as well (JSON always has them)'
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -s h -l help -d 'Print help'
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l record -d 'A folder for what each node has seen, as NODE.json, which \\"nattrace join\\" reads' -r -F
-complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l trace -d 'A file for the trace: a page for a browser if its name ends with .html, or .json. May be given again' -r
+complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l trace -d 'A file for the trace, whose name says the format: .json, .html (a page for a browser), .pcapng (for Wireshark), .txt (a ladder). May be given again' -r
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l peers -d 'Two nodes whose packets to each other should come through: say why they do not' -r
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l report -d 'What punch wrote with --report: it says why where the packets do not show it' -r -F
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l drops -d 'The file in which natlink records the frames that it drops' -r -F
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l here -d 'Watch this network namespace, under the name NODE, and not one of \\"ip netns\\": on a real host or router'
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l statistics -d 'Print on stderr how many frames the interfaces of each node counted, and how many were seen'
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -s h -l help -d 'Print help'
-complete -c nattrace -n "__fish_nattrace_using_subcommand join" -l trace -d 'A file for the trace: a page for a browser if its name ends with .html, or .json. May be given again' -r
+complete -c nattrace -n "__fish_nattrace_using_subcommand join" -l trace -d 'A file for the trace, whose name says the format: .json, .html (a page for a browser), .pcapng (for Wireshark), .txt (a ladder). May be given again' -r
 complete -c nattrace -n "__fish_nattrace_using_subcommand join" -l peers -d 'Two nodes whose packets to each other should come through: say why they do not' -r
 complete -c nattrace -n "__fish_nattrace_using_subcommand join" -l report -d 'What punch wrote with --report: it says why where the packets do not show it' -r -F
 complete -c nattrace -n "__fish_nattrace_using_subcommand join" -l drops -d 'The file in which natlink records the frames that it drops' -r -F
 complete -c nattrace -n "__fish_nattrace_using_subcommand join" -s h -l help -d 'Print help'
 complete -c nattrace -n "__fish_nattrace_using_subcommand convert" -s h -l help -d 'Print help'
 complete -c nattrace -n "__fish_nattrace_using_subcommand show" -l width -d 'The width of a line, 60 to 100 (default: that of the terminal, at most 100)' -r
-complete -c nattrace -n "__fish_nattrace_using_subcommand show" -l pcapng -d 'Write the packets to this capture file instead: an interface for each of each node, with comments that say what became of each packet' -r -F
 complete -c nattrace -n "__fish_nattrace_using_subcommand show" -l all -d 'Print a line for every packet: fold no repetitions'
 complete -c nattrace -n "__fish_nattrace_using_subcommand show" -l ascii -d 'Print ASCII characters only'
 complete -c nattrace -n "__fish_nattrace_using_subcommand show" -s h -l help -d 'Print help'

@@ -35,7 +35,7 @@ pub struct Told {
 /// When the file is not one.
 pub fn trace(file: &Path) -> anyhow::Result<Trace> {
     let text = input::text(file)?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not a trace", file.display()))
+    Trace::read(&text).with_context(|| format!("{} is not a trace", file.display()))
 }
 
 /// Steps, answer and meaning. `expected` is the expected outcome, `why` the sentence about it.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
-use journey::{SCHEMA, Trace};
+use anyhow::Result;
 
+use crate::stored;
 use crate::watch::output::Output;
 
 /// The options of `nattrace convert`.
@@ -12,34 +12,22 @@ use crate::watch::output::Output;
 #[command(after_help = "\
 Examples:
   lab/netns.sh restricted symmetric --trace run.json
-  nattrace convert run.json run.html")]
+  nattrace convert run.json run.html run.pcapng")]
 pub struct Args {
-    /// The trace: a .json file of --trace
+    /// The trace: what lab/netns.sh --trace or punch --trace wrote (-: standard input)
     #[arg(value_name = "FILE.json")]
     from: PathBuf,
-    /// The files to write. How a name ends says in which format: .html is a page for a browser
+    /// The files to write. A file's name says the format: .json, .html (a page for a browser), .pcapng (for
+    /// Wireshark), .txt (a ladder)
     #[arg(required = true, value_name = "FILE")]
     to: Vec<Output>,
 }
 
-/// Reads the trace and writes the files. Always `true`.
+/// Reads the trace and writes the files.
 ///
 /// # Errors
 /// When the file cannot be read or is not a trace, or when a file cannot be written.
-pub fn run(args: &Args) -> Result<bool> {
-    let name = args.from.display();
-    let text = std::fs::read_to_string(&args.from)
-        .with_context(|| format!("cannot read the trace {name}"))?;
-    let not_one =
-        || format!("{name} is not a trace. Write one with: lab/netns.sh A B --trace FILE.json");
-    let trace: Trace = serde_json::from_str(&text).with_context(not_one)?;
-    ensure!(
-        trace.schema == SCHEMA,
-        "{name} is a trace of format {}, and this nattrace reads format {SCHEMA}",
-        trace.schema
-    );
-    for output in &args.to {
-        output.write(&trace)?;
-    }
-    Ok(true)
+pub fn run(args: &Args) -> Result<()> {
+    let trace = stored::read(&args.from)?;
+    args.to.iter().try_for_each(|output| output.write(&trace))
 }

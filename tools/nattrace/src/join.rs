@@ -22,11 +22,14 @@ pub struct Args {
     joining: Joining,
 }
 
-/// Reads the files, joins, and writes the files of the trace. Always `true`.
+/// Reads the files, joins, and writes the files of the trace.
 ///
 /// # Errors
 /// When a file cannot be read or written, or none is to be written.
-pub fn run(args: &Args) -> Result<bool> {
+pub fn run(args: &Args) -> Result<()> {
+    if args.joining.trace.is_empty() {
+        bail!("join writes nothing without --trace FILE, for example --trace run.json");
+    }
     let mut watched = Watched::default();
     for path in &args.nodes {
         let text =

@@ -7,5 +7,6 @@ pub mod fuzzing;
 pub mod join;
 mod kernel;
 pub mod show;
+mod stored;
 pub mod table;
 pub mod watch;

@@ -46,9 +46,9 @@ fn main() -> ExitCode {
     cli::log::init();
     let outcome = match Cli::parse().command {
         Command::Table(args) => table::run(&args),
-        Command::Watch(args) => watch::run(&args),
-        Command::Join(args) => join::run(&args),
-        Command::Convert(args) => convert::run(&args),
+        Command::Watch(args) => watch::run(&args).map(|()| true),
+        Command::Join(args) => join::run(&args).map(|()| true),
+        Command::Convert(args) => convert::run(&args).map(|()| true),
         Command::Show(args) => show::run(&args).map(|()| true),
     };
     match outcome {

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use cli::head::Headed;
 use cli::options::PathOptions;
 use journey::account::Account;
 use journey::clock::{Clock, Offset};
@@ -57,7 +58,10 @@ impl Shared {
     fn write(&self, file: &Path) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
             let out = BufWriter::new(File::create(file)?);
-            Ok(serde_json::to_writer(out, &self.trace)?)
+            Ok(serde_json::to_writer(
+                out,
+                &Headed::now("punch", &self.trace),
+            )?)
         };
         write().with_context(|| format!("cannot write {}", file.display()))
     }

@@ -72,7 +72,7 @@ impl<'a> Way<'a> {
         let wrong = |it: &&Journey| {
             matches!(it.end.how, How::Delivered | How::NoListener)
                 && it.end.node != self.to
-                && is_private(it.sightings[0].dst.ip())
+                && nat::is_private(it.sightings[0].dst.ip())
         };
         self.journeys
             .last()
@@ -95,7 +95,7 @@ pub(super) struct Remap<'a> {
     /// The peer's packet came first, to the port that was expected.
     early: bool,
     /// The peer's last packet to the expected port.
-    pub(super) shows: Option<&'a Journey>,
+    pub(super) shows: &'a Journey,
 }
 
 impl<'a> Remap<'a> {
@@ -132,7 +132,7 @@ impl<'a> Remap<'a> {
             expected,
             used,
             early,
-            shows: Some(shows),
+            shows,
         })
     }
 
@@ -206,12 +206,4 @@ fn addresses_of(trace: &Trace, host: &str) -> BTreeSet<IpAddr> {
         }
     }
     found
-}
-
-/// Not of the Internet (RFC 1918, RFC 6598).
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(it) => it.is_private() || (it.octets()[0] == 100 && it.octets()[1] & 0xc0 == 64),
-        IpAddr::V6(it) => it.is_unique_local(),
-    }
 }

@@ -47,7 +47,7 @@ fn last_of(trace: &Trace, node: &str) -> Option<usize> {
 /// What the packets show, the more certain first.
 fn seen(trace: &Trace, ways: &[Way; 2]) -> Option<Cause> {
     let [there, back] = ways;
-    if let Some(blocked) = with_reason(ways, "UDP_BLOCKED").or_else(|| blocked(trace, ways)) {
+    if let Some(blocked) = blocked(trace, ways) {
         return Some(of(
             "UDP_BLOCKED",
             blocked,
@@ -131,7 +131,7 @@ fn seen(trace: &Trace, ways: &[Way; 2]) -> Option<Cause> {
     remapped(trace, ways).or_else(|| stopped(ways))
 }
 
-/// A packet to a server, say, that no UDP got out for.
+/// A UDP packet of one of the two hosts, to whomever, that a NAT which blocks UDP dropped.
 fn blocked<'a>(trace: &'a Trace, ways: &[Way; 2]) -> Option<&'a Journey> {
     let of = |it: &&Journey| ways.iter().any(|way| it.sightings[0].node == way.from);
     let mut blocked = trace.journeys.iter().filter(of);
@@ -167,7 +167,7 @@ fn remapped(trace: &Trace, ways: &[Way; 2]) -> Option<Cause> {
             Some(of("SYM_SYM", shows, text, next))
         }
         [Some(remap), None] | [None, Some(remap)] => {
-            let shows = remap.shows.unwrap_or(shows);
+            let shows = remap.shows;
             let text = format!("{remap}: {}", shows.end.text);
             let next = match remap.code() {
                 "MULTI_IP_POOL" => {

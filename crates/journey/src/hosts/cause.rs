@@ -2,12 +2,12 @@
 
 use super::Hosts;
 use super::ends::{LOCAL_FIREWALL, is_opener};
-use crate::account::{Account, Packet, What};
+use crate::account::{Account, What};
 use crate::{Cause, Direction, How, Journey};
 
-/// What became of one host's packets to the other.
+/// What became of one host's packets to the other: of those that were to arrive, and of those that did although they
+/// were not, as an opener's or one to a private address.
 struct Way {
-    /// Packets that were to arrive.
     sent: usize,
     arrived: usize,
 }
@@ -34,26 +34,28 @@ impl Hosts<'_> {
         Some(Cause {
             code: code.into(),
             text,
-            journey: self.shown_by(&ways, journeys),
+            journey: self.shown_by(code, &ways, journeys),
             next: Some(next.into()),
         })
     }
 
     fn way(&self, host: usize) -> Way {
-        let packets = self.accounts[host].packets.iter();
-        let meant = |packet: &&Packet| {
-            let to = packet.remote.ip();
-            packet.what == What::Sent && !is_opener(packet) && !nat::is_private(to)
+        let peer = &self.accounts[1 - host].packets;
+        let mut way = Way {
+            sent: 0,
+            arrived: 0,
         };
-        Way {
-            sent: packets.filter(meant).count(),
-            arrived: {
-                let arrived = self.arrived(host).flatten();
-                arrived
-                    .filter(|(_, there)| there.what == What::Received)
-                    .count()
-            },
+        let packets = self.accounts[host].packets.iter();
+        for (packet, same) in packets.zip(&self.same[host]) {
+            if packet.what != What::Sent {
+                continue;
+            }
+            let arrived = same.is_some_and(|same| peer[same].what == What::Received);
+            let meant = !is_opener(packet) && !nat::is_private(packet.remote.ip());
+            way.sent += usize::from(arrived || meant);
+            way.arrived += usize::from(arrived);
         }
+        way
     }
 
     /// No packet came across.
@@ -119,8 +121,12 @@ impl Hosts<'_> {
         }
     }
 
-    /// The first packet that was to arrive and did not, on the way that fails.
-    fn shown_by(&self, ways: &[Way; 2], journeys: &[Journey]) -> Option<usize> {
+    /// The packet that was refused, if that is the cause; else the first one that was to arrive and did not, on the
+    /// way that fails.
+    fn shown_by(&self, code: &str, ways: &[Way; 2], journeys: &[Journey]) -> Option<usize> {
+        if code == "ICMP_REFUSED" {
+            return journeys.iter().find(|it| is_refused(it)).map(|it| it.id);
+        }
         let failing = (0..2).find(|&host| ways[host].sent > 0 && ways[host].arrived == 0);
         let name = &self.accounts[failing?].name;
         let lost = |it: &&Journey| {
@@ -131,10 +137,7 @@ impl Hosts<'_> {
             let arrived = it.end.how == How::Delivered;
             of_it && !expired && !arrived && !nat::is_private(first.dst.ip())
         };
-        let refused = journeys.iter().find(|it| is_refused(it));
-        refused
-            .or_else(|| journeys.iter().find(lost))
-            .map(|it| it.id)
+        journeys.iter().find(lost).map(|it| it.id)
     }
 }
 

@@ -9,9 +9,6 @@ use super::Hosts;
 use crate::account::{Account, Packet, What};
 use crate::{End, How};
 
-/// A packet with at most this TTL is an opener: it is to open the sender's own NAT, and not to arrive.
-const OPENER_TTL: u8 = 16;
-
 /// The reason of what the rules of a host itself have dropped.
 pub(super) const LOCAL_FIREWALL: &str = "LOCAL_FIREWALL";
 
@@ -24,7 +21,7 @@ pub(super) fn reason(offender: IpAddr, kind: u8, code: u8) -> IcmpReason {
 
 /// Whether the packet was sent so that it does not arrive.
 pub(super) fn is_opener(packet: &Packet) -> bool {
-    packet.what == What::Sent && packet.ttl.is_some_and(|ttl| ttl <= OPENER_TTL)
+    packet.what == What::Sent && packet.ttl.is_some_and(|ttl| ttl <= ::packet::OPENER_TTL)
 }
 
 impl Hosts<'_> {
@@ -193,15 +190,6 @@ fn blocked(name: &str, outgoing: bool) -> End {
 }
 
 fn refused(packet: &Packet, offender: IpAddr, reason: IcmpReason) -> (How, Option<String>, String) {
-    let code = match reason {
-        IcmpReason::TimeExceeded => "time-exceeded",
-        IcmpReason::PortUnreachable => "port-unreachable",
-        IcmpReason::HostUnreachable => "host-unreachable",
-        IcmpReason::NetUnreachable => "net-unreachable",
-        IcmpReason::Prohibited => "prohibited",
-        IcmpReason::TooBig => "too-big",
-        IcmpReason::Other => "other",
-    };
     let (how, text) = match (reason, packet.ttl) {
         (IcmpReason::TimeExceeded, Some(ttl)) => (
             How::TtlExceeded,
@@ -212,5 +200,5 @@ fn refused(packet: &Packet, offender: IpAddr, reason: IcmpReason) -> (How, Optio
         }
         _ => (How::Refused, format!("{offender} answered: {reason}")),
     };
-    (how, Some(code.into()), text)
+    (how, Some(reason.code().into()), text)
 }

@@ -362,3 +362,52 @@ fn what_the_hosts_own_firewall_drops_is_named_on_both_sides() {
     );
     assert!(cause.text.contains("what alice sends"), "{}", cause.text);
 }
+
+#[test]
+fn no_more_packets_are_said_to_have_come_than_were_sent() {
+    let (mut alice, mut bob) = (alice(), bob());
+    let private = packet(1_000, What::Sent, "192.168.2.2:41000", b"alice");
+    alice.packets.push(private);
+    let came = packet(13_000, What::Received, "192.168.2.2:41000", b"bob");
+    alice.packets.push(came);
+    let private = packet(AHEAD_US + 1_000, What::Sent, "192.168.1.2:41000", b"bob");
+    bob.packets.push(private);
+    let came = AHEAD_US + 13_000;
+    bob.packets
+        .push(packet(came, What::Received, "192.168.1.2:41000", b"alice"));
+    let cause = joined(&alice, &bob).cause.unwrap();
+    assert_eq!(cause.code, "NO_PAIR");
+    let wanted = "1 of alice's 1 packets came to bob, and 1 of 1 the other way";
+    assert!(cause.text.starts_with(wanted), "{}", cause.text);
+}
+
+#[test]
+fn a_refused_packet_shows_no_other_cause() {
+    let (mut alice, mut bob) = (alice(), bob());
+    let (a, b) = ("203.0.113.17:40000", "203.0.113.33:40001");
+    alice.packets.push(packet(90_000, What::Sent, b, b"lost"));
+    bob.packets.push(packet(
+        AHEAD_US + 50_000,
+        What::Sent,
+        "203.0.113.17:9",
+        b"r",
+    ));
+    let what = What::Icmp {
+        offender: "203.0.113.17".parse().unwrap(),
+        kind: 3,
+        code: 3,
+    };
+    bob.packets
+        .push(packet(AHEAD_US + 51_000, what, "203.0.113.17:9", b"r"));
+    bob.packets
+        .push(packet(AHEAD_US + 60_000, What::Sent, a, b"came"));
+    alice
+        .packets
+        .push(packet(70_000, What::Received, b, b"came"));
+    let trace = joined(&alice, &bob);
+    assert_eq!(end(&trace, "bob", "203.0.113.17:9").how, How::Refused);
+    let cause = trace.cause.unwrap();
+    assert_eq!(cause.code, "ONE_WAY");
+    let shown = &trace.journeys[cause.journey.unwrap()].sightings[0];
+    assert_eq!(shown.node, "alice", "{}", cause.text);
+}

@@ -14,11 +14,8 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use crate::packet::Packet;
-use crate::{Journey, Sighting, Tables, Trace, Vantage, Watched};
+use crate::{Gap, Journey, Sighting, Tables, Trace, Vantage, Watched};
 use track::Pass;
-
-/// The version of the format of a [`Trace`].
-pub const SCHEMA: u32 = 1;
 
 /// Joins what all nodes have seen.
 pub fn join(watched: &Watched) -> Trace {
@@ -67,14 +64,18 @@ pub fn join(watched: &Watched) -> Trace {
         })
         .collect();
     tables.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
-    let mut gaps = Vec::new();
-    for gap in watched.nodes.iter().flat_map(|node| &node.gaps) {
-        let mut gap = gap.clone();
-        gap.t_ms = since(gap.t_ms).max(0.0);
-        gaps.push(gap);
-    }
+    let mut gaps: Vec<Gap> = watched
+        .nodes
+        .iter()
+        .flat_map(|node| &node.gaps)
+        .map(|gap| Gap {
+            t_ms: since(gap.t_ms).max(0.0),
+            ..gap.clone()
+        })
+        .collect();
+    gaps.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
     Trace {
-        schema: SCHEMA,
+        schema: nat::Schema,
         started_unix_ns: start,
         nodes: watched.nodes.iter().map(Vantage::node).collect(),
         journeys,

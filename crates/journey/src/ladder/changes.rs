@@ -1,6 +1,7 @@
 //! What a packet changes in the NATs that it passes, for those who read the ladder from top to bottom.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::way::{self, Pass};
@@ -24,7 +25,28 @@ pub(crate) struct Changes<'a> {
     /// The host behind an outside endpoint.
     behind: HashMap<SocketAddr, &'a str>,
     /// Inside endpoints, and what was told of the filter in front of them.
-    told: HashSet<(SocketAddr, String)>,
+    told: HashSet<(SocketAddr, Change)>,
+}
+
+/// What a packet changes in a NAT.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Change {
+    /// The NAT gives it this source. Before, the same socket had another one.
+    Translates {
+        node: String,
+        outside: SocketAddr,
+        before: Option<SocketAddr>,
+    },
+    /// The NAT lets packets in from there.
+    Accepts { node: String, from: Whom },
+}
+
+/// Whose packets a NAT lets in: a host by its name, or by its address where the name is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Whom {
+    Anyone,
+    AllPorts(String),
+    Port(String, u16),
 }
 
 /// From where a NAT lets packets in.
@@ -75,20 +97,20 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// What the packet changes that has not been told yet, a sentence each.
-    pub(crate) fn made_by(&mut self, journey: &'a Journey) -> Vec<String> {
+    /// What the packet changes that has not been told yet.
+    pub(crate) fn made_by(&mut self, journey: &'a Journey) -> Vec<Change> {
         let mut news = Vec::new();
         for pass in way::passes(journey) {
             news.extend(self.translation(journey, &pass));
             let permit = self.permit(journey, &pass);
             // the same of another socket is news as well
-            news.extend(permit.filter(|line| self.told.insert((pass.before.0, line.clone()))));
+            news.extend(permit.filter(|it| self.told.insert((pass.before.0, it.clone()))));
         }
         news
     }
 
     /// The translation of a packet from inside, if it is a new one.
-    fn translation(&mut self, journey: &'a Journey, pass: &Pass<'a>) -> Option<String> {
+    fn translation(&mut self, journey: &'a Journey, pass: &Pass<'a>) -> Option<Change> {
         let (inside, outside) = (pass.before.0, pass.after.0);
         if inside == outside {
             return None;
@@ -100,18 +122,15 @@ impl<'a> Changes<'a> {
         }
         let before = known.last().copied();
         known.push(outside);
-        let other = match before {
-            Some(before) if before.ip() == outside.ip() => {
-                format!(", another port than before ({})", before.port())
-            }
-            Some(before) => format!(", another address than before ({before})"),
-            None => String::new(),
-        };
-        Some(format!("{} makes the source {outside}{other}", pass.node))
+        Some(Change::Translates {
+            node: pass.node.to_owned(),
+            outside,
+            before,
+        })
     }
 
     /// From where the NAT lets packets in, now that this one has left.
-    fn permit(&self, journey: &Journey, pass: &Pass<'_>) -> Option<String> {
+    fn permit(&self, journey: &Journey, pass: &Pass<'_>) -> Option<Change> {
         let (inside, remote) = pass.before;
         let permits = self.lets_in.get(&(pass.node, &*journey.protocol, inside))?;
         let left = journey.sightings.first()?.t_ms;
@@ -123,13 +142,14 @@ impl<'a> Changes<'a> {
             }
         })?;
         let from = match permit {
-            Permit::Anyone => "anyone".to_owned(),
-            Permit::From(from) if from.port() == 0 => {
-                format!("all ports of {}", self.name(remote))
-            }
-            Permit::From(from) => format!("{} port {}", self.name(remote), from.port()),
+            Permit::Anyone => Whom::Anyone,
+            Permit::From(from) if from.port() == 0 => Whom::AllPorts(self.name(remote)),
+            Permit::From(from) => Whom::Port(self.name(remote), from.port()),
         };
-        Some(format!("{} now accepts packets from {from}", pass.node))
+        Some(Change::Accepts {
+            node: pass.node.to_owned(),
+            from,
+        })
     }
 
     /// The host behind an endpoint; the address where that is not known.
@@ -138,6 +158,48 @@ impl<'a> Changes<'a> {
         match behind.or_else(|| self.owners.get(&endpoint.ip())) {
             Some(name) => (*name).to_owned(),
             None => endpoint.ip().to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Translates {
+                node,
+                outside,
+                before,
+            } => {
+                write!(f, "{node} makes the source {outside}")?;
+                match before {
+                    Some(before) if before.ip() == outside.ip() => {
+                        write!(f, ", another port than before ({})", before.port())
+                    }
+                    Some(before) => write!(f, ", another address than before ({before})"),
+                    None => Ok(()),
+                }
+            }
+            Change::Accepts { node, from } => write!(f, "{node} now accepts packets from {from}"),
+        }
+    }
+}
+
+impl Whom {
+    /// The host alone.
+    pub(crate) fn host(&self) -> &str {
+        match self {
+            Whom::Anyone => "anyone",
+            Whom::AllPorts(host) | Whom::Port(host, _) => host,
+        }
+    }
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whom::Anyone => f.write_str("anyone"),
+            Whom::AllPorts(host) => write!(f, "all ports of {host}"),
+            Whom::Port(host, port) => write!(f, "{host} port {port}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!              alice     core      bob
 //!       ms        nat-alice  nat-bob   server
-//!     228.3  ●────┼────┼────✗    │    │  opener, TTL 64: probe request 74c16c
+//!     228.3  ●────┼────┼────✗    │    │  probe request 74c16c
 //!                                       192.168.1.2:60748 → 203.0.113.33:58254
 //!                                       ✗ FILTER_PORT: …
 //! ```

@@ -75,6 +75,7 @@ impl<'a> Page<'a> {
                 true => format!("{:>8}{}", "ms", &line[8..]),
                 false => line.clone(),
             };
+            let line = self.paint.clean(&line);
             self.line(&line);
         }
     }
@@ -131,7 +132,7 @@ impl<'a> Page<'a> {
                 self.tell(&mut lines, FAINT, &ends);
             }
             for change in self.changes.made_by(journey) {
-                self.tell(&mut lines, CHANGE, &change);
+                self.tell(&mut lines, CHANGE, &change.to_string());
             }
         }
         if journey.end.how != How::Delivered {
@@ -149,12 +150,17 @@ impl<'a> Page<'a> {
     }
 
     fn gap(&mut self, gap: &Gap) {
+        let what = match gap.source.as_str() {
+            "nflog" => "Reports of rules",
+            "tables" => "Changes of the NAT's tables",
+            _ => "Packets",
+        };
         let lost = match gap.lost {
-            Some(lost) => format!("{lost} of them"),
-            None => "some".to_owned(),
+            Some(lost) => format!(": {lost}"),
+            None => String::new(),
         };
         let text = format!(
-            "Packets may be missing at {} from here on: its {} was overrun, and lost {lost}.",
+            "{what} may be missing at {} from here on ({}){lost}",
             gap.node, gap.source
         );
         let mut lines = Vec::new();

@@ -155,7 +155,7 @@ pub(crate) fn trace() -> Trace {
         anyone,
     };
     Trace {
-        schema: crate::SCHEMA,
+        schema: nat::Schema,
         started_unix_ns: 0,
         nodes: vec![
             node("alice", "a host", "192.168.1.2"),
@@ -310,6 +310,24 @@ fn more_nodes_than_a_page_is_wide_have_no_lanes() {
     }
     let text = render(&trace, &Options::default());
     assert!(text.contains("host39 → server: register request"), "{text}");
+}
+
+#[test]
+fn no_text_of_a_trace_drives_the_terminal() {
+    let mut trace = trace();
+    let hostile = "al\u{1b}[2J";
+    trace.nodes[0].name = hostile.to_owned();
+    trace.nodes[1].description = hostile.to_owned();
+    for journey in &mut trace.journeys {
+        journey.what = format!("{} {hostile}", journey.what);
+        for at in journey.sightings.iter_mut().filter(|at| at.node == "alice") {
+            at.node = hostile.to_owned();
+        }
+    }
+    trace.gaps[0].source = hostile.to_owned();
+    let text = render(&trace, &Options::default());
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    assert!(text.contains("al?[2J"), "{text}");
 }
 
 /// A trace may come from a stranger: what it refers to need not be there.

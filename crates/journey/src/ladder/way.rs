@@ -45,13 +45,10 @@ pub(crate) fn ends(sighting: &Sighting) -> (SocketAddr, SocketAddr) {
     (sighting.src, sighting.dst)
 }
 
-/// The greatest TTL with which an opener leaves. That of other packets begins at 64, 128 or 255.
-const OPENER_TTL: u8 = 16;
-
 /// Whether the packet left its host with a TTL so low that it is meant to expire on its way.
 pub(crate) fn is_opener(journey: &Journey) -> bool {
     journey.sightings.first().is_some_and(|first| {
         let host = first.direction == Direction::Out && !first.dst.ip().is_multicast();
-        host && first.ttl <= OPENER_TTL && journey.about.is_none()
+        host && first.ttl <= ::packet::OPENER_TTL && journey.about.is_none()
     })
 }

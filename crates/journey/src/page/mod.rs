@@ -59,7 +59,6 @@ pub fn html(trace: &Trace) -> String {
                 }
                 main {
                     section #ladder aria-label="The ladder" {
-                        div #heads aria-hidden="true" {}
                         div #scroll tabindex="0" role="listbox" aria-label="Packets, in the order of time" {
                             div #all {}
                         }
@@ -89,7 +88,7 @@ pub fn html(trace: &Trace) -> String {
     page.into_string() + "\n"
 }
 
-/// The hosts at both ends, and how many packets there are.
+/// How many packets there are, and the names of the nodes.
 fn title(trace: &Trace) -> String {
     let nodes: Vec<&str> = trace.nodes.iter().map(|node| node.name.as_str()).collect();
     format!("{} at {}", trace.journeys.len(), nodes.join(", "))

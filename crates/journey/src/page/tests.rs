@@ -67,7 +67,7 @@ fn trace(packets: usize) -> Trace {
         }],
     };
     Trace {
-        schema: 1,
+        schema: nat::Schema,
         started_unix_ns: 0,
         nodes: ["alice", "nat-alice"].map(node).into(),
         journeys: (0..packets).map(journey).collect(),

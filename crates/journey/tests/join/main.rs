@@ -2,7 +2,7 @@
 
 mod network;
 
-use journey::{Direction, Gap, How, join};
+use journey::{Direction, End, Gap, How, join};
 use network::{ALICE, BOB, CORE, NAT, Network, udp};
 
 /// What bob's host sees of alice's packet.
@@ -242,6 +242,89 @@ fn a_super_frame_is_as_many_datagrams() {
     assert!(
         trace.journeys.iter().all(|it| it.end.how == How::Delivered),
         "{trace:?}"
+    );
+}
+
+#[test]
+fn gaps_are_in_the_order_of_time() {
+    let mut network = Network::new();
+    network.sent("192.168.1.2:40000", OUTSIDE, "203.0.113.34:5000", b"hello");
+    let mut watched = network.watched();
+    for (node, t_ms) in [(ALICE, 3000.0), (NAT, 1000.0), (BOB, 2000.0)] {
+        let node = &mut watched.nodes[node];
+        node.gaps.push(Gap {
+            t_ms,
+            node: node.name.clone(),
+            source: "packets".to_owned(),
+            lost: None,
+        });
+    }
+    let trace = join(&watched);
+    let nodes: Vec<_> = trace.gaps.iter().map(|gap| gap.node.as_str()).collect();
+    assert_eq!(nodes, ["nat", "bob", "alice"]);
+}
+
+#[test]
+fn ten_thousand_guesses_are_joined_in_seconds() {
+    // each of alice's packets leaves from a port of its own, as behind a symmetric NAT; each of bob's is a guess
+    let ports = 10_000..14_000_u16;
+    let mut network = Network::new();
+    let inside = "192.168.1.2:40000";
+    for port in ports.clone() {
+        let (outside, to) = (
+            format!("203.0.113.17:{port}"),
+            format!("203.0.113.34:{port}"),
+        );
+        network.sent(inside, &outside, &to, &port.to_be_bytes());
+        network.arrives(BOB, "LISTENER");
+    }
+    for port in ports.clone() {
+        let guess = format!("203.0.113.17:{}", port + 20_000);
+        network.came("203.0.113.34:5000", &guess, &port.to_le_bytes());
+        network.drops(NAT, "NO_MAPPING");
+    }
+    for port in ports.clone() {
+        let filtered = format!("203.0.113.17:{port}");
+        network.came(
+            "203.0.113.34:5000",
+            &filtered,
+            &[7, port.to_be_bytes()[0], port.to_be_bytes()[1]],
+        );
+        network.drops(NAT, "FILTER_PORT");
+    }
+    let trace = join(&network.watched());
+    let last = &trace.journeys[2 * ports.len() - 1].end.text;
+    assert_eq!(
+        last,
+        "no mapping at nat: nothing has been sent from 203.0.113.17:33999; alice has sent from \
+         203.0.113.17:13999 to 203.0.113.34:13999, and from 3999 other ports"
+    );
+    let filtered = &trace.journeys[2 * ports.len()].end.text;
+    assert_eq!(
+        filtered,
+        "filtered at nat: alice has sent from 203.0.113.17:10000 only to 203.0.113.34:10000; \
+         to 203.0.113.34:13999 alice sends from 203.0.113.17:13999"
+    );
+}
+
+#[test]
+fn a_filter_names_the_first_three_that_it_lets_in() {
+    let mut network = Network::new();
+    for port in [5004, 5001, 5004, 5003, 5002, 5000] {
+        let to = format!("203.0.113.34:{port}");
+        network.sent("192.168.1.2:40000", OUTSIDE, &to, &[port as u8]);
+    }
+    network.came("203.0.113.34:6000", OUTSIDE, b"probe");
+    network.drops(NAT, "FILTER_PORT");
+    // what is sent later is of no use to it
+    network.sent("192.168.1.2:40000", OUTSIDE, "203.0.113.34:6000", b"late");
+    let trace = join(&network.watched());
+    let filtered = |end: &&End| end.reason.as_deref() == Some("FILTER_PORT");
+    let end = trace.journeys.iter().map(|it| &it.end).find(filtered);
+    assert_eq!(
+        end.unwrap().text,
+        "filtered at nat: alice has sent from 203.0.113.17:40000 only to 203.0.113.34:5004, \
+         203.0.113.34:5001, 203.0.113.34:5003 and 2 others"
     );
 }
 

@@ -78,7 +78,8 @@ pub(super) struct Record {
     seen: BTreeMap<Node, Vantage>,
     /// What is at the other end of each interface of the core.
     beyond_core: Vec<Port>,
-    lost: Vec<LostFrame>,
+    /// The frames that links have lost, with the segment whose link it was; the link has no name yet.
+    lost: Vec<(Place, LostFrame)>,
     /// How many entries all tables have.
     entries: usize,
     started: Option<Instant>,
@@ -181,9 +182,9 @@ impl Network {
             }
             vantage
         });
-        let lost = record.lost.iter().map(|lost| LostFrame {
-            // the router whose link it is, which only its index names so far
-            link: name(Port::Wan(lost.link.parse().unwrap_or_default())).to_owned(),
+        let lost = record.lost.iter().map(|(link, lost)| LostFrame {
+            // the router whose link it is
+            link: name(Port::Wan(link.0 as u16)).to_owned(),
             ..lost.clone()
         });
         Some(journey::join(&Watched {
@@ -233,11 +234,11 @@ impl Network {
             let mac = [Port::from(next).mac(), packet.left.mac()].concat();
             let lost = LostFrame {
                 at_ns: record.time(self.now),
-                link: link.0.to_string(),
+                link: String::new(),
                 why: why.to_owned(),
                 frame: [mac, vec![8, 0], bytes(packet)].concat(),
             };
-            record.lost.push(lost);
+            record.lost.push((link, lost));
         }
     }
 

@@ -10,9 +10,10 @@ use super::output::{self, Output};
 /// The options of whatever joins.
 #[derive(clap::Args)]
 pub(crate) struct Joining {
-    /// A file for the trace: a page for a browser if its name ends with .html, or .json. May be given again
+    /// A file for the trace, whose name says the format: .json, .html (a page for a browser), .pcapng (for
+    /// Wireshark), .txt (a ladder). May be given again
     #[arg(long, value_name = "FILE")]
-    trace: Vec<Output>,
+    pub(crate) trace: Vec<Output>,
     /// Two nodes whose packets to each other should come through: say why they do not
     #[arg(long, value_name = "A,B", value_parser = peers)]
     peers: Option<(String, String)>,
@@ -25,13 +26,13 @@ pub(crate) struct Joining {
 }
 
 impl Joining {
-    /// Joins what was seen, and writes the files, if there is one to write. Always `true`.
+    /// Joins what was seen, and writes the files, if there is one to write.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub(crate) fn finish(&self, mut watched: Watched) -> Result<bool> {
+    pub(crate) fn finish(&self, mut watched: Watched) -> Result<()> {
         if self.trace.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         if let Some(path) = &self.drops {
             watched.lost = output::drops(path)?;
@@ -44,7 +45,7 @@ impl Joining {
         for output in &self.trace {
             output.write(&trace)?;
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -46,11 +46,11 @@ pub struct Args {
     statistics: bool,
 }
 
-/// Watches until a signal comes, and writes the files. Always `true`.
+/// Watches until a signal comes, and writes the files.
 ///
 /// # Errors
 /// When a node cannot be watched, or a file cannot be written.
-pub fn run(args: &Args) -> Result<bool> {
+pub fn run(args: &Args) -> Result<()> {
     if args.here && args.nodes.len() != 1 {
         bail!("--here is one node: give it one name");
     }

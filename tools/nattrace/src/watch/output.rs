@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
+use cli::head::Headed;
 use journey::watched::LostFrame;
 use journey::{Said, Trace, Vantage, ladder, pcapng};
 use serde::Deserialize;
@@ -50,7 +51,7 @@ impl Output {
         let write = || -> Result<()> {
             let mut file = BufWriter::new(File::create(&self.path)?);
             match self.format {
-                Format::Json => serde_json::to_writer(&mut file, trace)?,
+                Format::Json => serde_json::to_writer(&mut file, &Headed::now("nattrace", trace))?,
                 Format::Html => file.write_all(journey::page::html(trace).as_bytes())?,
                 Format::Pcapng => pcapng::write(trace, &mut file)?,
                 Format::Text => {
