@@ -102,9 +102,9 @@ impl Relay {
     }
 
     /// Credentials are issued with this secret from now on. Those of the secret before are valid until
-    /// they expire.
-    pub fn set_secret(&mut self, secret: Secret) {
-        self.authenticator.set_secret(secret);
+    /// they expire, if that is within [`CREDENTIALS`].
+    pub fn set_secret(&mut self, now: Instant, secret: Secret) {
+        self.authenticator.set_secret(now, secret);
     }
 
     /// The addresses of the server's host have changed: no permission for one of these is left.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbitrary::any_message;
 use proptest::prelude::*;
 use relaying::{ALICE, BOB, TurnClient, UNIX, World, at, limits};
-use rendezvous_proto::relay::{Command, Limits, SHORTEST};
+use rendezvous_proto::relay::{CREDENTIALS, Command, Limits, SHORTEST};
 use rendezvous_proto::server::{RATE, Sender};
 use sansio::Protocol;
 use session::credentials::{Credentials, Granted, Secret};
@@ -308,9 +308,9 @@ fn credentials_of_the_secret_before_are_valid_and_those_of_an_older_one_are_not(
     let mut world = World::new(limits(), &[]);
     let (old, mut none) = (world.credentials("alice"), world.credentials("nobody"));
     none.password = "wrong".into();
-    world.relay().set_secret(Secret::new("south"));
+    world.set_secret("south");
     // The same once more is no change.
-    world.relay().set_secret(Secret::new("south"));
+    world.set_secret("south");
     let new = world.credentials("bob");
     assert_ne!(old.password, world.credentials("alice").password);
     let mut alice = TurnClient::with(&mut world, old.clone(), ALICE);
@@ -319,9 +319,28 @@ fn credentials_of_the_secret_before_are_valid_and_those_of_an_older_one_are_not(
     assert!(bob.allocate(&mut world).is_ok());
     let mut nobody = TurnClient::with(&mut world, none, ALICE2);
     assert_eq!(nobody.allocate(&mut world), Err(code::UNAUTHENTICATED));
-    world.relay().set_secret(Secret::new("west"));
+    world.set_secret("west");
     let mut late = TurnClient::with(&mut world, old, ALICE2);
     assert_eq!(late.allocate(&mut world), Err(code::UNAUTHENTICATED));
+}
+
+#[test]
+fn who_knows_the_secret_before_cannot_make_credentials_that_last_longer_than_those_it_issued() {
+    let mut world = World::new(limits(), &[]);
+    world.set_secret("south");
+    let hour = CREDENTIALS.as_secs();
+    let mut allocate = |until: u64, from| {
+        let forged = Secret::new("north").issue("mallory", until);
+        TurnClient::with(&mut world, forged, from).allocate(&mut world)
+    };
+    assert_eq!(allocate(UNIX + hour + 1, ALICE), Err(code::UNAUTHENTICATED));
+    assert!(allocate(UNIX + hour, BOB).is_ok());
+    // Nor later, and the same secret once more does not prolong it.
+    world.pass(CREDENTIALS);
+    world.set_secret("south");
+    let forged = Secret::new("north").issue("mallory", UNIX + hour + 60);
+    let late = TurnClient::with(&mut world, forged, ALICE2).allocate(&mut world);
+    assert_eq!(late, Err(code::UNAUTHENTICATED));
 }
 
 #[test]

@@ -20,8 +20,9 @@ pub const CREDENTIALS: Duration = Duration::from_secs(3600);
 pub(super) struct Authenticator {
     realm: String,
     secret: Secret,
-    /// The one before, whose credentials are valid until they expire.
-    secret_before: Option<Secret>,
+    /// The one before, and when its last credentials expire, in seconds since 1970. Whoever has it
+    /// could make credentials that expire later: these are refused.
+    secret_before: Option<(Secret, u64)>,
     cookies: Cookies,
     start: Instant,
     /// `start`, in seconds since 1970.
@@ -62,9 +63,10 @@ impl Authenticator {
     }
 
     /// Issues with another secret from now on.
-    pub(super) fn set_secret(&mut self, secret: Secret) {
+    pub(super) fn set_secret(&mut self, now: Instant, secret: Secret) {
         if secret != self.secret {
-            self.secret_before = Some(std::mem::replace(&mut self.secret, secret));
+            let last = self.unix(now) + CREDENTIALS.as_secs();
+            self.secret_before = Some((std::mem::replace(&mut self.secret, secret), last));
         }
     }
 
@@ -102,7 +104,9 @@ impl Authenticator {
             return Err(code::STALE_NONCE);
         }
         let (until, _) = parse_username(username).ok_or(code::UNAUTHENTICATED)?;
-        let secrets = std::iter::once(&self.secret).chain(&self.secret_before);
+        let before = self.secret_before.iter();
+        let before = before.filter(|(_, last)| until <= *last);
+        let secrets = std::iter::once(&self.secret).chain(before.map(|(secret, _)| secret));
         let mut keys = secrets
             .map(|secret| turn::long_term_key(username, &self.realm, &secret.password(username)));
         let key = keys.find(|key| message.authentic_long_term(key));

@@ -94,6 +94,12 @@ impl World {
         self.relay().credentials(now, name, at(ALICE)).credentials
     }
 
+    /// The operator replaces the relay's secret.
+    pub fn set_secret(&mut self, secret: &str) {
+        let now = self.now;
+        self.relay().set_secret(now, Secret::new(secret));
+    }
+
     /// A peer sends to a relayed address.
     pub fn peer_sends(&mut self, relayed: SocketAddr, from: &str, payload: &[u8]) {
         let now = self.now;
