@@ -78,11 +78,6 @@ impl Registrar {
         Registrar { cookies, registry }
     }
 
-    /// Reserves a name for a key, for ever.
-    pub(crate) fn reserve(&mut self, name: &str, key: PublicKey) {
-        self.registry.reserve(name, key);
-    }
-
     /// The names.
     pub(crate) fn registry(&mut self) -> &mut Registry {
         &mut self.registry

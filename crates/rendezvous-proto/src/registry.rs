@@ -143,20 +143,23 @@ impl Registry {
         );
     }
 
-    /// Reserves a name for a key.
-    pub(crate) fn reserve(&mut self, name: &str, key: PublicKey) {
-        let registration = None;
-        let reserved = Reserved { key, registration };
-        self.reserved.insert(name.to_owned(), reserved);
-    }
-
-    /// Reserves these names, and no others. A name that is no longer reserved stays bound to its key as
-    /// long as any other.
+    /// Reserves these names, and no others. An owner that has its name already stays registered; any
+    /// other loses it. A name that is no longer reserved stays bound to its key as long as any other.
     pub(crate) fn set_reserved(&mut self, now: Instant, names: BTreeMap<String, PublicKey>) {
         let mut before = std::mem::take(&mut self.reserved);
         for (name, key) in names {
-            let held = before.remove(&name).filter(|held| held.key == key);
-            let registration = held.and_then(|held| held.registration);
+            let held = match before.remove(&name) {
+                Some(held) => held.registration,
+                None => self.names.get(&name).cloned(),
+            };
+            let registration = held
+                .filter(|held| held.key == key)
+                .map(|held| Registration {
+                    stored: None,
+                    ..held
+                });
+            self.names.remove(&name);
+            self.note_changes(&name);
             self.reserved.insert(name, Reserved { key, registration });
         }
         // In this order, whatever that of the table is.

@@ -95,16 +95,7 @@ impl Server {
         self
     }
 
-    /// Reserves names for keys: each belongs to its key for ever.
-    pub fn with_reserved(mut self, names: impl IntoIterator<Item = (String, PublicKey)>) -> Self {
-        for (name, key) in names {
-            self.registrar.reserve(&name, key);
-        }
-        self
-    }
-
-    /// Takes over the bindings that are [stored](crate::bindings), with the name that is bound for longest
-    /// last. Names that are reserved by then keep the keys that they are reserved for.
+    /// Takes over the bindings that are [stored](crate::bindings), in the order in which they end. Names that are reserved by then keep the keys that they are reserved for.
     pub fn with_bindings(
         mut self,
         now: Instant,
@@ -119,7 +110,7 @@ impl Server {
         self.registrar.registry().changes()?.pop_front()
     }
 
-    /// The driver has stored so many more changes.
+    /// The driver has stored this number of further changes.
     pub fn changes_stored(&mut self, changes: u64) {
         self.output.transmits.extend(self.waiting.stored(changes));
     }
@@ -129,7 +120,7 @@ impl Server {
         !self.waiting.is_full()
     }
 
-    /// Reserves these names for their keys, and no others from now on.
+    /// Reserves these names for their keys, and no others from now on. Each belongs to its key for ever.
     pub fn set_reserved(&mut self, now: Instant, names: BTreeMap<String, PublicKey>) {
         let before = self.changes();
         self.registrar.registry().set_reserved(now, names);

@@ -200,6 +200,53 @@ fn names_can_be_reserved_and_released_while_the_server_runs() {
 }
 
 #[test]
+fn an_owner_stays_registered_when_its_name_is_reserved_and_released() {
+    let now = Instant::now();
+    let mut server = durable(now, []);
+    let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
+    assert_eq!(register(&mut server, now, &mut alice).1, None);
+
+    let names = [("alice".to_owned(), alice.key.public())];
+    for _ in 0..2 {
+        server.set_reserved(now, names.clone().into());
+        assert_eq!(server.registered(now), 1);
+    }
+    let made = changes(&mut server);
+    assert_eq!(
+        made,
+        [Change::Forgotten("alice".into())],
+        "the operator's file has it"
+    );
+    server.changes_stored(1);
+    assert_eq!(register(&mut server, now, &mut alice), (vec![], None));
+
+    server.set_reserved(now, BTreeMap::new());
+    assert_eq!(server.registered(now), 1);
+    let made = changes(&mut server);
+    assert_eq!(bound(&made[0]).key, alice.key.public());
+    assert_eq!(made.len(), 1);
+}
+
+#[test]
+fn whoever_loses_its_name_to_a_reservation_takes_no_room() {
+    let now = Instant::now();
+    let mut server = durable(now, []);
+    let mut thief = Registrant::new(&mut server, now, "alice", BOB);
+    thief.key = Identity::from_secret(&[9; 32]);
+    assert_eq!(register(&mut server, now, &mut thief).1, None);
+    let alice = Identity::from_secret(&[5; 32]);
+    server.set_reserved(now, [("alice".to_owned(), alice.public())].into());
+    let made = changes(&mut server);
+    assert_eq!(made, [Change::Forgotten("alice".into())]);
+    assert_eq!(server.registered(now), 0);
+    server.changes_stored(1);
+    // Nobody has taken it up: it is free again.
+    server.set_reserved(now, BTreeMap::new());
+    let mut next = Registrant::new(&mut server, now, "alice", ALICE);
+    assert_eq!(register(&mut server, now, &mut next).1, None);
+}
+
+#[test]
 fn a_reserved_name_keeps_the_key_that_it_is_reserved_for() {
     let now = Instant::now();
     let reserved = Identity::from_secret(&[5; 32]);
@@ -210,8 +257,8 @@ fn a_reserved_name_keeps_the_key_that_it_is_reserved_for() {
         network: at(ALICE).ip(),
         until: now + HOUR,
     };
-    let server = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
-    let server = server.with_reserved([("alice".to_owned(), reserved.public())]);
+    let mut server = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);
+    server.set_reserved(now, [("alice".to_owned(), reserved.public())].into());
     let mut server = server.with_bindings(now, [stored]);
     let mut alice = Registrant::new(&mut server, now, "alice", ALICE);
     alice.key = reserved;

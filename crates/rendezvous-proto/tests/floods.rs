@@ -395,7 +395,8 @@ fn a_reserved_name_is_refused_to_other_keys_and_to_a_rotation() {
     let mut alice = Host::new("203.0.113.17:40000", 1);
     let mut new = Host::new("203.0.113.17:40001", 2);
     let reserved = [("alice".to_owned(), alice.key.public())];
-    let mut server = small_server(now, 10).with_reserved(reserved);
+    let mut server = small_server(now, 10);
+    server.set_reserved(now, reserved.into());
     assert_eq!(
         new.register(&mut server, now, "alice"),
         refused(code::NAME_TAKEN)

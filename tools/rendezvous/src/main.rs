@@ -121,7 +121,7 @@ fn run(options: Options, log: log::Log) -> anyhow::Result<()> {
     let key = identity.public();
     let mut server = Server::new(config, std::time::Instant::now()).with_key(identity);
     if let Some(file) = &options.reserve {
-        server = server.with_reserved(reserve::read(file)?);
+        server.set_reserved(std::time::Instant::now(), reserve::read(file)?);
     }
     let mut state = None;
     if let Some(file) = &options.state {

@@ -108,16 +108,15 @@ impl World {
             nonce: None,
             work: None,
         };
+        let mut server = Server::new(config, now)
+            .with_key(Identity::from_secret(&[77; 32]))
+            .with_most_streams(MOST_STREAMS)
+            .with_relay(Relay::new(relay, now));
+        let reserved = Identity::from_secret(&[4; 32]).public();
+        server.set_reserved(now, [(NAMES[3].to_owned(), reserved)].into());
         World {
             now,
-            server: Server::new(config, now)
-                .with_key(Identity::from_secret(&[77; 32]))
-                .with_reserved([(
-                    NAMES[3].to_owned(),
-                    Identity::from_secret(&[4; 32]).public(),
-                )])
-                .with_most_streams(MOST_STREAMS)
-                .with_relay(Relay::new(relay, now)),
+            server,
             clients: (1..=CLIENTS.len() as u8).map(client).collect(),
             notified: VecDeque::new(),
             last_connect: None,

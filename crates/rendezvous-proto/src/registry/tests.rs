@@ -342,7 +342,7 @@ fn a_proof_may_be_one_bit_short_since_the_difficulty_may_have_risen_meanwhile() 
 fn a_reserved_name_belongs_to_its_key_for_ever_and_takes_no_room() {
     let start = Instant::now();
     let mut registry = Registry::new(1);
-    registry.reserve("alice", [7; 32]);
+    registry.set_reserved(start, [("alice".to_owned(), [7; 32])].into());
     let taken = try_register(&mut registry, start, application("alice", 1, 1));
     assert_eq!(taken, Err(Refusal::Taken));
     assert_eq!(

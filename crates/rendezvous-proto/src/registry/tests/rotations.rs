@@ -88,7 +88,7 @@ fn a_held_name_can_be_rotated_and_a_reserved_one_only_by_the_operator() {
         Ok(())
     );
     let mut registry = Registry::new(10);
-    registry.reserve("alice", a.public());
+    registry.set_reserved(start, [("alice".to_owned(), a.public())].into());
     let mut register = |application| try_register(&mut registry, start, application);
     assert_eq!(register(rotated(&a, &b, 1)), Err(Refusal::Reserved));
     assert_eq!(register(rotated(&c, &b, 1)), Err(Refusal::Taken));
