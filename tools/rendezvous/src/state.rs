@@ -5,12 +5,13 @@ mod record;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Instant, SystemTime};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use redb::{
-    Database, DatabaseError, ReadableTable, ReadableTableMetadata, StorageError, TableDefinition,
+    Database, DatabaseError, ReadableTable, ReadableTableMetadata, StorageError, Table,
+    TableDefinition,
 };
 use rendezvous_proto::bindings::{Binding, Change};
 use tokio::sync::mpsc::UnboundedSender;
@@ -24,10 +25,14 @@ const NAMES: TableDefinition<&str, &[u8]> = TableDefinition::new("names");
 /// Changes in one transaction. As many are stored at once as have come while the one before was written.
 const MOST_AT_ONCE: usize = 4096;
 
+/// How often the clocks are compared, at least.
+const COMPARED: Duration = Duration::from_secs(60);
+
 /// The open file. It is locked: no other process opens it.
 pub struct State {
     database: Database,
     path: PathBuf,
+    /// When the wall clock was compared last with the one of the server.
     clock: Clock,
 }
 
@@ -36,20 +41,25 @@ pub type Stored = anyhow::Result<u64>;
 
 impl State {
     /// Opens the file, or makes it, and checks the whole of it. Names that are no longer bound are left out. With
-    /// it come the bindings, the one that lasts longest last; there are `most` of them at most.
+    /// it come the bindings, in the order in which they end; there are `most` of them at most.
     ///
     /// # Errors
     /// When it cannot be opened, is in use, is damaged, has records of another version, or has too many names.
     pub fn open(path: &Path, most: usize) -> anyhow::Result<(State, Vec<Binding>)> {
         let owned = path.to_owned();
         // redb may panic on a page that is damaged.
-        let opened = std::thread::spawn(move || State::read(&owned, most)).join();
+        let read = move || State::read(&owned, most, Clock::now);
+        let opened = std::thread::spawn(read).join();
         let file = path.display();
         let opened = opened.unwrap_or_else(|_| Err(damaged("a page of it cannot be read")));
         opened.with_context(|| format!("--state {file}"))
     }
 
-    fn read(path: &Path, most: usize) -> anyhow::Result<(State, Vec<Binding>)> {
+    fn read(
+        path: &Path,
+        most: usize,
+        now: impl Fn() -> anyhow::Result<Clock>,
+    ) -> anyhow::Result<(State, Vec<Binding>)> {
         let file = std::fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -78,7 +88,7 @@ impl State {
         let state = State {
             database,
             path: path.to_owned(),
-            clock: Clock::now()?,
+            clock: now()?,
         };
         let bindings = state.load()?;
         anyhow::ensure!(
@@ -115,10 +125,9 @@ impl State {
                 let (name, record) = entry.map_err(|error| damaged(&error.to_string()))?;
                 let name = name.value();
                 let read = record::read(name, record.value(), &self.clock);
-                bindings
-                    .push(read.ok_or_else(|| damaged(&format!("the record of {name:?} is none")))?);
+                bindings.push(read.ok_or_else(|| no_record(name))?);
             }
-            let now = Instant::now();
+            let now = self.clock.now;
             for over in bindings.iter().filter(|binding| binding.until <= now) {
                 names.remove(over.name.as_str())?;
             }
@@ -131,12 +140,13 @@ impl State {
 
     /// Stores what is sent, in a thread of its own, and tells how many changes are stored each time that some are,
     /// until one cannot be stored.
-    pub fn store(self, stored: UnboundedSender<Stored>) -> Sender<Change> {
+    pub fn store(mut self, stored: UnboundedSender<Stored>) -> Sender<Change> {
         let (sender, changes) = channel();
         std::thread::spawn(move || {
             while let Some(batch) = next_batch(&changes) {
-                let written = self.write(&batch).map(|()| batch.len() as u64);
+                let written = Clock::now().and_then(|clock| self.write(&batch, clock));
                 let written = written
+                    .map(|()| batch.len() as u64)
                     .with_context(|| format!("cannot write to --state {}", self.path.display()));
                 let failed = written.is_err();
                 if stored.send(written).is_err() || failed {
@@ -147,15 +157,24 @@ impl State {
         sender
     }
 
-    /// All of these, or none.
-    fn write(&self, batch: &[Change]) -> anyhow::Result<()> {
+    /// All of these, or none. Where the wall clock was set since the times were compared last, the times of all
+    /// records are set with it.
+    fn write(&mut self, batch: &[Change], clock: Clock) -> anyhow::Result<()> {
+        let ahead = clock.set_since(&self.clock);
+        let was_set = ahead.unsigned_abs() >= record::SLACK;
+        if batch.is_empty() && !was_set {
+            return Ok(());
+        }
         let transaction = self.database.begin_write()?;
         {
             let mut names = transaction.open_table(NAMES)?;
+            if was_set {
+                shift(&mut names, ahead)?;
+            }
             for change in batch {
                 match change {
                     Change::Bound(binding) => {
-                        let record = record::write(binding, &self.clock);
+                        let record = record::write(binding, &clock);
                         names.insert(binding.name.as_str(), record.as_slice())?;
                     }
                     Change::Forgotten(name) => drop(names.remove(name.as_str())?),
@@ -163,13 +182,37 @@ impl State {
             }
         }
         // It waits until the disk has it.
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        if was_set {
+            self.clock = clock;
+        }
+        Ok(())
     }
 }
 
-/// Waits for a change, and takes what has come with it; `None`: there will be no more.
+/// Adds these seconds to the time of each record.
+fn shift(names: &mut Table<&str, &[u8]>, seconds: i64) -> anyhow::Result<()> {
+    let mut shifted = Vec::new();
+    for entry in names.iter()? {
+        let (name, record) = entry?;
+        let name = name.value();
+        let record = record::shifted(record.value(), seconds);
+        shifted.push((name.to_owned(), record.ok_or_else(|| no_record(name))?));
+    }
+    for (name, record) in shifted {
+        names.insert(name.as_str(), record.as_slice())?;
+    }
+    Ok(())
+}
+
+/// Waits for a change, and takes what has come with it; `None`: there will be no more. It is empty once in a while,
+/// where there is none.
 fn next_batch(changes: &Receiver<Change>) -> Option<Vec<Change>> {
-    let first = changes.recv().ok()?;
+    let first = match changes.recv_timeout(COMPARED) {
+        Ok(first) => first,
+        Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+        Err(RecvTimeoutError::Disconnected) => return None,
+    };
     let more = changes.try_iter().take(MOST_AT_ONCE - 1);
     Some(std::iter::once(first).chain(more).collect())
 }
@@ -191,6 +234,12 @@ fn not_opened(error: DatabaseError) -> anyhow::Error {
     }
 }
 
+fn no_record(name: &str) -> anyhow::Error {
+    damaged(&format!(
+        "what it has of {name:?} is not a record of a name"
+    ))
+}
+
 fn damaged(why: &str) -> anyhow::Error {
     anyhow::anyhow!(
         "it is damaged, or no file of the rendezvous ({why}). Put a copy of it in its place; or move it away: the \
@@ -198,7 +247,9 @@ fn damaged(why: &str) -> anyhow::Error {
     )
 }
 
-/// The wall clock and the one of the server, at one moment.
+/// The wall clock and the one of the server, at one moment. The wall clock may be set, and goes on while the host is
+/// suspended; the one of the server does neither.
+#[derive(Clone, Copy)]
 struct Clock {
     unix: u64,
     now: Instant,
@@ -211,6 +262,13 @@ impl Clock {
             unix: unix.as_secs(),
             now: Instant::now(),
         })
+    }
+
+    /// How many seconds the wall clock has gone more than the other since `before`.
+    fn set_since(&self, before: &Clock) -> i64 {
+        let passed = self.now.saturating_duration_since(before.now).as_secs();
+        let seconds = |unix: u64| i64::try_from(unix).unwrap_or(i64::MAX);
+        seconds(self.unix) - seconds(before.unix.saturating_add(passed))
     }
 }
 

@@ -13,10 +13,14 @@ use super::Clock;
 /// A name is bound for a day. A longer time is that of a clock that was wrong, and counts as a week.
 const LONGEST: u64 = 7 * 24 * 3600;
 
+/// Seconds for which a record is kept longer than its name is bound. The wall clock may go ahead by as many before
+/// records follow it.
+pub(super) const SLACK: u64 = 10;
+
 pub(super) fn write(binding: &Binding, clock: &Clock) -> Vec<u8> {
     let left = binding.until.saturating_duration_since(clock.now);
     // Both are rounded down: this is never less than what was told.
-    let until = clock.unix + left.as_secs() + 2;
+    let until = clock.unix + left.as_secs() + 2 + SLACK;
     let network = match binding.network {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
@@ -26,6 +30,13 @@ pub(super) fn write(binding: &Binding, clock: &Clock) -> Vec<u8> {
     record.extend(binding.key);
     record.extend(binding.rotation.iter().flatten());
     record
+}
+
+/// A record whose time is so many seconds later. `None`: it is not the record of a name.
+pub(super) fn shifted(record: &[u8], seconds: i64) -> Option<Vec<u8>> {
+    let (until, rest) = record.split_first_chunk()?;
+    let until = u64::from_be_bytes(*until).saturating_add_signed(seconds);
+    Some([&until.to_be_bytes(), rest].concat())
 }
 
 /// `None`: it is not the record of a name.
