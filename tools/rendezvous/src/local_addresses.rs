@@ -104,6 +104,28 @@ pub fn own_addresses() -> anyhow::Result<Vec<IpAddr>> {
         .collect())
 }
 
+/// What was found at each look at the addresses of this host.
+#[derive(Default)]
+pub struct OwnAddresses {
+    addresses: Vec<IpAddr>,
+    failed: bool,
+}
+
+impl OwnAddresses {
+    /// What a look has found, if it is news: other addresses than before, or the first failure after a success.
+    pub fn next<E>(&mut self, found: Result<Vec<IpAddr>, E>) -> Option<Result<&[IpAddr], E>> {
+        let failed_before = std::mem::replace(&mut self.failed, found.is_err());
+        match found {
+            Ok(found) if found == self.addresses => None,
+            Ok(found) => {
+                self.addresses = found;
+                Some(Ok(&self.addresses))
+            }
+            Err(error) => (!failed_before).then_some(Err(error)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +186,34 @@ mod tests {
         assert_eq!(addresses.towards(client(1, 0)), Some(LOCAL[0]));
         assert_eq!(addresses.towards(client(1, 1)), None);
         assert_eq!((addresses.clients.len(), addresses.shares.len()), (5, 5));
+    }
+
+    #[test]
+    fn only_news_about_the_addresses_is_told_and_a_failure_once() {
+        let mut own = OwnAddresses::default();
+        let looks = [
+            Ok(vec![LOCAL[0]]),
+            Ok(vec![LOCAL[0]]),
+            Err("one"),
+            Err("two"),
+            Ok(vec![LOCAL[0]]),
+            Err("three"),
+            Ok(vec![LOCAL[1]]),
+        ];
+        let told: Vec<_> = looks
+            .into_iter()
+            .map(|look| own.next(look).map(|told| told.map(<[_]>::to_vec)))
+            .collect();
+        let expected = [
+            Some(Ok(vec![LOCAL[0]])),
+            None,
+            Some(Err("one")),
+            None,
+            None,
+            Some(Err("three")),
+            Some(Ok(vec![LOCAL[1]])),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::inbox::{Datagram, Inbox};
-use crate::local_addresses::{LocalAddresses, own_addresses};
+use crate::local_addresses::{LocalAddresses, OwnAddresses, own_addresses};
 use crate::log::{Log, Ourselves};
 use crate::metrics::{self, Histogram};
 use crate::notify;
@@ -123,7 +123,9 @@ pub async fn serve(
     if let Some(listener) = metrics {
         tokio::spawn(metrics::serve(Arc::clone(&shared), listener));
     }
-    tokio::spawn(watch_own_addresses(Arc::clone(&shared)));
+    if shared.needs_own_addresses(addresses) {
+        tokio::spawn(watch_own_addresses(Arc::clone(&shared)));
+    }
     tokio::select! {
         () = keep_time(&shared) => {}
         () = async {
@@ -236,20 +238,19 @@ async fn not_stored(shared: &Arc<Shared>, mut reports: UnboundedReceiver<Stored>
     }
 }
 
-/// Looks again and again which addresses this host has: they come and go.
+/// Watches which addresses this host has: they come and go.
 async fn watch_own_addresses(shared: Arc<Shared>) {
-    let mut before = Vec::new();
+    let mut watched = OwnAddresses::default();
     loop {
-        match own_addresses() {
-            Ok(own) if own != before => {
-                shared.local_addresses().keep(&own);
+        match watched.next(own_addresses()) {
+            Some(Ok(own)) => {
+                shared.local_addresses().keep(own);
                 if let Some(relay) = shared.lock().relaying() {
-                    relay.set_own_addresses(own.clone());
+                    relay.set_own_addresses(own.to_vec());
                 }
-                before = own;
             }
-            Ok(_) => {}
-            Err(error) => shared.log.trouble(&format!("{error:#}")),
+            Some(Err(error)) => shared.log.trouble(&format!("{error:#}")),
+            None => {}
         }
         tokio::time::sleep(OWN_ADDRESSES).await;
     }
@@ -259,6 +260,12 @@ impl Shared {
     /// The server.
     pub fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything depends on the addresses that this host has: the relay, which sends to none of them, and
+    /// sockets on all of them.
+    fn needs_own_addresses(&self, sockets: &[SocketAddr]) -> bool {
+        self.lock().relaying().is_some() || sockets.iter().any(|at| at.ip().is_unspecified())
     }
 
     /// The server's next timeout may have changed.
@@ -287,7 +294,7 @@ impl Shared {
             server.set_reserved(Instant::now(), names);
         }
         if let (Some(secret), Some(relay)) = (reloaded.relay_secret, server.relaying()) {
-            relay.set_secret(secret);
+            relay.set_secret(Instant::now(), secret);
         }
         self.flush(&mut server, None);
         self.log.reloaded();
