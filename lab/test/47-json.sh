@@ -17,14 +17,15 @@ for wrong in '"where": "here"' '"version": 1' '"labs": null' '"labs": [{"name": 
 		'{"schema": 1, "tool": "labreport", "version": "0.1.0", "time": "2026-01-01T00:00:00.000000Z", "labs": []}' "$wrong" >"$tmp/wrong"
 	if python3 "$test/schemas.py" labs "$tmp/wrong" 2>/dev/null; then bad "control: it passes: $wrong"; else ok "control: it is found: $wrong"; fi
 done
+if python3 "$test/schemas.py" labs /dev/null 2>/dev/null; then bad 'control: an empty file passes'; else ok 'control: an empty file is found'; fi
 check 'the page names every field of the schemas' python3 "$test/schemas.py" --page
 
 "$netns" list --json | described types 'list'
 "$netns" doctor --json | described checks 'doctor'
 "$netns" expect port-restricted symmetric --json | described expect 'expect, of a guess'
 "$netns" expect open symmetric --json | described expect 'expect, of no guess'
-"$netns" port-restricted symmetric --json 2>/dev/null | described cell 'a pair'
-"$netns" udp-blocked open --json --no-verify 2>/dev/null | described cell 'a pair that fails'
+"$netns" port-restricted symmetric --json 2>/dev/null | described pair 'a pair'
+"$netns" udp-blocked open --json --no-verify 2>/dev/null | described pair 'a pair that fails'
 "$netns" port-restricted symmetric --trace "$tmp/trace.json" >/dev/null 2>&1
 described trace 'a trace of a pair' <"$tmp/trace.json"
 "$netns" udp-blocked open --no-verify --trace "$tmp/trace.json" >/dev/null 2>&1

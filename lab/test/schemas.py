@@ -27,26 +27,31 @@ def local(schema, file):
     return made
 
 
-def strict(schema, head=False):
-    """The schema, with every object closed."""
+def strict(schema, whole=True):
+    """The schema, with every object closed: where it is described, or where a definition is used as the whole of one."""
     if isinstance(schema, list):
-        return [strict(part) for part in schema]
+        return [strict(part, whole) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {name: strict(part, name == "head") for name, part in schema.items()}
-    if isinstance(made.get("properties"), dict) and made.get("type") and not head:
+    made = {name: defined(part) if name == "$defs" else strict(part, name != "allOf") for name, part in schema.items()}
+    if whole and ("$ref" in made or isinstance(made.get("properties"), dict) and made.get("type")):
         made["unevaluatedProperties"] = False
     return made
 
 
+def defined(schemas):
+    """These schemas, each open, and closed below."""
+    return {name: strict(schema, whole=False) for name, schema in schemas.items()}
+
+
 @cache
 def schemas():
-    return {file.stem: strict(local(json.loads(file.read_text()), file.stem)) for file in sorted((DOCS / "schemas").glob("*.json"))}
+    return defined({file.stem: local(json.loads(file.read_text()), file.stem) for file in sorted((DOCS / "schemas").glob("*.json"))})
 
 
 @cache
 def validator(name):
-    return jsonschema.Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": schemas()})
+    return jsonschema.Draft202012Validator({"$ref": f"#/$defs/{name}", "unevaluatedProperties": False, "$defs": schemas()})
 
 
 def wrong(name, value):
@@ -84,6 +89,8 @@ def main():
         values = [json.loads(text)]
     except json.JSONDecodeError:
         values = [json.loads(line) for line in text.splitlines()]
+    if not values:
+        sys.exit("there is no JSON")
     sys.exit("; ".join(filter(None, (wrong(name, value) for value in values))) or 0)
 
 
