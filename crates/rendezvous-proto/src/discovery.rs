@@ -9,7 +9,7 @@ use sansio::{IcmpError, SocketId};
 use stun::{Attribute, Builder, Change, ClassicRequest, IcmpReason, Transaction, code};
 
 use crate::icmp_errors::{IcmpErrors, Outcome};
-use crate::output::{Output, Request, malformed};
+use crate::output::{Output, Request};
 use crate::types::FiveTuple;
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Discovery {
         }
         if !message.has_right_lengths() {
             output.stats.refused += 1;
-            return malformed(message).finish();
+            return Builder::short_error(message, code::BAD_REQUEST).finish();
         }
         output.stats.bindings += 1;
         self.answer(request, request.from.socket)

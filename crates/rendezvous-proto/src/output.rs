@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sansio::Transmit;
-use stun::{Attribute, Builder, Class, Message, Method, code};
+use stun::{Builder, Message, Method, code};
 
 use crate::types::{Event, FiveTuple, Stats};
 
@@ -30,13 +30,6 @@ pub(crate) struct Output {
     pub(crate) transmits: VecDeque<Transmit>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) stats: Stats,
-}
-
-/// The answer to a request with an attribute of a wrong length. It is short: it names no reason.
-pub(crate) fn malformed(message: &Message<'_>) -> Builder {
-    let [class, number] = [code::BAD_REQUEST / 100, code::BAD_REQUEST % 100].map(|part| part as u8);
-    Builder::new(Class::Error, message.method(), message.transaction())
-        .raw(Attribute::ErrorCode, &[0, 0, class, number])
 }
 
 impl Output {
@@ -76,7 +69,11 @@ impl Output {
 
     /// A request with an attribute of a wrong length.
     pub(crate) fn refuse_malformed(&mut self, request: &Request<'_>) {
-        self.refuse_form(request, code::BAD_REQUEST, malformed(&request.message));
+        self.refuse_form(
+            request,
+            code::BAD_REQUEST,
+            Builder::short_error(&request.message, code::BAD_REQUEST),
+        );
     }
 
     /// Clients of plain STUN do not pad, and RFC 8489 §6.3 wants an answer: like

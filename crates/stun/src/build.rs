@@ -62,6 +62,12 @@ impl Builder {
         Self::answer(Class::Error, request).error_code(error)
     }
 
+    /// The same without a reason phrase, for requests that are short themselves.
+    pub fn short_error(request: &Message<'_>, error: u16) -> Self {
+        let error = [0, 0, (error / 100) as u8, (error % 100) as u8];
+        Self::answer(Class::Error, request).raw(Attribute::ErrorCode, &error)
+    }
+
     /// ERROR-CODE, with the usual reason phrase.
     pub fn error_code(mut self, error: u16) -> Self {
         let attribute =

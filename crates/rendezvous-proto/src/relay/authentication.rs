@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use session::credentials::{Challenge, Granted, Secret, parse_username};
-use stun::{Attribute, Builder, Class, IntegrityKey, Message, code, turn};
+use stun::{Attribute, Builder, IntegrityKey, Message, code, turn};
 
 use super::types::Config;
 use crate::cookie::Cookies;
@@ -129,9 +129,7 @@ impl Authenticator {
         message: &Message<'_>,
         code: u16,
     ) -> Vec<u8> {
-        let error = [0, 0, (code / 100) as u8, (code % 100) as u8];
-        let mut answer = Builder::new(Class::Error, message.method(), message.transaction())
-            .raw(Attribute::ErrorCode, &error);
+        let mut answer = Builder::short_error(message, code);
         if code != code::BAD_REQUEST {
             let nonce = self.cookies.issue(now, from);
             answer = answer.realm(&self.realm).nonce(&nonce);
