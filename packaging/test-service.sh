@@ -23,11 +23,12 @@ as_operator() {
 		if said=$("${@:2}" 2>&1); then echo "ok    $where: $1"; else echo "FAIL  $where: $1: ${said//$'\n'/; }"; fi
 	}
 	not() { ! "$@"; }
-	measured() { until_it natprobe --s1 127.0.0.1 --json | grep -q "$1"; }
-	# a service counts as started before it listens
+	# the service counts as started when it listens
+	measured() { natprobe --s1 127.0.0.1 --json | grep -q "$1"; }
+	logged() { journalctl --no-pager --output cat --unit rendezvous | grep -q "$1"; }
 	until_it() {
 		local end=$((SECONDS + 10))
-		until "$@" 2>/dev/null; do ((SECONDS < end)) || return; done
+		until "$@"; do ((SECONDS < end)) || return; done
 	}
 	security() { systemd-analyze security --no-pager rendezvous | tail -n1 | grep -E 'level for rendezvous.service: [01]\.'; }
 	other_user() { [[ $(stat -c %u "/proc/$(systemctl show --property MainPID --value rendezvous)") -gt 60000 ]]; }
@@ -38,10 +39,13 @@ as_operator() {
 	check 'natprobe measures with it' measured '"verdict":"measured"'
 	check 'it runs as a user of its own' other_user
 	check 'systemd says that little is exposed' security
-	echo 'RENDEZVOUS_OPTIONS=--ip 127.0.0.1 --alt-ip 127.0.0.2 --relay --relay-ip 127.0.0.1 --json' >/etc/pinhole/rendezvous.conf
+	check 'it keeps names' test -s /var/lib/rendezvous/names
+	echo 'RENDEZVOUS_OPTIONS=--state /var/lib/rendezvous/names --ip 127.0.0.1 --alt-ip 127.0.0.2 --relay --relay-ip 127.0.0.1 --json' >/etc/pinhole/rendezvous.conf
 	check 'it restarts with other options' systemctl restart rendezvous
 	check 'which it takes from rendezvous.conf' measured '"class":"open"'
-	check 'its log is JSON lines then' sh -c 'journalctl --no-pager --output cat --unit rendezvous | grep "^{.*listening"'
+	check 'its log is JSON lines then' logged '^{.*listening'
+	check 'it reloads' systemctl reload rendezvous
+	check 'and says so' until_it logged '"event":"reloaded"'
 	check 'it is enabled' systemctl --quiet enable rendezvous
 	key=$(cat /var/lib/rendezvous/rendezvous-key)
 	after=$(systemctl show --property MainPID --value rendezvous)

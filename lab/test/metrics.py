@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import struct
 
 from nodes import S1, check, done, enter, until
 from chats import Chat
@@ -27,6 +28,16 @@ def http(port, request):
 def get(path, port=9110):
     head, _, body = http(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").partition("\r\n\r\n")
     return head.split("\r\n")[0], body
+
+
+def ask(ip, port, times):
+    """Binding requests, one after the other."""
+    enter("server")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(30)
+        for _ in range(times):
+            client.sendto(struct.pack("!HHI12s", 1, 0, 0x2112A442, os.urandom(12)), (ip, port))
+            client.recv(1000)
 
 
 def metric(name):
@@ -59,7 +70,9 @@ for path in ("/metrics", "/healthz"):
     check(f"no name and no address of hers is in {path}", not re.search(r"alice|\d+\.\d+\.\d+\.\d+", get(path)[1]))
 buckets = [int(n) for n in re.findall(r'^rendezvous_datagram_seconds_bucket\{le="[^"]*"\} (\d+)$', text, re.M)]
 count = int(re.search(r"^rendezvous_datagram_seconds_count (\d+)$", text, re.M)[1])
-check("the histogram counts every datagram", buckets == sorted(buckets) and buckets[-1] == count > 0, text)
+check("the histogram's buckets grow up to its count", buckets == sorted(buckets) and buckets[-1] == count > 0, text)
+ask(S1, 9000, 7)
+check("and it counts every datagram", until(lambda: metric("datagram_seconds_count") >= count + 7))
 with open(os.path.join(os.path.dirname(__file__), "../../packaging/rendezvous-dashboard.json")) as file:
     used = set(re.findall(r"rendezvous_\w+", json.dumps(json.load(file)["panels"])))
 known = set(re.findall(r"^(rendezvous_\w+)", text, re.M))

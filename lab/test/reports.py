@@ -2,8 +2,10 @@
 
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 
 from chats import HOMES, Chat, reboot
 from nodes import S1, S2, check, done
@@ -41,8 +43,6 @@ def natprobe():
     ]:
         code, said = run(node, *plain, *words)
         as_described(what, "natprobe", said, code, wanted)
-        with open(os.path.join(HERE, f"{node}.json"), "w") as file:
-            file.write(said)
     both = [os.path.join(HERE, f"{name}.json") for name in ("alice", "bob")]
     for file, node in zip(both, ("alice", "bob")):
         with open(file, "w") as out:
@@ -58,12 +58,26 @@ def natprobe():
     got, = as_described("natprobe --against without guesses", "natprobe", said, code)
     check("and odds are null where nothing is guessed", got["against"]["odds"] is plan["odds"] is None, (got["against"], plan))
     watch = start("alice", *plain, "--watch", "1")
-    first = watch.stdout.readline()
-    as_described("natprobe --watch", "natprobe", first)
+    reader = Lines(watch)
+    as_described("natprobe --watch", "natprobe", reader.next())
     unplug("alice")
-    as_described("natprobe --watch without a network", "natprobe", watch.stdout.readline())
+    as_described("natprobe --watch without a network", "natprobe", reader.next())
     watch.kill()
-    watch.communicate()
+    watch.wait()
+
+
+class Lines:
+    """What a process prints, line by line, each within a deadline."""
+
+    def __init__(self, process):
+        self.lines = queue.Queue()
+        threading.Thread(target=lambda: [self.lines.put(line) for line in process.stdout], daemon=True).start()
+
+    def next(self):
+        try:
+            return self.lines.get(timeout=60)
+        except queue.Empty:
+            return ""
 
 
 def unplug(node):
