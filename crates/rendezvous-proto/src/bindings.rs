@@ -8,8 +8,8 @@
 //! 2. says how many it has stored with
 //!    [`Server::changes_stored`](crate::server::Server::changes_stored).
 //!
-//! What a client is told of a name waits until every change that was made before is stored: whatever
-//! happens to the process, nothing is lost that a client knows of.
+//! The answers to Register and Lookup wait until every change that was made before is stored: whatever
+//! happens to the process, no name is lost that a client was told of. Other answers do not wait.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -57,7 +57,7 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// So many more changes were made.
+    /// This number of further changes were made.
     pub(crate) fn made(&mut self, changes: usize) {
         self.made += changes as u64;
     }
@@ -67,7 +67,7 @@ impl Waiting {
         self.made - self.stored >= MOST
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn all_stored(&self) -> bool {
         self.made == self.stored
     }
 
@@ -77,7 +77,7 @@ impl Waiting {
         }
     }
 
-    /// So many more changes are stored: the answers that waited for them alone.
+    /// This number of further changes are stored: the answers that waited for them alone.
     pub(crate) fn stored(&mut self, changes: u64) -> impl Iterator<Item = Transmit> {
         self.stored = (self.stored + changes).min(self.made);
         let stored = self.stored;
@@ -102,6 +102,6 @@ mod tests {
             waiting.hold(answer.clone());
         }
         assert_eq!(waiting.stored(MOST).count() as u64, MOST);
-        assert!(waiting.is_over() && !waiting.is_full());
+        assert!(waiting.all_stored() && !waiting.is_full());
     }
 }

@@ -112,7 +112,7 @@ impl Registry {
         }
     }
 
-    /// Takes over what is stored, with the name that is bound for longest last. From now on, there are
+    /// Takes over what is stored, in the order in which it ends. From now on, there are
     /// changes to be stored. A name is bound for the whole of [`HOLD`] again.
     pub(crate) fn restore(&mut self, now: Instant, bindings: impl IntoIterator<Item = Binding>) {
         self.changes = Some(VecDeque::new());

@@ -39,8 +39,8 @@ complete -c natlink -n "__fish_natlink_using_subcommand run" -s h -l help -d 'Pr
 complete -c natlink -n "__fish_natlink_using_subcommand set" -l control -d 'The socket by which a natlink that runs is asked' -r -F
 complete -c natlink -n "__fish_natlink_using_subcommand set" -s h -l help -d 'Print help'
 complete -c natlink -n "__fish_natlink_using_subcommand show" -l control -d 'The socket by which a natlink that runs is asked' -r -F
-complete -c natlink -n "__fish_natlink_using_subcommand show" -l json -d 'Print a JSON array; docs/reference/json.md explains it'
+complete -c natlink -n "__fish_natlink_using_subcommand show" -l json -d 'Print a JSON object; docs/reference/json.md explains it'
 complete -c natlink -n "__fish_natlink_using_subcommand show" -s h -l help -d 'Print help'
 complete -c natlink -n "__fish_natlink_using_subcommand explain" -s h -l help -d 'Print help'
-complete -c natlink -n "__fish_natlink_using_subcommand presets" -l json -d 'Print a JSON array'
+complete -c natlink -n "__fish_natlink_using_subcommand presets" -l json -d 'Print a JSON object'
 complete -c natlink -n "__fish_natlink_using_subcommand presets" -s h -l help -d 'Print help'

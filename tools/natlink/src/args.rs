@@ -55,7 +55,7 @@ Examples:
     },
     /// List the kinds of links that have a name
     Presets {
-        /// Print a JSON array
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
@@ -113,7 +113,7 @@ Examples:
   natlink show
   natlink show --json | jq '.links[] | select(.direction == \"up\").loss'")]
 pub struct ShowArgs {
-    /// Print a JSON array; docs/reference/json.md explains it
+    /// Print a JSON object; docs/reference/json.md explains it
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -156,7 +156,7 @@ fn metrics(shared: &Shared) -> String {
     }
     text.histogram(
         "datagram_seconds",
-        "Time from the arrival of a datagram to its answer.",
+        "Time from the arrival of a datagram until it is handled, without the wait for --state.",
         &shared.latency,
     );
     text.finish()

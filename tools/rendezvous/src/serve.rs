@@ -47,7 +47,7 @@ pub struct Shared {
     /// Where changes of the names' keys are stored, if they are.
     changes: Option<mpsc::Sender<Change>>,
     log: Log,
-    /// From the arrival of datagrams to their answers.
+    /// From the arrival of datagrams until they are handled.
     pub latency: Histogram,
     /// The server's next timeout may have changed.
     changed: Notify,
@@ -220,7 +220,7 @@ async fn keep_time(shared: &Arc<Shared>) {
     }
 }
 
-/// Tells the server what of its changes is stored, until one cannot be.
+/// Tells the server how many of its changes are stored, until one cannot be.
 async fn not_stored(shared: &Arc<Shared>, mut reports: UnboundedReceiver<Stored>) -> anyhow::Error {
     loop {
         match reports.recv().await {

@@ -14,7 +14,7 @@ impl Server {
     pub(super) fn answer_when_stored(&mut self, request: &Request<'_>, answer: Builder) {
         let answered = self.output.answer(request, answer);
         if answered
-            && !self.waiting.is_over()
+            && !self.waiting.all_stored()
             && let Some(answer) = self.output.transmits.pop_back()
         {
             self.waiting.hold(answer);
