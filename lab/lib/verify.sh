@@ -27,8 +27,11 @@ measure() {
 	wait "${jobs[@]}"
 }
 
-# measured TYPE…: measure all, and print a line for each; the exit code is labreport's
+# measured [--brief] TYPE…: measure all, and print a line for each, a brief one without what is as asked; the exit code
+# is labreport's
 measured() {
+	local brief=()
+	[[ $1 != --brief ]] || { brief=(--brief); shift; }
 	local asked code type who i=0 checks=() errors=()
 	measure $#
 	for type; do
@@ -36,16 +39,33 @@ measured() {
 		asked "$type"
 		checks+=("$who" "$asked" "$room/$who.nat") errors+=("$room/$who.err")
 	done
-	labreport nat ${json:+--json} "${checks[@]}"
+	labreport nat ${json:+--json} "${brief[@]}" "${checks[@]}"
 	code=$?
 	[[ $code == 0 || $json ]] || sed 's/^/       /' "${errors[@]}"
+	return $code
+}
+
+# tries: seconds that both punches try to find a path
+tries=6
+
+# announced TEXT CMD…: run CMD; if it has not ended after a second, say on stderr what is waited for
+announced() {
+	local clock tick code
+	exec {tick}<> <(:)
+	{ read -rt 1 -u "$tick" || echo "$me: $1" >&2; } &
+	clock=$!
+	"${@:2}"
+	code=$?
+	kill "$clock" 2>/dev/null
+	wait "$clock" 2>/dev/null
+	exec {tick}>&-
 	return $code
 }
 
 # meet OPTION…: bob waits for alice, alice calls. They print to $room/{alice,bob}.out and log to $room/{alice,bob}.log.
 # The options are for both. Alice's report goes to $room/alice.json, her exit code into $met.
 meet() {
-	local bob ready_bob options=("${spend[@]}" --yes --timeout 6 "$@")
+	local bob ready_bob options=("${spend[@]}" --yes --timeout $tries "$@")
 	exec {ready_bob}< <(
 		PINHOLE_NAME=bob exec nsenter --net=/run/netns/bob "$bin/punch" --from alice "${options[@]}" --ready /dev/fd/3 \
 			3>&1 >"$room/bob.out" 2>"$room/bob.log"
@@ -53,11 +73,16 @@ meet() {
 	bob=$!
 	# bob is registered, or has ended
 	read -rt $patience -u "$ready_bob" || (($? <= 128)) || die "bob's punch did not register within $patience s: $(<"$room/bob.log")"
-	PINHOLE_NAME=alice within alice "$bin/punch" "${options[@]}" --peer bob --report "$room/alice.json" \
-		>"$room/alice.out" 2>"$room/alice.log"
+	announced "no path yet; alice and bob try for up to $tries s" calls
 	met=$?
 	exec {ready_bob}<&-
 	wait $bob
+}
+
+# calls: alice calls bob, with $options
+calls() {
+	PINHOLE_NAME=alice within alice "$bin/punch" "${options[@]}" --peer bob --report "$room/alice.json" \
+		>"$room/alice.out" 2>"$room/alice.log"
 }
 
 # judge TYPE TYPE OPTION…: expected against got, and with $compared also asked against measured
@@ -81,7 +106,7 @@ expect() {
 
 # demonstrate TYPE TYPE: the main job
 demonstrate() {
-	local who met code compared=$verify
+	local who met code why compared=$verify
 	if [[ $json ]]; then
 		[[ ! $verify ]] || measure 2
 		meet --trace --json
@@ -90,11 +115,16 @@ demonstrate() {
 		return
 	fi
 	say '%s\n' "alice ── $1 ── core ── $2 ── bob, and a rendezvous at $s1:$port"
-	# without the two axes, where both are as asked
-	[[ ! $verify ]] || measured "$1" "$2" | sed -E 's/ +[a-z-]+ mapping, [a-z-]+ filtering *$//'
+	[[ ! $verify ]] || measured --brief "$1" "$2"
 	lib trace
 	# the prober's packets are of no interest here; with --trace, the watch began before it
-	[[ ${tracing-} ]] || ! watchable || traced "$room/steps.json"
+	if [[ ! ${tracing-} ]]; then
+		if why=$(watchable); then
+			traced "$room/steps.json"
+		else
+			say '%s\n' "The steps are not shown, since this kernel refuses the rules that report packets: ${why%%$'\n'*}"
+		fi
+	fi
 	meet ${verbose:+--trace}
 	[[ ! $verbose ]] || transcript
 	if written && [[ -s $room/steps.json ]]; then

@@ -10,6 +10,8 @@ exits 0 'the environment tells where things are' open open --no-verify -- \
 	sh -c 'test "$PINHOLE_S1" = 203.0.113.1 && test "$PINHOLE_S2" = 203.0.113.2 && test "$PINHOLE_PORT" = 8848 &&
 		test "$PINHOLE_SERVER" = 203.0.113.1:8848 && test -x "$PINHOLE_BIN/rendezvous" && test -d "$PINHOLE_HOME" &&
 		test "$(command -v rendezvous)" = "$PINHOLE_BIN/rendezvous"'
+said=$("$netns" udp-blocked full-cone --no-verify 2>&1 >/dev/null)
+check 'a wait of more than a second says for what, and how long' test "$said" = 'netns.sh: no path yet; alice and bob try for up to 6 s'
 said=$(echo word | "$netns" open open --no-verify -- cat)
 check 'stdin and stdout are those of the command' test "$said" = word
 mkdir "$tmp/a folder"

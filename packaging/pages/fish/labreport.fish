@@ -35,6 +35,7 @@ complete -c labreport -n "__fish_labreport_needs_command" -f -a "profile" -d 'Pr
 complete -c labreport -n "__fish_labreport_needs_command" -f -a "figure" -d 'Draw the packets of a natprobe report, as SVG'
 complete -c labreport -n "__fish_labreport_needs_command" -f -a "json" -d 'Turn tab-separated lines on stdin into JSON objects'
 complete -c labreport -n "__fish_labreport_using_subcommand nat" -l json -d 'Print a JSON object for each node'
+complete -c labreport -n "__fish_labreport_using_subcommand nat" -l brief -d 'Leave mapping and filtering out where all is as asked'
 complete -c labreport -n "__fish_labreport_using_subcommand nat" -s h -l help -d 'Print help'
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l a -d 'The NAT type of the caller\'s side' -r
 complete -c labreport -n "__fish_labreport_using_subcommand pair" -l b -d 'The NAT type of the other side' -r

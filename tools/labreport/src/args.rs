@@ -68,6 +68,9 @@ pub struct NatArgs {
     /// Print a JSON object for each node
     #[arg(long)]
     pub json: bool,
+    /// Leave mapping and filtering out where all is as asked
+    #[arg(long, conflicts_with = "json")]
+    pub brief: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -52,23 +52,23 @@ impl NatCheck {
         })
     }
 
-    fn line(&self) -> String {
+    /// For people. A brief line has the two axes only where not all is as asked.
+    fn line(&self, brief: bool) -> String {
         let Behaviour {
             mapping, filtering, ..
         } = self.found;
-        format!(
-            "{:<6} asked {:<22} measured {:<16} {} mapping, {} filtering{}",
-            self.node,
-            self.spec,
-            known(self.found.class()),
-            known(mapping),
-            known(filtering),
-            match self.as_asked {
-                Answer::Yes => "",
-                Answer::No => "   NOT AS ASKED",
-                Answer::CouldNotTell => "   COULD NOT BE MEASURED",
-            }
-        )
+        let class = known(self.found.class());
+        let line = format!("{:<6} asked {:<22} measured ", self.node, self.spec);
+        if brief && self.as_asked == Answer::Yes {
+            return line + &class;
+        }
+        let verdict = match self.as_asked {
+            Answer::Yes => "",
+            Answer::No => "   NOT AS ASKED",
+            Answer::CouldNotTell => "   COULD NOT BE MEASURED",
+        };
+        let (mapping, filtering) = (known(mapping), known(filtering));
+        format!("{line}{class:<16} {mapping} mapping, {filtering} filtering{verdict}")
     }
 }
 
@@ -100,7 +100,7 @@ pub fn run(args: &NatArgs) -> anyhow::Result<Answer> {
         answer = answer.and(check.as_asked);
         let line = match args.json {
             true => output::report(&check)?,
-            false => check.line() + "\n",
+            false => check.line(args.brief) + "\n",
         };
         text += &line;
     }
@@ -181,11 +181,17 @@ mod tests {
         };
         let found = Behaviour::translated(EndpointIndependent, AddressDependent);
         assert_eq!(
-            check(found).line(),
+            check(found).line(false),
             "bob    asked full-cone              measured restricted       \
              endpoint-independent mapping, address-dependent filtering   NOT AS ASKED"
         );
-        let line = check(Behaviour::default()).line();
+        assert_eq!(check(found).line(true), check(found).line(false));
+        let as_asked = Behaviour::translated(EndpointIndependent, EndpointIndependent);
+        assert_eq!(
+            check(as_asked).line(true),
+            "bob    asked full-cone              measured full-cone"
+        );
+        let line = check(Behaviour::default()).line(true);
         assert!(line.ends_with("unknown filtering   COULD NOT BE MEASURED"));
     }
 
