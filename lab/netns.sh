@@ -132,7 +132,7 @@ Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
                   what masquerade does with an unsolicited packet, which comes to the router itself
   mapping= and filtering=endpoint-independent|address-dependent|address-and-port-dependent
 
-  -v, --verbose   of A B: print also every packet of both hosts, and what both NATs hold
+  -v, --verbose   of A B without CMD: print also every packet of both hosts, and what both NATs hold
   --json          print JSON (docs/reference/json.md); matrix takes a file name after it (- for stdout)
   --markdown FILE, --junit FILE, --html FILE
                   write the matrix as a Markdown table, as JUnit XML, as one HTML page; a cell of
@@ -152,7 +152,7 @@ Overrides follow a type: full-cone,ports=random,timeout=20s,hairpin=on
                   DIR/A--B/run-N/NODE.pcapng)
   --trace FILE    watch every node, and write what became of each packet to FILE: .json, .pcapng
                   (for Wireshark), .html (a page for a browser) or .txt (a ladder to read); may be given
-                  several times
+                  several times; of a lab that stays, when it ends
   --same-lan      give bob's LAN the prefix of alice's, and bob the address of alice2
   --no-verify     do not measure the NATs first
   --install       install the Debian packages that are missing
@@ -372,9 +372,14 @@ inside() {
 	run) lib cmd; perform "${words[@]}" ;;
 	esac
 	local code=$?
-	[[ ! $pcap ]] || saved
-	((${#traces[@]} == 0)) || written || code=2
+	recorded || code=2
 	exit $code
+}
+
+# recorded: end the captures and the watch, and wait until their files are whole
+recorded() {
+	[[ ! $pcap ]] || saved
+	((${#traces[@]} == 0)) || written
 }
 
 run() {
@@ -453,10 +458,12 @@ run() {
 		set -- "${words[@]}"
 		(($# == 2)) || [[ $nodes != both && ! $strict$kept && $runs == 1 && ! ${outputs[*]} ]] ||
 			usage '--both, --runs, --output, --strict and the formats are for two sides'
+		[[ ! $verbose ]] || ((${#command[@]} == 0)) || usage '-v is for A B without a command'
 		(($# == 2 || ${#command[@]})) || usage "$# sides need a command, which follows --, or \"up\""
 		[[ ! $nodes ]] || limited
 		prepared 0
 		if ((${#command[@]})) && [[ $strict$kept || $runs != 1 || ${outputs[*]} ]]; then
+			[[ ! ${traces[*]} ]] || ((runs == 1)) || usage '--trace is for one run; --html FILE writes one page a run'
 			lib verify
 			lib matrix
 			[[ ! $json || ${outputs[json]-} ]] || outputs[json]=-

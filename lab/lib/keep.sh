@@ -79,14 +79,15 @@ up() {
 	[[ ! $verify ]] || entered PINHOLE_STAGE=verify "$self" "$@" ${json:+--json} --prefix "$prefix.0/24"
 }
 
-# hold: inside the namespaces; builds the network and keeps it until it is killed. It ends if the first run of this
-# script ends before it has written the lab's file.
+# hold: inside the namespaces; builds the network and keeps it until SIGTERM, at which it writes what is recorded. It
+# ends if the first run of this script ends before it has written the lab's file.
 hold() {
 	build_network </dev/null
 	echo ready && read -r || exit
 	mkfifo /run/never
 	exec >/dev/null 2>&1 <>/run/never
-	trap : TERM INT HUP
+	trap : INT HUP
+	trap 'recorded; exit' TERM
 	while :; do read -r; done
 }
 
@@ -180,7 +181,7 @@ up_now() {
 
 # down: when the first process inside ends, the kernel ends everything inside; the holder ends with it
 down() {
-	local names=("$name") file
+	local names=("$name") file files code=0
 	where
 	[[ ! -d $labs ]] || alone
 	if [[ $all ]]; then
@@ -189,10 +190,35 @@ down() {
 	fi
 	for name in "${names[@]}"; do
 		found "$name" || { [[ $all ]] && continue; rmdir "$labs" 2>/dev/null; die "no lab \"$name\" is up${elsewhere}"; }
-		kill -KILL "$first"
-		until [[ ! -e /proc/$first ]]; do sleep 0.01; done
+		traces_of "$first"
+		kill -TERM "$first"
+		if ! gone_within $((writing + patience)) "$first"; then
+			kill -KILL "$first"
+			gone_within $patience "$first"
+		fi
 		rm -f "$labs/$name"
+		for file in "${files[@]}"; do
+			[[ -s $file ]] || { echo "$me: the lab \"$name\" has ended, and its trace was not written to $file" >&2; code=2; }
+		done
 	done
 	rmdir "$labs" 2>/dev/null
-	return 0
+	return $code
+}
+
+# traces_of PID: set $files to what the command line of a lab's first process names with --trace
+traces_of() {
+	local line i
+	files=()
+	mapfile -td '' line <"/proc/$1/cmdline"
+	for i in "${!line[@]}"; do [[ ${line[i]} != --trace ]] || files+=("${line[i + 1]}"); done
+}
+
+# gone_within SECONDS PID: wait until it has ended; after a second, say for what
+gone_within() {
+	local end=$((SECONDS + $1)) told=$((SECONDS + 2))
+	while [[ -e /proc/$2 ]]; do
+		((SECONDS < end)) || return 1
+		((SECONDS != told)) || { told=0; echo "$me: the lab \"$name\" writes what it has recorded (up to $1 s)" >&2; }
+		sleep 0.01
+	done
 }

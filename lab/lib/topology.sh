@@ -12,6 +12,7 @@ linked=()              # what natlink is told about the links that it carries
 created=
 log=/run/rendezvous.log
 patience=60 # seconds: the deadline of each wait, long enough for a machine that is slow or busy
+writing=600 # seconds: the deadline for the files of a trace, which may have a million packets
 
 # What the lab relies on in net/ipv4/conf. A new namespace inherits these settings from the host; see inherited. All else
 # is the kernel's default in a new namespace, or forward sets it.

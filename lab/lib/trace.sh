@@ -3,8 +3,12 @@
 
 # traced FILE…: begin to watch, and wait until nothing is missed
 traced() {
-	local node places=() files=() file rules jobs=() began
-	for file; do files+=(--trace "$file"); done
+	local node places=() files=() file rules jobs=()
+	for file; do
+		# not when all is over; and an old file is not taken for the new one
+		{ : >"$file"; } 2>/dev/null || die "--trace: cannot write $file"
+		files+=(--trace "$file")
+	done
 	[[ ${#linked[@]} == 0 ]] || files+=(--drops /run/dropped-frames.json)
 	rules=$(<"$lab/lib/watch.nft")
 	for node in $(in_order); do
@@ -13,23 +17,31 @@ traced() {
 		places+=("$node=$(described "$node")")
 	done
 	joined "${jobs[@]}"
-	exec {began}< <(
+	exec {watched}< <(
 		trap '' INT
 		exec "$bin/nattrace" watch "${places[@]}" "${files[@]}" --peers alice,bob --report "$room/alice.json" </dev/null
 	)
 	tracing=$!
-	read -rt $patience -u "$began" || die '--trace: nothing is watched; the reason is above'
-	exec {began}<&-
+	read -rt $patience -u "$watched" || die '--trace: nothing is watched; the reason is above'
 }
 
-# watchable: whether this kernel can be watched
-watchable() { within alice nft --check -f - <"$lab/lib/watch.nft" 2>/dev/null; }
+# watchable: whether this kernel can be watched; prints why not
+watchable() { within alice nft --check -f - <"$lab/lib/watch.nft" 2>&1; }
 
 # written: end the watch, and wait until the files are whole
 written() {
 	local watch=${tracing-}
 	tracing=''
-	[[ ! $watch ]] || { kill -TERM "$watch" && wait "$watch"; }
+	[[ $watch ]] || return 0
+	kill -TERM "$watch" || return
+	# its stdout is closed when it has ended
+	read -rt $writing -u "$watched"
+	if (($? > 128)); then
+		echo "$me: --trace: the files were not written within $writing s" >&2
+		kill -KILL "$watch"
+	fi
+	exec {watched}<&-
+	wait "$watch"
 }
 
 # in_order: the nodes from alice to bob, with the core between them, then the other sides and the server

@@ -87,6 +87,7 @@ for line in 'alice │ alice of open' 'bob │ bob of full-cone' 'server │ ser
 done
 exits 5 'with --until, it is the code of that node' run open open --no-verify --until alice -- alice='exit 5' bob='exec sleep 1000'
 exits 124 'run has a timeout' run open open --no-verify --timeout 1 -- alice='sleep 1000' server='sleep 1000'
+refused '-v with a command' '-v is for A B without a command' open open -v -- true
 refused 'a command for a node that is not there' 'there is no node "carol"; there are alice alice2 bob core' run open open --no-verify -- carol=true
 refused 'two commands for one node' 'there are two commands for bob' run open open --no-verify -- bob=true bob=true
 refused 'a node without a command, in --until' '--until bob: there is no command for bob' run open open --no-verify --until bob -- alice=true

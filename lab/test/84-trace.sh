@@ -121,3 +121,27 @@ declined 'a file that is no record' 'is not a record of nattrace watch' nattrace
 
 refused 'a trace in a format that there is not' 'ends with .json, .pcapng, .html or .txt' open open --trace x.gif
 refused 'a trace where the lab has its own folder' 'a /run of its own' open open --trace /run/x.json
+refused 'one that cannot be written, before anything runs' 'cannot write /nowhere/x.json' open open --no-verify --trace /nowhere/x.json -- true
+refused 'one file for several runs' '--trace is for one run' open open --runs 2 --trace "$tmp/t.json" -- true
+
+# a lab that stays writes when it ends
+name=trace-$$
+trap '"$netns" down --name $name 2>/dev/null; rm -rf "$tmp"' EXIT
+exits 0 'a lab that stays is traced' up port-restricted open --no-verify --name $name --trace "$tmp/stays.json" --trace "$tmp/stays.txt" --pcap "$tmp/stays"
+check 'and a packet passes' "$netns" exec alice --name $name -- ping -c1 -W5 203.0.113.34
+exits 0 'it ends' down --name $name
+check 'and has written what became of each packet' python3 "$test/trace.py" "$tmp/stays.json" protocol=icmp,from=alice,to=bob,how=delivered
+check 'as a ladder, too' grep -q 'bob' "$tmp/stays.txt"
+check 'and the captures are whole' bash -c '[[ $(tshark -r "$1/alice.pcapng" -Y icmp 2>/dev/null) && ! $(tshark -r "$1/core.pcapng" 2>&1 >/dev/null | grep -v "^Running") ]]' x "$tmp/stays"
+mkdir "$tmp/gone"
+exits 0 'another one' up open open --no-verify --name $name --trace "$tmp/gone/t.json"
+rm -rf "$tmp/gone"
+said=$("$netns" down --name $name 2>&1)
+check "whose trace cannot be written says so at its end: $said" test $? = 2
+check 'and names the file' grep -q "was not written to $tmp/gone/t.json" <<<"$said"
+
+# a kernel that refuses the rules which report packets
+cp -r "${netns%/*}" "$tmp/lab" && echo 'no such statement' >>"$tmp/lab/lib/watch.nft"
+said=$("$tmp/lab/netns.sh" open open --no-verify 2>&1)
+check 'without reports the main job says why it shows no steps' grep -q '^The steps are not shown, since this kernel refuses .*: .*syntax error' <<<"$said"
+check 'and has its answer' grep -q 'direct' <<<"$said"
