@@ -8,8 +8,10 @@ one that must not, on the same way.
 import ctypes
 import itertools
 import os
+import re
 import socket
 import subprocess
+import threading
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -90,6 +92,19 @@ def until(condition, deadline=DEADLINE):
     while not (good := condition()) and time.monotonic() < end:
         time.sleep(0.01)
     return good
+
+
+def line(process, pattern, deadline=60, of="stderr"):
+    """Read what it says until a line matches: nothing is ready before it says so. None, and it is ended, if none does in time."""
+    late = threading.Timer(deadline, process.kill)
+    late.start()
+    try:
+        while said := getattr(process, of).readline():
+            if found := re.search(pattern, said):
+                return found
+        return None
+    finally:
+        late.cancel()
 
 
 passed = failed = 0

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from nodes import S1, S2, Udp, check, done, enter
+from nodes import S1, S2, Udp, check, done, enter, line
 
 PORT = os.environ["PINHOLE_PORT"]
 
@@ -26,16 +26,6 @@ def start(node, *words, home=None, **more):
 def end(process, deadline=120):
     said, log = process.communicate(timeout=deadline)
     return process.returncode, said, log
-
-
-def line(process, pattern, deadline=60):
-    """Read its log until a line matches: nothing is ready before it says so."""
-    until = time.monotonic() + deadline
-    while time.monotonic() < until:
-        said = process.stderr.readline()
-        if not said or (found := re.search(pattern, said)):
-            return found if said else None
-    return None
 
 
 def meet(caller, target, *options, timeout="10"):

@@ -6,9 +6,8 @@ import re
 import resource
 import subprocess
 import sys
-import time
 
-from nodes import check, done
+from nodes import check, done, line
 
 # What a laboratory may spend.
 SPEND = ["--budget", "4000", "--max-pps", "4000", "--yes"]
@@ -35,9 +34,7 @@ def end(process):
 def meet(of_alice=SPEND, of_bob=SPEND, files=None):
     """bob waits for alice, alice calls: (exit, report, log) of each."""
     bob = start("bob", "--from", "alice", *of_bob, "--timeout", "20", files=files)
-    until = time.monotonic() + 60
-    while "registered as" not in (line := bob.stderr.readline()):
-        assert line and time.monotonic() < until, "bob is not registered"
+    assert line(bob, "registered as"), "bob is not registered"
     alice = start("alice", "--peer", "bob", *of_alice, "--timeout", "20", files=files)
     return end(alice), end(bob)
 
@@ -146,9 +143,7 @@ def stranger():
     options = [*SPEND, "--direct-only", "--timeout", "20"]
     for first in (True, False):
         bob = start("bob", *options)
-        until = time.monotonic() + 10
-        while "registered as" not in (line := bob.stderr.readline()):
-            assert line and time.monotonic() < until, "bob is not registered"
+        assert line(bob, "registered as"), "bob is not registered"
         (code, one, log), (_, other, log2) = end(start("alice", "--peer", "bob", *options)), end(bob)
         guesses = one["plan"]["packets"], other["plan"]["packets"]
         check("a stranger: both plan no guesses, and there is no direct path", code == 1 and guesses == (None, None), (one, other, log))
@@ -165,12 +160,9 @@ def leaves():
     """bob ends while both guess, so slowly that no guess has hit."""
     slow = ["--max-pps", "2", "--direct-only", "--timeout", "120"]
     bob = start("bob", "--from", "alice", *slow)
-    until = time.monotonic() + 60
-    while "registered as" not in (line := bob.stderr.readline()):
-        assert line and time.monotonic() < until, "bob is not registered"
+    assert line(bob, "registered as"), "bob is not registered"
     alice = start("alice", "--peer", "bob", *slow)
-    while "spray: " not in (line := alice.stderr.readline()):
-        assert line and time.monotonic() < until, "alice does not guess"
+    assert line(alice, "spray: "), "alice does not guess"
     bob.terminate()
     (code, one, log), _ = end(alice), bob.communicate(timeout=60)
     check("a peer that leaves while ports are guessed: exit 1, PEER_LEFT", code == 1 and one["cause"]["code"] == "PEER_LEFT", (one, log))
