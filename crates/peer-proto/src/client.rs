@@ -201,6 +201,13 @@ impl Client {
         self.registration.exchange = None;
     }
 
+    /// Whether everybody who is there is registered. A server that was restarted knows nobody before
+    /// they have refreshed their registration, for which they may have to send it several times.
+    pub fn knows_all(&self, now: Instant) -> bool {
+        let refused = self.requests.refused();
+        refused.is_none_or(|at| at + REFRESH + SILENT <= now)
+    }
+
     /// Where the server sees us.
     pub fn mapped(&self) -> Option<SocketAddr> {
         self.registration.mapped

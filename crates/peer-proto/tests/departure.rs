@@ -5,6 +5,7 @@ mod world;
 use std::time::Duration;
 
 use nat::plan::Limits;
+use peer_proto::client::REFRESH;
 use peer_proto::endpoint::Wish;
 use sim::Profile;
 use world::{World, two_relayed_homes};
@@ -50,4 +51,30 @@ fn a_peer_that_stays_is_not_said_to_have_left() {
     for peer in &world.peers {
         assert_ne!(peer.cause().map(|cause| cause.code()), Some("PEER_LEFT"));
     }
+}
+
+#[test]
+fn a_peer_that_a_restarted_rendezvous_does_not_know_yet_has_not_left() {
+    let mut world = guessing("port-restricted", "symmetric", Wish::Never);
+    world.restart_server();
+    world.pass(REFRESH + Duration::from_secs(5));
+    for peer in &world.peers {
+        assert_eq!(peer.cause(), None, "{}: {:#?}", peer.name, peer.events);
+    }
+    let now = world.network.now();
+    world.peers[1].endpoint.leave(now);
+    world.pass(Duration::from_secs(2));
+    let cause = world.peers[0].cause().map(|cause| cause.code());
+    assert_eq!(cause, Some("PEER_LEFT"), "one that leaves is still missed");
+}
+
+#[test]
+fn a_peer_that_leaves_as_the_rendezvous_is_restarted_is_missed_when_all_others_are_back() {
+    let mut world = guessing("port-restricted", "symmetric", Wish::Never);
+    world.restart_server();
+    // It is not there to register again.
+    world.peers.truncate(1);
+    world.pass(REFRESH + Duration::from_secs(5));
+    let cause = world.peers[0].cause().map(|cause| cause.code());
+    assert_eq!(cause, Some("PEER_LEFT"), "{:#?}", world.peers[0].events);
 }

@@ -50,6 +50,8 @@ pub(super) struct Requests {
     cookie: Option<Vec<u8>>,
     /// When the cookie was taken.
     renewed: Option<Instant>,
+    /// When the server has last refused a cookie that it had taken before.
+    refused: Option<Instant>,
     /// The cookies of the last two registrations: notifications show one of them.
     shown: VecDeque<Vec<u8>>,
     /// A proof of work about this cookie, our name and our key, for the next
@@ -69,6 +71,7 @@ impl Requests {
             rng: ChaCha20Rng::from_seed(config.seed),
             cookie: None,
             renewed: None,
+            refused: None,
             shown: VecDeque::new(),
             proof: None,
         }
@@ -117,12 +120,19 @@ impl Requests {
                     && nonce.len() <= LONGEST_COOKIE
                     && rested =>
             {
-                self.cookie = Some(nonce.to_vec());
+                let before = self.cookie.replace(nonce.to_vec());
                 self.renewed = Some(now);
+                self.refused = before.map(|_| now).or(self.refused);
                 true
             }
             _ => false,
         }
+    }
+
+    /// When the server has last wanted another cookie in place of one: that has expired, or the server
+    /// does not know it, as one that was restarted does not.
+    pub(super) fn refused(&self) -> Option<Instant> {
+        self.refused
     }
 
     /// The server has answered a request with this cookie: it is the right one,

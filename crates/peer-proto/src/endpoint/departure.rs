@@ -1,5 +1,6 @@
 //! Guessing takes many packets and up to minutes, and a peer that leaves meanwhile says so to
-//! the rendezvous alone, which is asked for it from time to time.
+//! the rendezvous alone, which is asked for it from time to time. One that was restarted does not
+//! know a peer for a while that is still there.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,8 @@ impl Endpoint {
         }
         self.client.forget(peer);
         let mut guessing = self.attempts.guessing(now, Duration::ZERO).into_iter();
-        if error == Some(code::NOT_REGISTERED) && guessing.any(|it| it == peer) {
+        let missing = error == Some(code::NOT_REGISTERED) && self.client.knows_all(now);
+        if missing && guessing.any(|it| it == peer) {
             tracing::debug!(peer, "the peer has left");
             self.attempts.abandon(peer);
             let peer = peer.to_owned();

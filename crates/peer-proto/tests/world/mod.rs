@@ -70,6 +70,8 @@ impl Protocol for Peer {
 pub struct World {
     pub network: Network,
     pub server: Rendezvous,
+    /// How often it has been started.
+    starts: u8,
     pub peers: Vec<Peer>,
     /// The homes of alice and bob.
     pub homes: Vec<Place>,
@@ -124,10 +126,10 @@ fn addresses() -> Vec<SocketAddr> {
         .collect()
 }
 
-fn rendezvous(now: Instant) -> Rendezvous {
+fn rendezvous(now: Instant, secret: u8) -> Rendezvous {
     let config = server::Config {
         addresses: addresses(),
-        secret: [42; 32],
+        secret: [secret; 32],
         rate: server::RATE,
         most_names: 100,
     };
@@ -203,7 +205,8 @@ impl World {
         }
         World {
             network,
-            server: rendezvous(start),
+            server: rendezvous(start, 42),
+            starts: 1,
             peers: Vec::new(),
             homes: Vec::new(),
             routers: Vec::new(),
@@ -213,9 +216,10 @@ impl World {
         }
     }
 
-    /// The rendezvous starts anew and knows nobody.
+    /// The rendezvous starts anew and knows nobody, nor the cookies that it has given.
     pub fn restart_server(&mut self) {
-        self.server = rendezvous(self.network.now());
+        self.starts += 1;
+        self.server = rendezvous(self.network.now(), 41 + self.starts);
     }
 
     /// A router of that type at the core.
