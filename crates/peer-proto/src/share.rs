@@ -23,7 +23,7 @@ use session::identity::PublicKey;
 use session::rotation::Rotation;
 use stun::{Message, code};
 
-use self::message::{DONE, Part, parts};
+use self::message::{DONE, MOST_PARTS, Part, parts};
 use crate::client::{self, Callee, Client, Event, Invitation, Relation};
 
 /// How long the peer may take to begin: its attempt may end later than ours.
@@ -35,6 +35,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How long the side that answers waits for questions whose answer was lost: as long as a caller waits
 /// for the answer to one, and half a second more.
 const LINGER: Duration = Duration::from_millis(3500);
+
+/// The most times that are kept: two for each message, and as many for those that are repeated.
+const MOST_TIMES: usize = 4 * MOST_PARTS as usize;
 
 /// How long to wait for the answer to what is sent at the end.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -110,6 +113,8 @@ pub struct Share {
     origin: Instant,
     parts: Vec<Vec<u8>>,
     theirs: Vec<Vec<u8>>,
+    /// How many of its messages have come, each after the one before.
+    came: u8,
     /// How many parts the peer has.
     total: Option<u8>,
     times: Vec<Times>,
@@ -153,6 +158,7 @@ impl Share {
             origin: config.origin,
             parts: parts(&config.bytes),
             theirs: Vec::new(),
+            came: 0,
             total: None,
             times: Vec::new(),
             callee: None,
@@ -242,12 +248,12 @@ impl Share {
     fn answered(&mut self, now: Instant, part: &Part<'_>) {
         let received = self.micros(now);
         if let Some(&sent) = self.sent.get(&part.number) {
-            self.times.push(Times::Went {
+            self.time(Times::Went {
                 sent,
                 received: part.heard,
             });
             let sent = part.sent;
-            self.times.push(Times::Came { sent, received });
+            self.time(Times::Came { sent, received });
         }
         if self.state == State::Leaving {
             return self.finish(now);
@@ -264,14 +270,14 @@ impl Share {
         };
         let (number, received) = (part.number, self.micros(now));
         let sent = part.sent;
-        self.times.push(Times::Came { sent, received });
+        self.time(Times::Came { sent, received });
         // What the caller has heard last is our answer to the message before.
         let before = number
             .checked_sub(1)
             .and_then(|before| self.sent.get(&before));
         if let Some(&sent) = before.filter(|_| number != DONE && part.heard > 0) {
             let received = part.heard;
-            self.times.push(Times::Went { sent, received });
+            self.time(Times::Went { sent, received });
         }
         self.take(now, &part);
         self.heard = received;
@@ -290,15 +296,26 @@ impl Share {
         }
     }
 
-    /// Keeps a part of the peer's, if it is the next one.
+    /// Keeps a part of the peer's, if it is of the next message. Only that one is worth waiting
+    /// for another: a peer could repeat a message for ever.
     fn take(&mut self, now: Instant, part: &Part<'_>) {
         let total = *self.total.get_or_insert(part.total);
-        let next = usize::from(part.number) == self.theirs.len();
-        if next && part.number < total {
+        if part.number != self.came || part.number >= MOST_PARTS {
+            return;
+        }
+        self.came += 1;
+        if part.number < total {
             self.theirs.push(part.bytes.to_vec());
         }
         if self.state == State::Going {
             self.deadline = now + SILENCE;
+        }
+    }
+
+    /// Keeps a pair of times, while there is room.
+    fn time(&mut self, times: Times) {
+        if self.times.len() < MOST_TIMES {
+            self.times.push(times);
         }
     }
 

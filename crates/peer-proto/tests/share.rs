@@ -7,9 +7,10 @@ use nat::plan::Role;
 use peer_proto::client;
 use peer_proto::share::{Config, MOST_BYTES, Outcome, Share, Shared, Times};
 use rendezvous_proto::server::{self, Server};
-use sansio::{Input, Protocol, SocketId, Transmit};
+use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
 use session::identity::Identity;
 use sim::{Network, Profile};
+use stun::{Class, Message, Method};
 
 /// The longest that there may be.
 const NAMES: [&str; 2] = [
@@ -63,15 +64,20 @@ impl World {
     }
 
     fn share(&self, n: usize, bytes: Vec<u8>) -> Share {
+        self.share_again(n, bytes, 1)
+    }
+
+    /// The same, which takes the place of those with a smaller SEQUENCE.
+    fn share_again(&self, n: usize, bytes: Vec<u8>, sequence: u64) -> Share {
         let config = Config {
             client: client::Config {
                 server: self.server_at,
                 server_key: Some(Identity::from_secret(&[7; 32]).public()),
                 name: NAMES[n].into(),
                 identity: identity(n),
-                sequence: 1,
+                sequence,
                 relay: false,
-                seed: [n as u8 + 9; 32],
+                seed: [(n as u8 + 9).wrapping_add(sequence as u8); 32],
             },
             rotation: None,
             peer: NAMES[1 - n].into(),
@@ -80,7 +86,7 @@ impl World {
             origin: self.start - AHEAD * n as u32,
             bytes,
         };
-        Share::new(config, self.start)
+        Share::new(config, self.network.now())
     }
 
     /// Runs both until both have ended.
@@ -129,6 +135,29 @@ impl Protocol for Lossy {
     fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.1 += 1;
         if self.1 % 4 > 1 {
+            self.0.handle_input(now, input);
+        }
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.0.poll_transmit()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+}
+
+/// A share that asks and hears no answer, so that it never gets beyond its first question.
+struct Asking(Share);
+
+impl Protocol for Asking {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        let answer = |datagram: &Datagram<'_>| {
+            Message::parse(datagram.payload).is_ok_and(|it| it.is(Class::Success, Method::Connect))
+        };
+        if !matches!(&input, Input::Datagram(datagram) if answer(datagram)) {
             self.0.handle_input(now, input);
         }
     }
@@ -215,6 +244,19 @@ fn a_peer_that_does_not_come_ends_it_after_a_while() {
         );
     }
     assert_eq!(alice.outcome(), Some(&Outcome::Silent));
+}
+
+#[test]
+fn a_peer_that_begins_again_and_again_does_not_hold_the_other() {
+    let mut world = World::new();
+    let mut bob = world.share(1, bytes(5000));
+    for begins in 1..=20 {
+        let mut alice = Asking(world.share_again(0, bytes(5000), 1 + 1000 * begins));
+        let until = world.network.now() + Duration::from_secs(5);
+        let mut all: [&mut dyn Protocol; 3] = [&mut world.server, &mut alice, &mut bob];
+        while world.network.step(&mut all, until) {}
+    }
+    assert_eq!(bob.outcome(), Some(&Outcome::Silent));
 }
 
 #[test]

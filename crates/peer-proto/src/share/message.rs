@@ -11,7 +11,7 @@
 const LONGEST_PART: usize = 640;
 
 /// The most parts, and so what may be told.
-const MOST_PARTS: u8 = 52;
+pub(super) const MOST_PARTS: u8 = 52;
 
 /// What each side may tell, in bytes.
 pub const MOST_BYTES: usize = LONGEST_PART * MOST_PARTS as usize;
