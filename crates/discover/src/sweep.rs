@@ -123,7 +123,9 @@ impl Sweep {
         };
         match (reason, self.hops.get_mut(error.socket)) {
             (IcmpReason::TimeExceeded, Some(hop)) => *hop = Some(error.offender),
-            _ => self.refused = Some((error.offender, reason)),
+            (reason, _) if reason.is_refusal() => self.refused = Some((error.offender, reason)),
+            // Such as a route that is missing for a moment: nobody refuses.
+            _ => {}
         }
     }
 }
@@ -227,5 +229,8 @@ mod tests {
         let offender = "203.0.113.254".parse().unwrap();
         assert_eq!(found.refused, Some((offender, IcmpReason::Prohibited)));
         assert_eq!(found.reach, Reach::Core);
+        let unreachable = sweep(&["192.168.1.1", "203.0.113.254"], Some((3, 1)));
+        assert_eq!(unreachable.refused, None, "host unreachable is a hint");
+        assert_eq!(unreachable.reach, Reach::Core);
     }
 }
