@@ -12,6 +12,7 @@ story port-restricted port-restricted share.py own_gateway
 story port-restricted port-restricted share.py own_firewall output
 story port-restricted port-restricted share.py own_firewall input
 story port-restricted port-restricted share.py killed
+story port-restricted port-restricted share.py interrupted
 story port-restricted port-restricted share.py alone
 story port-restricted port-restricted share.py stranger
 story port-restricted port-restricted share.py eavesdropper

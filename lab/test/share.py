@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 
-from nodes import check, done, enter, until
+from nodes import check, done, enter, line, until
 from punch import ALICE, BOB, NET, end, start
 
 FILE = f"/tmp/share-{os.getpid()}.json"
@@ -18,8 +19,7 @@ DIRECT = ["--direct-only", "--budget", "0", "--timeout", "5"]
 def meet(of_alice, of_bob, first=("--from", "alice"), text=False):
     """bob waits for alice, alice calls: (exit, report, log) of each. With text, what alice prints is no JSON."""
     bob = start("bob", *first, *of_bob)
-    while "registered as" not in (line := bob.stderr.readline()):
-        assert line, "bob is not registered"
+    assert line(bob, "registered as"), "bob is not registered"
     if text:
         ran = subprocess.run(["ip", "netns", "exec", "alice", "punch", "--name", "alice", "--peer", "bob", *of_alice],
                              text=True, capture_output=True, timeout=600)
@@ -160,13 +160,31 @@ def stranger():
     check("without an introduction there is nothing to share", "nothing to share" in log and code == 1, (text, log))
 
 
+def interrupted():
+    """What happens after the attempt does not hide its result. bob seeks a path for longer than alice, so she waits for what he shares."""
+    (code, said, log), _ = meet(["--trace", "/nowhere/trace.json"], [])
+    check("a trace that cannot be written: exit 2, and it says so", code == 2 and "cannot write /nowhere/trace.json" in log, (code, log))
+    check("and the result is told", said.get("result") == "direct", said)
+    wall(f"ip saddr {ALICE} ip daddr {BOB} drop\n ip saddr {BOB} ip daddr {ALICE} drop")
+    bob = start("bob", "--from", "alice", "--share", "--direct-only", "--budget", "0", "--timeout", "100")
+    assert line(bob, "registered as"), "bob is not registered"
+    alice = start("alice", "--peer", "bob", "--share", *DIRECT)
+    check("alice shares after the attempt", line(alice, "sharing with bob"))
+    alice.send_signal(signal.SIGINT)
+    code, said, log = end(alice)
+    check("Ctrl-C while she waits for bob: her result is told", code == 1 and said.get("result") == "failed", (code, said, log))
+    check("and why bob's side is not shown", "interrupted" in said["shared"]["alone"], said.get("shared"))
+    bob.kill()
+    bob.communicate()
+
+
 def eavesdropper():
     """The rendezvous passes on what it cannot read, and --no-host-candidates tells the peer no private address."""
     enter("server")
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
     packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     packets.setblocking(False)
-    (code, one, log), (_, other, log2) = meet(["--share", "--no-host-candidates"], ["--share"])
+    (code, one, log), (_, other, log2) = meet(["--share", "--no-host-candidates", "--opener-ttl", "1"], ["--share"])
     seen = []
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -175,7 +193,8 @@ def eavesdropper():
     check("they share", code == 0 and one["shared"]["alone"] is None, (one, log, log2))
     check("the rendezvous' host sees their names", b"alice" in seen and b"bob" in seen)
     check("and no private address of bob's, which is in what he shares", socket.inet_aton("192.168.2.2") not in seen and "192.168.2.2" in json.dumps(one["shared"]))
-    check("with --no-host-candidates bob is not told alice's either", "192.168.1.2" not in json.dumps(other["shared"]), other["shared"])
+    check("with --no-host-candidates bob is not told alice's either, nor that of her gateway, which has sent her ICMP errors",
+          '"192.168.1.1:0"' in json.dumps(one["shared"]) and "192.168.1." not in json.dumps(other["shared"]), (one["shared"], other["shared"]))
 
 
 if __name__ == "__main__":

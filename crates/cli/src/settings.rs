@@ -209,6 +209,29 @@ impl Settings {
         }
     }
 
+    /// The configuration of a client of the rendezvous. Its SEQUENCE is greater than that of the
+    /// clients before it, so it takes the registration over.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn client(&self) -> Result<client::Config, SettingsError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(SettingsError::Randomness)?;
+        // It must grow from one start to the next, as a clock does almost always.
+        let sequence = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_micros() as u64);
+        Ok(client::Config {
+            server: self.server,
+            server_key: self.known_server.expected(),
+            name: self.name.clone(),
+            identity: self.identity.clone(),
+            sequence,
+            relay: false,
+            seed,
+        })
+    }
+
     /// The configuration of an endpoint whose socket is bound to `local`: one
     /// attempt at a time, of at most ten seconds. With host candidates, peers
     /// are told the socket's address, or where that is the wildcard, all of
@@ -222,24 +245,10 @@ impl Settings {
         local: SocketAddr,
         paths: &PathOptions,
     ) -> Result<Config, SettingsError> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(SettingsError::Randomness)?;
         let lan = !paths.no_host_candidates;
         let hosts = hosts(self.server, local, lan).map_err(SettingsError::Addresses)?;
-        // It must grow from one start to the next, as a clock does almost always.
-        let sequence = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_micros() as u64);
         Ok(Config {
-            client: client::Config {
-                server: self.server,
-                server_key: self.known_server.expected(),
-                name: self.name.clone(),
-                identity: self.identity.clone(),
-                sequence,
-                relay: false,
-                seed,
-            },
+            client: self.client()?,
             hosts,
             lan,
             peer: None,

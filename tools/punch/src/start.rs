@@ -29,7 +29,7 @@ use crate::firewall::{Blocked, Firewall};
 use crate::ready::Ready;
 use crate::report::{Outcome, Report};
 use crate::router;
-use crate::share::{self, Notes};
+use crate::share::{Notes, Sharing};
 use crate::stay::stay;
 use crate::sweep::sweep;
 use crate::tcp::ByTcp;
@@ -128,24 +128,33 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut ended = attempt.run().await;
     if args.watch
-        && let Ok(ended) = &mut ended
+        && let Ok(connected) = &ended
     {
-        *ended = stay(&mut attempt, ended.clone()).await?;
+        ended = stay(&mut attempt, connected.clone()).await;
     }
     let blocked = firewall.end();
     blocked.tell();
     notes.blocked(&blocked.packets);
     let left = attempt.leave().await;
     let ended = ended?;
-    left?;
-    let account = share::account(&attempt, &ended, local);
-    let swept = sweep(args, &ended, attempt.introduction.as_ref()).await?;
-    let shared = share::share(&mut attempt, account, &notes).await?;
-    let mut report = report(attempt, ended, local);
-    (report.shared, report.swept) = (shared, swept);
+    // From here on there is a result, and nothing that fails hides it.
+    if let Err(error) = left {
+        cli::stderr::line(format_args!("punch: cannot leave the rendezvous: {error}"));
+    }
+    let mut report = report(&attempt, &ended, local);
     report.blocked = blocked;
+    let sharing = Sharing::after(attempt, &ended, local);
+    report.swept = sweep(args, &ended, sharing.introduction.as_ref()).await;
+    let shared = sharing.share(&notes).await;
+    let written = match (&shared, args.trace_file()) {
+        (Some(shared), Some(file)) => shared.write(file),
+        _ => Ok(()),
+    };
+    report.shared = shared.filter(|_| args.share);
     let kept = trace.map(Trace::end);
-    report.print(args.json, args.report.as_deref(), kept)
+    let code = report.print(args.json, args.report.as_deref(), kept)?;
+    written?;
+    Ok(code)
 }
 
 /// These limits, with no more sockets than this process may open, which is said.
@@ -168,8 +177,8 @@ fn within_the_files(limits: Limits) -> anyhow::Result<Limits> {
 
 /// What is reported of an attempt that has ended.
 fn report<W: FnMut(Traffic<'_>)>(
-    attempt: Attempt<'_, W>,
-    ended: Ended,
+    attempt: &Attempt<'_, W>,
+    ended: &Ended,
     local: SocketAddr,
 ) -> Report {
     let Attempt {
@@ -180,8 +189,8 @@ fn report<W: FnMut(Traffic<'_>)>(
         ..
     } = attempt;
     let endpoint = driver.endpoint();
-    let Ended { outcome, at } = ended;
-    let local = match (&by_tcp, &outcome) {
+    let outcome = &ended.outcome;
+    let local = match (by_tcp, outcome) {
         (Some(by_tcp), _) => by_tcp.local(),
         (
             None,
@@ -197,33 +206,34 @@ fn report<W: FnMut(Traffic<'_>)>(
     let since = introduction.as_ref().map_or(attempt.start, |it| it.at);
     Report {
         name: attempt.settings.name.clone(),
-        peer: match &introduction {
+        peer: match introduction {
             Some(introduction) => Some(introduction.peer.clone()),
             None => args.peer.clone(),
         },
         local,
-        mapped: match &by_tcp {
+        mapped: match by_tcp {
             Some(by_tcp) => by_tcp.candidates().mapped,
             None => endpoint.mapped(),
         },
-        elapsed: at.duration_since(since),
-        total: at.duration_since(attempt.start),
-        probes_sent: match &by_tcp {
+        elapsed: ended.at.duration_since(since),
+        total: ended.at.duration_since(attempt.start),
+        probes_sent: match by_tcp {
             Some(by_tcp) => by_tcp.tries(),
             None => endpoint.probes_sent(),
         },
         forged: endpoint.forged(),
         tcp: args.tcp,
         plan: introduction
+            .as_ref()
             .filter(|_| !args.tcp)
             .map(|it| (it.role, it.plan)),
         limits: attempt.limits,
-        relay: match &outcome {
+        relay: match outcome {
             Outcome::Connected(path) => endpoint.relay_of_path(path),
             Outcome::Failed(_) => None,
         },
-        measured: attempt.measured,
-        outcome,
+        measured: attempt.measured.clone(),
+        outcome: outcome.clone(),
         shared: None,
         swept: None,
         blocked: Blocked::default(),

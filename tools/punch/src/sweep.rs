@@ -18,21 +18,28 @@ pub struct Swept {
 }
 
 /// Sweeps towards the peer, if there is no path to it and --share or --trace asks what happened. A
-/// stranger gets no packets for it.
-///
-/// # Errors
-/// When the packets cannot be sent.
+/// stranger gets no packets for it. That it fails is said, and nothing else.
 pub async fn sweep(
     args: &Args,
     ended: &Ended,
     introduction: Option<&Introduction>,
-) -> anyhow::Result<Option<Swept>> {
+) -> Option<Swept> {
     let wanted = (args.share || args.trace.is_some()) && !args.tcp && !args.paths.relay_only;
     let failed = matches!(ended.outcome, Outcome::Failed(_));
     let known = introduction.filter(|it| it.relation == Relation::Known);
-    let Some(to) = known.filter(|_| wanted && failed).map(|it| it.address) else {
-        return Ok(None);
-    };
+    let to = known.filter(|_| wanted && failed).map(|it| it.address)?;
+    match towards(to).await {
+        Ok(swept) => swept,
+        Err(error) => {
+            cli::stderr::line(format_args!(
+                "punch: cannot find out how far packets to {to} come: {error}"
+            ));
+            None
+        }
+    }
+}
+
+async fn towards(to: SocketAddr) -> Result<Option<Swept>, net::discover::Error> {
     let sweep = Sweep::new(Instant::now(), to, net::discover::seed()?);
     let measured = net::discover::measure(to, sweep).await?;
     Ok(measured.report().map(|report| Swept { to, report }))

@@ -39,7 +39,8 @@ impl Hosts<'_> {
             What::Received => (How::Delivered, None, self.not_sent_by_peer(host, packet)),
             What::Blocked { outgoing } => return blocked(name, outgoing),
             What::Icmp { offender, .. } => {
-                let text = format!("{offender} told {name} of the packet to {}", packet.remote);
+                let who = router(offender);
+                let text = format!("{who} told {name} of the packet to {}", packet.remote);
                 (How::Delivered, None, text)
             }
         };
@@ -189,16 +190,24 @@ fn blocked(name: &str, outgoing: bool) -> End {
     }
 }
 
+/// Who has sent an ICMP error. A host may keep the addresses of its own network to itself, and tells the
+/// unspecified one in their place.
+fn router(offender: IpAddr) -> String {
+    match offender.is_unspecified() {
+        true => "a router of the sender's own network".into(),
+        false => offender.to_string(),
+    }
+}
+
 fn refused(packet: &Packet, offender: IpAddr, reason: IcmpReason) -> (How, Option<String>, String) {
+    let who = router(offender);
     let (how, text) = match (reason, packet.ttl) {
         (IcmpReason::TimeExceeded, Some(ttl)) => (
             How::TtlExceeded,
-            format!("its TTL of {ttl} ran out at {offender}"),
+            format!("its TTL of {ttl} ran out at {who}"),
         ),
-        (IcmpReason::TimeExceeded, None) => {
-            (How::TtlExceeded, format!("its TTL ran out at {offender}"))
-        }
-        _ => (How::Refused, format!("{offender} answered: {reason}")),
+        (IcmpReason::TimeExceeded, None) => (How::TtlExceeded, format!("its TTL ran out at {who}")),
+        _ => (How::Refused, format!("{who} answered: {reason}")),
     };
     (how, Some(reason.code().into()), text)
 }

@@ -8,6 +8,7 @@ use journey::account::{self, Packet, What};
 use net::drive::Traffic;
 use netfilter::{Direction, Dropped};
 use sansio::Input;
+use stun::turn::is_channel_data;
 use stun::{Message, Method};
 
 use crate::args::Args;
@@ -101,19 +102,20 @@ impl Notes {
     }
 }
 
-/// Whether this may be a packet between the two peers: not one for a server, and none of those that
-/// measure the path once it is there.
+/// Whether this may be a packet between the two peers: not one for a server or through a relay, and
+/// none of those that measure the path once it is there.
 fn is_between_peers(payload: &[u8]) -> bool {
     match Message::parse(payload) {
         Ok(message) => message.method() == Method::Probe && message.measure().is_none(),
         // An ICMP error quotes as much as its sender likes.
-        Err(_) => true,
+        Err(_) => !is_channel_data(payload),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use stun::turn::to_channel;
 
     use super::*;
 
@@ -121,6 +123,8 @@ mod tests {
     fn packets_for_a_server_are_not_noted_and_nothing_is_without_the_option() {
         let server: SocketAddr = "203.0.113.1:8848".parse().unwrap();
         let peer: SocketAddr = "203.0.113.33:40001".parse().unwrap();
+        let turn: SocketAddr = "203.0.113.99:3478".parse().unwrap();
+        let relayed = to_channel(0x4000, b"through another relay").unwrap();
         let sent = |to, payload| Traffic::Sent {
             port: 4000,
             to,
@@ -137,6 +141,7 @@ mod tests {
             let notes = Notes::begin(&args, Instant::now());
             notes.witness(sent(peer, &binding));
             notes.witness(sent(server, b"through the relay"));
+            notes.witness(sent(turn, &relayed));
             notes.witness(sent(peer, b"to the peer"));
             let (packets, left_out) = notes.finish(server);
             assert_eq!((packets.len(), left_out), (kept, 0), "{options:?}");
