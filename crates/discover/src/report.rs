@@ -151,6 +151,9 @@ pub struct Evidence {
     pub from: Option<SocketAddr>,
     /// The reflexive address that it reports.
     pub mapped: Option<SocketAddr>,
+    /// The server's OTHER-ADDRESS in the first answer that has one.
+    #[serde(skip)]
+    pub other_address: Option<SocketAddr>,
 }
 
 /// A remark on the measurement.
@@ -181,6 +184,8 @@ pub enum NoteCode {
     OriginDiffers,
     /// The server does not answer, while the second one does.
     ServerSilent,
+    /// The name of one of several servers has no address, or none of the family that is measured.
+    ServerNotFound,
     /// Its other address or port does not answer, or the second server.
     OtherAddressSilent,
     /// The mapping depends on the address at least; whether on the port was not tested.

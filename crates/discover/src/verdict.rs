@@ -155,6 +155,7 @@ fn evidence(test: &Test) -> Evidence {
         received: test.received(),
         from: test.answers.first().map(|answer| answer.from),
         mapped: test.mapped(),
+        other_address: test.answers.iter().find_map(|answer| answer.other),
     }
 }
 

@@ -124,8 +124,30 @@ pub fn split(server: &str) -> Parts<'_> {
 /// When the text is not an address and no such name is found, or when no host
 /// can have the address: the wildcard, or port 0.
 pub async fn resolve(server: &str, default_port: u16) -> io::Result<SocketAddr> {
-    let addresses = look_up(server, default_port).await?;
-    let address = that_answers(&addresses).await;
+    one_of(server, &look_up(server, default_port).await?).await
+}
+
+/// The same, of the family of `like` alone: one socket has one family.
+///
+/// # Errors
+/// As [`resolve`]'s, and when it has no address of that family.
+pub async fn resolve_like(
+    server: &str,
+    default_port: u16,
+    like: SocketAddr,
+) -> io::Result<SocketAddr> {
+    let mut addresses = look_up(server, default_port).await?;
+    addresses.retain(|address| address.is_ipv4() == like.is_ipv4());
+    if addresses.is_empty() {
+        let family = if like.is_ipv4() { "IPv4" } else { "IPv6" };
+        let problem = format!("{server} has no {family} address, as {like} is");
+        return Err(io::Error::new(io::ErrorKind::NotFound, problem));
+    }
+    one_of(server, &addresses).await
+}
+
+async fn one_of(server: &str, addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
+    let address = that_answers(addresses).await;
     let address = address.ok_or_else(|| {
         let problem = format!("{server} has no address");
         io::Error::new(io::ErrorKind::NotFound, problem)
@@ -251,5 +273,14 @@ mod tests {
         for bad in ["localhost:http?", "", "127.0.0.1:0", "0.0.0.0", "[::]:8848"] {
             assert!(resolve(bad, 8848).await.is_err(), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn of_a_server_an_address_of_the_same_family_is_found_or_none() {
+        let like = "192.0.2.1:1".parse().unwrap();
+        let found = resolve_like("203.0.113.1", 3478, like).await.unwrap();
+        assert_eq!(found, "203.0.113.1:3478".parse().unwrap());
+        let error = resolve_like("2001:db8::1", 3478, like).await.unwrap_err();
+        assert!(error.to_string().contains("no IPv4 address"), "{error}");
     }
 }

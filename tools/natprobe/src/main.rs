@@ -3,6 +3,7 @@
 mod args;
 mod rows;
 mod run;
+mod servers;
 mod text;
 
 fn main() -> std::process::ExitCode {

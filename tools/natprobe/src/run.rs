@@ -9,10 +9,7 @@ use anyhow::Context;
 use clap::Parser;
 use cli::head::Headed;
 use cli::report::StoredReport;
-use discover::{
-    Config, Determinism, Hairpin, Lifetime, Note, NoteCode, Path, Report, Requirement, Verdict,
-    sheet,
-};
+use discover::{Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
 use nat::Dependence;
 use nat::oracle::expected;
 use nat::plan::{Limits, between};
@@ -20,11 +17,8 @@ use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
 
 use crate::args::{Options, Settings};
+use crate::servers::Servers;
 use crate::text::{self, Asked};
-
-const DEFAULT_PORT: u16 = 8848;
-/// Of a STUN server (RFC 8489 §2).
-const STUN_PORT: u16 = 3478;
 
 /// Exit status 0: measured; 1: UDP is blocked; 2: no result.
 pub(crate) fn main() -> ExitCode {
@@ -47,21 +41,21 @@ pub(crate) fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn work(settings: &Settings) -> anyhow::Result<Verdict> {
     net::files::raise().context("cannot raise the limit of open files")?;
-    let config = configure(settings).await?;
+    let servers = Servers::find(settings).await?;
     if let Some(pause) = settings.watch {
-        return watch(settings, &config, pause).await;
+        return watch(settings, &servers, pause).await;
     }
-    let report = probe(settings, &config).await?;
+    let report = probe(settings, &servers).await?;
     output(&page(settings, &report, &[])?)?;
     Ok(report.verdict)
 }
 
 /// Measures again and again, until nobody reads the output. That nothing can be sent, because the
 /// network is away, is a change like another.
-async fn watch(settings: &Settings, config: &Config, pause: Duration) -> anyhow::Result<Verdict> {
+async fn watch(settings: &Settings, servers: &Servers, pause: Duration) -> anyhow::Result<Verdict> {
     let mut before: Option<anyhow::Result<Report>> = None;
     loop {
-        let next = probe(settings, config).await;
+        let next = probe(settings, servers).await;
         let text = match (&before, &next) {
             (None, Ok(report)) => Some(page(settings, report, &[])?),
             (Some(Ok(before)), Ok(report)) => match before.differences(report).as_slice() {
@@ -90,85 +84,10 @@ async fn watch(settings: &Settings, config: &Config, pause: Duration) -> anyhow:
     }
 }
 
-/// What to measure with: servers and numbers.
-async fn configure(settings: &Settings) -> anyhow::Result<Config> {
-    let default_port = match settings.stun.as_slice() {
-        [] => DEFAULT_PORT,
-        _ => STUN_PORT,
-    };
-    let resolve = async |server: &str| {
-        let address = net::host::resolve(net::host::split(server).host, default_port).await;
-        address.with_context(|| format!("cannot look up {server}"))
-    };
-    let s1 = resolve(&settings.s1).await?;
-    let s2 = match &settings.s2 {
-        Some(s2) => Some(resolve(s2).await?),
-        None => None,
-    };
-    if let Some(s2) = s2 {
-        anyhow::ensure!(
-            s1.is_ipv4() == s2.is_ipv4(),
-            "--server {s1} and --s2 {s2} must both be IPv4 or both be IPv6"
-        );
-        anyhow::ensure!(
-            s1 != s2,
-            "--server and --s2 are both {s1}: give another address or another port, or --server only"
-        );
-    }
-    let mut config = Config::new(s1, s2);
-    for server in settings.stun.iter().skip(1) {
-        let server = resolve(server).await?;
-        anyhow::ensure!(
-            s1.is_ipv4() == server.is_ipv4(),
-            "--stun {s1} and {server} must all be IPv4 or all be IPv6"
-        );
-        config.more.push(server);
-    }
-    config.tries = settings.tries;
-    config.wait = settings.timeout;
-    config.survey = settings.rfc4787;
-    Ok(config)
-}
-
-/// One measurement, and with which of several servers as the first: with the first one that has
-/// another address, or else that answers.
-async fn first(config: &Config) -> anyhow::Result<(Report, Config)> {
-    let has_another = |report: &Report| {
-        let other = report.other_address;
-        other.is_some_and(|other| other.ip() != report.server.ip())
-    };
-    let mut best = (discover(config.clone()).await?, config.clone());
-    let mut config = config.clone();
-    for _ in 0..config.more.len() {
-        let (report, _) = &best;
-        if report.verdict == Verdict::Measured && has_another(report) {
-            break;
-        }
-        let next = config.more.remove(0);
-        config.more.push(std::mem::replace(&mut config.s1, next));
-        let report = discover(config.clone()).await?;
-        let measured = report.verdict == Verdict::Measured;
-        if measured && (has_another(&report) || best.0.verdict != Verdict::Measured) {
-            best = (report, config.clone());
-        }
-    }
-    let (report, config) = &mut best;
-    let silent = config.more.iter().filter(|&&server| {
-        let mut asked = report.evidence.iter().filter(|test| test.to == server);
-        report.verdict == Verdict::Measured && asked.all(|test| test.received == 0)
-    });
-    let notes = silent.map(|server| Note {
-        code: NoteCode::ServerSilent,
-        text: format!("{server} does not answer"),
-    });
-    report.notes.extend(notes);
-    Ok(best)
-}
-
 /// Measures as often as the settings say, and then what they ask for in addition.
-async fn probe(settings: &Settings, config: &Config) -> anyhow::Result<Report> {
+async fn probe(settings: &Settings, servers: &Servers) -> anyhow::Result<Report> {
     let start = Instant::now();
-    let (mut report, config) = first(config).await?;
+    let (mut report, config) = servers.measure().await?;
     let mut differing = Vec::new();
     for _ in 1..settings.runs {
         let again = discover(config.clone()).await?;

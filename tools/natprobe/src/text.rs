@@ -246,6 +246,7 @@ mod tests {
             received,
             from: None,
             mapped: mapped.first().copied().filter(|_| received > 0),
+            other_address: None,
         };
         Report {
             verdict: Verdict::Measured,
