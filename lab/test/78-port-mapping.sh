@@ -42,6 +42,7 @@ leased port-restricted nat-pmp
 leased port-restricted upnp-igd
 leased symmetric any
 story port-restricted open lease-nobody.py
+story port-restricted,upnp=on restricted own-packets.py
 
 # Left to itself, miniupnpd takes the documentation's networks for private ones, where it maps nothing.
 options=(--prefix 11.22.33.0/24)

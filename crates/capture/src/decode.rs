@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{EtherType, Icmpv4Slice, Icmpv6Slice, LaxSlicedPacket, UdpSlice};
+use etherparse::{EtherType, Icmpv4Slice, Icmpv6Slice, LaxSlicedPacket, TcpSlice, UdpSlice};
 use packet::{Ip, IpNumber, LaxNetSlice};
 
 use stun::Icmp;
 
-use crate::{IcmpError, Packet, What};
+use crate::{IcmpError, Packet, Transport, What};
 
 /// The first header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Link {
 
 /// Decodes a frame.
 ///
-/// `None`: neither UDP nor an ICMP error about UDP, a fragment other than the first, or a frame that
+/// `None`: neither UDP nor TCP nor an ICMP error about them, a fragment other than the first, or a frame that
 /// ends before the ports.
 pub fn decode(link: Link, frame: &[u8]) -> Option<Packet> {
     let slices = match link {
@@ -33,6 +33,7 @@ pub fn decode(link: Link, frame: &[u8]) -> Option<Packet> {
             let udp = Udp::of(&ip)?;
             (udp.src, udp.dst, udp.len, What::of(udp.payload))
         }
+        IpNumber::TCP => tcp(&ip)?,
         IpNumber::ICMP | IpNumber::IPV6_ICMP => {
             let (error, len) = icmp_error(&ip)?;
             let bare = |address| SocketAddr::new(address, 0);
@@ -78,6 +79,39 @@ impl<'a> Udp<'a> {
     }
 }
 
+/// The ends of a segment, the length of its payload, and what it is.
+fn tcp(ip: &Ip<'_>) -> Option<(SocketAddr, SocketAddr, usize, What)> {
+    let tcp = TcpSlice::from_slice(ip.payload).ok()?;
+    let flags = [
+        (tcp.syn(), "SYN"),
+        (tcp.fin(), "FIN"),
+        (tcp.rst(), "RST"),
+        (tcp.ack(), "ACK"),
+    ];
+    let set: Vec<_> = flags
+        .iter()
+        .filter(|flag| flag.0)
+        .map(|flag| flag.1)
+        .collect();
+    let what = What::Tcp {
+        flags: set.join(" "),
+        text: stun::describe(tcp.payload()),
+    };
+    let (src, dst) = (tcp.source_port(), tcp.destination_port());
+    let (src, dst) = (SocketAddr::new(ip.src, src), SocketAddr::new(ip.dst, dst));
+    Some((src, dst, tcp.payload().len(), what))
+}
+
+/// The ports of a packet of which an error quotes at least 64 bits (RFC 792).
+fn ports(quoted: &Ip<'_>) -> Option<(SocketAddr, SocketAddr)> {
+    let [a, b, c, d, ..] = *quoted.payload.first_chunk::<8>()?;
+    let (src, dst) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    Some((
+        SocketAddr::new(quoted.src, src),
+        SocketAddr::new(quoted.dst, dst),
+    ))
+}
+
 /// The error and the bytes that it quotes.
 fn icmp_error(ip: &Ip) -> Option<(IcmpError, usize)> {
     let (icmp_type, code, quote) = match ip.src {
@@ -101,18 +135,24 @@ fn icmp_error(ip: &Ip) -> Option<(IcmpError, usize)> {
     };
     let quoted = LaxSlicedPacket::from_ether_type(ether_type, quote);
     let quoted = whole(quoted.net.as_ref()?)?;
-    if quoted.protocol != IpNumber::UDP {
-        return None;
-    }
-    let udp = Udp::of(&quoted)?;
+    let protocol = match quoted.protocol {
+        IpNumber::UDP => Transport::Udp,
+        IpNumber::TCP => Transport::Tcp,
+        _ => return None,
+    };
+    let (quoted_src, quoted_dst) = ports(&quoted)?;
     let error = IcmpError {
         from: ip.src,
         icmp_type,
         code,
         reason,
-        quoted_src: udp.src,
-        quoted_dst: udp.dst,
-        quoted: stun::describe(udp.payload),
+        protocol,
+        quoted_src,
+        quoted_dst,
+        quoted: match protocol {
+            Transport::Udp => Udp::of(&quoted).and_then(|udp| stun::describe(udp.payload)),
+            Transport::Tcp => None,
+        },
     };
     Some((error, quote.len()))
 }

@@ -137,6 +137,7 @@ fn an_icmp_error_has_the_ends_of_the_quoted_packet() {
             icmp_type: 11,
             code: 0,
             reason: stun::IcmpReason::TimeExceeded,
+            protocol: Transport::Udp,
             quoted_src: SocketAddr::from((ALICE, 41000)),
             quoted_dst: SocketAddr::from((BOB, 40001)),
             quoted: Some("binding request".into()),
@@ -260,16 +261,60 @@ fn ipv6_packet(chain: &[u8], offset: u16) -> Vec<u8> {
     [packet, headers, udp].concat()
 }
 
-#[test]
-fn packets_other_than_udp_and_errors_about_it_are_left_out() {
-    let mut tcp = Vec::new();
-    ethernet()
-        .ipv4(ALICE, BOB, 64)
-        .tcp(1, 2, 3, 4)
-        .write(&mut tcp, &[])
-        .unwrap();
-    assert_eq!(decode(Link::Ethernet, &tcp), None);
+/// A SYN, a segment with a STUN message, and a reset.
+fn tcp_frames() -> [Vec<u8>; 3] {
+    let tcp = || ethernet().ipv4(ALICE, BOB, 64).tcp(41000, 40001, 3, 4);
+    let request = stun::binding_request([7; 12], None);
+    [
+        (tcp().syn(), &[][..]),
+        (tcp().ack(5), &request),
+        (tcp().rst().ack(5), &[]),
+    ]
+    .map(|(builder, payload)| {
+        let mut frame = Vec::new();
+        builder.write(&mut frame, payload).unwrap();
+        frame
+    })
+}
 
+#[test]
+fn a_segment_of_tcp_has_its_ends_flags_and_message() {
+    let decoded = tcp_frames().map(|frame| {
+        let packet = decode(Link::Ethernet, &frame).unwrap();
+        assert_eq!(packet.src, SocketAddr::from((ALICE, 41000)));
+        assert_eq!(packet.dst, SocketAddr::from((BOB, 40001)));
+        let What::Tcp { flags, text } = packet.what else {
+            panic!("not TCP")
+        };
+        (packet.len, flags, text)
+    });
+    let message = stun::binding_request([7; 12], None).len();
+    let expected = [
+        (0, "SYN", None),
+        (message, "ACK", Some("binding request")),
+        (0, "RST ACK", None),
+    ];
+    let expected =
+        expected.map(|(len, flags, text)| (len, flags.to_owned(), text.map(str::to_owned)));
+    assert_eq!(decoded, expected);
+    let [syn, ..] = tcp_frames();
+    assert_eq!(decode(Link::Ethernet, &syn[..syn.len() - 1]), None);
+}
+
+#[test]
+fn an_icmp_error_about_tcp_has_the_ends_of_its_segment() {
+    let [syn, ..] = tcp_frames();
+    // RFC 792: the IP header and 64 bits, which are not a whole TCP header.
+    let quote = ethernet_payload(&syn)[..28].to_vec();
+    let What::IcmpError(error) = decode(Link::Ethernet, &icmp_frame(&quote)).unwrap().what else {
+        panic!("not an ICMP error")
+    };
+    assert_eq!(error.protocol, Transport::Tcp);
+    assert_eq!(error.quoted_dst, SocketAddr::from((BOB, 40001)));
+}
+
+#[test]
+fn packets_other_than_udp_and_tcp_and_errors_about_them_are_left_out() {
     let mut echo = Vec::new();
     ethernet()
         .ipv4(ALICE, BOB, 64)
@@ -277,9 +322,8 @@ fn packets_other_than_udp_and_errors_about_it_are_left_out() {
         .write(&mut echo, &[0; 40])
         .unwrap();
     assert_eq!(decode(Link::Ethernet, &echo), None);
-
     assert_eq!(
-        decode(Link::Ethernet, &icmp_frame(ethernet_payload(&tcp))),
+        decode(Link::Ethernet, &icmp_frame(ethernet_payload(&echo))),
         None
     );
 }
@@ -328,11 +372,13 @@ proptest! {
     #[test]
     fn changed_frames_do_not_panic(
         error in any::<bool>(),
+        tcp_instead in any::<bool>(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {
-        let udp = udp_frame();
-        let mut frame = if error { icmp_frame(ethernet_payload(&udp)) } else { udp };
+        let [_, tcp, _] = tcp_frames();
+        let whole = if tcp_instead { tcp } else { udp_frame() };
+        let mut frame = if error { icmp_frame(ethernet_payload(&whole)) } else { whole };
         for (at, byte) in changes {
             let at = at.index(frame.len());
             frame[at] = byte;

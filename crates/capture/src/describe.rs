@@ -15,13 +15,39 @@ pub fn describe(seen: &Seen) -> String {
     let at = seen.at.as_secs_f64() * 1e3;
     let what = match &seen.packet.what {
         What::IcmpError(error) => describe_error(seen, error),
-        What::Stun { text } => describe_datagram(seen, text),
-        What::Data => describe_datagram(seen, &format!("{} bytes", seen.packet.len)),
+        What::Stun { text } => describe_packet(seen, text),
+        What::Tcp { flags, text } => {
+            let more = match (seen.packet.len, text) {
+                (0, _) => String::new(),
+                (_, Some(text)) => format!(", {text}"),
+                (len, None) => format!(", {len} bytes"),
+            };
+            describe_packet(seen, &format!("TCP {flags}{more}"))
+        }
+        What::Data => {
+            let bytes = format!("{} bytes", seen.packet.len);
+            match service(seen.remote().port()) {
+                Some(service) => describe_packet(seen, &format!("{service}, {bytes}")),
+                None => describe_packet(seen, &bytes),
+            }
+        }
     };
     format!("{at:>8.1}  {what}")
 }
 
-fn describe_datagram(seen: &Seen, text: &str) -> String {
+/// What a program like ours asks at this port.
+fn service(port: u16) -> Option<&'static str> {
+    match port {
+        53 => Some("DNS"),
+        // RFC 6887 §19: both have the same port.
+        5351 => Some("PCP or NAT-PMP"),
+        // UPnP Device Architecture 1.1 §1.3.2
+        1900 => Some("UPnP search"),
+        _ => None,
+    }
+}
+
+fn describe_packet(seen: &Seen, text: &str) -> String {
     let (arrow, side) = match seen.direction {
         Direction::Out => ('→', '>'),
         Direction::In => ('←', '<'),
@@ -32,7 +58,11 @@ fn describe_datagram(seen: &Seen, text: &str) -> String {
         .ttl
         .map_or(String::new(), |ttl| format!("ttl {ttl}"));
     let opener = match (seen.direction, seen.packet.ttl) {
-        (Direction::Out, Some(ttl)) if ttl <= packet::OPENER_TTL => "opener: ",
+        (Direction::Out, Some(ttl))
+            if ttl <= packet::OPENER_TTL && !seen.remote().ip().is_multicast() =>
+        {
+            "opener: "
+        }
         _ => "",
     };
     format!("{arrow} {ends:<40}  {ttl:<7}  {opener}{text}")
@@ -96,6 +126,38 @@ mod tests {
         assert_eq!(
             describe(&Seen::received(AT, local, remote, Some(9), b"hello")),
             "    12.4  ← 192.168.1.2:41000 < 203.0.113.33:40001    ttl 9    5 bytes"
+        );
+    }
+
+    #[test]
+    fn a_search_of_the_network_is_no_opener() {
+        let (local, _) = ends();
+        let all = "239.255.255.250:1900".parse().unwrap();
+        assert_eq!(
+            describe(&Seen::sent(AT, local, all, Some(1), b"M-SEARCH")),
+            "    12.4  → 192.168.1.2:41000 > 239.255.255.250:1900  ttl 1    UPnP search, 8 bytes"
+        );
+    }
+
+    #[test]
+    fn a_segment_of_tcp_has_its_flags_and_what_it_carries() {
+        let (local, remote) = ends();
+        let line = |flags: &str, len, text: Option<&str>| {
+            let mut seen = Seen::sent(AT, local, remote, Some(64), b"");
+            seen.packet.len = len;
+            seen.packet.what = What::Tcp {
+                flags: flags.to_owned(),
+                text: text.map(str::to_owned),
+            };
+            describe(&seen)
+        };
+        let ends = "    12.4  → 192.168.1.2:41000 > 203.0.113.33:40001    ttl 64   ";
+        assert_eq!(line("SYN", 0, None), format!("{ends}TCP SYN"));
+        assert_eq!(line("ACK", 7, None), format!("{ends}TCP ACK, 7 bytes"));
+        let request = Some("binding request");
+        assert_eq!(
+            line("ACK", 20, request),
+            format!("{ends}TCP ACK, binding request")
         );
     }
 

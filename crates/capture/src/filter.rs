@@ -1,15 +1,15 @@
 //! The filter in the kernel: a classic BPF program.
 //!
-//! It drops what is neither UDP nor ICMP before this process is woken, so that a download beside the
-//! capture takes no time here. The ports are compared later, where they can change at any time.
+//! It drops what is neither UDP nor TCP nor ICMP before this process is woken. The ports are compared
+//! later, where they can change at any time.
 
 use socket2::SockFilter;
 
-/// Passes UDP and ICMP of both families, and IPv6 packets whose first header is an extension header.
+/// Passes UDP, TCP and ICMP of both families, and IPv6 packets whose first header is an extension header.
 ///
 /// Frames with a VLAN tag are dropped, because the VLAN's own interface has them as well. On loopback
 /// the copy on the way out is dropped, because the same packet comes in at once.
-pub(crate) fn program(loopback: bool) -> [SockFilter; 20] {
+pub(crate) fn program(loopback: bool) -> [SockFilter; 21] {
     let skipped_type = if loopback {
         PACKET_OUTGOING
     } else {
@@ -28,19 +28,20 @@ pub(crate) fn program(loopback: bool) -> [SockFilter; 20] {
         /*  9 */ if_equal(ETH_P_IPV6, skip(9, 10), skip(9, DROP)),
         /* 10 */ load_byte(SKF_NET_OFF + IPV6_NEXT_HEADER),
         /* 11 */ if_equal(UDP, skip(11, PASS), skip(11, 12)),
-        /* 12 */ if_equal(ICMP, skip(12, PASS), skip(12, 13)),
-        /* 13 */ if_equal(ICMPV6, skip(13, PASS), skip(13, 14)),
-        /* 14 */ if_equal(HOP_BY_HOP, skip(14, PASS), skip(14, 15)),
-        /* 15 */ if_equal(ROUTING, skip(15, PASS), skip(15, 16)),
-        /* 16 */ if_equal(FRAGMENT, skip(16, PASS), skip(16, 17)),
-        /* 17 */ if_equal(DESTINATION_OPTIONS, skip(17, PASS), skip(17, DROP)),
-        /* 18 */ give(0),
-        /* 19 */ give(u32::MAX),
+        /* 12 */ if_equal(TCP, skip(12, PASS), skip(12, 13)),
+        /* 13 */ if_equal(ICMP, skip(13, PASS), skip(13, 14)),
+        /* 14 */ if_equal(ICMPV6, skip(14, PASS), skip(14, 15)),
+        /* 15 */ if_equal(HOP_BY_HOP, skip(15, PASS), skip(15, 16)),
+        /* 16 */ if_equal(ROUTING, skip(16, PASS), skip(16, 17)),
+        /* 17 */ if_equal(FRAGMENT, skip(17, PASS), skip(17, 18)),
+        /* 18 */ if_equal(DESTINATION_OPTIONS, skip(18, PASS), skip(18, DROP)),
+        /* 19 */ give(0),
+        /* 20 */ give(u32::MAX),
     ]
 }
 
-const DROP: u8 = 18;
-const PASS: u8 = 19;
+const DROP: u8 = 19;
+const PASS: u8 = 20;
 
 // linux/filter.h: negative offsets, for what is not in the frame.
 const SKF_AD_OFF: i32 = -0x1000;
@@ -64,6 +65,7 @@ const IPV6_NEXT_HEADER: i32 = 6;
 // IANA protocol numbers
 const HOP_BY_HOP: u32 = 0;
 const ICMP: u32 = 1;
+const TCP: u32 = 6;
 const UDP: u32 = 17;
 const ROUTING: u32 = 43;
 const FRAGMENT: u32 = 44;

@@ -1,6 +1,6 @@
 //! Packets that were seen on a host's network interfaces.
 //!
-//! [`Capture`] delivers the UDP packets of chosen local ports, and the ICMP errors about them, as
+//! [`Capture`] delivers the UDP and TCP packets of chosen local ports, and the ICMP errors about them, as
 //! [`Seen`]. [`describe`] puts one into a line for people, and it serializes to JSON
 //! (docs/reference/json.md). Where a capture is not permitted, [`Seen::sent`], [`Seen::received`] and
 //! [`Seen::icmp`] make the same records from what a socket reports. [`decode`] reads a single frame:
@@ -26,7 +26,7 @@
 //!
 //! let ports = Ports::of([41000]);
 //! let (capture, seen) = Capture::open(ports.clone(), Instant::now())?;
-//! // … send and receive; ports.watch(41001) when another socket joins …
+//! // … send and receive; ports.watch(Transport::Udp, 41001) when another socket joins …
 //! drop(capture); // packets that the kernel has seen until now are still delivered
 //! for packet in seen {
 //!     println!("{}", describe(&packet));
@@ -34,13 +34,14 @@
 //! # Ok::<(), capture::CaptureError>(())
 //! ```
 //!
-//! Checksums are not checked: the kernel delivers frames before it has completed them. TCP, and
-//! fragments other than the first, are left out.
+//! Checksums are not checked: the kernel delivers frames before it has completed them. Fragments other
+//! than the first are left out.
 
 mod capture;
 mod decode;
 mod describe;
 mod filter;
+mod owned;
 mod packet;
 mod ports;
 mod seen;
@@ -48,6 +49,6 @@ mod seen;
 pub use capture::{Capture, CaptureError};
 pub use decode::{Link, decode};
 pub use describe::describe;
-pub use packet::{IcmpError, Packet, What};
+pub use packet::{IcmpError, Packet, Transport, What};
 pub use ports::Ports;
 pub use seen::{Direction, Seen};

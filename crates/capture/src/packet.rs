@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 use stun::IcmpReason;
 
-/// A UDP packet, or an ICMP error about a UDP packet.
+/// A UDP or TCP packet, or an ICMP error about one.
 ///
 /// In JSON, the fields of [`What`] are in the same object, with `kind` as its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,12 +18,22 @@ pub struct Packet {
     pub ttl: Option<u8>,
     /// The IPv4 identification field, which survives NAT; `None` for IPv6 and from a socket.
     pub ip_id: Option<u16>,
-    /// Bytes after the UDP or ICMP header, as sent: the length of the headers, also if the capture cut
-    /// the packet short.
+    /// Bytes after the UDP, TCP or ICMP header, as sent: the length of the headers, also if the capture cut
+    /// the packet short; of TCP, what was captured.
     pub len: usize,
     /// What it is.
     #[serde(flatten)]
     pub what: What,
+}
+
+/// A protocol with ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// RFC 768.
+    Udp,
+    /// RFC 9293.
+    Tcp,
 }
 
 /// What a packet is.
@@ -37,7 +47,14 @@ pub enum What {
     },
     /// A datagram that is not STUN.
     Data,
-    /// An ICMP or ICMPv6 error about a UDP packet.
+    /// A segment of TCP (RFC 9293).
+    Tcp {
+        /// The flags that are set, for example `SYN ACK`.
+        flags: String,
+        /// From [`stun::describe`], where the payload begins with a whole STUN message.
+        text: Option<String>,
+    },
+    /// An ICMP or ICMPv6 error about a UDP or TCP packet.
     IcmpError(IcmpError),
 }
 
@@ -52,6 +69,8 @@ pub struct IcmpError {
     pub code: u8,
     /// The meaning of type and code.
     pub reason: IcmpReason,
+    /// The quoted packet's protocol.
+    pub protocol: Transport,
     /// The quoted packet's source, as seen on this host (a NAT in between has translated it back).
     pub quoted_src: SocketAddr,
     /// The quoted packet's destination.

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use stun::{Icmp, IcmpReason};
 
-use crate::{IcmpError, Packet, What};
+use crate::{IcmpError, Packet, Transport, What};
 
 /// A packet, with when, where and in which direction it was seen.
 ///
@@ -74,6 +74,7 @@ impl Seen {
             icmp_type: icmp.kind,
             code: icmp.code,
             reason: icmp.reason(from).unwrap_or(IcmpReason::Other),
+            protocol: Transport::Udp,
             quoted_src: local,
             quoted_dst: remote,
             quoted: stun::describe(payload),

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use capture::{Capture, CaptureError, Direction, Ports, Seen, What};
+use capture::{Capture, CaptureError, Direction, Ports, Seen, Transport, What};
 use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
 use pnet::datalink::{self, Channel, DataLinkSender};
 
@@ -108,8 +108,8 @@ fn ports_can_be_added_and_removed_during_a_capture() {
             let (_capture, seen) =
                 Capture::open_on(&["lo"], ports.clone(), Instant::now()).unwrap();
             for (leave, join) in [(1, 0), (0, 1)] {
-                ports.forget(port(&sockets[leave]));
-                ports.watch(port(&sockets[join]));
+                ports.forget(Transport::Udp, port(&sockets[leave]));
+                ports.watch(Transport::Udp, port(&sockets[join]));
                 // What is watched comes last, so that all before it has been looked at by then.
                 for socket in [leave, join] {
                     sockets[socket]

@@ -23,11 +23,6 @@ use crate::sockets::{Arrival, Sockets};
 /// local one.
 #[derive(Clone, Copy, Debug)]
 pub enum Traffic<'a> {
-    /// A socket was opened.
-    Opened {
-        /// Its port.
-        port: u16,
-    },
     /// A datagram is being sent.
     Sent {
         /// The port that it leaves from.
@@ -114,8 +109,6 @@ impl<P: Protocol, W: FnMut(Traffic<'_>)> Driver<P, W> {
             while self.sockets.len() <= transmit.socket {
                 let local = self.sockets.open().map_err(FlushError::Open)?;
                 let socket = self.sockets.len() - 1;
-                let port = local.port();
-                (self.witness)(Traffic::Opened { port });
                 self.protocol.handle_opened(socket, local);
             }
             let port = self.port(transmit.socket);
@@ -253,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_witness_is_shown_each_packet_and_each_socket() {
+    async fn the_witness_is_shown_each_packet() {
         let (server, address) = server();
         let mut script = Script::default();
         let hello = Transmit::new(0, address, b"hello".to_vec());
@@ -261,7 +254,6 @@ mod tests {
         let (sockets, mut seen) = (Sockets::new(address, address.ip()), Vec::new());
         let mut driver = Driver::with_witness(sockets, script, |traffic| {
             seen.push(match traffic {
-                Traffic::Opened { .. } => "opened",
                 Traffic::Sent { .. } => "sent",
                 Traffic::Received { .. } => "received",
             });
@@ -271,7 +263,7 @@ mod tests {
         server.send_to(b"answer", from).unwrap();
         driver.step().await.unwrap();
         drop(driver);
-        assert_eq!(seen, ["opened", "sent", "received"]);
+        assert_eq!(seen, ["sent", "received"]);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::host::wildcard;
+use crate::opened::{self, Opened};
 
 /// After this time the next address is asked as well (RFC 8305 §5: 250 ms is advised).
 const NEXT: Duration = Duration::from_millis(250);
@@ -55,6 +56,7 @@ async fn ask(address: SocketAddr) -> io::Result<()> {
     let socket = UdpSocket::bind((wildcard(address), 0)).await?;
     // So that ICMP errors are told.
     socket.connect(address).await?;
+    opened::tell(Opened::Udp(socket.local_addr()?.port()));
     let mut transaction = [0; 12];
     getrandom::fill(&mut transaction).map_err(io::Error::other)?;
     let request = stun::binding_request(transaction, None);

@@ -51,6 +51,7 @@ pub mod files;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod host;
+pub mod opened;
 pub mod reach;
 pub mod roaming;
 pub mod sockets;

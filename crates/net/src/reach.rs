@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-use crate::udp::{Received, Udp};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+
+use crate::host::wildcard;
+use crate::opened::{self, Opened};
+use crate::udp::{Received, Udp};
 
 /// How a host answered by TCP, with the round trip time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +80,20 @@ async fn speaks_stun(mut stream: TcpStream) -> std::io::Result<bool> {
     Ok(is_answer && header[8..] == transaction)
 }
 
+/// A connection, from a port that is told before the first packet leaves.
+async fn connection(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.bind(SocketAddr::new(wildcard(address), 0))?;
+    opened::tell(Opened::Tcp(socket.local_addr()?.port()));
+    socket.connect(address).await
+}
+
 async fn connect(address: SocketAddr) -> Option<Reach> {
     let start = Instant::now();
-    match TcpStream::connect(address).await {
+    match connection(address).await {
         Ok(stream) => {
             let (handshake, asked) = (start.elapsed(), Instant::now());
             let timeout = ANSWER.max(3 * handshake);

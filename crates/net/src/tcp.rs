@@ -16,6 +16,8 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use crate::opened::{self, Opened};
+
 /// SYNs that wait to be accepted.
 const BACKLOG: u32 = 16;
 
@@ -66,6 +68,7 @@ fn socket(local: SocketAddr) -> io::Result<TcpSocket> {
     socket.set_reuseport(true)?;
     socket.set_nodelay(true)?;
     socket.bind(local)?;
+    opened::tell(Opened::Tcp(socket.local_addr()?.port()));
     Ok(socket)
 }
 

@@ -22,6 +22,8 @@ use stun::Icmp;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::opened::{self, Opened};
+
 /// Bytes of datagrams that may wait in a server's socket, where the system allows it.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
@@ -111,6 +113,7 @@ impl Udp {
         } else {
             setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
         }
+        opened::tell(Opened::Udp(socket.local_addr()?.port()));
         Udp::new(socket)
     }
 

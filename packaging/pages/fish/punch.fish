@@ -2,7 +2,7 @@ complete -c punch -l server -d 'The rendezvous, with its key and our name there 
 complete -c punch -l name -d 'Our name there' -r
 complete -c punch -l peer -d 'The name of the peer to connect to; with its key no other is accepted' -r
 complete -c punch -l from -d 'Wait for this peer, and answer no other. It counts as known: on the first contact ports are guessed for it, and it is told our private addresses. Other peers that are not known get neither' -r
-complete -c punch -l trace -d 'Print each packet that this host sends and receives for the attempt; or write what became of each packet between the two hosts to this file (docs/reference/json.md), as far as this host knows, and with --share also the peer. Packets that measure our own NAT or ask our router for a port are not shown' -r -F
+complete -c punch -l trace -d 'Print each packet that this host sends and receives for the attempt; or write what became of each packet between the two hosts to this file (docs/reference/json.md), as far as this host knows, and with --share also the peer. Without root, packets that measure our own NAT, ask our router for a port or go by TCP are not printed' -r -F
 complete -c punch -l report -d 'Write that object to this file as well, without the packets of --trace unless --json is given, too' -r -F
 complete -c punch -l ready -d 'Write one line to this file (a FIFO, or /dev/fd/N) when we are registered, for a script that waits for it' -r -F
 complete -c punch -l timeout -d 'Wait S seconds for the peer, and then S seconds for a path [default: 10; without --peer it waits for a peer without end]' -r

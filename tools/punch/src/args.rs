@@ -50,8 +50,8 @@ pub struct Args {
     pub from: Option<String>,
     /// Print each packet that this host sends and receives for the attempt; or write what
     /// became of each packet between the two hosts to this file (docs/reference/json.md),
-    /// as far as this host knows, and with --share also the peer. Packets that measure our
-    /// own NAT or ask our router for a port are not shown
+    /// as far as this host knows, and with --share also the peer. Without root, packets that
+    /// measure our own NAT, ask our router for a port or go by TCP are not printed
     #[arg(long, value_name = "FILE.json")]
     pub trace: Option<Option<PathBuf>>,
     /// Tell the peer which packets this host has sent and received, and what the

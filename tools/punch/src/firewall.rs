@@ -1,11 +1,11 @@
 //! What the rules of this host itself drop of an attempt, where we may look: as root.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use net::drive::Traffic;
+use capture::{Ports, Transport};
 use netfilter::{Direction, Dropped, OwnRules};
 use serde_json::{Value, json};
 
@@ -14,12 +14,12 @@ use crate::args::Args;
 /// A watch on the host's own rules, and the ports of our sockets.
 pub struct Firewall {
     rules: RefCell<Option<OwnRules>>,
-    ports: RefCell<BTreeSet<u16>>,
+    ports: Ports,
 }
 
 impl Firewall {
     /// Begins, if --share or --trace asks what happens to packets, and it is permitted.
-    pub fn watch(args: &Args, port: u16, start: Instant) -> Firewall {
+    pub fn watch(args: &Args, ports: &Ports, start: Instant) -> Firewall {
         let wanted = args.share || args.trace.is_some();
         let rules = wanted.then(|| OwnRules::watch(start)).transpose();
         let rules = rules.inspect_err(|error| {
@@ -27,14 +27,7 @@ impl Firewall {
         });
         Firewall {
             rules: RefCell::new(rules.ok().flatten()),
-            ports: RefCell::new(BTreeSet::from([port])),
-        }
-    }
-
-    /// A packet at a socket.
-    pub fn witness(&self, traffic: Traffic<'_>) {
-        if let Traffic::Opened { port } = traffic {
-            self.ports.borrow_mut().insert(port);
+            ports: ports.clone(),
         }
     }
 
@@ -44,8 +37,8 @@ impl Firewall {
             return Blocked::default();
         };
         let (mut packets, overrun) = rules.end();
-        let ports = self.ports.borrow();
-        packets.retain(|packet| ports.contains(&packet.local().port()));
+        let ours = |port| self.ports.contains(Transport::Udp, port);
+        packets.retain(|packet| ours(packet.local().port()));
         if overrun {
             // Then it is not known of which packets reports are missing.
             packets.clear();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use capture::{Ports, Transport};
 use cli::address::PeerAddress;
 use cli::home::Home;
 use cli::lookup::LookUp;
@@ -15,6 +16,7 @@ use cli::signals::Signals;
 use nat::plan::{Limits, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
+use net::opened::Opened;
 use net::roaming::Roaming;
 use net::udp::Udp;
 use net::{files, host};
@@ -66,6 +68,7 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         peer: peer.as_ref().map(|peer| peer.name.clone()),
         ..args.clone()
     };
+    let ports = own_ports();
     let limits = within_the_files(args.limits()?)?;
     let ready = Ready::open(args.ready.as_deref())?;
     let stored = args.nat.as_deref().map(StoredReport::read).transpose()?;
@@ -84,11 +87,11 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let local = host::local_address(settings.server, udp.local_addr().port());
     let trace = args
         .shows_packets()
-        .then(|| Trace::start(local, start, !args.json))
+        .then(|| Trace::start(local, &ports, start, !args.json))
         .transpose()
         .context("cannot capture packets")?;
     let notes = Notes::begin(args, start);
-    let firewall = Firewall::watch(args, local.port(), start);
+    let firewall = Firewall::watch(args, &ports, start);
     let by_tcp = match args.tcp {
         true => Some(ByTcp::prepare(any, settings.server).await?),
         false => None,
@@ -101,7 +104,6 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
             trace.witness(traffic);
         }
         notes.witness(traffic);
-        firewall.witness(traffic);
     };
     let driver = EndpointDriver::new(udp, endpoint, settings.server, witness)
         .with_context(|| format!("no route to {}", settings.server))?;
@@ -155,6 +157,17 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
     let code = report.print(args.json, args.report.as_deref(), kept)?;
     written?;
     Ok(code)
+}
+
+/// The ports of all our sockets, from now on.
+fn own_ports() -> Ports {
+    let ports = Ports::of_this_process();
+    let opened = ports.clone();
+    net::opened::witness(move |socket| match socket {
+        Opened::Udp(port) => opened.watch(Transport::Udp, port),
+        Opened::Tcp(port) => opened.watch(Transport::Tcp, port),
+    });
+    ports
 }
 
 /// These limits, with no more sockets than this process may open, which is said.

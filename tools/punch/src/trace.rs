@@ -17,26 +17,29 @@ pub struct Trace {
     since: Instant,
     kept: Arc<Mutex<Vec<Seen>>>,
     print: bool,
-    ports: Ports,
     capture: Option<(Capture, JoinHandle<()>)>,
 }
 
 impl Trace {
-    /// Begins with the packets of one local port. With `print` each is printed when
-    /// it passes, else they are kept.
+    /// Begins. Where packets are captured, they are those of these ports, else those of the
+    /// sockets that punch. With `print` each is printed when it passes, else they are kept.
     ///
     /// # Errors
     /// When capturing is permitted, and fails.
-    pub fn start(local: SocketAddr, since: Instant, print: bool) -> Result<Trace, CaptureError> {
+    pub fn start(
+        local: SocketAddr,
+        ports: &Ports,
+        since: Instant,
+        print: bool,
+    ) -> Result<Trace, CaptureError> {
         let mut trace = Trace {
             local,
             since,
             kept: Arc::default(),
             print,
-            ports: Ports::of([local.port()]),
             capture: None,
         };
-        match Capture::open(trace.ports.clone(), since) {
+        match Capture::open(ports.clone(), since) {
             Ok((capture, packets)) => {
                 let kept = Arc::clone(&trace.kept);
                 let reader = std::thread::spawn(move || {
@@ -57,16 +60,12 @@ impl Trace {
 
     /// A packet at the socket; ignored where packets are captured.
     pub fn witness(&self, traffic: Traffic<'_>) {
-        if let Traffic::Opened { port } = traffic {
-            self.ports.watch(port);
-        }
         if self.capture.is_some() {
             return;
         }
         let at = self.since.elapsed();
         let local = |port| SocketAddr::new(self.local.ip(), port);
         let seen = match traffic {
-            Traffic::Opened { .. } => return,
             Traffic::Sent {
                 port,
                 to,

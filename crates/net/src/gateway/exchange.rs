@@ -11,6 +11,8 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::opened::{self, Opened};
+
 /// How long a UPnP search takes at most: devices answer within the MX of the
 /// search, three seconds (UPnP Device Architecture 1.1 §1.3.2).
 const UPNP_PATIENCE: Duration = Duration::from_millis(3_500);
@@ -38,7 +40,9 @@ pub(super) async fn exchange<A, R: AsRef<[u8]>>(
 ) -> Option<A> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await.ok()?;
     socket.connect((gateway, GATEWAY_PORT)).await.ok()?;
-    let request = request(socket.local_addr().ok()?.ip());
+    let local = socket.local_addr().ok()?;
+    opened::tell(Opened::Udp(local.port()));
+    let request = request(local.ip());
     let mut buffer = [0; stun::MAX_DATAGRAM];
     for wait in WAITS {
         socket.send(request.as_ref()).await.ok()?;

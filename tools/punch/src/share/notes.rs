@@ -35,7 +35,6 @@ impl Notes {
         };
         let at_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (packet, payload) = match traffic {
-            Traffic::Opened { .. } => return,
             Traffic::Sent {
                 port,
                 to,
