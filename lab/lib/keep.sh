@@ -118,6 +118,8 @@ at() {
 	entered PINHOLE_NAME="$node" ip netns exec "$node" sh -c 'exec "$@"' sh "${@:2}" # for a command that does not exist, a shell exits with 127 and ip with 1
 	code=$?
 	((code != 137)) || ! ended || die "the lab \"$name\" has ended"
+	((code != 127)) || [[ $2 != chat || -x $bin/chat || $installed ]] ||
+		echo "$me: a lab needs no chat, so it has built none in $bin; build it: cargo build --release --package=chat" >&2
 	return $code
 }
 

@@ -7,10 +7,21 @@ source "${BASH_SOURCE[0]%/*}/rust.sh"
 tools=(rendezvous natprobe punch nattrace natlink labreport)
 conntrack=/proc/sys/net/netfilter/nf_conntrack_max tracked=8192 # entries of all labs, and of one lab that sprays
 
-# tools_folder: set $bin
+# tools_folder: set $bin: PINHOLE_BIN, or where cargo builds
 tools_folder() {
-	bin=${PINHOLE_BIN:-${lab%/*}/target/release}
+	bin=${PINHOLE_BIN:-$(target_folder)/release}
 	[[ $bin == /* ]] || bin=$PWD/$bin
+}
+
+# target_folder: where cargo builds. It is asked only if that may be elsewhere than in the checkout.
+target_folder() {
+	local folder='' home as why missing=()
+	if [[ ${CARGO_TARGET_DIR-}${CARGO_BUILD_TARGET_DIR-} ]] ||
+		grep -qs '^ *target-dir' "${lab%/*}"/.cargo/config{,.toml} "${CARGO_HOME:-$HOME/.cargo}"/config{,.toml}; then
+		owner && folder=$(cd "${lab%/*}" && "${as[@]}" cargo metadata --no-deps --format-version 1 |
+			sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+	fi
+	echo "${folder:-${lab%/*}/target}"
 }
 
 # ready: install and build what a lab needs, or say what is missing

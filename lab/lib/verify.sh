@@ -65,7 +65,7 @@ announced() {
 # meet OPTION…: bob waits for alice, alice calls. They print to $room/{alice,bob}.out and log to $room/{alice,bob}.log.
 # The options are for both. Alice's report goes to $room/alice.json, her exit code into $met.
 meet() {
-	local bob ready_bob options=("${spend[@]}" --yes --timeout $tries "$@")
+	local bob ready_bob options=("${spend[@]}" --yes --timeout "$tries" "$@")
 	exec {ready_bob}< <(
 		PINHOLE_NAME=bob exec nsenter --net=/run/netns/bob "$bin/punch" --from alice "${options[@]}" --ready /dev/fd/3 \
 			3>&1 >"$room/bob.out" 2>"$room/bob.log"

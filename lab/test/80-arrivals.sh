@@ -101,6 +101,38 @@ code=$?
 check 'a lab without private namespaces is exit 2' test $code = 2
 check 'and says why, or what to do' grep -q '^netns.sh: no lab: this .*; ' <<<"$said"
 
+# where cargo builds elsewhere: one that says where, and builds there
+mkdir -p "$tmp/elsewhere/bin"
+cat >"$tmp/elsewhere/bin/cargo" <<E
+#!/usr/bin/env bash
+case \$1 in
+--version) echo cargo 9.0.0 ;;
+metadata) echo "{\"target_directory\":\"\$CARGO_TARGET_DIR\",\"version\":1}" ;;
+build) echo built >>$tmp/elsewhere/log; mkdir -p "\$CARGO_TARGET_DIR/release" && ln -sf "$PINHOLE_BIN"/[!.]* "\$CARGO_TARGET_DIR/release" ;;
+esac
+E
+chmod +x "$tmp/elsewhere/bin/cargo"
+elsewhere() { env -u PINHOLE_BIN -u SUDO_USER "PATH=$tmp/elsewhere/bin:$PATH" "CARGO_TARGET_DIR=$tmp/elsewhere/target" "$netns" "$@" 2>&1; }
+for turn in first second; do
+	# shellcheck disable=SC2016 # for the shell in the lab
+	said=$(elsewhere open open --no-verify -- sh -c 'echo $PINHOLE_BIN; command -v rendezvous')
+	check "with CARGO_TARGET_DIR the tools of that folder run, the $turn time" test "$(tail -n 2 <<<"$said")" = "$tmp/elsewhere/target/release
+$tmp/elsewhere/target/release/rendezvous"
+done
+check 'and are built once' test "$(cat "$tmp/elsewhere/log")" = built
+# a lab has what it needs; chat is not among it
+rm -f "$tmp/elsewhere/target/release/chat"
+check 'a lab with these tools stays' elsewhere up open open --no-verify --name elsewhere-$$
+said=$(PATH=/usr/bin:/bin:/sbin elsewhere exec alice --name elsewhere-$$ -- chat --version)
+check 'chat, which the lab does not build, is not there' test $? = 127
+check 'and it is said how to build it' grep -q "built none in $tmp/elsewhere/target/release; build it: cargo build --release --package=chat" <<<"$said"
+ln -s "$PINHOLE_BIN/chat" "$tmp/elsewhere/target/release"
+check 'then it is found' elsewhere exec alice --name elsewhere-$$ -- chat --version
+check 'and the lab ends' elsewhere down --name elsewhere-$$
+for package in $(grep -oE 'tools/[a-z]+' "${test%/*/*}/docs/how-to/install.md"); do
+	check "the page on installing names $package, which is there" test -f "${test%/*/*}/$package/src/main.rs"
+done
+
 # test.sh in a checkout of its own, with a cargo that notes who runs it, and one test
 mkdir -p "$tmp/repo/lab" "$tmp/home/.cargo/bin" "$tmp/who"
 cp -r "${test%/*}"/{netns.sh,test.sh,.shellcheckrc,bin,lib,nat} "$tmp/repo/lab"
