@@ -101,18 +101,8 @@ assert any("203.0.113.33" in permit for m in last["mappings"] for permit in m["p
 P
 
 # apart: what each node has seen by itself, joined later
-check 'each node watches by itself' "$netns" port-restricted full-cone --no-verify -- bash -c '
-	for node in alice nat-alice core nat-bob bob; do
-		exec {began}< <(exec ip netns exec $node nattrace watch --here $node --record "$1" </dev/null)
-		watching+=($!)
-		read -rt 60 -u "$began" || exit 3
-	done
-	python3 "$2" "alice:4000>203.0.113.33:5000" && kill "${watching[@]}" || exit 4
-	end=$((SECONDS + 60))
-	for pid in "${watching[@]}"; do
-		while kill -0 $pid 2>/dev/null; do ((SECONDS < end)) || exit 5; sleep 0.02; done
-		wait $pid || exit 6
-	done' sh "$tmp/seen" "$test/packets.py"
+check 'each node watches by itself' "$netns" port-restricted full-cone --no-verify -- bash "$test/apart.sh" "$tmp/seen" \
+	alice nat-alice core nat-bob bob -- python3 "$test/packets.py" "alice:4000>203.0.113.33:5000"
 check 'and what they saw is joined' "$PINHOLE_BIN/nattrace" join "$tmp/seen/"{alice,nat-alice,core,nat-bob,bob}.json --trace "$tmp/t.json" --peers alice,bob
 check 'to one journey' python3 "$test/trace.py" "$tmp/t.json" "from=alice,to=nat-bob,how=dropped,reason=NO_MAPPING" cause=PEER_NEVER_SENT
 declined 'to join without a file to write' 'writes nothing without --trace' nattrace join "$tmp/seen/"{alice,bob}.json

@@ -82,12 +82,26 @@ options=(--loss 100)
 cause 'and its twin, where all is lost' open open 'alice:4000>203.0.113.34:5000 bob:5000>203.0.113.18:4000' LOST 'cause~--loss'
 options=()
 
-# two hosts behind one NAT are alice and alice2 here: nothing between alice and bob, and so no cause
-cause 'a hairpin between others' full-cone full-cone "$told alice2:4001>$s:6000 alice:4000>$a:4001" none
+# two hosts behind one NAT, which are alice and alice2 here
+inner="server:6000 alice:4000>$s:6000 server:6000? alice2:4001>$s:6000 server:6000?"
+hairpin() {
+	local steps
+	read -rd "" -a steps <<<"$inner $3"
+	check "$1" "$netns" "$2" open --no-verify -- bash "$test/apart.sh" "$tmp/seen" alice alice2 nat-alice core -- \
+		python3 "$test/packets.py" "${steps[@]}"
+	check 'and what they saw is joined' "$PINHOLE_BIN/nattrace" join "$tmp/seen/"{alice,alice2,nat-alice,core}.json --trace "$tmp/t.json" --peers alice,alice2
+	check "has ${4%% *}" python3 "$test/trace.py" "$tmp/t.json" "cause=$4" "${@:5}"
+}
+hairpin 'two hosts that use their public addresses' full-cone "alice:4000>$a:4001 alice2:4001>$a:4000" HAIRPIN_UNSUPPORTED 'cause~at nat-alice'
+hairpin 'and the twin, whose NAT sends them back' full-cone,hairpin=on "alice:4000>$a:4001 alice2:4001? alice2:4001>$a:4000 alice:4000?" none
 
 # what punch itself says, where no packet shows it
 check 'a peer that is not there' "$netns" full-cone full-cone --no-verify --trace "$tmp/t.json" -- \
 	bash -c '! PINHOLE_NAME=alice ip netns exec alice punch --peer bob --report /run/alice.json 2>/dev/null'
 check 'is told with what punch said' python3 "$test/trace.py" "$tmp/t.json" cause=PEER_OFFLINE 'cause~not registered'
 exits 0 'the main job between two that are' full-cone restricted --no-verify --trace "$tmp/t.json"
+check 'has no cause' python3 "$test/trace.py" "$tmp/t.json" cause=none
+check 'a peer that takes another key for ours' "$netns" full-cone full-cone --no-verify --trace "$tmp/t.json" -- python3 "$test/auth.py" mismatch
+check 'is told with what punch said' python3 "$test/trace.py" "$tmp/t.json" cause=AUTH_MISMATCH 'cause~key'
+check 'and its twin, which knows ours' "$netns" full-cone full-cone --no-verify --trace "$tmp/t.json" -- python3 "$test/auth.py" knows
 check 'has no cause' python3 "$test/trace.py" "$tmp/t.json" cause=none
