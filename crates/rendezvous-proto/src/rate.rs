@@ -43,6 +43,11 @@ impl RateLimiter {
         }
     }
 
+    /// Allows this many requests per second from now on.
+    pub(crate) fn set_rate(&mut self, rate: u32) {
+        self.rate = rate.max(1);
+    }
+
     /// Whether one more request from there is within the rate.
     pub(crate) fn allow(&mut self, now: Instant, source: IpAddr) -> bool {
         let now = now.saturating_duration_since(self.start).as_nanos() as u64;
@@ -96,6 +101,16 @@ mod tests {
         let later = start + Duration::from_millis(500);
         let passed = (0..300).filter(|_| limiter.allow(later, source)).count();
         assert_eq!(passed, 50);
+    }
+
+    #[test]
+    fn another_rate_is_for_what_comes_after_it() {
+        let start = Instant::now();
+        let mut limiter = limiter(start);
+        let source: IpAddr = "203.0.113.17".parse().unwrap();
+        limiter.set_rate(10);
+        let passed = (0..300).filter(|_| limiter.allow(start, source)).count();
+        assert_eq!(passed, 10);
     }
 
     #[test]

@@ -124,6 +124,11 @@ impl Registry {
         }
     }
 
+    /// Has room for this many names from now on. Those that it has stay.
+    pub(crate) fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// The changes that are to be stored.
     pub(crate) fn changes(&mut self) -> Option<&mut VecDeque<Change>> {
         self.changes.as_mut()

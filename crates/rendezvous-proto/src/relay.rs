@@ -107,6 +107,18 @@ impl Relay {
         self.authenticator.set_secret(now, secret);
     }
 
+    /// Grants allocations within these limits from now on. Those that are there keep theirs.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.allocations.set_limits(limits);
+    }
+
+    /// Private or reserved addresses may be peers if they are among these, from now on: no permission for
+    /// another one is left.
+    pub fn set_allowed(&mut self, allowed: Vec<IpNet>) {
+        self.allocations.set_allowed(allowed);
+    }
+
     /// The addresses of the server's host have changed: no permission for one of these is left.
     pub fn set_own_addresses(&mut self, own: Vec<IpAddr>) {
         self.allocations.set_own_addresses(own);

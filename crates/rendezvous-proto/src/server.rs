@@ -88,13 +88,6 @@ impl Server {
         self
     }
 
-    /// Bounds the TCP connections that are open at once, where the driver has sockets for fewer
-    /// than [`MOST_STREAMS`].
-    pub fn with_most_streams(mut self, most: usize) -> Self {
-        self.streams.bound(most);
-        self
-    }
-
     /// Takes over the bindings that are [stored](crate::bindings), in the order in which they end. Names that are reserved by then keep the keys that they are reserved for.
     pub fn with_bindings(
         mut self,
@@ -126,6 +119,20 @@ impl Server {
         self.registrar.registry().set_reserved(now, names);
         let made = self.changes() - before;
         self.waiting.made(made);
+    }
+
+    /// Answers this many requests per second to one network, and has room for this many names, from now on.
+    pub fn set_limits(&mut self, rate: u32, most_names: usize) {
+        for limiter in [&mut self.unproved, &mut self.newcomers, &mut self.proved] {
+            limiter.set_rate(rate);
+        }
+        self.registrar.registry().set_most(most_names);
+    }
+
+    /// Bounds the TCP connections that are open at once, where the driver has sockets for fewer
+    /// than [`MOST_STREAMS`]. Those that are open stay.
+    pub fn set_most_streams(&mut self, most: usize) {
+        self.streams.bound(most);
     }
 
     /// The relay, for the driver of its relayed sockets.

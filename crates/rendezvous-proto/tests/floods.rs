@@ -414,3 +414,26 @@ fn a_reserved_name_is_refused_to_other_keys_and_to_a_rotation() {
         (Some(code::FORBIDDEN), None)
     );
 }
+
+#[test]
+fn other_limits_are_for_what_comes_after_them() {
+    let now = Instant::now();
+    let mut server = small_server(now, 10);
+    let mut alice = Host::new("203.0.113.17:40000", 1);
+    assert_eq!(alice.register(&mut server, now, "alice"), ACCEPTED);
+    server.set_limits(RATE, 1);
+    let mut bob = Host::new("198.51.100.33:40000", 2);
+    assert_ne!(bob.register(&mut server, now, "bob"), ACCEPTED);
+    assert_eq!(alice.register(&mut server, now, "alice"), ACCEPTED);
+    server.set_limits(RATE, 10);
+    assert_eq!(bob.register(&mut server, now, "bob"), ACCEPTED);
+
+    server.set_limits(3, 10);
+    let binding = stun::binding_request([1; 12], None);
+    let client = "192.0.2.1:1".parse().unwrap();
+    let answered = (0..9).filter(|_| {
+        server.handle_datagram(now, 0, client, &binding);
+        !drain(&mut server).is_empty()
+    });
+    assert_eq!(answered.count(), 3);
+}

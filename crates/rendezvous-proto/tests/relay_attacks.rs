@@ -116,6 +116,29 @@ fn quotas_hold_for_a_name_for_an_address_and_in_all() {
 }
 
 #[test]
+fn other_limits_are_for_allocations_that_are_made_after_them() {
+    let mut world = World::new(limits(), &[]);
+    let mut first = TurnClient::new(&mut world, "a", ALICE);
+    first.allocate(&mut world).unwrap();
+    world.relay().set_limits(Limits {
+        total: 1,
+        ..limits()
+    });
+    let mut second = TurnClient::new(&mut world, "b", BOB);
+    let full = second.allocate(&mut world);
+    assert_eq!(full, Err(code::INSUFFICIENT_CAPACITY));
+    world.relay().set_limits(Limits {
+        total: 2,
+        per_name: 1,
+        ..limits()
+    });
+    let mut again = TurnClient::new(&mut world, "a", ALICE2);
+    assert_eq!(again.allocate(&mut world), Err(code::QUOTA_REACHED));
+    assert!(second.allocate(&mut world).is_ok());
+    assert_eq!(world.relay().allocations(), 2);
+}
+
+#[test]
 fn an_abandoned_allocation_makes_room_for_another_of_its_name() {
     let mut world = World::new(limits(), &[]);
     let clients = ["203.0.113.17:1", "203.0.113.17:2"];

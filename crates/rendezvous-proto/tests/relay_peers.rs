@@ -75,6 +75,26 @@ fn an_address_that_its_host_gets_later_is_not_a_peer_any_more() {
 }
 
 #[test]
+fn a_range_that_is_no_longer_allowed_has_no_permission_left() {
+    let mut world = World::new(limits(), &["10.1.0.0/16"]);
+    let mut alice = TurnClient::new(&mut world, "alice", ALICE);
+    let relayed = alice.allocate(&mut world).unwrap();
+    let private = "10.1.2.3:9";
+    for peer in [private, BOB] {
+        assert_eq!(alice.permit(&mut world, peer), None);
+    }
+    world.relay().set_allowed(Vec::new());
+    for peer in [private, BOB] {
+        alice.send(&mut world, peer, b"hello");
+    }
+    assert_eq!(
+        world.to_peers,
+        [(relayed.port(), at(BOB), b"hello".to_vec())]
+    );
+    assert_eq!(alice.permit(&mut world, private), Some(code::FORBIDDEN));
+}
+
+#[test]
 fn no_payload_passes_without_a_permission() {
     let mut world = World::new(limits(), &[]);
     let mut alice = TurnClient::new(&mut world, "alice", ALICE);

@@ -110,8 +110,8 @@ impl World {
         };
         let mut server = Server::new(config, now)
             .with_key(Identity::from_secret(&[77; 32]))
-            .with_most_streams(MOST_STREAMS)
             .with_relay(Relay::new(relay, now));
+        server.set_most_streams(MOST_STREAMS);
         let reserved = Identity::from_secret(&[4; 32]).public();
         server.set_reserved(now, [(NAMES[3].to_owned(), reserved)].into());
         World {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use sansio::{Prefix, Shares};
 use stun::{Builder, code};
 
@@ -127,6 +128,20 @@ impl Allocations {
 
     pub(super) fn set_own_addresses(&mut self, own: Vec<IpAddr>) {
         self.policy.own = own;
+        self.keep_permitted();
+    }
+
+    pub(super) fn set_allowed(&mut self, allowed: Vec<IpNet>) {
+        self.policy.allowed = allowed;
+        self.keep_permitted();
+    }
+
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Takes permissions back that the policy does not grant any more.
+    fn keep_permitted(&mut self) {
         let (policy, address) = (&self.policy, self.address);
         for allocation in self.open.values_mut() {
             allocation.keep_peers(|peer| policy.refusal(address, peer).is_none());
