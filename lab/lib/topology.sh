@@ -188,7 +188,7 @@ serve() {
 	exec {ready}< <(
 		addressed server &&
 			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" \
-				--relay --relay-allow "$prefix.0/24" </dev/null 2>$log
+				--relay --relay-allow "$prefix.0/24" --log-addresses </dev/null 2>$log
 	)
 }
 

@@ -63,6 +63,7 @@ LAB = {
     ("rendezvous", "rendezvous"): ("new", "0.0.0.0:8848", {"stays": True}),
     ("rendezvous", "rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2"): ("new", "203.0.113.2:8849", {"stays": True}),
     ("rendezvous", "rendezvous --ip 203.0.113.1 --relay"): ("new", "203.0.113.1:8848", {"stays": True}),
+    ("rendezvous", "rendezvous --config rendezvous.toml --check-config"): ("new", "^rate = 1000$", {"first": "echo rate = 1000 >rendezvous.toml"}),
     ("nattrace", "sudo ip netns exec nat-alice nattrace table"): ("core", "^mappings", {}),
     ("nattrace", "nattrace table --watch --connections"): ("nat-alice", "^mappings", {"stays": True}),
     ("nattrace table", "sudo ip netns exec nat-alice nattrace table"): ("core", "^mappings", {}),

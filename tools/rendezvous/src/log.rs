@@ -18,6 +18,8 @@ use sansio::Prefix;
 use serde_json::{Value, json};
 use session::identity::PublicKey;
 
+use crate::reload::Reloaded;
+
 use lines::{Owner, Summary, WINDOW};
 use within::within;
 use writer::{Format, Writer};
@@ -41,10 +43,12 @@ pub struct Log {
     writer: Writer,
 }
 
-/// Text or JSON.
+/// Text or JSON, and with what.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     json: bool,
+    /// With the addresses of clients.
+    addresses: bool,
 }
 
 impl Log {
@@ -52,11 +56,11 @@ impl Log {
     ///
     /// # Errors
     /// When there is no stderr.
-    pub fn start(json: bool) -> anyhow::Result<Self> {
+    pub fn start(json: bool, addresses: bool) -> anyhow::Result<Self> {
         // Not std's stderr, which has a lock: whoever writes to that would wait for this thread.
         let out = std::io::stderr().as_fd().try_clone_to_owned();
         let out = std::fs::File::from(out.context("cannot use stderr for the log")?);
-        let form = Form { json };
+        let form = Form { json, addresses };
         let writer = Writer::start(out, form);
         let traces = writer.clone();
         ::cli::log::init_to(move || traces.clone());
@@ -96,9 +100,13 @@ impl Log {
     }
 
     pub fn event(&self, event: &Event) {
+        let from = |address: &SocketAddr| match self.form.addresses {
+            true => format!(" from {address}"),
+            false => String::new(),
+        };
         self.client_line(event.client(), kind(event), || match event {
             Event::Registered { name, address, key } => (
-                format!("{name} registered from {address}, key {key}"),
+                format!("{name} registered{}, key {key}", from(address)),
                 json!({"name": name, "address": address, "key": key}),
             ),
             Event::Rotated {
@@ -139,12 +147,26 @@ impl Log {
     }
 
     /// What SIGHUP asked for is done.
-    pub fn reloaded(&self) {
-        self.line(
-            "reloaded --reserve and --relay-secret",
-            "reloaded",
-            json!({}),
-        );
+    pub fn reloaded(
+        &self,
+        Reloaded {
+            changed,
+            at_restart,
+        }: &Reloaded,
+    ) {
+        let dashed = |names: &[String]| {
+            let names: Vec<_> = names.iter().map(|name| format!("--{name}")).collect();
+            names.join(", ")
+        };
+        let mut text = "reloaded --reserve, --relay-secret and the limits".to_owned();
+        if !changed.is_empty() {
+            text += &format!("; changed: {}", dashed(changed));
+        }
+        if !at_restart.is_empty() {
+            text += &format!("; changes at the next start only: {}", dashed(at_restart));
+        }
+        let fields = json!({"changed": changed, "at_restart": at_restart});
+        self.line(&text, "reloaded", fields);
     }
 
     pub fn ended(&self, stats: &Stats) {
@@ -178,7 +200,10 @@ impl Log {
                 client,
                 relayed,
             } => (
-                format!("relay: {name} at {client} has got {relayed}"),
+                match self.form.addresses {
+                    true => format!("relay: {name} at {client} has got {relayed}"),
+                    false => format!("relay: {name} has got {relayed}"),
+                },
                 json!({"name": name, "client": client, "relayed": relayed}),
             ),
             relay::Event::Closed {
@@ -221,7 +246,13 @@ impl Log {
     ) {
         let prefix = Prefix::of(client.ip());
         self.writer.event(prefix, kind, || {
-            let (text, fields) = line();
+            let (text, mut fields) = line();
+            if let Value::Object(fields) = &mut fields
+                && !self.form.addresses
+            {
+                fields.remove("address");
+                fields.remove("client");
+            }
             self.form.line(&text, kind, fields)
         });
     }
@@ -286,25 +317,32 @@ impl Format for Form {
 mod tests {
     use super::*;
 
+    fn form(json: bool) -> Form {
+        Form {
+            json,
+            addresses: false,
+        }
+    }
+
     #[test]
     fn a_line_has_its_time_in_text_and_in_json() {
         let prefix = Prefix::of([203, 0, 113, 7].into());
         let counts = [("registered", 7), ("silent", 2)].into();
         let summary = Summary { prefix, counts };
-        let text = Form { json: false }.summary(&summary);
+        let text = form(false).summary(&summary);
         let (time, text) = text.split_once(' ').unwrap();
         assert!(time.len() == 27 && time.ends_with('Z'), "{time}");
         let expected =
             "rendezvous: 203.0.113.0/24 has caused more lines within 10 s: 7 registered, 2 silent";
         assert_eq!(text, expected);
-        let json = Form { json: true }.summary(&summary);
+        let json = form(true).summary(&summary);
         let mut json: Value = serde_json::from_str(&json).unwrap();
         let time = json["time"].take();
         assert_eq!(time.as_str().map(str::len), Some(27));
         let expected = json!({"event": "more", "prefix": "203.0.113.0/24", "seconds": 10,
             "counts": {"registered": 7, "silent": 2}, "time": null});
         assert_eq!(json, expected);
-        let json: Value = serde_json::from_str(&Form { json: true }.dropped(9)).unwrap();
+        let json: Value = serde_json::from_str(&form(true).dropped(9)).unwrap();
         assert_eq!(
             (&json["event"], &json["lines"]),
             (&json!("dropped"), &json!(9))

@@ -102,18 +102,28 @@ impl RelayOptions {
             unix: unix.as_secs(),
             seed,
             policy: Policy {
-                allowed: self.relay_allow.clone(),
+                allowed: self.allowed(),
                 own: own_addresses()?,
             },
-            limits: Limits {
-                total: self.relay_total as usize,
-                per_name: self.relay_per_name as usize,
-                per_address: self.relay_per_address as usize,
-                rate: self.relay_rate,
-                lifetime: Duration::from_secs(self.relay_lifetime.into()),
-            },
+            limits: self.limits(),
         };
         Ok(Some(Relay::new(config, Instant::now())))
+    }
+
+    /// Quotas and rates.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            total: self.relay_total as usize,
+            per_name: self.relay_per_name as usize,
+            per_address: self.relay_per_address as usize,
+            rate: self.relay_rate,
+            lifetime: Duration::from_secs(self.relay_lifetime.into()),
+        }
+    }
+
+    /// The private or reserved addresses that may be peers.
+    pub fn allowed(&self) -> Vec<IpNet> {
+        self.relay_allow.clone()
     }
 
     /// The sockets of relayed addresses, where the server listens on `bound`.

@@ -1,6 +1,5 @@
 //! The driver: sockets and a clock for the server of `rendezvous_proto`.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -11,8 +10,6 @@ use rendezvous_proto::bindings::Change;
 use rendezvous_proto::relay::Command;
 use rendezvous_proto::server::{Sender, Server};
 use sansio::{Prefix, Protocol, Transmit};
-use session::credentials::Secret;
-use session::identity::PublicKey;
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -24,6 +21,7 @@ use crate::log::{Log, Ourselves};
 use crate::metrics::{self, Histogram};
 use crate::notify;
 use crate::relay::Sockets;
+use crate::reload::Reload;
 use crate::state::{State, Stored};
 use crate::stream::{self, Streams};
 
@@ -58,12 +56,7 @@ pub struct Driven {
     pub relayed: Sockets,
     pub state: Option<State>,
     pub metrics: Option<SocketAddr>,
-}
-
-/// What SIGHUP brings, of what is in files.
-pub struct Reloaded {
-    pub reserved: Option<BTreeMap<String, PublicKey>>,
-    pub relay_secret: Option<Secret>,
+    pub reload: Reload,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -73,8 +66,7 @@ pub struct Reloaded {
 pub async fn serve(
     server: Server,
     addresses: &[SocketAddr],
-    driven: Driven,
-    reload: impl Fn() -> anyhow::Result<Reloaded>,
+    mut driven: Driven,
     log: Log,
     ourselves: &Ourselves,
 ) -> anyhow::Result<()> {
@@ -130,7 +122,7 @@ pub async fn serve(
         () = keep_time(&shared) => {}
         () = async {
             while hangup.recv().await.is_some() {
-                shared.take_over(reload());
+                shared.reload(&mut driven.reload);
             }
         } => {}
         error = not_stored(&shared, reports) => return Err(error),
@@ -280,24 +272,17 @@ impl Shared {
         }
     }
 
-    /// Takes over what was reloaded; or nothing, and says why.
-    fn take_over(self: &Arc<Self>, reloaded: anyhow::Result<Reloaded>) {
-        let reloaded = match reloaded {
-            Ok(reloaded) => reloaded,
-            Err(error) => {
-                let kept = "what was read before stays in use";
-                return self.log.trouble(&format!("SIGHUP: {kept}: {error:#}"));
-            }
-        };
+    /// Reads again what may change; or nothing, and says why.
+    fn reload(self: &Arc<Self>, reload: &mut Reload) {
         let mut server = self.lock();
-        if let Some(names) = reloaded.reserved {
-            server.set_reserved(Instant::now(), names);
-        }
-        if let (Some(secret), Some(relay)) = (reloaded.relay_secret, server.relaying()) {
-            relay.set_secret(Instant::now(), secret);
-        }
+        let reloaded = reload.again(Instant::now(), &mut server);
         self.flush(&mut server, None);
-        self.log.reloaded();
+        match reloaded {
+            Ok(reloaded) => self.log.reloaded(&reloaded),
+            Err(error) => self.log.trouble(&format!(
+                "SIGHUP: what was read before stays in use: {error:#}"
+            )),
+        }
     }
 
     fn local_addresses(&self) -> std::sync::MutexGuard<'_, LocalAddresses> {
