@@ -3,7 +3,8 @@
 //!
 //! [`drive::Driver`] drives any [`sansio::Protocol`] on UDP sockets; `discover` and
 //! `endpoint` are drivers of the prober and of a peer on top of it. `tcp` makes
-//! connections, and `gateway` asks the router for a port. Below them, [`udp::Udp`]
+//! connections, and `gateway` asks the router for a port; `surroundings` holds what helps a peer
+//! to be reached directly. Below them, [`udp::Udp`]
 //! is a socket that also reports TTLs and ICMP errors, and [`sockets::Sockets`] are
 //! several of them that are received from together.
 //!
@@ -55,6 +56,8 @@ pub mod opened;
 pub mod reach;
 pub mod roaming;
 pub mod sockets;
+#[cfg(feature = "gateway")]
+pub mod surroundings;
 #[cfg(feature = "peer")]
 pub mod tcp;
 pub mod udp;

@@ -11,6 +11,7 @@ use cli::lookup::LookUp;
 use cli::options::Options;
 use cli::settings::Settings;
 use nat::plan::Limits;
+use net::surroundings::Surroundings;
 use net::udp::Udp;
 use peer_proto::endpoint::{self, Endpoint, Strangers};
 use tokio::sync::mpsc;
@@ -23,7 +24,6 @@ use crate::hub::kept::Kept;
 use crate::hub::keyring::Keyring;
 use crate::hub::network::Network;
 use crate::hub::peers::Peers;
-use crate::hub::reach::Reach;
 use crate::hub::user::{AtEnd, User};
 use crate::hub::{self, Hub, Inbox, Outcome};
 use crate::input::{self, Input, Names};
@@ -144,7 +144,7 @@ pub fn network(
         identity: settings.identity.clone(),
         server: settings.server,
         lookup: LookUp::new(settings.known_server.host(), settings.server),
-        reach: reach(args, settings.server)?,
+        surroundings: surroundings(args, settings.server)?,
         tells_hosts: !args.paths.no_host_candidates && binds_all,
         keepalive: args.keepalive,
         last_link: 0,
@@ -156,7 +156,7 @@ pub fn network(
 
 /// What helps to reach peers directly. Where packets go through the relay alone, nothing
 /// does.
-fn reach(args: &Args, server: SocketAddr) -> anyhow::Result<Reach> {
+fn surroundings(args: &Args, server: SocketAddr) -> anyhow::Result<Surroundings> {
     let room = net::files::room().context("cannot read how many files may be open")?;
     let sockets = u32::try_from(room / 2).unwrap_or(u32::MAX);
     let limits = Limits {
@@ -165,7 +165,7 @@ fn reach(args: &Args, server: SocketAddr) -> anyhow::Result<Reach> {
     };
     let direct = !args.paths.relay_only;
     let measures = direct && !args.no_measure;
-    Ok(Reach::new(
+    Ok(Surroundings::watch(
         server,
         measures.then_some(limits),
         direct && !args.no_port_mapping,

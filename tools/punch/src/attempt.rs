@@ -2,7 +2,7 @@
 //! cause.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -15,9 +15,9 @@ use cli::signals::Signals;
 use nat::plan::{Limits, Plan, Role, Side, Strategy};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
-use net::gateway::{self, RouterPort};
+use net::gateway::{self, reachable};
 use net::host;
-use net::roaming::Roaming;
+use net::surroundings::{self, Surroundings};
 use peer_proto::cause::Cause;
 use peer_proto::client::{REFRESH, Relation};
 use peer_proto::endpoint::Event;
@@ -29,9 +29,8 @@ use crate::args::Args;
 use crate::plan::announced;
 use crate::ready::Ready;
 use crate::report::Outcome;
-use crate::router;
 use crate::silence;
-use crate::start::{TIMEOUT, measure, measures};
+use crate::start::TIMEOUT;
 use crate::tcp::ByTcp;
 
 /// How long the path may take to be measured.
@@ -44,15 +43,14 @@ pub struct Attempt<'a, W> {
     pub known_server: KnownServer,
     /// Whether the rendezvous is at another address by now.
     pub lookup: LookUp,
-    /// Whether we have changed our network.
-    pub roaming: Roaming,
+    /// Our NAT, our router and our network.
+    pub surroundings: Surroundings,
     pub limits: Limits,
     pub start: Instant,
     pub ready: Ready,
     /// A stored report of our NAT, in place of a measurement.
     pub stored: Option<StoredReport>,
     pub driver: EndpointDriver<W>,
-    pub router: RouterPort,
     pub by_tcp: Option<ByTcp>,
     pub signals: Signals,
     /// Our new key, until the rendezvous has accepted it.
@@ -110,17 +108,13 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         let mut connected: Option<(Path, Instant)> = None;
         let mut path_measured_by: Option<Instant> = None;
         let (server, limits) = (self.settings.server, self.limits);
-        let known = self.stored.map(|report| Side {
-            limits,
-            ..report.side
-        });
-        let mut measuring = measures(self.args);
-        let mut measured = std::pin::pin!(async {
-            match known {
-                Some(side) => Some(side),
-                None => measure(server, limits).await,
+        match self.stored {
+            Some(report) if self.surroundings.measures() => {
+                let side = report.side;
+                self.driver.describe(Some(Side { limits, ..side }));
             }
-        });
+            _ => self.surroundings.measure(server),
+        }
         loop {
             let waiting = self.introduction.is_none();
             let expired = async {
@@ -152,13 +146,8 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                         continue;
                     }
                 },
-                side = &mut measured, if measuring => {
-                    measuring = false;
-                    self.driver.describe(side);
-                    continue;
-                }
-                change = self.router.next() => {
-                    self.router_changed(change);
+                event = self.surroundings.next() => {
+                    self.surroundings_changed(event)?;
                     continue;
                 }
                 server = self.lookup.next() => {
@@ -236,26 +225,48 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
         !self.args.paths.relay_only && !self.introduction.as_ref().is_some_and(hopeless)
     }
 
-    /// Peers are told of our router's port, or that it is lost.
-    pub fn router_changed(&mut self, change: gateway::Event) {
-        let endpoint = self.driver.endpoint_mut();
-        let outside = router::outside(change, &endpoint.mapped());
-        endpoint.opened(Instant::now(), outside);
-    }
-
-    /// We have changed our network. True if our NAT is to be measured anew.
+    /// Our NAT is measured, our router has changed our port, or we have changed our network: then
+    /// the address is returned that packets to the server leave from now.
     ///
     /// # Errors
     /// When our addresses cannot be listed.
-    pub fn roamed(&mut self) -> anyhow::Result<bool> {
-        self.router.forget();
+    pub fn surroundings_changed(
+        &mut self,
+        event: surroundings::Event,
+    ) -> anyhow::Result<Option<IpAddr>> {
+        match event {
+            surroundings::Event::Measured(side) => self.driver.describe(side),
+            surroundings::Event::Router(change) => self.router_changed(change),
+            surroundings::Event::Network(from) => {
+                self.roamed()?;
+                return Ok(Some(from));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Peers are told of our router's port, or that it is lost.
+    fn router_changed(&mut self, change: gateway::Event) {
+        let endpoint = self.driver.endpoint_mut();
+        let mapped = reachable(change, &endpoint.mapped());
+        if let Some(mapped) = mapped {
+            cli::stderr::line(format_args!(
+                "punch: our router maps {} to us (by {})",
+                mapped.external, mapped.protocol
+            ));
+        }
+        endpoint.opened(Instant::now(), mapped.map(|mapped| mapped.external));
+    }
+
+    fn roamed(&mut self) -> anyhow::Result<()> {
         let (server, lan) = (self.driver.server(), !self.args.paths.no_host_candidates);
         let local = SocketAddr::new(host::wildcard(server), self.driver.port(0));
         let hosts = settings::hosts(server, local, lan).context("cannot list our addresses")?;
-        let measuring = measures(self.args);
+        let measuring = self.surroundings.measures();
         let endpoint = self.driver.endpoint_mut();
         endpoint.roamed(Instant::now(), hosts, measuring);
-        Ok(measuring)
+        self.surroundings.measure(server);
+        Ok(())
     }
 
     /// The rendezvous' name leads to another address by now.
@@ -294,7 +305,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
     /// # Errors
     /// When the socket fails.
     pub async fn leave(&mut self) -> std::io::Result<()> {
-        self.router.close().await;
+        self.surroundings.close().await;
         match self.driver.endpoint().mapped().is_empty() {
             true => Ok(()), // We are not registered.
             false => self.driver.leave().await,
@@ -331,7 +342,8 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
                     "punch: registered as {name}, seen at {mapped}"
                 ));
                 self.ready.registered(name, mapped);
-                self.router.ask(server, self.driver.port(0), mapped);
+                let port = self.driver.port(0);
+                self.surroundings.registered(server, port, mapped);
                 if self.args.peer.is_none() {
                     let (whom, its_name) = match self.args.from.as_deref() {
                         Some(from) => (from, from),

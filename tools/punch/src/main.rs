@@ -7,7 +7,6 @@ mod lines;
 mod plan;
 mod ready;
 mod report;
-mod router;
 mod share;
 mod silence;
 mod start;

@@ -13,11 +13,11 @@ use cli::options::Options;
 use cli::report::StoredReport;
 use cli::settings::Settings;
 use cli::signals::Signals;
-use nat::plan::{Limits, Side};
+use nat::plan::Limits;
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
 use net::opened::Opened;
-use net::roaming::Roaming;
+use net::surroundings::Surroundings;
 use net::udp::Udp;
 use net::{files, host};
 use peer_proto::endpoint::{self, Endpoint, Wish};
@@ -30,7 +30,6 @@ use crate::attempt::{Attempt, Ended};
 use crate::firewall::{Blocked, Firewall};
 use crate::ready::Ready;
 use crate::report::{Outcome, Report};
-use crate::router;
 use crate::share::{Notes, Sharing};
 use crate::stay::stay;
 use crate::sweep::sweep;
@@ -46,9 +45,6 @@ const TURN_PORT: u16 = 3478;
 /// The files that an attempt has open beside the sockets of its plan: those of the
 /// system's events and signals, the trace, and what asks the router for a port.
 const OTHER_FILES: u64 = 20;
-
-/// How long our NAT may take to be measured.
-const MEASURE: Duration = Duration::from_secs(3);
 
 /// Runs one attempt.
 ///
@@ -114,13 +110,12 @@ async fn attempt(args: &Args) -> anyhow::Result<ExitCode> {
         settings: &settings,
         known_server: settings.known_server.clone(),
         lookup: LookUp::new(settings.known_server.host(), settings.server),
-        roaming: Roaming::watch(settings.server),
+        surroundings: surroundings(args, settings.server, limits),
         limits,
         start,
         ready,
         stored,
         driver,
-        router: router::port(args),
         by_tcp,
         signals,
         new_key: settings.new_key.clone(),
@@ -306,14 +301,13 @@ async fn turn_server(text: &str) -> anyhow::Result<relay::Config> {
 
 /// Whether our NAT is measured: how it treats UDP is of no use to an attempt by
 /// TCP.
-pub fn measures(args: &Args) -> bool {
+fn measures(args: &Args) -> bool {
     !args.no_measure && !args.tcp
 }
 
-/// Measures our NAT; `None` where that does not succeed in time.
-pub async fn measure(server: SocketAddr, limits: Limits) -> Option<Side> {
-    let config = discover::Config::new(server, None);
-    let report = tokio::time::timeout(MEASURE, net::discover::discover(config)).await;
-    let report = report.ok()?.ok()?;
-    (report.verdict == discover::Verdict::Measured).then(|| report.side(limits))
+/// What helps to reach the peer directly. A port of our router is of no use to TCP, or where
+/// packets go through the relay alone.
+fn surroundings(args: &Args, server: SocketAddr, limits: Limits) -> Surroundings {
+    let maps_ports = !(args.tcp || args.no_port_mapping || args.paths.relay_only);
+    Surroundings::watch(server, measures(args).then_some(limits), maps_ports)
 }

@@ -1,20 +1,18 @@
 //! Staying connected: keepalives, and another attempt when they are not answered.
 
 use std::io::Write;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cli::cause::Explained;
 use cli::head::timed;
-use nat::plan::{Role, Side};
+use nat::plan::Role;
 use net::drive::Traffic;
 use peer_proto::endpoint::Event;
 use serde_json::{Value, json};
 
 use crate::attempt::{Attempt, Ended};
 use crate::report::Outcome;
-use crate::start::measure;
 
 /// Keeps the path until a signal ends it, such as Ctrl-C; returns how it stood
 /// then.
@@ -45,14 +43,7 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
         );
     }
     let mut keepalives = Keepalives::new(Instant::now(), interval);
-    let mut measured: Option<Pin<Box<dyn Future<Output = Option<Side>>>>> = None;
     loop {
-        let of_our_nat = async {
-            match &mut measured {
-                Some(measured) => measured.await,
-                None => std::future::pending().await,
-            }
-        };
         let event = tokio::select! {
             event = attempt.driver.next() => event.context("the socket failed")?,
             () = tokio::time::sleep_until(keepalives.next.into()) => {
@@ -74,27 +65,16 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                 }
                 continue;
             }
-            change = attempt.router.next() => {
-                attempt.router_changed(change);
-                continue;
-            }
-            from = attempt.roaming.next() => {
-                events.print(
-                    json!({"event": "roamed", "from": from}),
-                    format_args!("another network, where our address is {from}; punching again"),
-                );
-                path = None;
-                if attempt.roamed()? {
-                    let (server, limits) = (attempt.driver.server(), attempt.limits);
-                    measured = Some(Box::pin(measure(server, limits)));
+            event = attempt.surroundings.next() => {
+                if let Some(from) = attempt.surroundings_changed(event)? {
+                    events.print(
+                        json!({"event": "roamed", "from": from}),
+                        format_args!("another network, where our address is {from}; punching again"),
+                    );
+                    path = None;
+                    // The peer does not know yet that the path is broken.
+                    attempt.driver.endpoint_mut().call(Instant::now(), &peer);
                 }
-                // The peer does not know yet that the path is broken.
-                attempt.driver.endpoint_mut().call(Instant::now(), &peer);
-                continue;
-            }
-            side = of_our_nat => {
-                measured = None;
-                attempt.driver.describe(side);
                 continue;
             }
             server = attempt.lookup.next() => {
@@ -114,10 +94,8 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                     json!({"event": "registered", "mapped": mapped}),
                     format_args!("registered again, seen at {mapped}"),
                 );
-                if attempt.router.is_unasked() {
-                    let (server, port) = (attempt.driver.server(), attempt.driver.port(0));
-                    attempt.router.ask(server, port, mapped);
-                }
+                let (server, port) = (attempt.driver.server(), attempt.driver.port(0));
+                attempt.surroundings.registered(server, port, mapped);
                 // The path leads to our old address.
                 attempt.driver.endpoint_mut().call(Instant::now(), &peer);
             }

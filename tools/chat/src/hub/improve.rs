@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use nat::plan::Role;
 use net::gateway::reachable;
+use net::surroundings::Event;
 
 use super::Hub;
 use super::peers::Peer;
-use super::reach::Event;
 use crate::notice::How;
 
 /// The first wait before a direct path is tried again, and the last: each is four times
@@ -70,11 +70,9 @@ impl Improvement {
 
 impl Hub {
     /// One of the helpers has something.
-    pub(super) fn handle_reach(&mut self, now: Instant, event: Event) {
+    pub(super) fn handle_surroundings(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Measured => {
-                let measured = self.network.reach.measured();
-                let side = measured.map(|measured| measured.side);
+            Event::Measured(side) => {
                 tracing::debug!(?side, "our NAT is measured");
                 self.network.endpoint.describe(now, side);
                 if side.is_some() {
@@ -89,7 +87,7 @@ impl Hub {
                     self.hurry(now);
                 }
             }
-            Event::Network => {
+            Event::Network(_) => {
                 self.network.roamed(now);
                 self.moved(now);
             }
@@ -105,7 +103,7 @@ impl Hub {
     /// The server sees us at another address than before: the paths that there are lead
     /// nowhere, and what is known of our NAT is of another one.
     pub(super) fn moved(&mut self, now: Instant) {
-        self.network.reach.measure(self.network.server);
+        self.network.surroundings.measure(self.network.server);
         let mut names = Vec::new();
         for (name, peer) in self.peers.iter_mut() {
             peer.improvement.hurry(now);
@@ -129,7 +127,8 @@ impl Hub {
         let names = Vec::from_iter(self.peers.iter_mut().filter_map(due));
         for name in names {
             tracing::debug!(peer = name, "trying for a direct path again");
-            self.network.reach.measure_if_old(now, self.network.server);
+            let server = self.network.server;
+            self.network.surroundings.measure_if_old(now, server);
             self.network.endpoint.call(now, &name);
         }
     }

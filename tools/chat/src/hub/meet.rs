@@ -30,7 +30,7 @@ impl Hub {
             Event::Registered(mapped) => {
                 let (server, port) = (self.network.server, self.network.socket.port(0));
                 self.network
-                    .reach
+                    .surroundings
                     .registered(server, port.unwrap_or(0), mapped);
                 if std::mem::replace(&mut self.network.was_registered, true) {
                     self.moved(now);

@@ -27,7 +27,6 @@ mod line;
 mod meet;
 pub mod network;
 pub mod peers;
-pub mod reach;
 mod run;
 mod talk;
 mod typed;

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use cli::lookup::LookUp;
 use cli::settings;
 use net::host;
+use net::surroundings::Surroundings;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::Path;
 use quinn::Incoming;
@@ -16,7 +17,6 @@ use session::identity::{Identity, PublicKey};
 use stun::IcmpReason;
 use tokio::sync::mpsc;
 
-use super::reach::Reach;
 use super::run::sleep_until;
 use crate::conversation::LinkId;
 use crate::link::Links;
@@ -45,7 +45,7 @@ pub struct Network {
     /// Whether it is at another address by now.
     pub lookup: LookUp,
     /// What helps to reach peers directly.
-    pub reach: Reach,
+    pub surroundings: Surroundings,
     /// Peers are told our own addresses.
     pub tells_hosts: bool,
     /// How often a link is kept alive.
@@ -227,7 +227,7 @@ impl Network {
     /// Gives the allocation at the relay and our name back: the relay counts
     /// the allocations of each client.
     pub async fn leave(&mut self, events: &mut mpsc::Receiver<socket::Event>) {
-        let _ = tokio::time::timeout(GIVE_BACK, self.reach.close()).await;
+        let _ = tokio::time::timeout(GIVE_BACK, self.surroundings.close()).await;
         self.endpoint.leave(Instant::now());
         let _ = self.flush();
         let given_back = async {

@@ -36,7 +36,7 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
     if let Some(peer) = peer {
         hub.open(Instant::now(), peer);
     }
-    hub.network.reach.measure(hub.network.server);
+    hub.network.surroundings.measure(hub.network.server);
     loop {
         hub.settle()?;
         if hub.may_leave(Instant::now()) {
@@ -53,7 +53,9 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
                 hub.handle_input(Instant::now(), input.unwrap_or(Input::End));
             }
             server = hub.network.lookup.next() => hub.network.server_moved(Instant::now(), server),
-            event = hub.network.reach.next() => hub.handle_reach(Instant::now(), event),
+            event = hub.network.surroundings.next() => {
+                hub.handle_surroundings(Instant::now(), event);
+            }
             () = room.notified() => {}
             () = sleep_until(timeout) => hub.handle_timeout(Instant::now())?,
             () = signals.ended() => break,

@@ -241,7 +241,7 @@ impl Hub {
             })
         };
         let paths = self.peers.iter().filter_map(line).collect();
-        let measured = self.network.reach.measured();
+        let measured = self.network.surroundings.measured();
         let nat = measured.map(|measured| (measured.side.behaviour, measured.at.elapsed()));
         self.user.tell(Notice::Paths { paths, nat });
     }
