@@ -15,12 +15,15 @@
 //! keys of the attempt. The caller nominates one connection, and the others are
 //! closed.
 //!
+//! The connection then carries datagrams in the frames of [`framing`].
+//!
 //! There are no openers with a low TTL, as there are by UDP. The ICMP error that
 //! such an opener causes ends the connecting socket. The listening socket then
 //! answers the peer's SYN with another sequence number, and since Linux's connection
 //! tracking remembers the opener's, it lets what follows leave untranslated.
 
 mod agent;
+pub mod framing;
 mod link;
 #[cfg(test)]
 mod tests;
@@ -67,7 +70,8 @@ pub enum Failure {
 /// How an attempt has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Both sides have chosen this connection. The agent no longer uses it.
+    /// Both sides have chosen this connection. The agent no longer uses it: what came over it
+    /// after the agent's messages, [`Agent::take_rest`] returns.
     Connected(Path),
     /// There is no connection.
     Failed(Observed),

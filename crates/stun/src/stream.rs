@@ -22,6 +22,11 @@ impl Frames {
         self.held.is_empty()
     }
 
+    /// What has come after the last whole message: of the next one, or of another protocol.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.held
+    }
+
     /// The bytes of the next whole message, which is not parsed yet.
     ///
     /// # Errors

@@ -87,6 +87,8 @@ pub struct Agent {
     rng: ChaCha20Rng,
     commands: VecDeque<Command>,
     event: Option<Event>,
+    /// What came over the chosen connection after our messages.
+    rest: Vec<u8>,
 }
 
 impl Agent {
@@ -115,6 +117,7 @@ impl Agent {
             rng: ChaCha20Rng::from_seed(config.seed),
             commands: VecDeque::new(),
             event: None,
+            rest: Vec::new(),
         };
         agent.handle_timeout(now);
         agent
@@ -242,6 +245,11 @@ impl Agent {
     /// How the attempt has ended.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.event.take()
+    }
+
+    /// What has come over the chosen connection and is not for the agent.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.rest)
     }
 
     /// Connections tried so far.
@@ -375,9 +383,12 @@ impl Agent {
     /// Closes everything but that connection.
     fn end(&mut self, but: Option<LinkId>) {
         self.ended = true;
-        let others = self.links.drain(..).filter(|link| Some(link.id) != but);
-        let close = others.map(|link| Command::Close { link: link.id });
-        self.commands.extend(close);
+        for link in self.links.drain(..) {
+            match Some(link.id) == but {
+                true => self.rest = link.into_rest(),
+                false => self.commands.push_back(Command::Close { link: link.id }),
+            }
+        }
         self.targets.clear();
     }
 }

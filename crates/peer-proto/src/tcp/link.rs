@@ -120,6 +120,11 @@ impl Link {
         self.frames.push(bytes);
     }
 
+    /// What has come and was not read.
+    pub(super) fn into_rest(self) -> Vec<u8> {
+        self.frames.into_rest()
+    }
+
     /// The next message that has come in full.
     pub(super) fn next(&mut self, now: Instant, keys: &Keys) -> Result<Option<Heard>, Stranger> {
         let Some(bytes) = self.frames.next_message().map_err(|_| Stranger)? else {

@@ -335,3 +335,35 @@ fn connections_without_the_keys_or_without_a_word_are_closed() {
     let closed = std::iter::from_fn(|| agent.poll_command()).count();
     assert_eq!(closed, 8);
 }
+
+#[test]
+fn what_follows_the_last_message_is_not_lost() {
+    let world = world([Stray::Welcome; 2], Duration::ZERO, Duration::ZERO, 1);
+    let now = world.now;
+    let [mut caller, mut callee] = world.hosts.map(|host| host.agent);
+    let callees = callee.handle_accepted(now, A.parse().unwrap()).unwrap();
+    caller.handle_open(now, 0);
+    let sends = |agent: &mut Agent| {
+        let commands = std::iter::from_fn(|| agent.poll_command());
+        Vec::from_iter(commands.filter_map(|command| match command {
+            Command::Send { bytes, .. } => Some(bytes),
+            _ => None,
+        }))
+    };
+    for _ in 0..3 {
+        for mut bytes in sends(&mut caller) {
+            let message = stun::Message::parse(&bytes).unwrap();
+            if message.use_candidate() {
+                bytes.extend(b"\x00\x05later");
+            }
+            callee.handle_bytes(now, callees, &bytes);
+        }
+        for bytes in sends(&mut callee) {
+            caller.handle_bytes(now, 0, &bytes);
+        }
+    }
+    assert!(matches!(callee.poll_event(), Some(Event::Connected(_))));
+    assert_eq!(callee.take_rest(), b"\x00\x05later");
+    assert!(matches!(caller.poll_event(), Some(Event::Connected(_))));
+    assert_eq!(caller.take_rest(), b"");
+}
