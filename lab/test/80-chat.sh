@@ -31,6 +31,12 @@ among symmetric symmetric chat-relay.py direct_only
 among restricted port-restricted chat-relay.py relay_only
 among restricted port-restricted chat-relay.py move
 
+among port-restricted port-restricted chat-tcp.py carries
+among firewall,tcp=rst firewall chat-tcp.py carries
+among port-restricted restricted chat-tcp.py breaks
+among symmetric symmetric chat-tcp.py neither
+among full-cone restricted chat-tcp.py unneeded
+
 among port-restricted symmetric chat-reach.py guesses
 among symmetric,upnp=on symmetric chat-reach.py maps
 among port-restricted restricted chat-reach.py roams bob

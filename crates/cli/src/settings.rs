@@ -263,6 +263,7 @@ impl Settings {
             turn: None,
             attempt: ATTEMPT,
             tcp: None,
+            tcp_too: false,
             shares: false,
         })
     }

@@ -211,6 +211,10 @@ fn payload(choices: &mut Choices<'_>) -> Vec<u8> {
             .then(|| Duration::from_millis(choices.short().into())),
         shares: choices.flag(),
         measuring: choices.flag(),
+        tcp_too: (choices.byte() > 220).then(|| Tcp {
+            port: choices.short(),
+            mapped: list(choices, 4),
+        }),
     };
     candidates.encode()
 }

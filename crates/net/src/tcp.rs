@@ -1,13 +1,17 @@
 //! Connections from one local TCP port, for [`peer_proto::tcp::Agent`]: that port
 //! connects and listens at the same time.
 //!
-//! [`Port::bind`] takes the port, [`Mapping::ask`] asks the server for its
-//! reflexive address, and after the introduction [`Puncher::start`] connects to
-//! the peer until both sides have agreed on one connection.
+//! [`Port::bind`] takes the port, [`ByTcp::prepare`] asks the server for its reflexive address
+//! and keeps it, and after the introduction [`ByTcp::start`] connects to the peer until both sides
+//! have agreed on one connection. [`Carrier`] sends datagrams over it.
 
+mod by_tcp;
+mod carrier;
 mod mapping;
 mod puncher;
 
+pub use by_tcp::{ByTcp, Ended, Event, Outcome};
+pub use carrier::{Carrier, MOST_WAITING};
 pub use mapping::Mapping;
 pub use puncher::{Punched, Puncher};
 

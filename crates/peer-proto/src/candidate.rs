@@ -34,7 +34,7 @@ pub struct Candidates {
     pub relayed: Option<SocketAddr>,
     /// The outside endpoint of a port mapping at the speaker's gateway.
     pub opened: Option<SocketAddr>,
-    /// Where the speaker is reached by TCP, if it punches by TCP.
+    /// Where the speaker is reached by TCP, if it punches by TCP alone.
     pub tcp: Option<Tcp>,
     /// The speaker's round trip to the rendezvous.
     pub rtt: Option<Duration>,
@@ -43,6 +43,8 @@ pub struct Candidates {
     pub shares: bool,
     /// The speaker's NAT is being measured: another introduction can tell its `side`.
     pub measuring: bool,
+    /// Where the speaker is reached by TCP as well, if it punches by TCP beside UDP.
+    pub tcp_too: Option<Tcp>,
 }
 
 /// Where a peer may be reached by TCP.
@@ -61,6 +63,18 @@ impl Tcp {
     pub fn remap(&self) -> Option<(SocketAddr, SocketAddr)> {
         remap(&self.mapped)
     }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.port.to_be_bytes().to_vec();
+        encode_list(&self.mapped, MOST_MAPPED, &mut bytes);
+        bytes
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Tcp> {
+        let port = u16::from_be_bytes(take(bytes)?);
+        let mapped = decode_list(bytes, MOST_MAPPED)?;
+        Some(Tcp { port, mapped })
+    }
 }
 
 /// What may follow the lists: a byte for the kind, the length, and that many bytes.
@@ -72,6 +86,7 @@ const TCP: u8 = 3;
 const RTT: u8 = 5;
 const SHARES: u8 = 6;
 const MEASURING: u8 = 7;
+const TCP_TOO: u8 = 8;
 
 impl Candidates {
     /// The mapping towards the server's first address, and a different one towards
@@ -105,9 +120,7 @@ impl Candidates {
             }
         }
         if let Some(tcp) = &self.tcp {
-            let mut value = tcp.port.to_be_bytes().to_vec();
-            encode_list(&tcp.mapped, MOST_MAPPED, &mut value);
-            more(TCP, value);
+            more(TCP, tcp.encode());
         }
         if let Some(rtt) = self.rtt {
             let ms = rtt.as_micros().div_ceil(1000);
@@ -121,6 +134,9 @@ impl Candidates {
         }
         if self.measuring {
             more(MEASURING, Vec::new());
+        }
+        if let Some(tcp) = &self.tcp_too {
+            more(TCP_TOO, tcp.encode());
         }
         bytes
     }
@@ -154,11 +170,8 @@ impl Candidates {
                 SHARES => candidates.shares = true,
                 MEASURING => candidates.measuring = true,
                 RELAYED => candidates.relayed = Some(decode_address(&mut value)?),
-                TCP => {
-                    let port = u16::from_be_bytes(take(&mut value)?);
-                    let mapped = decode_list(&mut value, MOST_MAPPED)?;
-                    candidates.tcp = Some(Tcp { port, mapped });
-                }
+                TCP => candidates.tcp = Some(Tcp::decode(&mut value)?),
+                TCP_TOO => candidates.tcp_too = Some(Tcp::decode(&mut value)?),
                 _ => {}
             }
         }
@@ -175,7 +188,7 @@ impl Candidates {
     /// may be probed, and its first reflexive address, if the rendezvous has
     /// `observed` the peer at that IP address.
     pub fn tcp_targets(&self, observed: IpAddr) -> Vec<SocketAddr> {
-        let Some(tcp) = &self.tcp else {
+        let Some(tcp) = self.tcp.as_ref().or(self.tcp_too.as_ref()) else {
             return Vec::new();
         };
         let hosts = self.probeable_hosts().into_iter();
@@ -275,18 +288,23 @@ mod tests {
             rtt: Some(Duration::from_millis(244)),
             shares: true,
             measuring: true,
+            tcp_too: Some(Tcp {
+                port: 41000,
+                mapped: addresses(&["203.0.113.17:40002"]),
+            }),
         };
         let bytes = candidates.encode();
         assert_eq!(Candidates::decode(&bytes), Some(candidates));
         // It may end after each of the parts, as what older peers send does.
-        let measuring = bytes.len() - 2;
+        let tcp_too = bytes.len() - (2 + 2 + 1 + 7);
+        let measuring = tcp_too - 2;
         let shares = measuring - 2;
         let rtt = shares - (2 + 2);
         let tcp = rtt - (2 + 2 + 1 + 2 * 7);
         let opened = tcp - (2 + 7);
         let relayed = opened - (2 + 7);
         let older = relayed - (2 + Side::LENGTH + 4);
-        let whole = [older, relayed, opened, tcp, rtt, shares, measuring];
+        let whole = [older, relayed, opened, tcp, rtt, shares, measuring, tcp_too];
         for length in (0..bytes.len()).filter(|length| !whole.contains(length)) {
             assert_eq!(Candidates::decode(&bytes[..length]), None);
         }

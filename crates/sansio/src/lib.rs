@@ -66,6 +66,9 @@ pub use shares::Shares;
 /// The number of a socket that a driver opens for a protocol, from 0.
 pub type SocketId = usize;
 
+/// The number of a TCP connection that carries datagrams.
+pub type StreamId = u32;
+
 /// How a datagram to a peer leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Via {
@@ -73,6 +76,8 @@ pub enum Via {
     Socket(SocketId),
     /// Through our allocation at a relay.
     Relay,
+    /// Over this TCP connection with the peer.
+    Stream(StreamId),
 }
 
 /// One datagram to send.

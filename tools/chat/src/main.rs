@@ -37,6 +37,7 @@ mod sealed;
 mod settings;
 mod socket;
 mod start;
+mod streams;
 mod terminal;
 mod tls;
 mod typed_path;

@@ -12,18 +12,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
+use net::tcp::{Carrier, Punched};
 use net::udp::{Received, Udp, is_loss, is_told_twice};
 use quinn::udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
-use sansio::{SocketId, Via};
+use sansio::{SocketId, StreamId, Via};
 use stun::Icmp;
 use tokio::io::Interest;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::detours::{Detours, is_placeholder};
+use crate::streams::Streams;
 
 /// Events that wait for the endpoint, at most: more are lost, as datagrams are
 /// in a full buffer.
@@ -45,6 +48,8 @@ pub enum Event {
         offender: IpAddr,
         icmp: Icmp,
     },
+    /// That connection has ended.
+    StreamEnded(StreamId),
 }
 
 /// A socket that passes QUIC to quinn and everything else to a channel.
@@ -56,6 +61,8 @@ pub struct SharedSocket {
     relay: RwLock<SocketAddr>,
     /// The ways to peers that do not begin at this socket.
     pub detours: Arc<Detours>,
+    /// The TCP connections that carry QUIC.
+    pub streams: Streams,
     /// Other sockets, from which ports are guessed: a path may lead over one of them.
     others: Mutex<BTreeMap<SocketId, Other>>,
 }
@@ -93,6 +100,7 @@ impl SharedSocket {
             events,
             relay: RwLock::new(relay),
             detours: Arc::default(),
+            streams: Streams::default(),
             others: Mutex::default(),
         };
         Ok((Arc::new(shared), received))
@@ -165,6 +173,26 @@ impl SharedSocket {
         Ok(Other { udp, reader })
     }
 
+    /// QUIC goes over that connection as well from now on.
+    pub fn carry(&self, id: StreamId, punched: Punched) {
+        let way = (Via::Stream(id), punched.path.remote);
+        // Who is known by no placeholder is a stranger.
+        self.detours.placeholder(way);
+        let (detours, events) = (Arc::clone(&self.detours), self.events.clone());
+        let receive = move |datagram: Vec<u8>| {
+            if is_quic(&datagram) {
+                detours.push(way, datagram);
+            }
+        };
+        let closed = move || {
+            tokio::spawn(async move {
+                let _ = events.send(Event::StreamEnded(id)).await;
+            });
+        };
+        let carrier = Carrier::new(punched, receive, closed);
+        self.streams.add(Instant::now(), id, carrier);
+    }
+
     /// Closes the other sockets but those for which `is_used` says true.
     pub fn close_others(&self, is_used: impl Fn(SocketId) -> bool) {
         self.others().retain(|socket, _| is_used(*socket));
@@ -232,7 +260,7 @@ impl SharedSocket {
             return;
         };
         let other = match via {
-            Via::Relay => None,
+            Via::Relay | Via::Stream(_) => None,
             Via::Socket(socket) => match self.others().get(&socket) {
                 Some(other) => Some(Arc::clone(&other.udp)),
                 None => return,
@@ -240,11 +268,13 @@ impl SharedSocket {
         };
         let each = transmit.segment_size.unwrap_or(transmit.contents.len());
         for datagram in transmit.contents.chunks(each.max(1)) {
-            if let Some(udp) = &other {
-                let _ = udp.send_to(datagram, peer, None);
-            } else {
-                let datagram = Bytes::copy_from_slice(datagram);
-                let _ = self.events.try_send(Event::SendRelayed(peer, datagram));
+            match (via, &other) {
+                (Via::Stream(stream), _) => self.streams.send(stream, datagram),
+                (_, Some(udp)) => drop(udp.send_to(datagram, peer, None)),
+                (_, None) => {
+                    let datagram = Bytes::copy_from_slice(datagram);
+                    let _ = self.events.try_send(Event::SendRelayed(peer, datagram));
+                }
             }
         }
     }

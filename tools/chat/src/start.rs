@@ -20,6 +20,7 @@ use crate::args::Args;
 use crate::files::folder::Folder;
 use crate::files::transfers::{OnOffer, Transfers};
 use crate::handover;
+use crate::hub::by_tcp::TcpPort;
 use crate::hub::kept::Kept;
 use crate::hub::keyring::Keyring;
 use crate::hub::network::Network;
@@ -145,6 +146,7 @@ pub fn network(
         server: settings.server,
         lookup: LookUp::new(settings.known_server.host(), settings.server),
         surroundings: surroundings(args, settings.server)?,
+        tcp: TcpPort::default(),
         tells_hosts: !args.paths.no_host_candidates && binds_all,
         keepalive: args.keepalive,
         last_link: 0,
@@ -215,6 +217,7 @@ fn endpoint_config(
 ) -> anyhow::Result<endpoint::Config> {
     Ok(endpoint::Config {
         most_attempts: MOST_ATTEMPTS,
+        tcp_too: true,
         strangers: match interactive && !args.open {
             true => Strangers::Ask,
             false => Strangers::Answer,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use net::host;
-use net::tcp::{Mapping, Port, Puncher};
+use net::tcp::{self, Ended, Event, Port};
 use peer_proto::candidate::Tcp;
 use peer_proto::endpoint;
 use peer_proto::punch::Path;
@@ -16,12 +16,12 @@ use crate::report::Outcome;
 
 /// Our port, its mapping, and the attempt once there is one.
 pub struct ByTcp {
-    port: Port,
-    server: SocketAddr,
-    mapping: Mapping,
-    attempt: Option<(endpoint::ByTcp, Puncher)>,
+    port: u16,
+    by_tcp: tcp::ByTcp,
     /// Our endpoint, as hosts on our network see it.
     local: SocketAddr,
+    /// How many connections were tried.
+    tries: u32,
     /// Holds the connection open until it was reported.
     stream: Option<Arc<TcpStream>>,
 }
@@ -34,25 +34,25 @@ impl ByTcp {
     pub async fn prepare(local: SocketAddr, server: SocketAddr) -> anyhow::Result<ByTcp> {
         let port =
             Port::bind(local).with_context(|| format!("cannot use TCP port {}", local.port()))?;
-        let mapping = Mapping::ask(&port, server).await.with_context(|| {
+        let number = port.number();
+        let by_tcp = tcp::ByTcp::prepare(port, server).await.with_context(|| {
             format!(
                 "{server} does not answer by TCP: is it a rendezvous, and is its TCP port open? \
                  Without --tcp, UDP is used"
             )
         })?;
         Ok(ByTcp {
-            local: host::local_address(server, port.number()),
-            port,
-            server,
-            mapping,
-            attempt: None,
+            port: number,
+            by_tcp,
+            local: host::local_address(server, number),
+            tries: 0,
             stream: None,
         })
     }
 
     /// Our candidates, for a peer.
     pub fn candidates(&self) -> Tcp {
-        self.mapping.candidates(&self.port)
+        self.by_tcp.candidates().clone()
     }
 
     /// Our endpoint of the connection.
@@ -62,23 +62,16 @@ impl ByTcp {
 
     /// How many connections were tried.
     pub fn tries(&self) -> u32 {
-        self.attempt
-            .as_ref()
-            .map_or(0, |(_, puncher)| puncher.tries())
+        self.tries
     }
 
     /// Begins after the introduction.
     ///
     /// # Errors
     /// When the port cannot be listened on.
-    pub async fn start(&mut self, attempt: endpoint::ByTcp) -> anyhow::Result<()> {
-        // The connections of an earlier attempt have the same 5-tuple.
-        self.attempt = None;
-        let puncher = Puncher::start(&mut self.port, attempt.config())
-            .await
-            .with_context(|| format!("cannot listen on TCP port {}", self.port.number()))?;
-        self.attempt = Some((attempt, puncher));
-        Ok(())
+    pub async fn start(&self, attempt: endpoint::ByTcp) -> anyhow::Result<()> {
+        let started = self.by_tcp.start(attempt).await;
+        started.with_context(|| format!("cannot listen on TCP port {}", self.port))
     }
 
     /// How the attempt ended; `None` where our candidates have changed before it
@@ -87,22 +80,18 @@ impl ByTcp {
     /// # Errors
     /// When a connection breaks right after it was made.
     pub async fn next(&mut self) -> anyhow::Result<Option<Outcome>> {
-        let Some((attempt, puncher)) = &mut self.attempt else {
-            self.mapping.kept().await;
-            // A server that has restarted is asked again.
-            if let Ok(mapping) = Mapping::ask(&self.port, self.server).await {
-                self.mapping = mapping;
-            }
-            return Ok(None);
+        let Ended { tries, outcome, .. } = match self.by_tcp.next().await {
+            Event::Moved(_) => return Ok(None),
+            Event::Ended(ended) => ended,
         };
-        let ended = puncher.ended().await;
-        Ok(Some(match ended.context("the connection broke")? {
-            Err(observed) => Outcome::Failed(attempt.cause(&observed)),
-            Ok(punched) => {
+        self.tries = tries;
+        Ok(Some(match outcome.context("the connection broke")? {
+            tcp::Outcome::Failed(cause) => Outcome::Failed(cause),
+            tcp::Outcome::Connected(punched) => {
                 self.local = punched.local;
                 self.stream = Some(punched.stream);
                 Outcome::Connected(Path {
-                    via: Via::Socket(0),
+                    via: Via::Stream(0),
                     remote: punched.path.remote,
                     lan: punched.path.lan,
                     relayed: false,

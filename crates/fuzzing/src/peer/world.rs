@@ -7,7 +7,7 @@ use std::time::Instant;
 use nat::is_private;
 use peer_proto::candidate::{Candidates, Tcp};
 use peer_proto::client;
-use peer_proto::endpoint::{Config, Endpoint, Wish};
+use peer_proto::endpoint::{Config, Endpoint, Event, Wish};
 use sansio::{Datagram, Input, Protocol, SocketId, Transmit};
 use session::identity::{Identity, PublicKey};
 use session::seal::{Keys, Offer};
@@ -105,6 +105,7 @@ impl World {
                 port: 40000,
                 mapped: vec![at("198.51.100.1:40000")],
             }),
+            tcp_too: what & 24 == 16,
             relay,
             opener_ttl: (what & 32 == 0).then_some(2),
             ..Config::new(client)
@@ -185,6 +186,12 @@ impl World {
         }
         while let Some(event) = self.endpoint.poll_event() {
             assert!(!format!("{event:?}").is_empty());
+            if event == Event::TcpWanted {
+                self.endpoint.offer_tcp_too(Some(Tcp {
+                    port: 40000,
+                    mapped: vec![at("198.51.100.1:40000")],
+                }));
+            }
         }
         while self.endpoint.poll_relayed().is_some() {}
         while let Some(by_tcp) = self.endpoint.poll_tcp() {

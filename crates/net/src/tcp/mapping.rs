@@ -39,15 +39,19 @@ impl Mapping {
     /// # Errors
     /// When the server does not answer a Binding request by TCP.
     pub async fn ask(port: &Port, server: SocketAddr) -> io::Result<Mapping> {
-        let (stream, mapped, other) = ask(port.local, server).await?;
-        tracing::debug!(port = port.number(), %server, %mapped, "reflexive address by TCP");
+        Mapping::ask_from(port.local, server).await
+    }
+
+    pub(super) async fn ask_from(local: SocketAddr, server: SocketAddr) -> io::Result<Mapping> {
+        let (stream, mapped, other) = ask(local, server).await?;
+        tracing::debug!(port = local.port(), %server, %mapped, "reflexive address by TCP");
         let mut mapping = Mapping {
             servers: vec![stream],
             mapped: vec![mapped],
             due: Instant::now() + KEEPALIVE,
         };
         if let Some(other) = other
-            && let Ok((stream, mapped, _)) = ask(port.local, other).await
+            && let Ok((stream, mapped, _)) = ask(local, other).await
         {
             mapping.servers.push(stream);
             mapping.mapped.push(mapped);

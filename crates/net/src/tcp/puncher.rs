@@ -33,6 +33,8 @@ pub struct Puncher {
     tasks: JoinSet<()>,
     inbox: mpsc::Receiver<LinkEvent>,
     events: mpsc::Sender<LinkEvent>,
+    /// Both sides have agreed on this connection, and its reader ends.
+    chosen: Option<Path>,
 }
 
 struct Link {
@@ -49,6 +51,8 @@ pub struct Punched {
     pub local: SocketAddr,
     /// The connection, which closes when the last holder drops it.
     pub stream: Arc<TcpStream>,
+    /// What has come over it that is not the attempt's.
+    pub rest: Vec<u8>,
 }
 
 impl Puncher {
@@ -67,6 +71,7 @@ impl Puncher {
             tasks: JoinSet::new(),
             inbox,
             events,
+            chosen: None,
         };
         puncher.carry_out();
         tokio::task::yield_now().await;
@@ -87,9 +92,12 @@ impl Puncher {
         loop {
             self.carry_out();
             match self.agent.poll_event() {
-                Some(Event::Connected(path)) => return self.take(path).map(Ok),
+                Some(Event::Connected(path)) => self.chosen = Some(path),
                 Some(Event::Failed(observed)) => return Ok(Err(observed)),
                 None => {}
+            }
+            if let Some(path) = self.chosen {
+                return self.take(path).await.map(Ok);
             }
             let timeout = async {
                 match self.agent.poll_timeout() {
@@ -166,19 +174,29 @@ impl Puncher {
         }
     }
 
-    /// The connection, whose reader ends.
-    fn take(&mut self, path: Path) -> io::Result<Punched> {
-        let link = self.links.remove(&path.link);
-        let stream = link.and_then(|link| {
-            link.task.abort();
-            link.stream
-        });
+    /// The connection, once its reader has ended: what that has read is handed over with it.
+    async fn take(&mut self, path: Path) -> io::Result<Punched> {
         let lost = || io::Error::from(ErrorKind::ConnectionAborted);
+        let link = self.links.get(&path.link).ok_or_else(lost)?;
+        link.task.abort();
+        while !link.task.is_finished() {
+            self.tasks.join_next().await;
+        }
+        let stream = self.links.remove(&path.link).and_then(|link| link.stream);
         let stream = stream.ok_or_else(lost)?;
+        let mut rest = self.agent.take_rest();
+        while let Ok(event) = self.inbox.try_recv() {
+            match event {
+                LinkEvent::Bytes(id, bytes) if id == path.link => rest.extend(bytes),
+                LinkEvent::Closed(id) if id == path.link => return Err(lost()),
+                _ => {}
+            }
+        }
         Ok(Punched {
             path,
             local: stream.local_addr()?,
             stream,
+            rest,
         })
     }
 }
@@ -211,9 +229,12 @@ async fn connect(
     }
 }
 
+/// When this is aborted, what was read is in the inbox: between the two nothing is waited for.
 async fn read(link: LinkId, stream: Arc<TcpStream>, events: mpsc::Sender<LinkEvent>) {
-    while let Ok(bytes) = receive(&stream).await {
-        let _ = events.send(LinkEvent::Bytes(link, bytes)).await;
+    while let Ok(place) = events.reserve().await {
+        match receive(&stream).await {
+            Ok(bytes) => place.send(LinkEvent::Bytes(link, bytes)),
+            Err(_) => return place.send(LinkEvent::Closed(link)),
+        }
     }
-    let _ = events.send(LinkEvent::Closed(link)).await;
 }

@@ -39,6 +39,8 @@ impl Endpoint {
                     ttl,
                     ..Transmit::new(socket, to.to, payload)
                 }),
+                // Attempts of the endpoint's own are by UDP.
+                Via::Stream(_) => None,
             };
             self.outbox.push_first(transmit);
         }
@@ -59,6 +61,7 @@ impl Endpoint {
                 }
                 punch::Event::Finished => Event::Finished { peer },
                 punch::Event::Failed(observed) => {
+                    self.tcp_wanted_at = Some(now);
                     self.relaying.doubt(now);
                     let told = (&ours, &attempt.theirs);
                     let failure = self.relaying.failure();

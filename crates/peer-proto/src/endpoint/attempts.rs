@@ -37,6 +37,8 @@ pub(super) struct Attempt {
     pub(super) plan: Plan,
     agent: Agent,
     stage: Stage,
+    /// There was a direct path.
+    direct: bool,
     since: Instant,
     /// Probes that the budget has held back.
     withheld: u32,
@@ -66,6 +68,7 @@ impl Attempt {
             theirs,
             plan,
             stage: Stage::Punching,
+            direct: false,
             since: now,
             withheld: 0,
             meter: None,
@@ -256,6 +259,7 @@ impl Attempts {
         })?;
         attempt.stage = match &event {
             Event::Connected(path) => {
+                attempt.direct |= !path.relayed;
                 let mut seed = [0; 32];
                 self.rng.fill_bytes(&mut seed);
                 attempt.meter = Some(Meter::new(attempt.agent.keys().clone(), path, seed));
@@ -308,6 +312,12 @@ impl Attempts {
     pub(super) fn called(&self) -> Vec<String> {
         let called = self.table.iter().filter(|a| a.is_calling());
         called.map(|a| a.peer.clone()).collect()
+    }
+
+    /// Whether an attempt with a known peer has found no direct path so far.
+    pub(super) fn lack_direct_path(&self) -> bool {
+        let lacks = |a: &Attempt| a.relation == Relation::Known && !a.direct;
+        self.table.iter().any(lacks)
     }
 
     pub(super) fn are_punching(&self) -> bool {

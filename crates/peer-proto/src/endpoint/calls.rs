@@ -3,6 +3,7 @@
 use nat::plan::Side;
 use sansio::SocketId;
 
+use crate::candidate::Candidates;
 use crate::client::Callee;
 
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Call {
     pub(super) asked: bool,
     /// What the peer was told of our NAT.
     pub(super) told: Option<Side>,
+    /// The peer was told where we are reached by TCP beside UDP.
+    pub(super) told_tcp: bool,
     /// The first of the sockets that have a mapping towards the peer already.
     pub(super) reserved: Option<SocketId>,
     /// The last error code that the server has answered.
@@ -28,6 +31,7 @@ impl Call {
             callee: None,
             asked: false,
             told: None,
+            told_tcp: false,
             reserved: None,
             unavailable: None,
         }
@@ -78,11 +82,12 @@ impl Calls {
     }
 
     /// The next call whose introduction can be asked for, and whom it is
-    /// for. It counts as asked for, and the peer is told this of our NAT.
-    pub(super) fn ask_next(&mut self, told: Option<Side>) -> Option<(String, Callee)> {
+    /// for. It counts as asked for, and the peer is told this of us.
+    pub(super) fn ask_next(&mut self, told: &Candidates) -> Option<(String, Callee)> {
         let mut waiting = self.calls.iter_mut().filter(|call| !call.asked);
         let (callee, call) = waiting.find_map(|call| Some((call.callee?, call)))?;
-        (call.asked, call.told) = (true, told);
+        (call.asked, call.told) = (true, told.side);
+        call.told_tcp = told.tcp_too.is_some();
         Some((call.peer.clone(), callee))
     }
 

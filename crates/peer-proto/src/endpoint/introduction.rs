@@ -137,7 +137,7 @@ impl Endpoint {
         }
         let candidates = self.candidates();
         let payload = candidates.encode();
-        while let Some((peer, callee)) = self.calls.ask_next(candidates.side) {
+        while let Some((peer, callee)) = self.calls.ask_next(&candidates) {
             tracing::debug!(peer, relayed = ?candidates.relayed, "asking for an introduction");
             self.client.connect(now, &peer, callee, payload.clone());
             self.relaying.called();
@@ -202,6 +202,7 @@ impl Endpoint {
                 relayed: None,
                 shares: false,
                 measuring: false,
+                tcp_too: None,
                 side: all.side.map(|side| Side {
                     limits: Limits::NOTHING,
                     ..side
@@ -282,6 +283,7 @@ impl Endpoint {
             relation,
             introduced,
             told: ours.side,
+            told_tcp: ours.tcp_too.is_some(),
             theirs,
             reserved,
         };
@@ -303,6 +305,7 @@ impl Endpoint {
         };
         let call = self.calls.get(peer);
         let (told, reserved) = call.map_or((None, None), |call| (call.told, call.reserved));
+        let told_tcp = call.is_some_and(|call| call.told_tcp);
         let callee = call.and_then(|call| call.callee);
         self.hang_up(peer);
         let plan = plan_of(Role::Caller, told, theirs.side);
@@ -316,6 +319,7 @@ impl Endpoint {
             relation,
             introduced,
             told,
+            told_tcp,
             theirs,
             reserved,
         };
@@ -369,6 +373,7 @@ impl Endpoint {
                     callee: Some(callee),
                     asked: true,
                     told: candidates.side,
+                    told_tcp: candidates.tcp_too.is_some(),
                     reserved,
                     ..Call::new(&peer)
                 });

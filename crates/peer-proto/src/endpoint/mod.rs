@@ -52,7 +52,7 @@ use self::attempts::Attempts;
 use self::calls::{Call, Calls};
 use self::gathering::Gathering;
 use self::invitations::Invitations;
-use self::ourselves::{Nat, Ourselves};
+use self::ourselves::{Nat, Ourselves, TcpToo};
 use self::outbox::Outbox;
 use self::relaying::Relaying;
 use crate::cause::Cause;
@@ -81,6 +81,8 @@ pub struct Endpoint {
     report_at: Option<Instant>,
     /// When the rendezvous is asked whether the peers are there to which ports are guessed.
     departure_at: Option<Instant>,
+    /// When it is looked whether a direct path is there, or TCP is wanted.
+    tcp_wanted_at: Option<Instant>,
     attempts: Attempts,
     by_tcp: VecDeque<ByTcp>,
     /// Host candidates of peers are probed.
@@ -123,6 +125,7 @@ impl Endpoint {
             call_again_at: None,
             report_at: None,
             departure_at: None,
+            tcp_wanted_at: None,
             attempts: Attempts::new(now, config.most_attempts, attempts),
             by_tcp: VecDeque::new(),
             client,
@@ -133,6 +136,9 @@ impl Endpoint {
             outbox: Outbox::default(),
             events: VecDeque::new(),
         };
+        if config.tcp_too && config.relay != Wish::Only {
+            endpoint.ourselves.set_tcp_too(TcpToo::Unasked);
+        }
         if let Some(peer) = &config.peer {
             endpoint.call(now, peer);
         }
@@ -379,6 +385,9 @@ impl Protocol for Endpoint {
             self.call_with_reports(now);
         }
         self.ask_for_departure(now);
+        if self.tcp_wanted_at.take_if(|at| *at <= now).is_some() {
+            self.want_tcp();
+        }
         self.client.handle_timeout(now);
         self.relaying.handle_timeout(now);
         self.attempts.handle_timeout(now);
@@ -396,6 +405,7 @@ impl Protocol for Endpoint {
             self.call_again_at,
             self.report_at,
             self.departure_at,
+            self.tcp_wanted_at,
         ];
         timeouts.into_iter().flatten().min()
     }

@@ -15,6 +15,18 @@ pub(super) enum Nat {
     Known(Side),
 }
 
+/// Where peers reach us by TCP beside UDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TcpToo {
+    /// Nowhere: UDP alone is used.
+    No,
+    /// That is asked for when it is wanted.
+    Unasked,
+    /// The driver finds it out.
+    Asked,
+    Known(Tcp),
+}
+
 #[derive(Debug)]
 pub(super) struct Ourselves {
     hosts: Vec<SocketAddr>,
@@ -22,6 +34,7 @@ pub(super) struct Ourselves {
     /// The outside endpoint of our port mapping at the gateway.
     opened: Option<SocketAddr>,
     tcp: Option<Tcp>,
+    tcp_too: TcpToo,
     shares: bool,
 }
 
@@ -32,6 +45,7 @@ impl Ourselves {
             nat,
             opened: None,
             tcp,
+            tcp_too: TcpToo::No,
             shares,
         }
     }
@@ -48,6 +62,9 @@ impl Ourselves {
     /// We have changed our network: these are our host candidates from now on.
     pub(super) fn roamed(&mut self, hosts: Vec<SocketAddr>, nat: Nat) {
         (self.hosts, self.nat, self.opened) = (hosts, nat, None);
+        if self.tcp_too != TcpToo::No {
+            self.tcp_too = TcpToo::Unasked;
+        }
     }
 
     /// Whether there is nothing more to come of our NAT.
@@ -75,6 +92,14 @@ impl Ourselves {
         self.tcp = Some(tcp);
     }
 
+    pub(super) fn tcp_too(&self) -> &TcpToo {
+        &self.tcp_too
+    }
+
+    pub(super) fn set_tcp_too(&mut self, tcp: TcpToo) {
+        self.tcp_too = tcp;
+    }
+
     pub(super) fn tcp(&self) -> Option<&Tcp> {
         self.tcp.as_ref()
     }
@@ -90,6 +115,10 @@ impl Ourselves {
             opened: self.opened,
             measuring: self.nat == Nat::BeingMeasured,
             tcp: self.tcp.clone(),
+            tcp_too: match &self.tcp_too {
+                TcpToo::Known(tcp) => Some(tcp.clone()),
+                TcpToo::No | TcpToo::Unasked | TcpToo::Asked => None,
+            },
             shares: self.shares,
             ..Candidates::default()
         }

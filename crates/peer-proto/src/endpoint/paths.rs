@@ -14,7 +14,7 @@ impl Endpoint {
         match path.via {
             _ if !path.relayed => None,
             Via::Relay => ours(),
-            Via::Socket(_) => Some(path.remote.ip()),
+            Via::Socket(_) | Via::Stream(_) => Some(path.remote.ip()),
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Introduction {
     pub(super) introduced: Introduced,
     /// What the peer was told of our NAT.
     pub(super) told: Option<Side>,
+    /// The peer was told where we are reached by TCP beside UDP.
+    pub(super) told_tcp: bool,
     /// What the peer has told of itself.
     pub(super) theirs: Candidates,
     /// The first of the sockets that have a mapping towards the peer already.
@@ -155,6 +157,7 @@ impl Endpoint {
             seed: self.seed(),
         };
         self.events.push_back(introduction.event(plan));
+        self.start_tcp_too(now, &introduction);
         let (peer, theirs) = (introduction.introduced.peer, introduction.theirs);
         tracing::debug!(peer, ?role, %address, ?plan, "attempt begins");
         let whose = (relation, address.ip());

@@ -53,6 +53,9 @@ pub struct Config {
     /// Where we are reached by TCP, if TCP and nothing else is wanted. The driver
     /// makes the attempts then: see [`Endpoint::poll_tcp`](super::Endpoint::poll_tcp).
     pub tcp: Option<Tcp>,
+    /// Whether peers that are known and that UDP finds no direct path to are tried by TCP, too, if
+    /// they do the same: see [`Event::TcpWanted`].
+    pub tcp_too: bool,
     /// Whether we tell known peers after the attempt what we have noted of it, if they
     /// do the same: see [`share`](crate::share).
     pub shares: bool,
@@ -78,6 +81,7 @@ impl Config {
             turn: None,
             attempt: Duration::from_secs(10),
             tcp: None,
+            tcp_too: false,
             shares: false,
         }
     }
@@ -182,6 +186,11 @@ pub enum Event {
         /// Where the server sees the peer.
         address: SocketAddr,
     },
+    /// UDP has found no direct path to a known peer so far. Find out where peers reach us by TCP,
+    /// and tell [`Endpoint::offer_tcp_too`](super::Endpoint::offer_tcp_too): with the next
+    /// introduction an attempt by TCP begins beside the one by UDP. It is told again after an
+    /// answer that we are not reached by TCP.
+    TcpWanted,
     /// The attempt with this stranger has made room for a known peer.
     Displaced {
         /// The peer's name.

@@ -73,7 +73,7 @@ impl Checklist {
         self.peer_reflexive += 1;
         let mut pair = match from.via {
             Via::Relay => Pair::relayed(from, self.probes, now),
-            Via::Socket(_) => Pair::new(from, self.probes, now),
+            Via::Socket(_) | Via::Stream(_) => Pair::new(from, self.probes, now),
         };
         // A guess may have hit before the peer's NAT let it in; then the peer's
         // own packet comes through the mapping that the guess has made.

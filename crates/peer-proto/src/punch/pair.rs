@@ -40,11 +40,11 @@ pub struct Path {
     pub guess: Option<u32>,
 }
 
-/// The number of the socket; null for our relay, which has none.
+/// The number of the socket; null for our relay and for a TCP connection, which have none.
 fn socket<S: Serializer>(via: &Via, serializer: S) -> Result<S::Ok, S::Error> {
     let socket = match *via {
         Via::Socket(socket) => Some(socket),
-        Via::Relay => None,
+        Via::Relay | Via::Stream(_) => None,
     };
     socket.serialize(serializer)
 }

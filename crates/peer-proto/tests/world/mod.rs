@@ -155,6 +155,8 @@ pub struct Setup<'a> {
     pub relay: Wish,
     pub lan: bool,
     pub turn: Option<relay::Config>,
+    /// It is tried by TCP, too.
+    pub tcp_too: bool,
 }
 
 impl<'a> Setup<'a> {
@@ -174,6 +176,7 @@ impl<'a> Setup<'a> {
             relay: Wish::Never,
             lan: true,
             turn: None,
+            tcp_too: false,
         }
     }
 }
@@ -268,6 +271,7 @@ impl World {
             measuring: setup.measuring,
             relay: setup.relay,
             turn: setup.turn,
+            tcp_too: setup.tcp_too,
             ..Config::new(client)
         };
         let now = self.network.now();

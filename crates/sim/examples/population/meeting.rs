@@ -176,6 +176,7 @@ fn endpoint(
         measuring: false,
         attempt: Duration::from_secs(10),
         tcp: None,
+        tcp_too: false,
         shares: false,
     };
     let mut endpoint = Endpoint::new(config, now);

@@ -85,7 +85,7 @@ impl Told {
                 } else {
                     ", and both know the code"
                 },
-                way.how.word(),
+                way.how.text(),
                 way.remote,
                 way.rtt.as_secs_f64() * 1000.0
             ),

@@ -1,5 +1,5 @@
-//! A better path than the one that there is: a relayed one is replaced by a direct one as
-//! soon as there is one, which is tried again at growing intervals, and at once when our
+//! A better path than the one that there is: a relayed one, or one by TCP, is replaced by a
+//! direct one by UDP as soon as there is one, which is tried again at growing intervals, and at once when our
 //! NAT is measured or our network has changed.
 
 use std::time::{Duration, Instant};
@@ -34,12 +34,14 @@ impl Default for Improvement {
 }
 
 impl Improvement {
-    /// There is a link. A direct one is good enough. Of the two sides of a relayed one the
+    /// There is a link. A direct one by UDP is good enough. Of the two sides of another one the
     /// caller tries.
     pub fn link_up(&mut self, now: Instant, how: How, role: Role) {
         match (how, role) {
-            (How::Relay, Role::Caller) => self.at = Some(self.at.unwrap_or(now + self.wait)),
-            (How::Relay, Role::Callee) => self.at = None,
+            (How::Relay | How::Tcp, Role::Caller) => {
+                self.at = Some(self.at.unwrap_or(now + self.wait))
+            }
+            (How::Relay | How::Tcp, Role::Callee) => self.at = None,
             (How::Lan | How::Direct, _) => *self = Improvement::default(),
         }
     }
@@ -88,6 +90,7 @@ impl Hub {
                 }
             }
             Event::Network(_) => {
+                self.network.tcp.forget();
                 self.network.roamed(now);
                 self.moved(now);
             }
@@ -121,10 +124,13 @@ impl Hub {
     /// Tries again where it is time.
     pub(super) fn improve(&mut self, now: Instant) {
         let due = |(name, peer): (&String, &mut Peer)| {
-            let waits = peer.is_relayed() && peer.improvement.is_due(now);
+            let waits = peer.may_improve() && peer.improvement.is_due(now);
             waits.then(|| name.clone())
         };
         let names = Vec::from_iter(self.peers.iter_mut().filter_map(due));
+        if !names.is_empty() {
+            self.close_streams(now);
+        }
         for name in names {
             tracing::debug!(peer = name, "trying for a direct path again");
             let server = self.network.server;
@@ -136,6 +142,7 @@ impl Hub {
     /// Closes the sockets that ports were guessed from, once no attempt is under way, but
     /// for those that a path leads over.
     pub(super) fn close_sockets(&mut self) {
+        self.close_streams(Instant::now());
         if self.network.endpoint.is_punching() {
             return;
         }

@@ -84,6 +84,7 @@ impl Hub {
         }
         // Prints what was not delivered. If stdout is closed, nobody reads it.
         let _ = self.settle();
+        let _ = self.network.flush();
         let quic = self.network.quic.clone();
         let mut farewells = std::pin::pin!(async {
             for farewell in farewells {

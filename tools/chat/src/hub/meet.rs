@@ -19,7 +19,7 @@ use super::peers::Peer;
 use crate::conversation::LinkId;
 use crate::frame::Frame;
 use crate::link::{self, Close, Down, Link};
-use crate::notice::{Notice, Side, Way};
+use crate::notice::{How, Notice, Side, Way};
 use crate::verify::{self, Step, Verify};
 
 impl Hub {
@@ -97,6 +97,7 @@ impl Hub {
                 self.user.tell(Notice::ServerRefused(refusal));
             }
             Event::Measured { .. } => {}
+            Event::TcpWanted => self.tcp_wanted(),
             Event::Finished { .. } => self.close_sockets(),
             // With a link, only a better path was looked for.
             Event::PeerUnavailable { peer, .. } | Event::Failed { peer, .. }
@@ -237,6 +238,7 @@ impl Hub {
         peer.stranger |= stranger;
         let before = peer.contact.key.replace(key);
         peer.contact.role = role;
+        peer.contact.introduced();
         peer.conversation.expect(now);
         if let Some(before) = before {
             self.network.allowed.remove(&before);
@@ -245,14 +247,19 @@ impl Hub {
     }
 
     /// There is a path: whoever has called connects over it.
-    fn connected(&mut self, name: &str, path: Path) -> anyhow::Result<()> {
+    pub(super) fn connected(&mut self, name: &str, path: Path) -> anyhow::Result<()> {
         let Some(peer) = self.peers.get_mut(name) else {
             return Ok(());
         };
         let address = self.network.quic_address(&path);
         peer.contact.connected(path, address);
-        // The relay again, where a better path was looked for.
-        let as_before = path.relayed && peer.is_relayed() && !peer.moved;
+        // The relay, where a better path was looked for.
+        let has_as_good = match peer.how() {
+            Some(How::Relay) => true,
+            Some(How::Tcp) => !peer.doubted,
+            Some(How::Lan | How::Direct) | None => false,
+        };
+        let as_before = path.relayed && has_as_good && !peer.moved;
         match (peer.contact.key, peer.contact.role) {
             _ if as_before => Ok(()),
             (Some(key), Role::Caller) => self.network.connect(key, &path),
@@ -296,13 +303,14 @@ impl Hub {
             old.link.close(Close::Replaced);
             self.comparison_ended(&name, &old.verify);
         }
+        self.close_streams(now);
         let peer = name.clone();
         self.user.tell(Notice::Connected { peer, way, again });
         self.user.connected(&name, first_role);
         self.send_kept(now, &name);
     }
 
-    fn link_down(&mut self, now: Instant, id: LinkId, down: Down) {
+    pub(super) fn link_down(&mut self, now: Instant, id: LinkId, down: Down) {
         let Some((name, peer)) = self.peers.over(id) else {
             return;
         };

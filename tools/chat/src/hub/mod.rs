@@ -2,6 +2,7 @@
 //! the hub carries what happens in one of them to the others:
 //!
 //! - [`network`]: the way to peers. Endpoint, QUIC and links on one socket.
+//! - [`by_tcp`]: connections, where UDP finds no direct way.
 //! - [`peers`]: the table of peers. For each its contact, its conversation, its
 //!   files, and the [`line`] that it is connected by, with the comparison of
 //!   digits.
@@ -17,6 +18,7 @@
 //! [`talk`], what the user types in [`typed`]; [`run`] is the loop.
 
 mod admit;
+pub mod by_tcp;
 mod callers;
 pub mod handover;
 mod improve;
@@ -124,7 +126,7 @@ impl Hub {
         for (_, peer) in self.peers.iter_mut() {
             peer.write(now);
         }
-        self.network.flush()
+        Ok(())
     }
 
     /// Does what the transfers want to be done.

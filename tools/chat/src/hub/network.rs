@@ -12,11 +12,12 @@ use net::surroundings::Surroundings;
 use peer_proto::endpoint::{Endpoint, Event};
 use peer_proto::punch::Path;
 use quinn::Incoming;
-use sansio::{IcmpError, Input, Protocol, SocketId, Via};
+use sansio::{IcmpError, Input, Protocol, SocketId, StreamId, Via};
 use session::identity::{Identity, PublicKey};
 use stun::IcmpReason;
 use tokio::sync::mpsc;
 
+use super::by_tcp::TcpPort;
 use super::run::sleep_until;
 use crate::conversation::LinkId;
 use crate::link::Links;
@@ -46,6 +47,8 @@ pub struct Network {
     pub lookup: LookUp,
     /// What helps to reach peers directly.
     pub surroundings: Surroundings,
+    /// Where peers reach us by TCP, if that is wanted.
+    pub tcp: TcpPort,
     /// Peers are told our own addresses.
     pub tells_hosts: bool,
     /// How often a link is kept alive.
@@ -69,6 +72,8 @@ impl Network {
                 let input = Input::datagram(socket, from, &datagram);
                 self.endpoint.handle_input(now, input);
             }
+            // The hub's.
+            socket::Event::StreamEnded(stream) => self.socket.streams.remove(stream),
             socket::Event::SendRelayed(peer, datagram) => {
                 self.endpoint.relay_send(now, peer, &datagram);
             }
@@ -183,6 +188,10 @@ impl Network {
 
     /// Our own address on the way to quinn's address.
     pub fn local_address(&self, remote: SocketAddr) -> SocketAddr {
+        let stream = self.stream_of(remote);
+        if let Some(local) = stream.and_then(|stream| self.socket.streams.local(stream)) {
+            return local;
+        }
         let socket = self.socket_of(remote).unwrap_or(0);
         let port = self.socket.port(socket).unwrap_or(0);
         host::local_address(self.real_address(remote), port)
@@ -192,7 +201,15 @@ impl Network {
     pub fn socket_of(&self, remote: SocketAddr) -> Option<SocketId> {
         match self.socket.detours.real(remote)? {
             (Via::Socket(socket), _) => Some(socket),
-            (Via::Relay, _) => None,
+            (Via::Relay | Via::Stream(_), _) => None,
+        }
+    }
+
+    /// The connection that the way to quinn's address leads over, if it is one.
+    pub fn stream_of(&self, remote: SocketAddr) -> Option<StreamId> {
+        match self.socket.detours.real(remote)? {
+            (Via::Stream(stream), _) => Some(stream),
+            (Via::Relay | Via::Socket(_), _) => None,
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Peer {
     pub met: bool,
     /// Our address has changed since there was a link.
     pub moved: bool,
+    /// The link, if there is one, is in doubt: any other path is welcome.
+    pub doubted: bool,
     /// One of us has left: the user knows that the conversation ends.
     pub parted: bool,
 }
@@ -67,10 +69,14 @@ pub struct Contact {
     pub role: Role,
     /// The last path.
     path: Option<Path>,
+    /// Whether there was a direct path by UDP since the last introduction.
+    punched: bool,
     /// Where it leads, as quinn knows it.
     address: Option<SocketAddr>,
     /// Where its last path through a relay leads, as quinn knows it.
     relayed: Option<SocketAddr>,
+    /// Where its last path by TCP leads, as quinn knows it.
+    tcp: Option<SocketAddr>,
 }
 
 /// Why a peer is not reached.
@@ -180,8 +186,10 @@ impl Peer {
                 changed_key: None,
                 role: Role::Callee,
                 path: None,
+                punched: false,
                 address: None,
                 relayed: None,
+                tcp: None,
             },
             conversation,
             line: None,
@@ -191,6 +199,7 @@ impl Peer {
             stranger: false,
             met: false,
             moved: false,
+            doubted: false,
             parted: false,
         }
     }
@@ -223,35 +232,37 @@ impl Peer {
     /// A new link; returns the last one, if there was one.
     pub fn link_up(&mut self, line: Line) -> Option<Line> {
         (self.stranger, self.moved, self.parted) = (false, false, false);
+        self.doubted = false;
         self.conversation.link_up(line.link.id);
         self.obstacle.clear();
         self.line.replace(line)
     }
 
-    /// Whether a new link comes too late: it goes through the relay, and the
-    /// one that there is goes over a direct path.
+    /// Whether a new link comes too late: the path that there is, and the last one that was
+    /// made, are better.
     pub fn is_past(&self, link: &Link) -> bool {
-        let relayed = |link: &Link| {
-            let remote = link.connection.remote_address();
-            self.contact.how(remote) == How::Relay
-        };
-        self.contact.path.is_some_and(|path| !path.relayed)
-            && relayed(link)
-            && self.line.as_ref().is_some_and(|line| !relayed(&line.link))
+        let new = self.contact.how(link.connection.remote_address());
+        let last = self.contact.path.map(How::from);
+        let better = |how: Option<How>| how.is_some_and(|how| how.is_better_than(new));
+        better(last) && better(self.how())
     }
 
-    /// Whether there is a link, through a relay.
-    pub fn is_relayed(&self) -> bool {
-        let remote = |line: &Line| line.link.connection.remote_address();
-        let how = |line: &Line| self.contact.how(remote(line));
-        self.line.as_ref().map(how) == Some(How::Relay)
+    /// Over which kind of path the link goes, if there is one.
+    pub fn how(&self) -> Option<How> {
+        let link = &self.line.as_ref()?.link;
+        Some(self.contact.how(link.connection.remote_address()))
+    }
+
+    /// Whether there is a link, and a better path is to be looked for.
+    pub fn may_improve(&self) -> bool {
+        matches!(self.how(), Some(How::Relay | How::Tcp))
     }
 
     /// When [`Self::handle_timeout`], or the hub for a better path, has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let look = self.line.as_ref().map(Line::poll_timeout);
         let improve = self.improvement.poll_timeout();
-        let improve = improve.filter(|_| self.is_relayed());
+        let improve = improve.filter(|_| self.may_improve());
         let timeouts = [self.conversation.poll_timeout(), look, improve];
         timeouts.into_iter().flatten().min()
     }
@@ -274,29 +285,42 @@ impl Contact {
     pub fn connected(&mut self, path: Path, address: SocketAddr) {
         self.path = Some(path);
         self.address = Some(address);
-        if path.relayed {
-            self.relayed = Some(address);
+        match How::from(path) {
+            How::Relay => self.relayed = Some(address),
+            How::Tcp => self.tcp = Some(address),
+            How::Lan | How::Direct => self.punched = true,
         }
+    }
+
+    /// An attempt begins: paths follow.
+    pub fn introduced(&mut self) {
+        self.punched = false;
+    }
+
+    /// Whether there was a direct path by UDP since the last introduction.
+    pub fn is_punched(&self) -> bool {
+        self.punched
     }
 
     /// The socket that the last path leads over, if it is not the first one.
     pub fn socket(&self) -> Option<SocketId> {
         match self.path?.via {
-            Via::Socket(0) | Via::Relay => None,
+            Via::Socket(0) | Via::Relay | Via::Stream(_) => None,
             Via::Socket(socket) => Some(socket),
         }
     }
 
     /// Whether a path was made to that address.
     pub fn is_at(&self, address: SocketAddr) -> bool {
-        self.relayed == Some(address) || self.address == Some(address)
+        [self.relayed, self.tcp, self.address].contains(&Some(address))
     }
 
     /// Over which kind of path a link with that address goes.
     pub fn how(&self, remote: SocketAddr) -> How {
         match self.path {
             _ if self.relayed == Some(remote) => How::Relay,
-            Some(path) if !path.relayed => How::from(path),
+            _ if self.tcp == Some(remote) => How::Tcp,
+            Some(path) if path.lan => How::Lan,
             _ => How::Direct,
         }
     }

@@ -39,13 +39,18 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
     hub.network.surroundings.measure(hub.network.server);
     loop {
         hub.settle()?;
+        hub.connect_by_tcp().await;
+        hub.network.flush()?;
         if hub.may_leave(Instant::now()) {
             break;
         }
         let timeout = hub.poll_timeout();
         let wants_line = hub.wants_line();
         tokio::select! {
-            Some(event) = inbox.socket.recv() => hub.network.handle_socket(Instant::now(), event)?,
+            Some(event) = inbox.socket.recv() => match event {
+                socket::Event::StreamEnded(stream) => hub.stream_ended(Instant::now(), stream),
+                event => hub.network.handle_socket(Instant::now(), event)?,
+            },
             Some(event) = inbox.links.events.recv() => hub.handle_link(Instant::now(), event),
             Some(incoming) = quic.accept() => hub.handle_incoming(incoming),
             Some(job) = inbox.jobs.recv() => hub.handle_job(job),
@@ -56,6 +61,7 @@ pub async fn run(mut hub: Hub, mut inbox: Inbox, peer: Option<&str>) -> anyhow::
             event = hub.network.surroundings.next() => {
                 hub.handle_surroundings(Instant::now(), event);
             }
+            event = hub.network.tcp.next() => hub.handle_tcp(event)?,
             () = room.notified() => {}
             () = sleep_until(timeout) => hub.handle_timeout(Instant::now())?,
             () = signals.ended() => break,

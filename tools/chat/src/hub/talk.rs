@@ -93,6 +93,9 @@ impl Hub {
                 self.user.tell(Notice::Restarted { peer: to });
             }
             Event::Call => {
+                if let Some(peer) = self.peers.get_mut(name) {
+                    peer.doubted = true;
+                }
                 self.network.endpoint.refresh(now);
                 self.network.endpoint.call(now, name);
             }

@@ -14,6 +14,7 @@ use nat::plan::Role;
 use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
 use peer_proto::relay;
+use sansio::Via;
 use session::identity::PublicKey;
 
 use crate::files::Direction;
@@ -191,6 +192,8 @@ pub enum How {
     Lan,
     /// Without a relay.
     Direct,
+    /// Without a relay, over a TCP connection.
+    Tcp,
     /// Through a relay.
     Relay,
 }
@@ -251,8 +254,27 @@ impl How {
         match self {
             How::Lan => "lan",
             How::Direct => "direct",
+            How::Tcp => "tcp",
             How::Relay => "relay",
         }
+    }
+
+    /// The same for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            How::Tcp => "direct, TCP",
+            how => how.word(),
+        }
+    }
+
+    /// Whether a link over this kind of path is not to be replaced by one over that.
+    pub fn is_better_than(self, other: How) -> bool {
+        let rank = |how| match how {
+            How::Relay => 0,
+            How::Tcp => 1,
+            How::Lan | How::Direct => 2,
+        };
+        rank(self) > rank(other)
     }
 
     /// Why `peer` is reached so; `role` is ours in the introduction.
@@ -266,6 +288,11 @@ impl How {
             (How::Direct, Role::Callee) => {
                 format!("{peer} called, and your NAT lets packets from that address in")
             }
+            (How::Tcp, _) => {
+                "no direct path by UDP was found; both connected to each other by TCP \
+                at the same time"
+                    .into()
+            }
             (How::Relay, _) => {
                 "no direct path was found; a relay carries the packets, end to end encrypted".into()
             }
@@ -277,6 +304,10 @@ impl From<Path> for How {
     fn from(path: Path) -> How {
         match path {
             Path { relayed: true, .. } => How::Relay,
+            Path {
+                via: Via::Stream(_),
+                ..
+            } => How::Tcp,
             Path { lan: true, .. } => How::Lan,
             _ => How::Direct,
         }
@@ -307,21 +338,23 @@ mod tests {
 
     #[test]
     fn every_kind_of_path_has_a_word_and_a_reason() {
-        let path = |lan, relayed| Path {
-            via: sansio::Via::Socket(0),
+        let path = |via, lan, relayed| Path {
+            via,
             remote: ([203, 0, 113, 33], 8900).into(),
             lan,
             relayed,
             rtt: None,
             guess: None,
         };
-        for (lan, relayed, word, why) in [
-            (true, false, "lan", "one network"),
-            (false, false, "direct", "you called"),
-            (false, true, "relay", "a relay carries"),
+        let udp = Via::Socket(0);
+        for (via, lan, relayed, word, why) in [
+            (udp, true, false, "lan", "one network"),
+            (udp, false, false, "direct", "you called"),
+            (Via::Stream(7), false, false, "direct, TCP", "by TCP"),
+            (udp, false, true, "relay", "a relay carries"),
         ] {
-            let how = How::from(path(lan, relayed));
-            assert_eq!(how.word(), word);
+            let how = How::from(path(via, lan, relayed));
+            assert_eq!(how.text(), word);
             assert!(how.why("bob", Role::Caller).contains(why), "{word}");
         }
     }

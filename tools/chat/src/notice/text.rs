@@ -37,13 +37,13 @@ impl Notice {
             Notice::Connected { peer, way, again } => format!(
                 "{peer} is connected{}: {}, {}, round trip {} ms",
                 if *again { " again" } else { "" },
-                way.how.word(),
+                way.how.text(),
                 way.remote,
                 ms(way.rtt)
             ),
             Notice::Moved { peer, way } => format!(
                 "the path to {peer} is {} now: {}, round trip {} ms",
-                way.how.word(),
+                way.how.text(),
                 way.remote,
                 ms(way.rtt)
             ),
@@ -236,7 +236,7 @@ fn path_line(path: &PathLine) -> String {
     };
     format!(
         "{name}: {}{relay}, from {} to {}, round trip {} ms, {} of {} packets lost; {why}",
-        open.way.how.word(),
+        open.way.how.text(),
         open.local,
         open.way.remote,
         ms(open.way.rtt),
