@@ -94,7 +94,8 @@ A NAT laboratory in network namespaces.
   lab/netns.sh up A B [C…]        start a lab that stays until it is ended
   lab/netns.sh exec NODE -- CMD…  run a command in a node of that lab
   lab/netns.sh shell NODE         open a shell in a node of it
-  lab/netns.sh nat NODE           show what a router's NAT holds (--watch: and every change)
+  lab/netns.sh nat NODE           show what a router's NAT holds, the newest mappings first (--all: every
+                                  one; --watch: and every change)
   lab/netns.sh reboot ROUTER      a router forgets all its mappings
   lab/netns.sh nat SIDE TYPE      another NAT under the same addresses
   lab/netns.sh renumber SIDE      the side gets another public address
@@ -409,7 +410,7 @@ run() {
 	down) takes --name --all ;;
 	exec | shell | reboot | renumber | roam | link | flood) takes --name ;;
 	run) takes --name --timeout --until ;;
-	nat) takes --name --json --watch ;;
+	nat) takes --name --json --watch --all ;;
 	up) takes --name --json --install --loss --delay --link --pcap --trace --prefix --same-lan --no-verify ;;
 	matrix) takes --json --markdown --junit --html --install --loss --delay --link --pcap --prefix --same-lan --no-verify --jobs "${commanded[@]}" ;;
 	*) taker='a lab that does not stay'; takes --json --verbose --install --loss --delay --link --pcap --trace --prefix --same-lan --no-verify "${commanded[@]}" ;;
@@ -451,7 +452,7 @@ run() {
 	nat)
 		(($# != 3)) || { happens "$@"; return; }
 		wants 2 $# 'nat needs a router, or a side and a NAT type'
-		only_routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ;;
+		only_routers=1 at "$2" nattrace table --node "$2" ${json:+--json} ${watch:+--watch} ${all:+--all} ;;
 	*)
 		(($# >= 2)) || usage "two NAT types are needed, alice's and bob's"
 		sides "$@"

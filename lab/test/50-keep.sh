@@ -19,6 +19,15 @@ exits 127 'a command that is not there is not an answer' exec alice --name $one 
 refused 'a node that is no router, with those that are' 'are isp-bob nat-alice nat-bob (--help' nat alice --name $one
 refused 'a router without NAT' 'has no NAT' nat core --name $one
 check 'nat names the router' grep -q '"node":"isp-bob"' <<<"$("$netns" nat isp-bob --json --name $one)"
+check 'many sockets send' "$netns" exec alice --name $one -- python3 -c '
+import socket
+sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(30)]
+for each in sockets:
+    each.sendto(b"x", ("203.0.113.1", 9))'
+said=$("$netns" nat nat-alice --name $one)
+check 'nat shows the latest mappings' test "$(grep -c ' → ' <<<"$said")" = 20
+check 'and how many more there are' grep -qE '^ +1[0-9] more: --all$' <<<"$said"
+check 'with --all, all' test "$("$netns" nat nat-alice --all --name $one | grep -c ' → ')" -ge 30
 inside=$(mktemp -d -p "${XDG_RUNTIME_DIR:-/run}")
 said=$(env -C "$inside" "$netns" exec alice --name $one -- true 2>&1)
 check "a folder that the lab has not is told as what it is: $said" grep -q "cannot enter the lab.*$inside" <<<"$said"

@@ -68,6 +68,7 @@ LAB = {
     ("nattrace", "nattrace table --watch --connections"): ("nat-alice", "^mappings", {"stays": True}),
     ("nattrace table", "sudo ip netns exec nat-alice nattrace table"): ("core", "^mappings", {}),
     ("nattrace table", "nattrace table --watch"): ("nat-alice", "^mappings", {"stays": True}),
+    ("nattrace table", "nattrace table --all"): ("nat-alice", "^mappings", {}),
     ("nattrace table", "nattrace table --json | jq .mappings"): ("nat-alice", r"^\[", {}),
     ("nattrace table", "nattrace table --table 'inet fw'"): ("nat-alice", "", {"first": "nft add table inet fw"}),
     ("natlink", "sudo natlink run wan=alice:tap0,bob:tap1 wan=4g"): ("core", "^ready$", {"stays": True}),

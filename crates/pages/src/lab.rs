@@ -82,7 +82,7 @@ pub fn command() -> Command {
         .subcommand(Command::new("shell").arg(name()).arg(nodes()))
         .subcommand(
             Command::new("nat")
-                .args([name(), flag("json"), flag("watch")])
+                .args([name(), flag("json"), flag("watch"), flag("all")])
                 .arg(nodes()),
         )
         .subcommand(Command::new("reboot").arg(name()).arg(nodes()))

@@ -36,6 +36,7 @@ complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l table -d 'Th
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l node -d 'A name of this router for the output' -r
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l json -d 'Print one JSON object (with --watch, one per line); docs/reference/json.md describes it'
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l connections -d 'Show the kernel\'s tracked connections as well (JSON always has them)'
+complete -c nattrace -n "__fish_nattrace_using_subcommand table" -l all -d 'Print every entry: not only the 20 mappings with the latest packets, and 5 permits of each (JSON always has every one)'
 complete -c nattrace -n "__fish_nattrace_using_subcommand table" -s h -l help -d 'Print help'
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l record -d 'A folder for what each node has seen, as NODE.json, which \\"nattrace join\\" reads' -r -F
 complete -c nattrace -n "__fish_nattrace_using_subcommand watch" -l trace -d 'A file for the trace, whose name says the format: .json, .html (a page for a browser), .pcapng (for Wireshark), .txt (a ladder). May be given again' -r

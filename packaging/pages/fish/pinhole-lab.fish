@@ -99,6 +99,7 @@ complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand shell" -s h -l h
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -l name -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -l json
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -l watch
+complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -l all
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand nat" -s h -l help -d 'Print help'
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand reboot" -l name -r -f
 complete -c pinhole-lab -n "__fish_pinhole_lab_using_subcommand reboot" -s h -l help -d 'Print help'

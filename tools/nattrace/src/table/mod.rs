@@ -17,6 +17,7 @@ use cli::head::Headed;
 use crate::kernel::{self, Netfilter, TableId};
 pub(crate) use holder::Holder;
 use reading::Reading;
+use text::Shown;
 
 /// The options of `nattrace table`.
 #[derive(clap::Args)]
@@ -24,6 +25,7 @@ use reading::Reading;
 Examples:
   sudo ip netns exec nat-alice nattrace table
   nattrace table --watch            once per second, until interrupted
+  nattrace table --all              every mapping and permit
   nattrace table --json | jq .mappings
   nattrace table --table 'inet fw'  another table
 
@@ -46,6 +48,10 @@ pub struct Args {
     /// Show the kernel's tracked connections as well (JSON always has them)
     #[arg(long)]
     connections: bool,
+    /// Print every entry: not only the 20 mappings with the latest packets, and 5 permits of each (JSON always has
+    /// every one)
+    #[arg(long)]
+    all: bool,
     /// A name of this router for the output
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
@@ -67,11 +73,12 @@ pub fn run(args: &Args) -> Result<bool> {
         if args.json {
             writeln!(out, "{}", Headed::now("nattrace", &reading).to_json()?)?;
         } else {
-            write!(
-                out,
-                "{}",
-                text::page(&reading, &args.table, known.as_deref(), args.connections)
-            )?;
+            let shown = Shown {
+                connections: args.connections,
+                all: args.all,
+            };
+            let page = text::page(&reading, &args.table, known.as_deref(), shown);
+            write!(out, "{page}")?;
         }
         out.flush()?;
         match args.watch {
@@ -140,7 +147,11 @@ pub(crate) fn page_of(
         family: 2,
         name: "pinhole".to_owned(),
     };
-    text::page(&reading, &table, None, true)
+    let shown = Shown {
+        connections: true,
+        all: true,
+    };
+    text::page(&reading, &table, None, shown)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
