@@ -52,7 +52,33 @@ forget() {
 	exec {pipe}<&-
 	unset "live[$1]"
 	((++ended))
-	[[ ! -t 2 ]] || printf '\r%d of %d' $ended ${#pairs[@]} >&2
+	[[ ! -t 2 ]] || printf '\r\033[K%d of %d%s' $ended ${#pairs[@]} "$(left)" >&2
+}
+
+# left: about how long the rest takes, once a round of labs has ended
+left() {
+	local spent=$((SECONDS - begun)) rest=$((${#pairs[@]} - ended))
+	((ended < abreast || spent < 2 || rest == 0)) || echo ", about $(duration $(((spent * rest + ended - 1) / ended))) left"
+}
+
+# duration SECONDS: in words
+duration() {
+	if (($1 < 100)); then echo "$1 s"; else echo "$((($1 + 30) / 60)) min"; fi
+}
+
+# foretold: how many labs a matrix has, and about how long they take
+foretold() {
+	local pair labs=$((${jobs:-$((3 * cores))})) tenths=0
+	if ((${#command[@]})); then
+		echo "$me: ${#pairs[@]} runs, each in a lab of its own, of up to $limit s each" >&2
+		return
+	fi
+	# a lab measures and punches for 0.7 s; one without a way tries to the end
+	for pair in "${pairs[@]}"; do
+		if [[ $pair == *udp-blocked* ]]; then ((tenths += 10 * tries + 7)); else ((tenths += 7)); fi
+	done
+	((labs <= ${#pairs[@]})) || labs=${#pairs[@]}
+	echo "$me: ${#pairs[@]} pairs, each in a lab of its own: about $(duration $((tenths / 10 / labs + 1))) with $labs labs at once" >&2
 }
 
 # matrix TYPE…: every ordered pair of these types
@@ -77,6 +103,7 @@ pair() {
 grid() {
 	[[ ! $jobs ]] || abreast=$jobs
 	local want=$1 each=${#pairs[@]} a b i pipe cells events format file folder packets='' more judged=("${@:2}")
+	local begun=$SECONDS
 	if ((${#command[@]})); then
 		keep_output
 		limited
@@ -99,6 +126,7 @@ grid() {
 	# A file without a name, to which each cell appends its line.
 	file=$(mktemp) && exec {cells}<>"$file" && rm "$file" || die "cannot make a temporary file"
 	file=$(mktemp -u) && mkfifo -m 600 "$file" && exec {events}<>"$file" && rm "$file" || die "cannot make a temporary file"
+	((${#pairs[@]} == 1)) || foretold
 	[[ ! -t 2 ]] || trap '[[ $BASHPID != $$ ]] || echo >&2' EXIT
 	for i in "${!pairs[@]}"; do
 		until ((${#live[@]} < abreast)); do event; done
@@ -139,7 +167,7 @@ keep_output() {
 
 # cell A B: inside; the call or the command, after a measurement of both NATs where the two types are the same
 cell() {
-	local met compared='' events=$PINHOLE_EVENTS number=$PINHOLE_NUMBER
+	local met compared='' quiet=1 events=$PINHOLE_EVENTS number=$PINHOLE_NUMBER
 	unset PINHOLE_EVENTS PINHOLE_NUMBER
 	[[ ! $pcap ]] || pcap+=/$1--$2/run-$PINHOLE_RUN
 	build_network

@@ -73,7 +73,8 @@ meet() {
 	bob=$!
 	# bob is registered, or has ended
 	read -rt $patience -u "$ready_bob" || (($? <= 128)) || die "bob's punch did not register within $patience s: $(<"$room/bob.log")"
-	announced "no path yet; alice and bob try for up to $tries s" calls
+	# one of many says nothing of itself
+	if [[ ${quiet-} ]]; then calls; else announced "no path yet; alice and bob try for up to $tries s" calls; fi
 	met=$?
 	exec {ready_bob}<&-
 	wait $bob

@@ -87,6 +87,14 @@ for line in 'alice │ alice of open' 'bob │ bob of full-cone' 'server │ ser
 done
 exits 5 'with --until, it is the code of that node' run open open --no-verify --until alice -- alice='exit 5' bob='exec sleep 1000'
 exits 124 'run has a timeout' run open open --no-verify --timeout 1 -- alice='sleep 1000' server='sleep 1000'
+# an estimate beforehand, and one for a command
+said=$("$netns" matrix open udp-blocked --no-verify 2>&1 >/dev/null)
+check 'a matrix says beforehand how many pairs and how long' grep -qE '^netns.sh: 4 pairs, each in a lab of its own: about [0-9]+ s with [0-9]+ labs at once$' <<<"$said"
+check 'and nothing else' test "$(wc -l <<<"$said")" = 1
+said=$("$netns" matrix open full-cone --no-verify --timeout 7 -- true 2>&1 >/dev/null)
+check 'and with a command how long each may take' grep -q '^netns.sh: 4 runs, each in a lab of its own, of up to 7 s each$' <<<"$said"
+said=$(script -qec "'$netns' matrix open full-cone basic firewall --jobs 1 --no-verify -- sleep 1" /dev/null | tr '\r' '\n')
+check 'on a terminal it says how long the rest takes' grep -qE '[0-9]+ of 16, about [0-9]+ s left' <<<"$said"
 refused '-v with a command' '-v is for A B without a command' open open -v -- true
 refused 'a command for a node that is not there' 'there is no node "carol"; there are alice alice2 bob core' run open open --no-verify -- carol=true
 refused 'two commands for one node' 'there are two commands for bob' run open open --no-verify -- bob=true bob=true
