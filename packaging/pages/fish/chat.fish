@@ -28,7 +28,7 @@ complete -c chat -n "__fish_chat_needs_command" -l server -d 'The rendezvous ser
 complete -c chat -n "__fish_chat_needs_command" -l sip -d 'The rendezvous server\'s address, in place of --server [default: 0.0.0.0, this host]' -r
 complete -c chat -n "__fish_chat_needs_command" -l sport -d 'The rendezvous server\'s port, in place of --server [default: 8848]' -r
 complete -c chat -n "__fish_chat_needs_command" -l cip -d 'Local address' -r
-complete -c chat -n "__fish_chat_needs_command" -l cport -d 'Local UDP port; if it is taken, a free one is used' -r
+complete -c chat -n "__fish_chat_needs_command" -l cport -d 'Local UDP port; if it is taken, a free one is used [default: 8900; for send and receive, a free one]' -r
 complete -c chat -n "__fish_chat_needs_command" -l name -d 'Your name, under which peers reach you' -r
 complete -c chat -n "__fish_chat_needs_command" -l peer -d 'Open a conversation with this peer; with its key no other is accepted' -r
 complete -c chat -n "__fish_chat_needs_command" -l downloads -d 'The folder for received files' -r -F
@@ -60,7 +60,7 @@ complete -c chat -n "__fish_chat_using_subcommand send" -l server -d 'The rendez
 complete -c chat -n "__fish_chat_using_subcommand send" -l sip -d 'The rendezvous server\'s address, in place of --server [default: 0.0.0.0, this host]' -r
 complete -c chat -n "__fish_chat_using_subcommand send" -l sport -d 'The rendezvous server\'s port, in place of --server [default: 8848]' -r
 complete -c chat -n "__fish_chat_using_subcommand send" -l cip -d 'Local address' -r
-complete -c chat -n "__fish_chat_using_subcommand send" -l cport -d 'Local UDP port; if it is taken, a free one is used' -r
+complete -c chat -n "__fish_chat_using_subcommand send" -l cport -d 'Local UDP port; if it is taken, a free one is used [default: 8900; for send and receive, a free one]' -r
 complete -c chat -n "__fish_chat_using_subcommand send" -l timeout -d 'Seconds without a path after which a peer counts as gone' -r
 complete -c chat -n "__fish_chat_using_subcommand send" -l keepalive -d 'Seconds between the packets that keep a path open. A NAT on the way must keep a mapping for four times as long' -r
 complete -c chat -n "__fish_chat_using_subcommand send" -l opener-ttl -d 'TTL of the packets that open our own NAT and must not reach the peer\'s; 0 sends none' -r
@@ -77,7 +77,7 @@ complete -c chat -n "__fish_chat_using_subcommand receive" -l server -d 'The ren
 complete -c chat -n "__fish_chat_using_subcommand receive" -l sip -d 'The rendezvous server\'s address, in place of --server [default: 0.0.0.0, this host]' -r
 complete -c chat -n "__fish_chat_using_subcommand receive" -l sport -d 'The rendezvous server\'s port, in place of --server [default: 8848]' -r
 complete -c chat -n "__fish_chat_using_subcommand receive" -l cip -d 'Local address' -r
-complete -c chat -n "__fish_chat_using_subcommand receive" -l cport -d 'Local UDP port; if it is taken, a free one is used' -r
+complete -c chat -n "__fish_chat_using_subcommand receive" -l cport -d 'Local UDP port; if it is taken, a free one is used [default: 8900; for send and receive, a free one]' -r
 complete -c chat -n "__fish_chat_using_subcommand receive" -l timeout -d 'Seconds without a path after which a peer counts as gone' -r
 complete -c chat -n "__fish_chat_using_subcommand receive" -l keepalive -d 'Seconds between the packets that keep a path open. A NAT on the way must keep a mapping for four times as long' -r
 complete -c chat -n "__fish_chat_using_subcommand receive" -l opener-ttl -d 'TTL of the packets that open our own NAT and must not reach the peer\'s; 0 sends none' -r

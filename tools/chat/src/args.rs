@@ -57,9 +57,10 @@ pub struct Args {
     /// Local address
     #[arg(long, global = true, value_name = "IP", default_value = "0.0.0.0")]
     pub cip: IpAddr,
-    /// Local UDP port; if it is taken, a free one is used
-    #[arg(long, global = true, value_name = "PORT", default_value_t = PORT)]
-    pub cport: u16,
+    /// Local UDP port; if it is taken, a free one is used [default: 8900; for send and receive,
+    /// a free one]
+    #[arg(long, global = true, value_name = "PORT")]
+    pub cport: Option<u16>,
     /// Your name, under which peers reach you
     #[arg(long, env = "PINHOLE_NAME")]
     pub name: Option<String>,

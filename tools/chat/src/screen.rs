@@ -218,7 +218,11 @@ fn tell_script(notice: &Notice) -> io::Result<()> {
     Ok(())
 }
 
-fn print(line: &str) -> io::Result<()> {
+/// Prints a line to stdout at once.
+///
+/// # Errors
+/// Those of stdout.
+pub fn print(line: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()

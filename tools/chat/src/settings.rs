@@ -14,7 +14,7 @@ use net::udp::Udp;
 use session::identity::Identity;
 use session::name::valid_name;
 
-use crate::args::Args;
+use crate::args::{Args, PORT};
 
 /// Who we are, and where the rendezvous is. What is missing is asked for if the
 /// chat is `interactive`; what was answered is returned, too. `peer` is whom to talk to,
@@ -104,12 +104,7 @@ fn server_in_environment() -> Option<String> {
 /// # Errors
 /// As [`bind`].
 pub fn bind_any(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
-    let port = args.cport;
-    bind_to(
-        args,
-        server,
-        if port == crate::args::PORT { 0 } else { port },
-    )
+    bind_to(args, server, args.cport.unwrap_or(0))
 }
 
 /// The socket, on the port of the command line or, if that is taken, a free one.
@@ -117,7 +112,7 @@ pub fn bind_any(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
 /// # Errors
 /// When no port is free, or the address cannot be used.
 pub fn bind(args: &Args, server: SocketAddr) -> anyhow::Result<Udp> {
-    bind_to(args, server, args.cport)
+    bind_to(args, server, args.cport.unwrap_or(PORT))
 }
 
 fn bind_to(args: &Args, server: SocketAddr, port: u16) -> anyhow::Result<Udp> {

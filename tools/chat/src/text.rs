@@ -38,6 +38,13 @@ pub fn beginning(text: &str) -> String {
     }
 }
 
+/// As much of a text as has at most so many bytes.
+pub fn cut(text: &str, most: usize) -> &str {
+    let mut ends = (0..=most.min(text.len())).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
 /// As much of a line as fits into `columns`. A character that may be wide counts
 /// as wide.
 pub fn clip(line: &str, columns: usize) -> &str {
@@ -72,6 +79,11 @@ mod tests {
     #[test]
     fn a_message_of_several_lines_is_shown_in_one() {
         assert_eq!(one_line("one\r\ntwo\u{7}"), "one⏎two\u{fffd}");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!((cut("éé", 9), cut("éé", 3), cut("éé", 1)), ("éé", "é", ""));
     }
 
     #[test]

@@ -164,10 +164,7 @@ mod tests {
             assert_eq!(code.to_string().parse(), Ok(code));
         }
         let code: Code = "417-croissant-yo-yo".parse().unwrap();
-        assert_eq!(
-            (code.name(), code.number()),
-            ("code-417".to_owned(), code.number)
-        );
+        assert_eq!((code.name(), code.number()), ("code-417".to_owned(), 417));
         for typed in [
             " 417 Croissant Yo-Yo ",
             "417-CROISSANT-yo-yo",

@@ -320,11 +320,8 @@ fn lock(path: &Path) -> io::Result<Option<Flock<File>>> {
 pub fn safe_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let shown = crate::text::clean(last);
-    let mut safe = shown.trim().trim_start_matches('.').to_owned();
-    while safe.len() > MOST_NAME {
-        safe.pop();
-    }
-    let safe = safe.trim_end();
+    let safe = shown.trim().trim_start_matches('.');
+    let safe = crate::text::cut(safe, MOST_NAME).trim_end();
     match safe {
         "" => "file".into(),
         safe => safe.into(),

@@ -17,6 +17,7 @@ use crate::conversation::LinkId;
 use crate::frame::{Item, MOST_NAME};
 use crate::link::Link;
 use crate::notice::Notice;
+use crate::text::cut;
 
 /// The files of one peer.
 #[derive(Debug)]
@@ -441,9 +442,5 @@ impl PeerFiles {
 /// The last component of a path, as far as a frame has room for it.
 fn offered_name(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy());
-    let mut name = name.unwrap_or_default().into_owned();
-    while name.len() > MOST_NAME {
-        name.pop();
-    }
-    name
+    cut(&name.unwrap_or_default(), MOST_NAME).to_owned()
 }

@@ -1,7 +1,7 @@
 //! Where the user of `chat send` and `chat receive` is told things: lines and one bar on stderr,
 //! or JSON lines on stdout.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use cli::head::timed;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::notice::Notice;
+use crate::screen::print;
 
 /// Lines, and a bar below them if stderr is a terminal.
 pub struct Display {
@@ -38,12 +39,12 @@ impl Display {
             return Ok(());
         }
         if self.json {
-            return print(notice.json());
+            return print_event(notice.json());
         }
-        let print = || cli::stderr::line(format_args!("{}", notice.text()));
+        let told = || cli::stderr::line(format_args!("{}", notice.text()));
         match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
+            Some(bar) => bar.suspend(told),
+            None => told(),
         }
         Ok(())
     }
@@ -67,7 +68,7 @@ impl Display {
         }
         self.tenth = tenth;
         if self.json {
-            return print(json!({"event": "progress", "bytes": bytes, "size": total}));
+            return print_event(json!({"event": "progress", "bytes": bytes, "size": total}));
         }
         cli::stderr::line(format_args!("{tenth}0 %"));
         Ok(())
@@ -82,8 +83,8 @@ impl Drop for Display {
     }
 }
 
-fn print(event: Value) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", timed(event))
+fn print_event(event: Value) -> io::Result<()> {
+    print(&timed(event).to_string())
 }
 
 fn bar(bytes: u64, total: u64) -> ProgressBar {

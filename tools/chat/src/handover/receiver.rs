@@ -15,6 +15,17 @@ enum Stage {
     Taking,
 }
 
+/// What an offer of a file means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// The files are not wanted, or not yet.
+    Unwanted,
+    /// It is one of those that were announced.
+    Expected,
+    /// It is more than was announced.
+    TooMuch,
+}
+
 /// The receiving side.
 #[derive(Debug)]
 pub struct Receiver {
@@ -87,16 +98,19 @@ impl Receiver {
         (self.received, self.failed) = ((0, 0), 0);
     }
 
-    /// Whether a file of this size may be offered: `None` if none may, `Some(false)` if it is
-    /// more than was announced.
-    pub fn offered(&mut self, size: u64) -> Option<bool> {
+    /// A file of this size is offered.
+    pub fn offered(&mut self, size: u64) -> Offer {
         if self.stage != Stage::Taking {
-            return None;
+            return Offer::Unwanted;
         }
         let (files, bytes) = self.left;
-        let left = files.checked_sub(1).zip(bytes.checked_sub(size));
-        self.left = left.unwrap_or(self.left);
-        Some(left.is_some())
+        match files.checked_sub(1).zip(bytes.checked_sub(size)) {
+            Some(left) => {
+                self.left = left;
+                Offer::Expected
+            }
+            None => Offer::TooMuch,
+        }
     }
 
     /// A file is here, or will not come.
@@ -145,7 +159,7 @@ mod tests {
         receiver.offered(5);
         receiver.ended(Some(5));
         receiver.restart();
-        assert_eq!(receiver.offered(5), None);
+        assert_eq!(receiver.offered(5), Offer::Unwanted);
         assert_eq!(
             receiver.announced(2, 10),
             Some(false),
@@ -154,24 +168,29 @@ mod tests {
         receiver.take();
         assert_eq!(
             [5, 5, 0].map(|size| receiver.offered(size)),
-            [Some(true), Some(true), Some(false)]
+            [Offer::Expected, Offer::Expected, Offer::TooMuch]
         );
     }
 
     #[test]
     fn no_more_is_taken_than_was_announced() {
         let mut receiver = Receiver::new(true);
-        assert_eq!(receiver.offered(1), None);
+        assert_eq!(receiver.offered(1), Offer::Unwanted);
         assert_eq!(receiver.announced(2, 10), Some(true));
         assert_eq!(
             (receiver.announced(9, 99), receiver.offered(1)),
-            (None, None)
+            (None, Offer::Unwanted)
         );
         receiver.take();
-        assert_eq!(receiver.offered(11), Some(false));
+        assert_eq!(receiver.offered(11), Offer::TooMuch);
         assert_eq!(
             [6, 5, 4, 0].map(|size| receiver.offered(size)),
-            [Some(true), Some(false), Some(true), Some(false)]
+            [
+                Offer::Expected,
+                Offer::TooMuch,
+                Offer::Expected,
+                Offer::TooMuch
+            ]
         );
         receiver.ended(Some(6));
         assert_eq!(receiver.outcome(), None);

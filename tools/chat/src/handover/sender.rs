@@ -7,6 +7,7 @@ use session::identity::PublicKey;
 
 use super::parcel::{Entry, Parcel};
 use crate::frame::{Item, MOST_NAME};
+use crate::text::cut;
 
 /// Files on offer at once. A receiver keeps track of 32.
 const MOST_OFFERED: usize = 16;
@@ -87,10 +88,7 @@ impl Sender {
             return None;
         }
         self.stage = Stage::Announced;
-        let mut name = self.name.clone();
-        while name.len() > MOST_NAME {
-            name.pop();
-        }
+        let name = cut(&self.name, MOST_NAME).to_owned();
         Some(Item::Parcel {
             files: self.files,
             bytes: self.bytes,

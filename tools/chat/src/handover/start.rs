@@ -141,13 +141,11 @@ fn is_taken(error: &anyhow::Error) -> bool {
 }
 
 fn new_code(most: u32) -> anyhow::Result<Code> {
-    let mut random = [0; 20];
-    getrandom::fill(&mut random).context("cannot read the system's randomness")?;
-    let (number, words) = random.split_at(4);
-    let number = number.iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
-    let mut secret = [0; 16];
-    secret.copy_from_slice(words);
-    Ok(Code::new(1 + number % most, secret))
+    let (mut number, mut secret) = ([0; 4], [0; 16]);
+    getrandom::fill(&mut number)
+        .and_then(|()| getrandom::fill(&mut secret))
+        .context("cannot read the system's randomness")?;
+    Ok(Code::new(1 + u32::from_be_bytes(number) % most, secret))
 }
 
 /// A key for this code and this user alone, the same after a restart: a sender knows again the

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::notice::Way;
+use crate::notice::{Way, ms};
 use crate::text::{clean, size};
 
 /// Something to tell.
@@ -35,6 +35,8 @@ pub enum Told {
         into: PathBuf,
         asks: bool,
     },
+    /// The answer was neither yes nor no.
+    AskAgain,
     /// A file is here.
     Received { path: PathBuf, size: u64 },
     /// The receiver has a file.
@@ -79,7 +81,7 @@ impl Told {
                  sender still run, and does it use the same rendezvous?"
             ),
             Told::Proven { way, again } => format!(
-                "connected{}: {}, {}, round trip {:.1} ms",
+                "connected{}: {}, {}, round trip {} ms",
                 if *again {
                     " again"
                 } else {
@@ -87,7 +89,7 @@ impl Told {
                 },
                 way.how.text(),
                 way.remote,
-                way.rtt.as_secs_f64() * 1000.0
+                ms(way.rtt)
             ),
             Told::Parcel {
                 name,
@@ -102,6 +104,7 @@ impl Told {
                 into.display(),
                 if *asks { ": receive? [Y/n]" } else { "" }
             ),
+            Told::AskAgain => "type y to receive, n to decline".into(),
             Told::Received { path, size: bytes } => {
                 format!("✓ {} ({}), verified", path.display(), size(*bytes))
             }
@@ -160,7 +163,7 @@ impl Told {
             }
             Told::Proven { way, again } => json!({
                 "event": "proven", "how": way.how.word(), "remote": way.remote,
-                "rtt_ms": (way.rtt.as_secs_f64() * 10_000.0).round() / 10.0, "again": again,
+                "rtt_ms": ms(way.rtt), "again": again,
             }),
             Told::Parcel {
                 name,
@@ -172,6 +175,7 @@ impl Told {
                 "event": "parcel", "name": name, "files": files, "bytes": bytes,
                 "into": into, "asks": asks,
             }),
+            Told::AskAgain => json!({"event": "problem", "text": self.text()}),
             Told::Received { path, size } => {
                 json!({"event": "received", "path": path, "size": size})
             }

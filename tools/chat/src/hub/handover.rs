@@ -11,11 +11,12 @@ use super::leave::Leaving;
 use crate::conversation::LinkId;
 use crate::files::transfers::OnOffer;
 use crate::frame::Item;
+use crate::handover::receiver::Offer;
 use crate::handover::told::Told;
 use crate::handover::{Handover, Side};
 use crate::input::Input;
 use crate::link::{Close, Link};
-use crate::notice::{Notice, Way};
+use crate::notice::Notice;
 use crate::proof::{Proof, State, Step};
 
 /// Files are named one by one up to this many.
@@ -150,12 +151,7 @@ impl Hub {
         self.network.endpoint.trust(name, key);
         peer.improvement.hurry(now);
         let Some(line) = &peer.line else { return };
-        let remote = line.link.connection.remote_address();
-        let way = Way {
-            how: peer.contact.how(remote),
-            remote: self.network.real_address(remote),
-            rtt: line.link.connection.rtt(),
-        };
+        let way = peer.contact.way(&self.network, &line.link.connection);
         self.inform(Told::Proven { way, again });
     }
 
@@ -248,9 +244,9 @@ impl Hub {
                 true
             }
             (Side::Receiver(receiver), Item::Offer { size, .. }) => match receiver.offered(*size) {
-                None => true,
-                Some(true) => false,
-                Some(false) => {
+                Offer::Unwanted => true,
+                Offer::Expected => false,
+                Offer::TooMuch => {
                     let link = self.peers.get_mut(name).and_then(|peer| peer.line.as_ref());
                     if let Some(id) = link.map(|line| line.link.id) {
                         self.violated(now, id, "more was offered than was announced".into());
@@ -297,7 +293,7 @@ impl Hub {
         match answer.as_str() {
             "" | "y" | "yes" => self.take_parcel(now),
             "n" | "no" => self.decline(now),
-            _ => self.inform(Told::Ended("type y to receive, n to decline".into())),
+            _ => self.inform(Told::AskAgain),
         }
     }
 

@@ -19,7 +19,7 @@ use super::peers::Peer;
 use crate::conversation::LinkId;
 use crate::frame::Frame;
 use crate::link::{self, Close, Down, Link};
-use crate::notice::{How, Notice, Side, Way};
+use crate::notice::{How, Notice, Side};
 use crate::verify::{self, Step, Verify};
 
 impl Hub {
@@ -51,15 +51,13 @@ impl Hub {
                 let why = self.keyring.refused(&name, self.network.server, code)?;
                 bail!("{}", why.unwrap_or_default());
             }
-            Event::Refused(code::NAME_TAKEN) if self.handover.is_some() => {
-                return Err(self
-                    .number_taken()
-                    .map_or(anyhow::anyhow!("taken"), Into::into));
-            }
-            Event::Refused(code::NAME_TAKEN) => bail!(
-                "the name {name} is taken: it belongs to another key at {}. Use another --name",
-                self.network.server
-            ),
+            Event::Refused(code::NAME_TAKEN) => match self.number_taken() {
+                Some(taken) => return Err(taken.into()),
+                None => bail!(
+                    "the name {name} is taken: it belongs to another key at {}. Use another --name",
+                    self.network.server
+                ),
+            },
             Event::Refused(code::INSUFFICIENT_CAPACITY) => self.user.problem(format!(
                 "the rendezvous at {} has no room for another name now; trying again every {} s",
                 self.network.server,
@@ -284,12 +282,7 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(&name) else {
             return;
         };
-        let remote = link.connection.remote_address();
-        let way = Way {
-            how: peer.contact.how(remote),
-            remote: self.network.real_address(remote),
-            rtt: link.connection.rtt(),
-        };
+        let way = peer.contact.way(&self.network, &link.connection);
         tracing::debug!(peer = name, link = link.id, how = way.how.word(), remote = %way.remote, "link up");
         peer.files.link_up(&mut self.transfers, &link);
         let ours = self.network.identity.public();

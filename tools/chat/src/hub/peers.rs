@@ -8,15 +8,17 @@ use cli::cause::Explained;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
 use peer_proto::punch::Path;
+use quinn::Connection;
 use sansio::{SocketId, Via};
 use session::identity::PublicKey;
 
 use super::improve::Improvement;
 use super::line::Line;
+use super::network::Network;
 use crate::conversation::{Conversation, Event, LinkId};
 use crate::files::peer::PeerFiles;
 use crate::link::Link;
-use crate::notice::How;
+use crate::notice::{How, Way};
 
 /// Peers in the table at once.
 pub const MOST_PEERS: usize = 64;
@@ -313,6 +315,16 @@ impl Contact {
     /// Whether a path was made to that address.
     pub fn is_at(&self, address: SocketAddr) -> bool {
         [self.relayed, self.tcp, self.address].contains(&Some(address))
+    }
+
+    /// The path that a connection goes over.
+    pub fn way(&self, network: &Network, connection: &Connection) -> Way {
+        let remote = connection.remote_address();
+        Way {
+            how: self.how(remote),
+            remote: network.real_address(remote),
+            rtt: connection.rtt(),
+        }
     }
 
     /// Over which kind of path a link with that address goes.

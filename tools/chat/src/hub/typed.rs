@@ -12,7 +12,7 @@ use crate::command::{self, Command, Which, parse};
 use crate::files::peer::PeerFiles;
 use crate::files::transfers::Transfers;
 use crate::input::Input;
-use crate::notice::{How, Notice, OpenPath, PathLine, PeerLine, Side, Way};
+use crate::notice::{How, Notice, OpenPath, PathLine, PeerLine, Side};
 
 /// The problem when no peer is chosen.
 pub(super) const NOBODY: &str = "not sent: no peer is chosen; type /connect NAME";
@@ -221,23 +221,17 @@ impl Hub {
             let connection = &line.link.connection;
             let stats = connection.stats().path;
             let quic_address = connection.remote_address();
-            let how = peer.contact.how(quic_address);
-            let remote = self.network.real_address(quic_address);
-            let way = Way {
-                how,
-                remote,
-                rtt: stats.rtt,
-            };
+            let way = peer.contact.way(&self.network, connection);
             Some(PathLine {
                 name: name.clone(),
                 open: Some(OpenPath {
                     way,
-                    relay: (how == How::Relay).then(|| self.network.relay_of(quic_address)),
+                    relay: (way.how == How::Relay).then(|| self.network.relay_of(quic_address)),
                     local: self.network.local_address(quic_address),
                     lost: stats.lost_packets,
                     sent: stats.sent_packets,
                 }),
-                why: how.why(name, peer.contact.role),
+                why: way.how.why(name, peer.contact.role),
             })
         };
         let paths = self.peers.iter().filter_map(line).collect();

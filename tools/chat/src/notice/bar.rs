@@ -5,7 +5,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 use super::Notice;
-use crate::files::Direction;
+use super::text::way;
 use crate::text::{clean, clip, size};
 
 impl Notice {
@@ -24,11 +24,7 @@ impl Notice {
         else {
             return self.text();
         };
-        let way = match direction {
-            Direction::Incoming => "from",
-            Direction::Outgoing => "to",
-        };
-        let (name, to) = (clean(name), format!(" {way} {peer}: "));
+        let (name, to) = (clean(name), format!(" {} {peer}: ", way(*direction)));
         let over = if relayed { " over the relay" } else { "" };
         let (speed, left) = (format!("{}/s{over}", size(*speed as u64)), short(*left));
         let percent = bytes.saturating_mul(100) / (*whole).max(1);
@@ -83,6 +79,7 @@ fn short(left: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Direction;
 
     fn progress(name: &str) -> Notice {
         Notice::Progress {

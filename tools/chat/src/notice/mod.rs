@@ -328,7 +328,7 @@ impl Notice {
 }
 
 /// Milliseconds, to a tenth.
-fn ms(duration: Duration) -> f64 {
+pub(crate) fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }
 

@@ -253,7 +253,8 @@ fn age(now: u64, then: u64) -> indicatif::HumanDuration {
     indicatif::HumanDuration(Duration::from_secs(now.saturating_sub(then)))
 }
 
-fn way(direction: Direction) -> &'static str {
+/// The word before the peer's name.
+pub(super) fn way(direction: Direction) -> &'static str {
     match direction {
         Direction::Incoming => "from",
         Direction::Outgoing => "to",

@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::keys::{Key, Motion};
 
 /// The longest text, in bytes.
-pub const MOST_TEXT: usize = 1 << 20;
+pub const MOST_EDITED: usize = 1 << 20;
 
 /// Lines that can be recalled, and their bytes together.
 const MOST_LINES: usize = 1000;
@@ -96,7 +96,7 @@ impl Editor {
     }
 
     fn insert(&mut self, text: &str) -> Outcome {
-        let room = MOST_TEXT - self.text.len().min(MOST_TEXT);
+        let room = MOST_EDITED - self.text.len().min(MOST_EDITED);
         let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
         let fits = ends.take_while(|end| *end <= room).last().unwrap_or(0);
         self.text.insert_str(self.at, &text[..fits]);
@@ -250,10 +250,10 @@ mod tests {
     #[test]
     fn text_and_history_are_bounded() {
         let mut editor = Editor::default();
-        let paste = || Key::Paste("é".repeat(MOST_TEXT / 2));
+        let paste = || Key::Paste("é".repeat(MOST_EDITED / 2));
         assert_eq!(editor.press(Key::Char('x')), Outcome::Edited);
         assert_eq!(editor.press(paste()), Outcome::Full);
-        assert!(editor.text.len() > MOST_TEXT - 4 && editor.text.len() <= MOST_TEXT);
+        assert!(editor.text.len() > MOST_EDITED - 4 && editor.text.len() <= MOST_EDITED);
         for n in 0..2 * MOST_LINES {
             typed(&mut editor, &format!("{n}\r"));
         }
