@@ -80,6 +80,7 @@ fn next_frame(choices: &mut Choices<'_>, of: u64) -> Frame {
             first: small(choices),
             of: if choices.flag() { of } else { small(choices) },
             received: small(choices),
+            rooms: choices.flag(),
         }),
         2..=4 => Frame::Item {
             number: small(choices),

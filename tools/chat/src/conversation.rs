@@ -50,6 +50,11 @@ pub enum Event {
     Received(Item),
     /// The peer is another process than before, and has forgotten everything.
     Restarted,
+    /// The peer has said hello on this link, and whether it knows rooms.
+    Greeted {
+        /// An earlier version does not.
+        rooms: bool,
+    },
     /// Make a path, or another one.
     Call,
     /// There was no path for too long: these items will not be delivered.
@@ -111,6 +116,8 @@ pub struct Conversation {
     outbox: Outbox,
     theirs: u64,
     received: u64,
+    /// Whether the peer knows rooms, once it has said hello.
+    rooms: Option<bool>,
     events: VecDeque<Event>,
 }
 
@@ -125,6 +132,7 @@ impl Conversation {
             outbox: Outbox::default(),
             theirs: 0,
             received: 0,
+            rooms: None,
             events: VecDeque::new(),
         }
     }
@@ -167,6 +175,11 @@ impl Conversation {
         matches!(self.state, State::Up(_))
     }
 
+    /// Whether the peer knows rooms, once it has said hello; `None` without a link.
+    pub fn knows_rooms(&self) -> Option<bool> {
+        self.rooms.filter(|_| self.is_up())
+    }
+
     /// Whether there is neither a link nor the wish for one.
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
@@ -200,6 +213,7 @@ impl Conversation {
             acked: self.received,
             suspect_at: None,
         });
+        self.rooms = None;
         self.outbox.send_again();
     }
 
@@ -341,6 +355,7 @@ impl Conversation {
                 first: self.outbox.first(),
                 of: self.theirs,
                 received: self.received,
+                rooms: true,
             }));
         }
         if !link.heard_hello {
@@ -375,6 +390,8 @@ impl Conversation {
             self.theirs = hello.epoch;
             self.received = hello.first;
         }
+        self.rooms = Some(hello.rooms);
+        self.events.push_back(Event::Greeted { rooms: hello.rooms });
         // What lies between what we have and what it still has, it gave up.
         self.received = self.received.max(hello.first);
         if let State::Up(link) = &mut self.state {

@@ -11,5 +11,6 @@ pub mod frame;
 pub mod history;
 pub mod pending;
 pub mod proof;
+pub mod room;
 pub mod text;
 pub mod verify;

@@ -108,6 +108,7 @@ impl Item {
         match self {
             Item::Text(text) => text.len() + 64,
             Item::Offer { name, .. } => name.len() + 320,
+            Item::Room { says, .. } => says.weight(),
             _ => 320,
         }
     }

@@ -95,6 +95,7 @@ impl Pair {
                     Event::GaveUp(items) => self.gave_up[side].extend(items),
                     Event::Call => self.calls[side] += 1,
                     Event::Restarted => self.restarted += 1,
+                    Event::Greeted { rooms } => assert!(rooms),
                 }
             }
         }
@@ -236,6 +237,7 @@ fn violations_of_the_protocol_are_reported() {
             first: 0,
             of,
             received,
+            rooms: false,
         })
     };
     let item = |number| Frame::Item {

@@ -147,6 +147,7 @@ impl Ledger {
             | Item::Parcel { .. }
             | Item::Take
             | Item::Refuse { .. }
+            | Item::Room { .. }
             | Item::Unknown => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Frames as bytes: a type, a length (u32, big endian) and a body.
 
-use super::{Frame, FrameError, Hello, Item, MOST_NAME, MOST_PATH, MOST_TEXT, Party};
+use super::{Frame, FrameError, Hello, InRoom, Item, MOST_NAME, MOST_PATH, MOST_TEXT, Party};
 use crate::proof;
 use crate::verify::Step;
 
@@ -19,6 +19,8 @@ impl Frame {
                 for number in [hello.epoch, hello.first, hello.of, hello.received] {
                     bytes.extend(number.to_be_bytes());
                 }
+                // An earlier version reads no further.
+                bytes.push(u8::from(hello.rooms));
                 1
             }
             Frame::Item { number, item } => {
@@ -66,6 +68,7 @@ impl Frame {
                     first: body.number()?,
                     of: body.number()?,
                     received: body.number()?,
+                    rooms: body.byte().is_ok_and(|knows| knows & 1 == 1),
                 })
             }
             2 => Frame::Item {
@@ -132,6 +135,10 @@ impl Item {
                 bytes.push(8);
                 bytes.extend(why.as_bytes());
             }
+            Item::Room { room, says } => {
+                bytes.push(says.kind());
+                says.encode(room, bytes);
+            }
             Item::Unknown => bytes.push(0),
         }
     }
@@ -168,6 +175,10 @@ impl Item {
             7 => Item::Take,
             8 => Item::Refuse {
                 why: body.text(MOST_NAME)?,
+            },
+            kind @ 9..=12 => match InRoom::decode(kind, body)? {
+                Some((room, says)) => Item::Room { room, says },
+                None => Item::Unknown,
             },
             _ => Item::Unknown,
         })
@@ -215,16 +226,16 @@ impl Decoder {
     }
 }
 
-struct Body<'a>(&'a [u8]);
+pub(super) struct Body<'a>(&'a [u8]);
 
 impl Body<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
         let (head, rest) = self.0.split_first_chunk().ok_or(FrameError::Malformed)?;
         self.0 = rest;
         Ok(*head)
     }
 
-    fn byte(&mut self) -> Result<u8, FrameError> {
+    pub(super) fn byte(&mut self) -> Result<u8, FrameError> {
         Ok(self.array::<1>()?[0])
     }
 
@@ -232,7 +243,21 @@ impl Body<'_> {
         Ok(u64::from_be_bytes(self.array()?))
     }
 
-    fn text(&mut self, most: usize) -> Result<String, FrameError> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// So many bytes as text.
+    pub(super) fn part(&mut self, length: usize) -> Result<String, FrameError> {
+        let (head, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(FrameError::Malformed)?;
+        self.0 = rest;
+        Body(head).text(length)
+    }
+
+    pub(super) fn text(&mut self, most: usize) -> Result<String, FrameError> {
         if self.0.len() > most {
             return Err(FrameError::TooLong(self.0.len()));
         }
@@ -244,6 +269,7 @@ impl Body<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Member;
 
     fn samples() -> Vec<Frame> {
         let items = [
@@ -274,13 +300,31 @@ mod tests {
             Item::Refuse { why: "no".into() },
             Item::Unknown,
         ];
-        let items = items.into_iter().zip(0..);
+        let member = |n: u8| Member {
+            name: format!("member-{n}"),
+            key: [n; 32],
+        };
+        let says = [
+            InRoom::Join((0..15).map(member).collect()),
+            InRoom::Join(Vec::new()),
+            InRoom::Leave,
+            InRoom::Full,
+            InRoom::Text("hello all".into()),
+        ];
+        let room = "r".repeat(32);
+        let says = says.map(|says| Item::Room {
+            room: room.clone(),
+            says,
+        });
+        let items = items.into_iter().chain(says);
+        let items = items.zip(0..);
         let items = items.map(|(item, number)| Frame::Item { number, item });
         let hello = Frame::Hello(Hello {
             epoch: 1,
             first: 2,
             of: 3,
             received: 4,
+            rooms: true,
         });
         let steps = [Step::Commit([5; 32]), Step::Reveal([6; 32])].map(Frame::Verify);
         let proof = [proof::Step::Element([7; 33]), proof::Step::Confirm([8; 32])];
@@ -327,6 +371,61 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&[2, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff]);
         assert_eq!(decoder.next_frame(), Err(FrameError::Malformed));
+    }
+
+    #[test]
+    fn a_hello_of_an_earlier_version_is_read_and_an_earlier_version_reads_ours() {
+        let hello = |rooms| {
+            Frame::Hello(Hello {
+                epoch: 1,
+                first: 2,
+                of: 3,
+                received: 4,
+                rooms,
+            })
+        };
+        // As it was before rooms: it ended with the fourth number.
+        let mut earlier = hello(false).encode();
+        earlier.pop();
+        earlier[4] -= 1;
+        let mut decoder = Decoder::default();
+        decoder.push(&earlier);
+        assert_eq!(decoder.next_frame(), Ok(Some(hello(false))));
+        // An earlier version takes the first 33 bytes of the body, and skips the rest.
+        assert_eq!(hello(true).encode()[5..38], earlier[5..]);
+    }
+
+    #[test]
+    fn a_room_has_a_name_and_no_more_members_than_have_a_place() {
+        let read = |item: Item| {
+            let mut decoder = Decoder::default();
+            decoder.push(&Frame::Item { number: 0, item }.encode());
+            decoder.next_frame()
+        };
+        let room = |room: &str, members: usize, name: &str| Item::Room {
+            room: room.into(),
+            says: InRoom::Join(vec![
+                Member {
+                    name: name.into(),
+                    key: [1; 32]
+                };
+                members
+            ]),
+        };
+        assert!(read(room("tea", 15, "bob")).is_ok());
+        let longest = Item::Room {
+            room: "r".repeat(32),
+            says: InRoom::Text("x".repeat(MOST_TEXT)),
+        };
+        assert!(read(longest).is_ok());
+        for malformed in [
+            room("", 1, "bob"),
+            room("two words", 1, "bob"),
+            room("tea", 1, "\u{1b}[2J"),
+            room("tea", 16, "bob"),
+        ] {
+            assert_eq!(read(malformed), Err(FrameError::Malformed));
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What two chats send each other on the control stream of a link.
 
 mod codec;
+mod rooms;
 
 pub use codec::Decoder;
+
+pub use rooms::{InRoom, MOST_TOLD, Member};
 
 use crate::proof;
 use crate::verify::Step;
@@ -52,6 +55,8 @@ pub struct Hello {
     pub of: u64,
     /// How many items of that epoch have arrived.
     pub received: u64,
+    /// Whether the sender knows rooms. An earlier version does not say so.
+    pub rooms: bool,
 }
 
 /// What is delivered once and in order.
@@ -106,6 +111,13 @@ pub enum Item {
     Refuse {
         /// Why, for people.
         why: String,
+    },
+    /// Of a room that the sender is in, or leaves.
+    Room {
+        /// The room's name.
+        room: String,
+        /// What it is.
+        says: InRoom,
     },
     /// Of a later version: counted, and otherwise ignored.
     Unknown,
