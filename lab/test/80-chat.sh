@@ -57,6 +57,11 @@ among port-restricted restricted chat-away.py
 among restricted restricted chat-gone.py
 among full-cone port-restricted chat-terminal.py
 among full-cone port-restricted chat-accept.py
+flags=(symmetric)
+among port-restricted restricted chat-room.py
+flags=()
+among port-restricted restricted chat-room-terminal.py
+among restricted restricted chat-room-full.py
 among port-restricted restricted chat-friend.py
 # As 20 s, 5 s and six minutes and a half; ports are random, or who had lost one would get it back.
 among port-restricted,timeout=1s,ports=random port-restricted,timeout=1s,ports=random chat-idle.py 20 --keepalive 0.25

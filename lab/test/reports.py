@@ -159,6 +159,12 @@ def server():
     check("ben is offered a file", two.wait("offered"))
     two.type("/accept", "/reject nobody")
     check("and it arrives", one.wait("sent"))
+    one.type("/room tea ben", "hello all")
+    two.wait("room_invited")
+    two.type("/room tea", "/room")
+    check("a line in a room arrives", two.wait("room_message") and one.wait("room_delivered"))
+    two.type("/leave")
+    check("ben leaves the room", one.wait("room_left"))
     one.type("/quit")
     two.wait("left")
     two.type("/quit")
@@ -169,7 +175,8 @@ def server():
             chat.events.append(event)
         events += chat.events
     kinds = {event["event"] for event in events}
-    wanted = {"message", "delivered", "registered", "connected", "paths", "peers", "who", "help", "problem", "offered", "sent", "received"}
+    wanted = {"message", "delivered", "registered", "connected", "paths", "peers", "who", "help", "problem", "offered", "sent", "received",
+              "room", "room_entered", "room_ended", "room_invited", "room_joined", "room_left", "room_message", "room_delivered"}
     check("the chats have said what they can say", wanted <= kinds, sorted(wanted - kinds))
     as_described("what chat says", "chat", "\n".join(map(json.dumps, events)))
     check("the first line of a chat says which version it is", one.events[0].get("schema") == 1, one.events[0])

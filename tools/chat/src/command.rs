@@ -28,6 +28,10 @@ pub enum Command {
     Decline(Option<u64>),
     /// How each peer is reached.
     Path,
+    /// Enter a room, and tell these peers; or list its members.
+    Room(Option<(String, Vec<String>)>),
+    /// Leave the room.
+    Leave,
     /// List the messages that wait for peers that are not there.
     Pending,
     /// Call these peers now.
@@ -67,12 +71,18 @@ pub struct Usage {
 }
 
 /// Every command.
-pub const COMMANDS: [Usage; 16] = [
+pub const COMMANDS: [Usage; 18] = [
     usage("/connect", "NAME", "talk to NAME"),
     usage("/to", "NAME", "send your lines to NAME"),
     usage("/peers", "", "list the peers"),
     usage("/who", "", "show how peers reach you"),
     usage("/path", "", "show how you reach each peer"),
+    usage(
+        "/room",
+        "[NAME]",
+        "enter the room NAME, or list who is in it",
+    ),
+    usage("/leave", "", "leave the room"),
     usage("/send", "FILE", "offer a file"),
     usage("/accept", "[N|NAME]", "accept file N, or caller NAME"),
     usage("/decline", "[N]", "decline file N"),
@@ -152,6 +162,13 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "/peers" => alone(Command::Peers),
         "/who" => alone(Command::Who),
         "/path" => alone(Command::Path),
+        "/room" => {
+            // What may be a name is decided where names are known.
+            let mut words = rest.split_whitespace().map(str::to_owned);
+            let room = words.next();
+            Ok(Command::Room(room.map(|room| (room, words.collect()))))
+        }
+        "/leave" => alone(Command::Leave),
         "/pending" => alone(Command::Pending),
         "/resend" => alone(Command::Resend),
         "/history" => number(Command::History),
@@ -183,7 +200,11 @@ mod tests {
         assert_eq!(parse("/reject carol"), Ok(Some(Command::Reject(carol()))));
         assert_eq!(parse("/decline 2"), Ok(Some(Command::Decline(Some(2)))));
         assert_eq!(parse("/to bob"), Ok(Some(Command::To("bob".into()))));
+        assert_eq!(parse("/room"), Ok(Some(Command::Room(None))));
+        let room = Command::Room(Some(("tea".into(), vec!["bob".into(), carol()])));
+        assert_eq!(parse("/room tea  bob carol"), Ok(Some(room)));
         for wrong in [
+            "/leave tea",
             "/to",
             "/to a b",
             "/accept a b",

@@ -18,8 +18,9 @@
 //! - [`handover`]: `chat send` and `chat receive`, which run the hub without a chat.
 //! - The protocols, which are sans-IO: [`conversation`] (each item arrives once
 //!   and in order, over as many links as it takes), [`verify`] (digits to
-//!   compare), [`proof`] (both know a [`code`]), `files::ledger`; [`frame`] is their codec. They are the library of
-//!   this package, so that fuzzers reach them.
+//!   compare), [`proof`] (both know a [`code`]), [`room`] (who is in it, and who has
+//!   what was said there), `files::ledger`; [`frame`] is their codec. They are the library
+//!   of this package, so that fuzzers reach them.
 
 mod args;
 mod clock;
@@ -45,7 +46,7 @@ mod typed_path;
 use std::process::ExitCode;
 
 // The library has what needs no socket, clock or file.
-use chat::{code, conversation, frame, history, pending, proof, text, verify};
+use chat::{code, conversation, frame, history, pending, proof, room, text, verify};
 use clap::Parser;
 
 use crate::hub::Outcome;

@@ -1,6 +1,7 @@
 //! Where notices go: above a prompt, or to stdout and stderr for a script.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use cli::head::{Headed, timed};
 use serde_json::json;
@@ -10,6 +11,7 @@ use crate::files::progress::Progress;
 use crate::handover::display::Display;
 use crate::notice::{Notice, peer_address};
 use crate::qr;
+use crate::room::Tally;
 use crate::terminal::Terminal;
 use crate::terminal::entry::{Entry, Head, Mark};
 use crate::text::clean_lines;
@@ -161,6 +163,9 @@ impl Screen {
             Notice::Message { from, text } => {
                 self.entry(Head::From(from.clone()), clean_lines(text))?;
             }
+            Notice::RoomMessage { room, from, text } => {
+                self.entry(Head::From(format!("#{room} {from}")), clean_lines(text))?;
+            }
             // What is to be copied stays in one piece.
             Notice::Who { .. } => {
                 let text = notice.text();
@@ -192,7 +197,11 @@ impl Screen {
 
 /// Whether that is what somebody who cannot see a mark expects anyway.
 fn is_expected(notice: &Notice) -> bool {
-    matches!(notice, Notice::Delivered { after, .. } if *after < Mark::SOON)
+    match notice {
+        Notice::Delivered { after, .. } => *after < Mark::SOON,
+        Notice::RoomDelivered { after, .. } => after.is_some_and(|after| after < Mark::SOON),
+        _ => false,
+    }
 }
 
 /// Marks the message that the notice is about, where it stands; false if that is not
@@ -201,10 +210,26 @@ fn marked(terminal: &Terminal, notice: &Notice) -> io::Result<bool> {
     match notice {
         Notice::Delivered {
             to, number, after, ..
-        } => terminal.delivered(to, *number, *after),
+        } => terminal.delivered(to, *number, Mark::Delivered(*after)),
+        Notice::RoomDelivered {
+            room, tally, after, ..
+        } => {
+            let mark = room_mark(tally, *after);
+            terminal.delivered(&format!("#{room}"), tally.number, mark)
+        }
         Notice::Undelivered { to, text } => terminal.lost(to, &clean_lines(text)),
         Notice::Kept { to, .. } => terminal.kept(to).map(|()| false),
         _ => Ok(false),
+    }
+}
+
+/// What stands behind a message in a room.
+fn room_mark(tally: &Tally, after: Option<Duration>) -> Mark {
+    let (has, of) = (tally.delivered, tally.of);
+    match (tally.is_last(), has == of) {
+        (false, _) => Mark::Part { has, of },
+        (true, true) => Mark::All(of, after.unwrap_or_default()),
+        (true, false) => Mark::Short { has, of },
     }
 }
 

@@ -25,6 +25,7 @@ use crate::hub::kept::Kept;
 use crate::hub::keyring::Keyring;
 use crate::hub::network::Network;
 use crate::hub::peers::Peers;
+use crate::hub::rooms::Rooms;
 use crate::hub::user::{AtEnd, User};
 use crate::hub::{self, Hub, Inbox, Outcome};
 use crate::input::{self, Input, Names};
@@ -112,7 +113,8 @@ async fn chat(args: &Args) -> anyhow::Result<Outcome> {
         jobs,
         lines,
     };
-    let hub = hub.with_kept(kept);
+    let rooms = Rooms::new(interactive && !args.open);
+    let hub = hub.with_kept(kept).with_rooms(rooms);
     hub::run(hub, inbox, peer.as_ref().map(|peer| peer.name.as_str())).await
 }
 

@@ -12,8 +12,14 @@ use super::peers::MOST_PEERS;
 use crate::notice::Notice;
 
 impl Hub {
-    /// A stranger calls.
-    pub(super) fn asked(&mut self, now: Instant, name: &str, key: PublicKey, from: SocketAddr) {
+    /// A stranger calls, or is in a room with us.
+    pub(super) fn asked(
+        &mut self,
+        now: Instant,
+        name: &str,
+        key: PublicKey,
+        from: Option<SocketAddr>,
+    ) {
         for gone in self.callers.forget_gone(now) {
             self.forget_caller(&gone);
         }
@@ -35,10 +41,14 @@ impl Hub {
 
     /// The user wants to talk to a caller: it is called back. Lines go where they went.
     pub(super) fn admit(&mut self, now: Instant, name: &str) {
-        let Some(key) = self.take_caller(name) else {
+        let Some((key, called)) = self.take_caller(name) else {
             return;
         };
-        self.network.endpoint.admit(name, key);
+        match called {
+            true => self.network.endpoint.admit(name, key),
+            // It was not told to wait: if both call at once, either call may count.
+            false => self.network.endpoint.trust(name, key),
+        }
         let Some(peer) = self.entry(name) else {
             return self.user.problem(format!(
                 "not connected: there are {MOST_PEERS} conversations already"
@@ -50,23 +60,24 @@ impl Hub {
 
     /// The user does not want to talk to a caller.
     pub(super) fn reject(&mut self, name: &str) {
-        let Some(key) = self.take_caller(name) else {
+        let Some((key, _)) = self.take_caller(name) else {
             return;
         };
         self.network.endpoint.reject(key);
+        self.room_rejected(name);
         self.forget_caller(name);
         let peer = name.to_owned();
         self.user.tell(Notice::Rejected { peer });
     }
 
-    fn take_caller(&mut self, name: &str) -> Option<PublicKey> {
-        let key = self.callers.take(name);
-        if key.is_none() {
+    fn take_caller(&mut self, name: &str) -> Option<(PublicKey, bool)> {
+        let caller = self.callers.take(name);
+        if caller.is_none() {
             self.user.problem(format!(
                 "no caller of the name {name} waits; type /peers for a list"
             ));
         }
-        key
+        caller
     }
 
     /// A caller waits no longer.

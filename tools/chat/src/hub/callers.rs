@@ -27,7 +27,8 @@ const MOST_COUNTED: usize = 1000;
 struct Caller {
     name: String,
     key: PublicKey,
-    prefix: Prefix,
+    /// Of its address; `None` if it has not called, and a member of a room has told us of it.
+    prefix: Option<Prefix>,
     heard: Instant,
 }
 
@@ -52,17 +53,25 @@ pub enum Told {
 }
 
 impl Callers {
-    /// A stranger calls.
-    pub fn call(&mut self, now: Instant, name: &str, key: PublicKey, from: SocketAddr) -> Told {
-        let prefix = Prefix::of(from.ip());
+    /// A stranger calls, from that address if it has called us itself.
+    pub fn call(
+        &mut self,
+        now: Instant,
+        name: &str,
+        key: PublicKey,
+        from: Option<SocketAddr>,
+    ) -> Told {
+        let prefix = from.map(|from| Prefix::of(from.ip()));
         // One name is one question: the key that the user has seen stays.
         if let Some(caller) = self.waiting.iter_mut().find(|c| c.name == name) {
             if caller.key == key {
                 caller.heard = now;
+                caller.prefix = prefix.or(caller.prefix);
             }
             return Told::Nothing;
         }
-        let of_prefix = self.waiting.iter().filter(|c| c.prefix == prefix);
+        let same = |c: &&Caller| prefix.is_some() && c.prefix == prefix;
+        let of_prefix = self.waiting.iter().filter(same);
         if self.waiting.len() < MOST && of_prefix.count() < MOST_OF_PREFIX {
             self.more.remove(&key);
             self.waiting.push(Caller {
@@ -92,10 +101,11 @@ impl Callers {
         names
     }
 
-    /// The user decides about this one: its key.
-    pub fn take(&mut self, name: &str) -> Option<PublicKey> {
+    /// The user decides about this one: its key, and whether it has called itself.
+    pub fn take(&mut self, name: &str) -> Option<(PublicKey, bool)> {
         let at = self.waiting.iter().position(|c| c.name == name)?;
-        Some(self.waiting.remove(at).key)
+        let Caller { key, prefix, .. } = self.waiting.remove(at);
+        Some((key, prefix.is_some()))
     }
 
     /// Whether a caller of this name waits.
@@ -113,8 +123,8 @@ impl Callers {
 mod tests {
     use super::*;
 
-    fn from(prefix: u8) -> SocketAddr {
-        ([198, 51, prefix, 7], 8900).into()
+    fn from(prefix: u8) -> Option<SocketAddr> {
+        Some(([198, 51, prefix, 7], 8900).into())
     }
 
     #[test]
@@ -153,13 +163,28 @@ mod tests {
     }
 
     #[test]
+    fn those_that_members_of_a_room_tell_of_are_of_no_network() {
+        let now = Instant::now();
+        let mut callers = Callers::default();
+        let told = (0..5u8).map(|n| callers.call(now, &format!("x{n}"), [n; 32], None));
+        let told = Vec::from_iter(told);
+        assert_eq!(told[..4], [Told::Caller; 4]);
+        assert_eq!(told[4], Told::More(1));
+        assert_eq!(callers.take("x0"), Some(([0; 32], false)));
+        // One that calls as well is a caller.
+        callers.call(now, "x1", [1; 32], from(1));
+        callers.call(now, "x1", [1; 32], None);
+        assert_eq!(callers.take("x1"), Some(([1; 32], true)));
+    }
+
+    #[test]
     fn the_key_that_the_user_has_seen_is_the_one_that_is_accepted() {
         let now = Instant::now();
         let mut callers = Callers::default();
         callers.call(now, "carol", [1; 32], from(1));
         assert_eq!(callers.call(now, "carol", [2; 32], from(2)), Told::Nothing);
         assert!(callers.contains("carol"));
-        assert_eq!(callers.take("carol"), Some([1; 32]));
+        assert_eq!(callers.take("carol"), Some(([1; 32], true)));
         assert_eq!(callers.take("carol"), None);
     }
 

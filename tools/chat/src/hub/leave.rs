@@ -70,8 +70,9 @@ impl Hub {
         events: &mut Receiver<socket::Event>,
     ) -> anyhow::Result<Outcome> {
         self.end_handover("interrupted");
+        self.leaving = Leaving::soon(Instant::now());
         if let Some(text) = self.user.take_line() {
-            let to = self.user.chosen().unwrap_or("anybody").to_owned();
+            let to = self.user.target().unwrap_or_else(|| "anybody".into());
             self.user.tell(Notice::Undelivered { to, text });
         }
         let mut farewells = Vec::new();

@@ -125,7 +125,7 @@ impl Hub {
                 relation,
                 ..
             } => self.introduced(now, &peer, key, (role, relation)),
-            Event::Asking { peer, key, address } => self.asked(now, &peer, key, address),
+            Event::Asking { peer, key, address } => self.asked(now, &peer, key, Some(address)),
             Event::Displaced { peer } => {
                 self.forget_stranger(&peer);
             }

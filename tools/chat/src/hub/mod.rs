@@ -11,6 +11,7 @@
 //! - [`transfers`](crate::files::transfers): what the files of all peers share.
 //! - [`user`]: what is typed, to whom it goes, what is shown.
 //! - [`handover`]: files for whoever has a code, without names and without a chat.
+//! - [`rooms`]: the room that we are in.
 //! - [`kept`]: messages that wait, and what was said, on disk.
 //! - [`leave`]: the end.
 //!
@@ -29,6 +30,7 @@ mod line;
 mod meet;
 pub mod network;
 pub mod peers;
+pub mod rooms;
 mod run;
 mod talk;
 mod typed;
@@ -48,6 +50,7 @@ use keyring::Keyring;
 use leave::Leaving;
 use network::Network;
 use peers::{Peer, Peers};
+use rooms::Rooms;
 use user::User;
 
 /// Everything.
@@ -64,6 +67,7 @@ pub struct Hub {
     /// What is done in place of a chat.
     handover: Option<Handover>,
     kept: Option<Kept>,
+    rooms: Rooms,
 }
 
 /// How a chat ended.
@@ -99,7 +103,15 @@ impl Hub {
             leaving: Leaving::No,
             handover: None,
             kept: None,
+            rooms: Rooms::new(false),
         }
+    }
+
+    /// On a terminal the user is asked before we meet a member of a room who is not known.
+    #[must_use]
+    pub fn with_rooms(mut self, rooms: Rooms) -> Hub {
+        self.rooms = rooms;
+        self
     }
 
     /// Lets everything that has happened have its consequences.
@@ -108,6 +120,7 @@ impl Hub {
         self.carry_out(now);
         self.hand_over(now);
         self.tend_kept(now);
+        self.tend_room(now);
         self.say_line(now);
         loop {
             if let Some(event) = self.network.poll_event() {
@@ -164,6 +177,7 @@ impl Hub {
                 self.network.poll_timeout(),
                 self.transfers.progress.poll_timeout(),
                 self.leaving.poll_timeout(),
+                self.rooms.poll_timeout(),
                 self.kept
                     .as_ref()
                     .and_then(|kept| kept.poll_timeout(self.network.is_registered())),

@@ -19,6 +19,9 @@ impl Hub {
         if !self.user.holds_line() {
             return;
         }
+        if self.user.is_in_room() {
+            return self.say_in_room(now);
+        }
         if let Some(to) = self.user.chosen().map(str::to_owned)
             && self.waits_behind(&to)
             && let Some(text) = self.user.take_line()
@@ -66,6 +69,7 @@ impl Hub {
                 self.remember(now, name, false, &text);
                 self.user.tell(Notice::Message { from: to, text });
             }
+            Event::Received(Item::Room { room, says }) => self.room_item(now, name, room, says),
             Event::Received(item) => {
                 if let Some(peer) = self.peers.get_mut(name) {
                     peer.files.handle_item(&mut self.transfers, item);
@@ -84,13 +88,20 @@ impl Hub {
                     after,
                 });
             }
+            Event::Delivered {
+                number,
+                item: Item::Room { room, .. },
+                after,
+            } => self.room_delivered(name, room, number, after),
             Event::Delivered { .. } => {}
+            Event::Greeted { rooms } => self.room_greeted(now, name, rooms),
             Event::Restarted if self.handover_restarted(name) => {}
             Event::Restarted => {
                 if let Some(peer) = self.peers.get_mut(name) {
                     peer.files.restarted(&mut self.transfers);
                 }
                 self.user.tell(Notice::Restarted { peer: to });
+                self.room_restarted(now, name);
             }
             Event::Call => {
                 if let Some(peer) = self.peers.get_mut(name) {
@@ -119,7 +130,8 @@ impl Hub {
         if let Some(key) = peer.contact.key {
             self.network.allowed.remove(&key);
         }
-        if !std::mem::take(&mut peer.parted) {
+        let left = std::mem::take(&mut peer.parted);
+        if !left {
             if !peer.met {
                 self.user.fail();
             }
@@ -141,6 +153,7 @@ impl Hub {
         if keeps {
             self.tell_kept(name);
         }
+        self.room_gave_up(now, name, left);
         if lost_files > 0 {
             self.user.fail();
         }

@@ -59,6 +59,9 @@ impl Hub {
             )),
             Command::Peers => self.list_peers(),
             Command::Path => self.list_paths(),
+            Command::Room(None) => self.list_room(),
+            Command::Room(Some((room, peers))) => self.enter_room(now, room, peers),
+            Command::Leave => self.leave_room(now),
             Command::Pending => self.list_pending(),
             Command::Resend => self.resend(now),
             Command::History(count) => self.show_history(count.map_or(20, |count| count as usize)),
@@ -70,7 +73,7 @@ impl Hub {
                     server: self.network.server,
                     server_address: self.keyring.server.address(server_key.as_ref()),
                     mapped: self.network.endpoint.mapped(),
-                    to: self.user.chosen().map(str::to_owned),
+                    to: self.user.target(),
                 };
                 self.user.tell(who);
             }
@@ -83,6 +86,9 @@ impl Hub {
             }
             Command::Send(path) => match self.user.chosen().and_then(|to| self.peers.get_mut(to)) {
                 Some(peer) => peer.files.measure(&mut self.transfers, path),
+                None if self.user.is_in_room() => self
+                    .user
+                    .problem("not sent: a file goes to one peer; type /to NAME first"),
                 None => self.user.problem(NOBODY),
             },
             Command::Accept(Which::Caller(name)) => self.admit(now, &name),
@@ -209,34 +215,37 @@ impl Hub {
     }
 
     fn list_paths(&mut self) {
-        let line = |(name, peer): (&String, &Peer)| {
-            let Some(line) = &peer.line else {
-                let why = peer.obstacle.why().unwrap_or("looking for one");
-                return (!peer.conversation.is_idle()).then(|| PathLine {
-                    name: name.clone(),
-                    open: None,
-                    why: why.to_owned(),
-                });
-            };
-            let connection = &line.link.connection;
-            let stats = connection.stats().path;
-            let quic_address = connection.remote_address();
-            let way = peer.contact.way(&self.network, connection);
-            Some(PathLine {
-                name: name.clone(),
-                open: Some(OpenPath {
-                    way,
-                    relay: (way.how == How::Relay).then(|| self.network.relay_of(quic_address)),
-                    local: self.network.local_address(quic_address),
-                    lost: stats.lost_packets,
-                    sent: stats.sent_packets,
-                }),
-                why: way.how.why(name, peer.contact.role),
-            })
-        };
+        let line = |(name, peer): (&String, &Peer)| self.path_line(name, peer);
         let paths = self.peers.iter().filter_map(line).collect();
         let measured = self.network.surroundings.measured();
         let nat = measured.map(|measured| (measured.side.behaviour, measured.at.elapsed()));
         self.user.tell(Notice::Paths { paths, nat });
+    }
+
+    /// How that peer is reached; `None` if nobody wants to reach it.
+    pub(super) fn path_line(&self, name: &str, peer: &Peer) -> Option<PathLine> {
+        let Some(line) = &peer.line else {
+            let why = peer.obstacle.why().unwrap_or("looking for one");
+            return (!peer.conversation.is_idle()).then(|| PathLine {
+                name: name.to_owned(),
+                open: None,
+                why: why.to_owned(),
+            });
+        };
+        let connection = &line.link.connection;
+        let stats = connection.stats().path;
+        let quic_address = connection.remote_address();
+        let way = peer.contact.way(&self.network, connection);
+        Some(PathLine {
+            name: name.to_owned(),
+            open: Some(OpenPath {
+                way,
+                relay: (way.how == How::Relay).then(|| self.network.relay_of(quic_address)),
+                local: self.network.local_address(quic_address),
+                lost: stats.lost_packets,
+                sent: stats.sent_packets,
+            }),
+            why: way.how.why(name, peer.contact.role),
+        })
     }
 }

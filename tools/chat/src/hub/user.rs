@@ -36,6 +36,8 @@ enum Chosen {
     Caller(String),
     /// Whom the user has named.
     Named(String),
+    /// All in the room.
+    Room(String),
 }
 
 /// The user's side.
@@ -108,7 +110,7 @@ impl User {
     /// Tells the user something, which may mean that not all was delivered.
     pub fn tell(&mut self, notice: Notice) {
         let failed = match notice {
-            Notice::Undelivered { .. } => true,
+            Notice::Undelivered { .. } | Notice::RoomDelivered { after: None, .. } => true,
             Notice::FileEnded {
                 direction: Direction::Incoming,
                 ..
@@ -271,15 +273,47 @@ impl User {
         let _ = self.screen.said(to, mark, number, text);
     }
 
-    /// The prompt, which says to whom lines go.
-    fn prompt(&self) -> String {
-        format!("{}> ", self.chosen().unwrap_or_default())
+    /// Shows a message of ours to so many in the room, which has that number.
+    pub fn said_in_room(&mut self, room: &str, number: u64, of: usize, text: &str) {
+        self.show_said(room, Mark::Part { has: 0, of }, number, text);
     }
 
-    /// To whom lines go.
+    /// The prompt, which says to whom lines go.
+    fn prompt(&self) -> String {
+        format!("{}> ", self.target().unwrap_or_default())
+    }
+
+    /// To whom lines go: a peer, or a room as `#tea`.
+    pub fn target(&self) -> Option<String> {
+        match &self.chosen {
+            Chosen::Room(room) => Some(format!("#{room}")),
+            _ => self.chosen().map(str::to_owned),
+        }
+    }
+
+    /// Whether lines go to all in the room.
+    pub fn is_in_room(&self) -> bool {
+        matches!(self.chosen, Chosen::Room(_))
+    }
+
+    /// Lines go to all in that room.
+    pub fn choose_room(&mut self, room: &str) {
+        self.chosen = Chosen::Room(room.to_owned());
+        let to = format!("#{room}");
+        self.tell(Notice::Talking { to });
+    }
+
+    /// We are in no room any more.
+    pub fn leave_room(&mut self) {
+        if self.is_in_room() {
+            self.chosen = Chosen::Nobody;
+        }
+    }
+
+    /// The peer that lines go to.
     pub fn chosen(&self) -> Option<&str> {
         match &self.chosen {
-            Chosen::Nobody => None,
+            Chosen::Nobody | Chosen::Room(_) => None,
             Chosen::Caller(name) | Chosen::Named(name) => Some(name),
         }
     }
@@ -295,7 +329,7 @@ impl User {
     pub fn connected(&mut self, name: &str, first_role: Option<Role>) {
         let changes = match (self.is_interactive(), &self.chosen) {
             (true, chosen) => *chosen == Chosen::Nobody,
-            (false, Chosen::Named(_)) => false,
+            (false, Chosen::Named(_) | Chosen::Room(_)) => false,
             (false, _) => first_role == Some(Role::Callee),
         };
         if changes {

@@ -4,8 +4,9 @@ use cli::cause::Explained;
 use serde_json::{Value, json};
 use session::identity::fingerprint;
 
-use super::{Notice, Side, ms, peer_address};
+use super::{Notice, PathLine, Side, ms, peer_address};
 use crate::files::Direction;
+use crate::room::Why;
 
 impl Notice {
     /// For programs: one object.
@@ -148,25 +149,60 @@ impl Notice {
                 json!({"event": "peers", "peers": peers})
             }
             Notice::Paths { paths, nat } => {
-                let paths: Vec<Value> = paths
-                    .iter()
-                    .map(|path| {
-                        let open = path.open.as_ref();
-                        json!({
-                            "peer": path.name,
-                            "how": open.map_or("none", |open| open.way.how.word()),
-                            "local": open.map(|open| open.local),
-                            "remote": open.map(|open| open.way.remote),
-                            "relay": open.and_then(|open| open.relay),
-                            "rtt_ms": open.map(|open| ms(open.way.rtt)),
-                            "lost": open.map(|open| open.lost),
-                            "sent": open.map(|open| open.sent), "why": path.why,
-                        })
-                    })
-                    .collect();
+                let paths: Vec<Value> = paths.iter().map(path_json).collect();
                 let nat = nat
                     .map(|(nat, age)| json!({"class": nat.class(), "measured_s": age.as_secs()}));
                 json!({"event": "paths", "paths": paths, "nat": nat})
+            }
+            Notice::RoomEntered { room } => json!({"event": "room_entered", "room": room}),
+            Notice::RoomEnded { room } => json!({"event": "room_ended", "room": room}),
+            Notice::RoomInvited {
+                room,
+                peer,
+                members,
+            } => json!({
+                "event": "room_invited", "room": room, "peer": peer, "members": members,
+            }),
+            Notice::RoomJoined {
+                room,
+                peer,
+                members,
+            } => json!({
+                "event": "room_joined", "room": room, "peer": peer, "members": members,
+            }),
+            Notice::RoomLeft { room, peer, why } => {
+                let why = match why {
+                    Why::Left => "left",
+                    Why::Lost => "lost",
+                    Why::Restarted => "restarted",
+                };
+                json!({"event": "room_left", "room": room, "peer": peer, "why": why})
+            }
+            Notice::RoomMessage { room, from, text } => {
+                json!({"event": "room_message", "room": room, "from": from, "text": text})
+            }
+            Notice::RoomDelivered {
+                room,
+                peer,
+                tally,
+                after,
+            } => json!({
+                "event": if after.is_some() { "room_delivered" } else { "room_undelivered" },
+                "room": room, "to": peer, "number": tally.number, "text": tally.text,
+                "delivered": tally.delivered, "lost": tally.lost, "of": tally.of,
+                "after_ms": after.map(ms),
+            }),
+            Notice::Room {
+                room,
+                members,
+                told,
+            } => {
+                let members: Vec<Value> = members.iter().map(path_json).collect();
+                let told = told
+                    .iter()
+                    .map(|(peer, by)| json!({"peer": peer, "by": by}));
+                let told: Vec<Value> = told.collect();
+                json!({"event": "room", "room": room, "members": members, "told": told})
             }
             Notice::Who {
                 name,
@@ -191,6 +227,20 @@ impl Notice {
             Notice::Problem(text) => json!({"event": "problem", "text": text}),
         }
     }
+}
+
+fn path_json(path: &PathLine) -> Value {
+    let open = path.open.as_ref();
+    json!({
+        "peer": path.name,
+        "how": open.map_or("none", |open| open.way.how.word()),
+        "local": open.map(|open| open.local),
+        "remote": open.map(|open| open.way.remote),
+        "relay": open.and_then(|open| open.relay),
+        "rtt_ms": open.map(|open| ms(open.way.rtt)),
+        "lost": open.map(|open| open.lost),
+        "sent": open.map(|open| open.sent), "why": path.why,
+    })
 }
 
 fn is_incoming(direction: Direction) -> bool {

@@ -21,6 +21,7 @@ use crate::files::Direction;
 use crate::handover::told::Told;
 use crate::history::Said;
 use crate::pending::Kept;
+use crate::room::{Tally, Why};
 
 /// Something to tell.
 #[derive(Clone, Debug)]
@@ -153,6 +154,47 @@ pub enum Notice {
         paths: Vec<PathLine>,
         /// Our NAT, if it was measured, and how long ago.
         nat: Option<(Behaviour, Duration)>,
+    },
+    /// We are in this room now.
+    RoomEntered { room: String },
+    /// We have left it.
+    RoomEnded { room: String },
+    /// A peer is in a room that we are not in, with so many people.
+    RoomInvited {
+        room: String,
+        peer: String,
+        members: usize,
+    },
+    /// A peer is in our room, which has so many members now, with us.
+    RoomJoined {
+        room: String,
+        peer: String,
+        members: usize,
+    },
+    /// It is no longer.
+    RoomLeft {
+        room: String,
+        peer: String,
+        why: Why,
+    },
+    /// A message to all in the room.
+    RoomMessage {
+        room: String,
+        from: String,
+        text: String,
+    },
+    /// A message of ours has come to this member after so long, or it will not.
+    RoomDelivered {
+        room: String,
+        peer: String,
+        tally: Tally,
+        after: Option<Duration>,
+    },
+    /// The answer to /room: who is in it, and who was told to be, by whom.
+    Room {
+        room: String,
+        members: Vec<PathLine>,
+        told: Vec<(String, String)>,
     },
     /// The answer to /who.
     Who {
@@ -323,7 +365,7 @@ pub fn peer_address(name: &str, key: &PublicKey) -> String {
 impl Notice {
     /// Whether it is a message, which goes to stdout.
     pub fn is_message(&self) -> bool {
-        matches!(self, Notice::Message { .. })
+        matches!(self, Notice::Message { .. } | Notice::RoomMessage { .. })
     }
 }
 

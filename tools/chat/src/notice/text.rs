@@ -8,6 +8,7 @@ use session::identity::fingerprint;
 
 use super::{Notice, PathLine, Side, ms, peer_address};
 use crate::files::Direction;
+use crate::room::Why;
 use crate::text::{beginning, clean, clean_lines, one_line, size};
 
 impl Notice {
@@ -182,6 +183,72 @@ impl Notice {
                 }
                 all.push(nat);
                 all.join("\n")
+            }
+            Notice::RoomEntered { room } => {
+                format!("you are in the room {room}; /room lists who is in it, /leave leaves it")
+            }
+            Notice::RoomEnded { room } => format!("you have left the room {room}"),
+            Notice::RoomInvited {
+                room,
+                peer,
+                members,
+            } => {
+                let others = match members {
+                    1 => "alone".into(),
+                    2 => "with 1 other".into(),
+                    n => format!("with {} others", n - 1),
+                };
+                format!("{peer} is in the room {room}, {others}: type /room {room} to enter it")
+            }
+            Notice::RoomJoined {
+                room,
+                peer,
+                members,
+            } => format!("{peer} is in the room {room}, with {members} people now"),
+            Notice::RoomLeft { room, peer, why } => match why {
+                Why::Left => format!("{peer} has left the room {room}"),
+                Why::Lost => format!("{peer} is no longer in the room {room}: no path"),
+                Why::Restarted => {
+                    format!("{peer} has restarted, and is not in the room {room} yet")
+                }
+            },
+            Notice::RoomMessage { room, from, text } => {
+                let said = clean_lines(text);
+                lines(
+                    said.split('\n')
+                        .map(|line| format!("#{room} {from}: {line}")),
+                )
+            }
+            Notice::RoomDelivered {
+                room,
+                peer,
+                tally,
+                after,
+            } => {
+                let (has, of) = (tally.delivered, tally.of);
+                match after {
+                    Some(after) => format!(
+                        "✓ {peer} in the room {room} has it after {} ms ({has} of {of}): {}",
+                        ms(*after),
+                        beginning(&tally.text)
+                    ),
+                    None => format!(
+                        "✗ not delivered to {peer} in the room {room} ({has} of {of} have it): {}",
+                        one_line(&tally.text)
+                    ),
+                }
+            }
+            Notice::Room {
+                room,
+                members,
+                told,
+            } => {
+                let head = format!("the room {room}, with {} people:", members.len() + 1);
+                let told = told.iter().map(|(name, by)| {
+                    format!("{name}: not met yet; {by} says that it is in the room")
+                });
+                let all = std::iter::once(head).chain(members.iter().map(path_line));
+                lines(all.chain(told))
             }
             Notice::Who {
                 name,

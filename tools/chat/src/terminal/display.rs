@@ -110,17 +110,20 @@ impl Display {
         self.open.push_back((entry, number));
     }
 
-    /// Marks a message that was delivered. If it was drawn for good before, a notice
-    /// counts all of these once none waits. False if neither is possible, or that was the
-    /// only one.
+    /// Marks a message that was delivered, or that some in a room have. If it was drawn for
+    /// good before, a notice counts all of these once none waits. False if neither is
+    /// possible, or that was the only one.
     pub fn delivered(&mut self, time: &str, to: &str, number: u64, mark: Mark) -> bool {
-        if self.mark_where(to, mark, |_, known| known == number) {
+        if self.mark_where(to, mark, |_, known| known == number) || mark.waits() {
             return true;
         }
         let Some(passed) = self.passed.get_mut(to) else {
             return false;
         };
         if !passed.waiting.remove(&number) {
+            return false;
+        }
+        if let Mark::Short { .. } = mark {
             return false;
         }
         passed.delivered += 1;
@@ -154,7 +157,7 @@ impl Display {
 
     fn mark_where(&mut self, to: &str, mark: Mark, which: impl Fn(&Entry, u64) -> bool) -> bool {
         let is_it = |(entry, number): &&mut (Entry, u64)| {
-            let ours = matches!(&entry.head, Head::To(name, Mark::Waits) if name == to);
+            let ours = matches!(&entry.head, Head::To(name, mark) if name == to && mark.waits());
             ours && which(entry, *number)
         };
         let found = self.open.iter_mut().find(is_it);
@@ -239,7 +242,9 @@ impl Display {
         };
         let mut rows = Vec::new();
         for (entry, number) in self.open.drain(..closed) {
-            if let Head::To(to, Mark::Waits) = &entry.head {
+            if let Head::To(to, mark) = &entry.head
+                && mark.waits()
+            {
                 let passed = self.passed.entry(to.clone()).or_default();
                 passed.waiting.insert(number);
             }

@@ -42,6 +42,22 @@ pub enum Mark {
     Lost,
     /// It was not delivered yet, and is kept on disk.
     Kept,
+    /// So many of those in the room have it, and the others may get it.
+    Part {
+        /// How many have it.
+        has: usize,
+        /// To how many it was said.
+        of: usize,
+    },
+    /// All of so many have it, the last one after this time.
+    All(usize, Duration),
+    /// So many have it, and the others will not get it.
+    Short {
+        /// How many have it.
+        has: usize,
+        /// To how many it was said.
+        of: usize,
+    },
 }
 
 /// How an entry is laid out.
@@ -67,7 +83,7 @@ impl Entry {
 
     /// Whether it is a message whose fate is not known.
     pub fn waits(&self) -> bool {
-        matches!(self.head, Head::To(_, Mark::Waits))
+        matches!(self.head, Head::To(_, mark) if mark.waits())
     }
 
     /// Its rows.
@@ -143,8 +159,18 @@ impl Mark {
     /// A mark that took longer tells how long.
     pub const SOON: Duration = Duration::from_secs(1);
 
+    /// Whether another one may follow.
+    pub fn waits(self) -> bool {
+        matches!(self, Mark::Waits | Mark::Part { .. })
+    }
+
     fn shown(self) -> (String, &'static str) {
         match self {
+            Mark::Part { has: 0, .. } => (" …".into(), DIM),
+            Mark::Part { has, of } => (format!(" … {has}/{of}"), DIM),
+            Mark::All(of, after) if after < Mark::SOON => (format!(" ✓ {of}/{of}"), GREEN),
+            Mark::All(of, after) => (format!(" ✓ {of}/{of} {:.1}s", after.as_secs_f64()), GREEN),
+            Mark::Short { has, of } => (format!(" ✗ {has}/{of}"), RED),
             Mark::Waits => (" …".into(), DIM),
             Mark::Delivered(after) if after < Mark::SOON => (" ✓".into(), GREEN),
             Mark::Delivered(after) => (format!(" ✓ {:.1}s", after.as_secs_f64()), GREEN),

@@ -146,12 +146,12 @@ impl Terminal {
         self.change(|surface| surface.display.said(entry, number))
     }
 
-    /// Marks a message of ours that was delivered; false if a notice has to say so.
+    /// Marks a message of ours that was delivered, or that some in a room have; false if a notice has to say so.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn delivered(&self, to: &str, number: u64, after: Duration) -> io::Result<bool> {
-        let (time, mark) = (clock::time(), Mark::Delivered(after));
+    pub fn delivered(&self, to: &str, number: u64, mark: Mark) -> io::Result<bool> {
+        let time = clock::time();
         self.change(|surface| surface.display.delivered(&time, to, number, mark))
     }
 

@@ -97,6 +97,53 @@ impl Shown {
 }
 
 #[test]
+fn a_message_to_a_room_tells_how_many_have_it() {
+    let mut shown = Shown::new(40, 12);
+    let mut say = |number, body: &str| {
+        let entry = Entry {
+            time: "12:03".into(),
+            head: Head::To("#tea".into(), Mark::Part { has: 0, of: 3 }),
+            body: body.into(),
+        };
+        shown.surface.display.said(entry, number);
+    };
+    say(1, "all");
+    say(2, "some");
+    let mut mark = |number, mark, row: &str| {
+        let display = &mut shown.surface.display;
+        assert!(display.delivered("12:04", "#tea", number, mark));
+        shown.draw();
+        let rows = shown.rows();
+        assert!(rows.iter().any(|shown| shown == row), "{row}: {rows:?}");
+    };
+    let part = |has| Mark::Part { has, of: 3 };
+    mark(1, part(1), "12:03 → #tea: all … 1/3");
+    mark(2, part(2), "12:03 → #tea: some … 2/3");
+    mark(1, Mark::All(3, Duration::ZERO), "12:03 → #tea: all ✓ 3/3");
+    mark(2, Mark::Short { has: 2, of: 3 }, "12:03 → #tea: some ✗ 2/3");
+}
+
+#[test]
+fn a_message_to_a_room_that_was_drawn_for_good_is_told_where_somebody_has_not_got_it() {
+    let mut shown = Shown::new(40, 8);
+    let part = |has| Mark::Part { has, of: 2 };
+    for number in 1..6 {
+        let entry = Entry {
+            time: "12:03".into(),
+            head: Head::To("#tea".into(), part(0)),
+            body: format!("line {number}"),
+        };
+        shown.surface.display.said(entry, number);
+        shown.draw();
+    }
+    let display = &mut shown.surface.display;
+    let mut mark = |number, mark| display.delivered("12:04", "#tea", number, mark);
+    assert!(mark(1, part(1)), "nothing of it is told yet");
+    assert!(!mark(1, Mark::Short { has: 1, of: 2 }));
+    assert!(mark(2, Mark::All(2, Duration::ZERO)), "it is counted");
+}
+
+#[test]
 fn a_message_that_is_kept_waits_for_no_mark() {
     let mut shown = Shown::new(40, 8);
     for number in 0..4 {

@@ -1,0 +1,408 @@
+//! The room that we are in. Its members are peers as all others: each has its key, its path and
+//! its conversation. Who is in it, and who has what was said, is in [`Room`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use cli::address::PeerAddress;
+use nat::plan::Role;
+use session::name::valid_name;
+
+use super::Hub;
+use crate::frame::{InRoom, Item, MOST_TOLD, Member};
+use crate::notice::Notice;
+use crate::room::{MOST, Output, Room};
+
+/// How often members that are not reached are looked for.
+const MEET: Duration = Duration::from_secs(30);
+
+/// How long the one of two members waits for the other's call, whose name comes first: if both
+/// called at once, they would make two paths.
+const YIELD: Duration = Duration::from_secs(2);
+
+/// Our rooms.
+#[derive(Debug)]
+pub struct Rooms {
+    /// The user is asked before we meet somebody who is not known.
+    asks: bool,
+    current: Option<Current>,
+    /// The room that a peer has told us of, and that we are not in.
+    invitations: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Current {
+    room: Room,
+    /// Everybody who is connected is told of it.
+    open: bool,
+    /// Who else is told of it.
+    invited: BTreeSet<String>,
+    meet_at: Instant,
+}
+
+impl Rooms {
+    /// With none yet.
+    pub fn new(asks: bool) -> Rooms {
+        Rooms {
+            asks,
+            current: None,
+            invitations: BTreeMap::new(),
+        }
+    }
+
+    /// When [`Hub::tend_room`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let current = self.current.as_ref()?;
+        current.room.told().next()?;
+        Some(current.meet_at)
+    }
+
+    /// The room of that name, if we are in it.
+    fn room(&mut self, name: &str) -> Option<&mut Room> {
+        let room = &mut self.current.as_mut()?.room;
+        (room.name() == name).then_some(room)
+    }
+}
+
+impl Hub {
+    /// `/room NAME [PEER…]`: enters the room, and tells everybody who is connected, or these
+    /// peers.
+    pub(super) fn enter_room(&mut self, now: Instant, name: String, peers: Vec<String>) {
+        if !valid_name(&name) {
+            return self
+                .user
+                .problem(format!("{name:?} cannot be the name of a room"));
+        }
+        if peers.len() > MOST_TOLD {
+            return self
+                .user
+                .problem(format!("a room has room for {MOST} people, with you"));
+        }
+        let own = self.rooms.current.as_ref().map(|own| own.room.name());
+        match own {
+            Some(own) if own != name => {
+                let problem = format!("you are in the room {own}; type /leave first");
+                return self.user.problem(problem);
+            }
+            Some(_) => {}
+            None => {
+                let us = Member {
+                    name: self.name.clone(),
+                    key: self.network.identity.public(),
+                };
+                let inviting = self.rooms.invitations.iter().filter(|(_, r)| **r == name);
+                self.rooms.current = Some(Current {
+                    room: Room::new(name.clone(), us),
+                    open: peers.is_empty(),
+                    invited: inviting.map(|(peer, _)| peer.clone()).collect(),
+                    meet_at: now + MEET,
+                });
+                self.rooms.invitations.retain(|_, room| *room != name);
+                self.user.tell(Notice::RoomEntered { room: name.clone() });
+            }
+        }
+        for peer in peers {
+            self.open(now, &peer);
+            if let (Ok(peer), Some(own)) = (peer.parse::<PeerAddress>(), &mut self.rooms.current) {
+                own.invited.insert(peer.name);
+            }
+        }
+        self.user.choose_room(&name);
+        let greeted = self.peers.iter().filter_map(|(peer, state)| {
+            let rooms = state.conversation.knows_rooms()?;
+            Some((peer.clone(), rooms))
+        });
+        for (peer, rooms) in Vec::from_iter(greeted) {
+            self.room_greeted(now, &peer, rooms);
+        }
+    }
+
+    /// `/leave`
+    pub(super) fn leave_room(&mut self, now: Instant) {
+        let Some(own) = &mut self.rooms.current else {
+            return self.user.problem(NO_ROOM);
+        };
+        own.room.leave();
+        self.carry_room(now);
+        self.end_room();
+    }
+
+    fn end_room(&mut self) {
+        if let Some(own) = self.rooms.current.take() {
+            self.user.leave_room();
+            let room = own.room.name().to_owned();
+            self.user.tell(Notice::RoomEnded { room });
+        }
+    }
+
+    /// `/room`: the members, and their paths.
+    pub(super) fn list_room(&mut self) {
+        let Some(own) = &self.rooms.current else {
+            return self.user.problem(NO_ROOM);
+        };
+        let peers = self.peers.iter().filter(|(name, _)| own.room.has(name));
+        let members = peers.filter_map(|(name, peer)| self.path_line(name, peer));
+        let told = own.room.told();
+        let notice = Notice::Room {
+            room: own.room.name().to_owned(),
+            members: members.collect(),
+            told: told.map(|(name, by)| (name.clone(), by.clone())).collect(),
+        };
+        self.user.tell(notice);
+    }
+
+    /// The peer has said hello on its link, and whether it knows rooms.
+    pub(super) fn room_greeted(&mut self, now: Instant, peer: &str, rooms: bool) {
+        let Some(own) = &mut self.rooms.current else {
+            return;
+        };
+        if !own.open && !own.invited.contains(peer) && !own.room.knows(peer) {
+            return;
+        }
+        if rooms {
+            own.room.announce(peer);
+            return self.carry_room(now);
+        }
+        own.room.forget(peer);
+        self.user.problem(format!(
+            "the chat of {peer} is of an earlier version, which knows no rooms: {peer} is not in the \
+             room {}",
+            own.room.name()
+        ));
+    }
+
+    /// A peer says something in a room, or of it.
+    pub(super) fn room_item(&mut self, now: Instant, from: &str, name: String, says: InRoom) {
+        let key = self.peers.get_mut(from).and_then(|peer| peer.contact.key);
+        let Some(key) = key else { return };
+        let (from, leaving) = (from.to_owned(), self.leaving.has_begun());
+        let member = Member {
+            name: from.clone(),
+            key,
+        };
+        let room = self.rooms.room(&name);
+        match (room, says) {
+            // Who is not in the room with us says it to us alone.
+            (Some(room), InRoom::Text(text)) if room.has(&from) => {
+                self.remember(now, &format!("#{name} {from}"), false, &text);
+                let room = name;
+                self.user.tell(Notice::RoomMessage { room, from, text });
+            }
+            (_, InRoom::Text(text)) => {
+                self.remember(now, &from, false, &text);
+                self.user.tell(Notice::Message { from, text });
+            }
+            (Some(room), says) => {
+                room.handle(&member, says);
+                self.carry_room(now);
+            }
+            (None, InRoom::Join(others)) if !leaving => {
+                let known = self.rooms.invitations.insert(from.clone(), name.clone());
+                if known.as_ref() != Some(&name) {
+                    self.user.tell(Notice::RoomInvited {
+                        room: name,
+                        peer: from,
+                        members: others.len() + 1,
+                    });
+                }
+            }
+            (None, InRoom::Leave) => {
+                self.rooms.invitations.retain(|peer, _| *peer != from);
+            }
+            (None, InRoom::Join(_) | InRoom::Full) => {}
+        }
+    }
+
+    /// The peer is another process, which is in no room.
+    pub(super) fn room_restarted(&mut self, now: Instant, peer: &str) {
+        self.rooms.invitations.remove(peer);
+        if let Some(own) = &mut self.rooms.current {
+            own.room.restarted(peer);
+            self.carry_room(now);
+        }
+    }
+
+    /// The conversation with that peer has ended.
+    pub(super) fn room_gave_up(&mut self, now: Instant, peer: &str, left: bool) {
+        self.rooms.invitations.remove(peer);
+        if let Some(own) = &mut self.rooms.current {
+            own.room.gave_up(peer, left);
+            self.carry_room(now);
+        }
+    }
+
+    /// A message in a room was delivered to that peer.
+    pub(super) fn room_delivered(
+        &mut self,
+        peer: &str,
+        name: String,
+        number: u64,
+        after: Duration,
+    ) {
+        let room = self.rooms.room(&name);
+        if let Some(tally) = room.and_then(|room| room.delivered(peer, number)) {
+            self.user.tell(Notice::RoomDelivered {
+                room: name,
+                peer: peer.to_owned(),
+                tally,
+                after: Some(after),
+            });
+        }
+    }
+
+    /// The user does not want to meet that member.
+    pub(super) fn room_rejected(&mut self, name: &str) {
+        if let Some(own) = &mut self.rooms.current {
+            own.room.forget(name);
+        }
+    }
+
+    /// Looks for members that are not reached.
+    pub(super) fn tend_room(&mut self, now: Instant) {
+        if let Some(own) = &mut self.rooms.current
+            && own.meet_at <= now
+        {
+            own.meet_at = now + MEET;
+            own.room.retry();
+            self.carry_room(now);
+        }
+    }
+
+    /// Says the line that waits to all members, once there is one, and room for it.
+    pub(super) fn say_in_room(&mut self, now: Instant) {
+        let Some(own) = &mut self.rooms.current else {
+            return;
+        };
+        let room = format!("#{}", own.room.name());
+        let mut members = Vec::from_iter(own.room.present().cloned());
+        members.retain(|name| self.peers.contains(name));
+        if members.is_empty() {
+            if self.user.is_interactive()
+                && let Some(text) = self.user.take_line()
+            {
+                self.user.said(&room, None, &text);
+                self.user
+                    .problem("not sent: nobody else is in the room yet");
+            }
+            return;
+        }
+        let has_room = |name: &String| {
+            let peer = self.peers.get_mut(name);
+            peer.is_some_and(|peer| peer.conversation.has_room())
+        };
+        if !members.iter().all(has_room) {
+            return;
+        }
+        let Some(text) = self.user.take_line() else {
+            return;
+        };
+        let mut said = Vec::new();
+        for name in members {
+            let item = Item::Room {
+                room: own.room.name().to_owned(),
+                says: InRoom::Text(text.clone()),
+            };
+            if let Some(peer) = self.peers.get_mut(&name)
+                && let Ok(number) = peer.conversation.say(now, item)
+            {
+                said.push((name, number));
+            }
+        }
+        let of = said.len();
+        let number = own.room.said(&text, said);
+        self.user.said_in_room(&room, number, of, &text);
+        self.remember(now, &room, true, &text);
+    }
+
+    /// Does what the room wants to be done.
+    fn carry_room(&mut self, now: Instant) {
+        while let Some(own) = &mut self.rooms.current
+            && let Some(output) = own.room.poll_output()
+        {
+            let room = own.room.name().to_owned();
+            match output {
+                Output::Say(to, says) => {
+                    if let Some(peer) = self.peers.get_mut(&to)
+                        && peer
+                            .conversation
+                            .say(now, Item::Room { room, says })
+                            .is_err()
+                    {
+                        tracing::debug!(peer = to, "no room to tell of the room");
+                    }
+                }
+                Output::Meet { member, by, again } => self.meet(now, member, &by, again),
+                Output::Joined(peer) => {
+                    let members = own.room.present().count() + 1;
+                    self.user.tell(Notice::RoomJoined {
+                        room,
+                        peer,
+                        members,
+                    });
+                }
+                // All of them go when we do.
+                Output::Gone(..) if self.leaving.has_begun() => {}
+                Output::Gone(peer, why) => {
+                    self.user.tell(Notice::RoomLeft { room, peer, why });
+                }
+                Output::Lost(peer, tally) => self.user.tell(Notice::RoomDelivered {
+                    room,
+                    peer,
+                    tally,
+                    after: None,
+                }),
+                Output::Full(by) => {
+                    self.user.problem(format!(
+                        "the room {room} is full: {MOST} people are in it, says {by}"
+                    ));
+                    self.leave_room(now);
+                }
+            }
+        }
+    }
+
+    /// A member of whom another one has told us. Its key is checked as that of any peer, and a
+    /// stranger waits for the user as any caller.
+    fn meet(&mut self, now: Instant, member: Member, by: &str, again: bool) {
+        let Member { name, key } = member;
+        let known = self.keyring.key_of(&name);
+        if known.is_some_and(|known| known != key) {
+            if let Some(own) = &mut self.rooms.current {
+                own.room.forget(&name);
+            }
+            return self.user.problem(format!(
+                "{by} knows {name}, who is in the room, by another key than you: not connected. \
+                 Ask {name} over another channel which one is right"
+            ));
+        }
+        let peer = self.peers.get_mut(&name);
+        if let Some(rooms) = peer.and_then(|peer| peer.conversation.knows_rooms()) {
+            return self.room_greeted(now, &name, rooms);
+        }
+        if known.is_none() {
+            if self.rooms.asks {
+                return self.asked(now, &name, key, None);
+            }
+            self.network.endpoint.trust(&name, key);
+        }
+        if let Some(own) = &mut self.rooms.current
+            && !again
+            && self.name > name
+        {
+            own.meet_at = own.meet_at.min(now + YIELD);
+            return;
+        }
+        let Some(peer) = self.entry(&name) else {
+            return;
+        };
+        if peer.conversation.is_idle() {
+            // That it is still not there is no news.
+            peer.parted = again;
+            peer.stranger = false;
+            peer.contact.role = Role::Caller;
+            peer.conversation.open(now);
+        }
+    }
+}
+
+const NO_ROOM: &str = "you are in no room; type /room NAME";
