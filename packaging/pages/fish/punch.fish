@@ -2,7 +2,7 @@ complete -c punch -l server -d 'The rendezvous, with its key and our name there 
 complete -c punch -l name -d 'Our name there' -r
 complete -c punch -l peer -d 'The name of the peer to connect to; with its key no other is accepted' -r
 complete -c punch -l from -d 'Wait for this peer, and answer no other. It counts as known: on the first contact ports are guessed for it, and it is told our private addresses. Other peers that are not known get neither' -r
-complete -c punch -l trace -d 'Print each packet that this host sends and receives for the attempt; or write what became of each packet between the two hosts to this file (docs/reference/json.md), as far as this host knows, and with --share also the peer. Without root, packets that measure our own NAT, ask our router for a port or go by TCP are not printed' -r -F
+complete -c punch -l trace -d 'Print each packet that this host sends and receives for the attempt; or write what became of each packet between the two hosts to this file (docs/reference/json.md), as far as this host knows, and with --share also the peer. Without root, packets that measure our own NAT, ask our router for a port or go by TCP are not printed. As root, a table in the rules of this host shows what they drop while it takes. Where there is no path, 60 more packets (three for each TTL from 1 to 20) show how far they come' -r -F
 complete -c punch -l report -d 'Write that object to this file as well, without the packets of --trace unless --json is given, too' -r -F
 complete -c punch -l ready -d 'Write one line to this file (a FIFO, or /dev/fd/N) when we are registered, for a script that waits for it' -r -F
 complete -c punch -l timeout -d 'Wait S seconds for the peer, and then S seconds for a path [default: 10; without --peer it waits for a peer without end]' -r
@@ -15,7 +15,7 @@ complete -c punch -l nat -d 'Take our NAT from this report of natprobe, and do n
 complete -c punch -l turn -d 'Relay through this TURN server, not through the rendezvous. The peer needs this option, too' -r
 complete -c punch -l plan -d 'Send nothing, and say what to expect between the NATs of these two reports of natprobe' -r -F
 complete -c punch -l trust-server -d 'Trust the key that the rendezvous has now, if it has changed'
-complete -c punch -l share -d 'Tell the peer which packets this host has sent and received, and what the rendezvous saw, and show what became of each packet between the two hosts. Both sides need this option; nobody else can read it'
+complete -c punch -l share -d 'Tell the peer which packets this host has sent and received, and what the rendezvous saw, and show what became of each packet between the two hosts. Both sides need this option; nobody else can read it. The table and the 60 packets are as with --trace'
 complete -c punch -l json -d 'Print one JSON object (docs/reference/json.md)'
 complete -c punch -l no-host-candidates -d 'Do not tell peers our own addresses, and do not try theirs: no path within a LAN, more privacy'
 complete -c punch -l direct-only -d 'Use no relay: a peer that cannot be reached directly is not reached'

@@ -51,12 +51,15 @@ pub struct Args {
     /// Print each packet that this host sends and receives for the attempt; or write what
     /// became of each packet between the two hosts to this file (docs/reference/json.md),
     /// as far as this host knows, and with --share also the peer. Without root, packets that
-    /// measure our own NAT, ask our router for a port or go by TCP are not printed
+    /// measure our own NAT, ask our router for a port or go by TCP are not printed. As root, a
+    /// table in the rules of this host shows what they drop while it takes. Where there is no
+    /// path, 60 more packets (three for each TTL from 1 to 20) show how far they come
     #[arg(long, value_name = "FILE.json")]
     pub trace: Option<Option<PathBuf>>,
     /// Tell the peer which packets this host has sent and received, and what the
     /// rendezvous saw, and show what became of each packet between the two hosts. Both
-    /// sides need this option; nobody else can read it
+    /// sides need this option; nobody else can read it. The table and the 60 packets are as
+    /// with --trace
     #[arg(long, conflicts_with_all = ["tcp", "watch", "plan", "relay_only"])]
     pub share: bool,
     /// Print one JSON object (docs/reference/json.md)
