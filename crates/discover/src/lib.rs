@@ -319,8 +319,8 @@ impl Discover {
                 TestKind::Mapping | TestKind::Allocation | TestKind::AfterEarly => false,
                 TestKind::EarlyInbound | TestKind::Unsolicited => true,
                 TestKind::OtherAddress => one_address(),
-                // A server with one address may have a second port. Its answer, if it comes in, is here
-                // as soon as those to what was sent after this test.
+                // A server with one address may have a second port. Where its answer is let in, it
+                // comes before the answers to what was sent later.
                 TestKind::OtherPort => one_address() || self.tests.let_in(TestKind::OtherAddress),
             }
     }

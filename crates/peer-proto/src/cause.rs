@@ -151,7 +151,7 @@ impl Cause {
         (plan, failure): (&Plan, Option<(SocketAddr, relay::Failure)>),
         observed: &Observed,
     ) -> Cause {
-        if plan.caller.ports_per_socket > 0 {
+        if plan.guesses() {
             return Cause::BudgetExhausted {
                 strategy: plan.strategy,
                 per_ten_thousand: (plan.odds * 10_000.0).round() as u32,

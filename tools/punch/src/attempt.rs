@@ -12,7 +12,7 @@ use cli::report::StoredReport;
 use cli::server::KnownServer;
 use cli::settings::{self, Settings};
 use cli::signals::Signals;
-use nat::plan::{Limits, Plan, Role, Side, Strategy};
+use nat::plan::{Limits, Plan, Role, Side};
 use net::drive::Traffic;
 use net::endpoint::EndpointDriver;
 use net::gateway::{self, reachable};
@@ -220,8 +220,7 @@ impl<W: FnMut(Traffic<'_>)> Attempt<'_, W> {
 
     /// Whether a direct path may replace a relayed one.
     fn expects_direct(&self) -> bool {
-        let hopeless =
-            |it: &Introduction| matches!(it.plan.strategy, Strategy::Relay | Strategy::None);
+        let hopeless = |it: &Introduction| !it.plan.strategy.may_be_direct();
         !self.args.paths.relay_only && !self.introduction.as_ref().is_some_and(hopeless)
     }
 

@@ -10,6 +10,7 @@ use netfilter::{Direction, Dropped, OwnRules};
 use serde_json::{Value, json};
 
 use crate::args::Args;
+use crate::report::ms;
 
 /// A watch on the host's own rules, and the ports of our sockets.
 pub struct Firewall {
@@ -71,14 +72,14 @@ impl Blocked {
                 Direction::Out => (flow.local, flow.remote),
                 Direction::In => (flow.remote, flow.local),
             };
-            let way = match flow.direction {
-                Direction::Out => "out",
-                Direction::In => "in",
+            let packets = match flow.packets {
+                1 => "1 packet".into(),
+                many => format!("{many} packets"),
             };
+            let way = way(flow.direction);
             cli::stderr::line(format_args!(
-                "punch: LOCAL_FIREWALL: the rules of this host dropped {} packets from {from} to {to} on \
-                 their way {way}, the first after {:.1} ms; see: nft list ruleset",
-                flow.packets,
+                "punch: LOCAL_FIREWALL: the rules of this host dropped {packets} from {from} to {to} on \
+                 the way {way}, the first after {:.1} ms; see: nft list ruleset",
                 ms(flow.first)
             ));
         }
@@ -94,10 +95,7 @@ impl Blocked {
     pub fn to_json(&self) -> Value {
         let flows = self.flows().into_iter().map(|flow| {
             json!({
-                "direction": match flow.direction {
-                    Direction::In => "in",
-                    Direction::Out => "out",
-                },
+                "direction": way(flow.direction),
                 "local": flow.local,
                 "remote": flow.remote,
                 "packets": flow.packets,
@@ -127,8 +125,12 @@ impl Blocked {
     }
 }
 
-fn ms(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+/// As reports spell it.
+fn way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::In => "in",
+        Direction::Out => "out",
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod args;
 mod attempt;
 mod firewall;
-mod lines;
 mod plan;
 mod ready;
 mod report;

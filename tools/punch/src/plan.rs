@@ -9,6 +9,7 @@ use cli::report::StoredReport;
 use nat::oracle;
 use nat::plan::Role;
 use nat::plan::{Limits, Plan, Strategy, between, percent};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Prints what to expect between the NATs of two reports, and the odds.
@@ -28,22 +29,27 @@ pub fn run(a: &Path, b: &Path, limits: &Limits, json: bool) -> anyhow::Result<Ex
     };
     let mut stdout = std::io::stdout();
     if json {
-        let mut report = json!({
-            "expected": expected,
-            "why": {"code": why, "text": why.to_string()},
-        });
-        if let (Value::Object(all), Value::Object(plan)) =
-            (&mut report, to_json(&plan, Role::Caller, limits))
-        {
-            all.extend(plan);
-        }
-        writeln!(stdout, "{}", Headed::now("punch", report).to_json()?)?;
+        let expectation = Expectation {
+            expected,
+            why: json!({"code": why, "text": why.to_string()}),
+            plan: to_json(&plan, Role::Caller, limits),
+        };
+        writeln!(stdout, "{}", Headed::now("punch", expectation).to_json()?)?;
     } else {
         let how = announced(&plan, Role::Caller, limits);
         let how = how.map_or(String::new(), |how| format!("; {how}"));
         writeln!(stdout, "{expected}: {why}{how}")?;
     }
     Ok(ExitCode::from(code))
+}
+
+/// What to expect, as JSON.
+#[derive(Serialize)]
+struct Expectation {
+    expected: &'static str,
+    why: Value,
+    #[serde(flatten)]
+    plan: Value,
 }
 
 /// What the plan will send, and its odds; `None` where it sends a few probes only.
@@ -54,7 +60,7 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
             "no port is guessed: the packets that the two sides allow are too few for it to be likely to hit"
                 .into()
         }
-        _ if ours.ports_per_socket == 0 => return None,
+        _ if !plan.guesses() => return None,
         strategy => format!(
             "{}: {} odds within {:.1} s; we send up to {} packets and make {} entries in our NAT, \
              the peer {} packets and {} entries",
@@ -72,7 +78,7 @@ pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
 /// The plan as JSON (docs/reference/json.md).
 pub fn to_json(plan: &Plan, role: Role, limits: &Limits) -> Value {
     let (ours, theirs) = (plan.part(role), plan.part(other(role)));
-    let guesses = ours.ports_per_socket > 0;
+    let guesses = plan.guesses();
     let count = |share: nat::plan::Part| guesses.then(|| share.packets());
     json!({
         "strategy": plan.strategy,

@@ -21,6 +21,9 @@ use crate::plan;
 use crate::share::Shared;
 use crate::sweep::Swept;
 
+/// The longest line of what is told in several sentences.
+pub const WIDTH: usize = 100;
+
 /// How an attempt ended.
 #[derive(Clone)]
 pub enum Outcome {
@@ -153,7 +156,7 @@ impl Report {
             _ if self.tcp => "tcp",
             _ if path.relayed => "relay",
             _ if path.lan => "lan",
-            Some((_, plan)) if plan.caller.ports_per_socket > 0 => plan.strategy.name(),
+            Some((_, plan)) if plan.guesses() => plan.strategy.name(),
             Some((_, plan)) if plan.strategy == Strategy::PortMapping => plan.strategy.name(),
             _ => "plain",
         }
@@ -202,7 +205,7 @@ impl Report {
 }
 
 /// Milliseconds, to a tenth.
-fn ms(duration: Duration) -> f64 {
+pub fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }
 

@@ -34,6 +34,15 @@ pub async fn is_blocked<W: FnMut(Traffic<'_>)>(
     if !driver.endpoint().mapped().is_empty() {
         return Ok(false);
     }
+    no_other_has_answered(driver, server)?;
+    let answers = ask(server).await?;
+    Ok(answers.show_that_udp_is_blocked() && driver.answered().is_none())
+}
+
+fn no_other_has_answered<W: FnMut(Traffic<'_>)>(
+    driver: &EndpointDriver<W>,
+    server: SocketAddr,
+) -> anyhow::Result<()> {
     if let Some(other) = driver.answered().filter(|from| *from != server) {
         anyhow::bail!(
             "{server} was asked, and {other} answered: a server with several addresses \
@@ -41,9 +50,7 @@ pub async fn is_blocked<W: FnMut(Traffic<'_>)>(
             server.ip()
         );
     }
-    let answers = ask(server).await?;
-    let by_tcp = matches!(answers.tcp, Some(Reach::Stun(_)));
-    Ok(by_tcp && answers.udp.is_none() && driver.answered().is_none())
+    Ok(())
 }
 
 /// How the server's host answers, to new sockets.
@@ -52,6 +59,12 @@ struct Answers {
     udp: Option<Duration>,
     /// What it said by TCP, where it did not answer by UDP before.
     tcp: Option<Reach>,
+}
+
+impl Answers {
+    fn show_that_udp_is_blocked(&self) -> bool {
+        self.udp.is_none() && matches!(self.tcp, Some(Reach::Stun(_)))
+    }
 }
 
 async fn ask(server: SocketAddr) -> std::io::Result<Answers> {
@@ -87,14 +100,15 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
     waited: Duration,
 ) -> anyhow::Result<Cause> {
     let (server, endpoint) = (driver.server(), driver.endpoint());
-    if is_blocked(driver, server).await? {
-        return Ok(Cause::UdpBlocked);
-    }
     if endpoint.mapped().is_empty() {
+        no_other_has_answered(driver, server)?;
+        let answers = ask(server).await?;
+        if answers.show_that_udp_is_blocked() && driver.answered().is_none() {
+            return Ok(Cause::UdpBlocked);
+        }
         if let Some(other) = endpoint.other_server_key() {
             anyhow::bail!("{}", settings.known_server.refusal(other));
         }
-        let answers = ask(server).await?;
         let round_trip = answers.udp;
         // To register takes two or three round trips, and one more if a packet is lost.
         let enough = |round_trip: Duration| (4 * round_trip).max(LEAST_WAIT);
@@ -147,7 +161,7 @@ pub async fn cause<W: FnMut(Traffic<'_>)>(
     );
     anyhow::ensure!(
         waited >= LEAST_WAIT,
-        "{peer} had no time to answer, {} ms: give a longer --timeout",
+        "{peer} had only {} ms to answer: give a longer --timeout",
         waited.as_millis()
     );
     Ok(Cause::PeerSilent { peer: peer.into() })
@@ -198,7 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_far_has_time_to_answer_by_udp() {
-        let far = Duration::from_millis(300);
+        // Longer than the least time, and within four round trips.
+        let far = Duration::from_millis(600);
         let answers = ask(server(far, Some(2 * far)).await).await.unwrap();
         assert!(answers.udp.is_some(), "{:?}", answers.tcp);
     }

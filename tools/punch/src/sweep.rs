@@ -8,8 +8,7 @@ use peer_proto::client::Relation;
 
 use crate::args::Args;
 use crate::attempt::{Ended, Introduction};
-use crate::lines::wrap;
-use crate::report::Outcome;
+use crate::report::{Outcome, WIDTH};
 
 /// How far they come, and where they go.
 pub struct Swept {
@@ -70,14 +69,11 @@ impl Swept {
             ),
             (None, Reach::Peer) => "They come to the peer's own address.".into(),
         };
-        let mut text = String::new();
         let said = format!(
             "Where the TTL of packets to {} runs out: {way}. {meaning}",
             self.to
         );
-        wrap(&mut text, "", &said);
-        text.truncate(text.trim_end().len());
-        text
+        textwrap::fill(&said, WIDTH)
     }
 }
 

@@ -50,10 +50,14 @@ impl Plan {
 
     /// The odds, with four digits; `None` where nothing has to be guessed.
     pub fn odds_of_guesses(&self) -> Option<f64> {
-        let guesses = [self.caller, self.callee]
-            .iter()
-            .any(|part| part.ports_per_socket > 0);
-        guesses.then_some((self.odds * 10_000.0).round() / 10_000.0)
+        let odds = (self.odds * 10_000.0).round() / 10_000.0;
+        self.guesses().then_some(odds)
+    }
+
+    /// Whether ports are guessed.
+    pub fn guesses(&self) -> bool {
+        let parts = [self.caller, self.callee];
+        parts.iter().any(|part| part.ports_per_socket > 0)
     }
 
     /// What the peer in this role does.
@@ -98,6 +102,11 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// Whether there may be a direct path.
+    pub fn may_be_direct(self) -> bool {
+        !matches!(self, Self::Relay | Self::None)
+    }
+
     /// The outcome that is expected of it, as reports spell it.
     pub fn outcome(self) -> &'static str {
         match self {

@@ -291,11 +291,8 @@ impl Attempts {
     /// The peers to which ports are still guessed for longer than this time: one that leaves
     /// then has not given up as we are about to.
     pub(super) fn guessing(&self, now: Instant, longer: Duration) -> Vec<String> {
-        let guesses = |a: &&Attempt| {
-            a.may_improve()
-                && a.plan.caller.ports_per_socket > 0
-                && now + longer < a.agent.give_up()
-        };
+        let guesses =
+            |a: &&Attempt| a.may_improve() && a.plan.guesses() && now + longer < a.agent.give_up();
         let guessing = self.table.iter().filter(guesses);
         guessing.map(|a| a.peer.clone()).collect()
     }

@@ -176,7 +176,6 @@ impl Endpoint {
         if self.relaying.wish == Wish::Only {
             return Candidates {
                 relayed,
-                shares: self.ourselves.shares(),
                 ..Candidates::default()
             };
         }

@@ -199,7 +199,8 @@ impl Endpoint {
     /// another address, or another router. It registers at once, and introduces itself to
     /// no peer before the rendezvous has seen it at its new address. What was known of the
     /// NAT, a port at the old gateway and the relayed address do not hold any more;
-    /// `measuring` says that [`Self::describe`] follows. Paths are made anew by [`Self::call`], from either side.
+    /// `measuring` says that [`Self::describe`] follows. Paths are made anew by [`Self::call`],
+    /// from either side.
     pub fn roamed(&mut self, now: Instant, hosts: Vec<SocketAddr>, measuring: bool) {
         tracing::debug!(?hosts, "another network");
         self.ourselves.roamed(hosts, nat_at_first(measuring));

@@ -50,11 +50,6 @@ impl Ourselves {
         }
     }
 
-    /// Whether we tell known peers afterwards what we have noted.
-    pub(super) fn shares(&self) -> bool {
-        self.shares
-    }
-
     pub(super) fn describe(&mut self, side: Option<Side>) {
         self.nat = side.map_or(Nat::Unknown, Nat::Known);
     }

@@ -119,7 +119,7 @@ impl Endpoint {
             None if self.sends_from_another_port(role) => HOLD_OF_ANOTHER_PORT,
             None => hold,
         };
-        if plan.caller.ports_per_socket > 0 {
+        if plan.guesses() {
             self.watch_for_departure(now);
         }
         let own = self.client.mapped().map(|mapped| mapped.ip());
@@ -128,7 +128,7 @@ impl Endpoint {
         // peer could name any other.
         hosts.extend(theirs.opened.filter(|opened| opened.ip() == address.ip()));
         let only_relay = self.relaying.wish == Wish::Only;
-        let reachable = !matches!(plan.strategy, Strategy::Relay | Strategy::None);
+        let reachable = plan.strategy.may_be_direct();
         // A direct path that is likely need not be bridged by a relayed one.
         let likely = matches!(plan.strategy, Strategy::Plain | Strategy::Unknown);
         let head_start = match likely && !only_relay {

@@ -1,18 +1,20 @@
 //! What became of the packets between the two hosts, for people.
 
 use std::fmt::Write;
-use std::io::IsTerminal;
 
+use cli::stdout;
 use journey::clock::Offset;
 use journey::{Trace, ladder};
 
-use crate::lines::wrap;
+use crate::report::WIDTH;
 
 /// All of it, without a line break at the end.
 pub fn of(trace: &Trace, offset: Option<Offset>, alone: Option<&str>) -> String {
     let mut text = String::from("What became of the packets between the two hosts:\n");
     if let Some(alone) = alone {
-        wrap(&mut text, "", &format!("Only this side is shown: {alone}."));
+        let said = format!("Only this side is shown: {alone}.");
+        text.push_str(&textwrap::fill(&said, WIDTH));
+        text.push('\n');
     }
     if let Some(offset) = offset {
         let error = offset.error_us as f64 / 1e3;
@@ -29,14 +31,10 @@ pub fn of(trace: &Trace, offset: Option<Offset>, alone: Option<&str>) -> String 
 
 /// As wide as the terminal, and in colour there.
 fn options() -> ladder::Options {
-    let out = std::io::stdout();
-    let terminal = out.is_terminal();
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let width = terminal_size::terminal_size_of(&out).map(|(width, _)| usize::from(width.0));
     let usual = ladder::Options::default();
     ladder::Options {
-        width: width.filter(|_| terminal).unwrap_or(usual.width),
-        colour: terminal && !no_color,
+        width: stdout::columns().unwrap_or(usual.width),
+        colour: stdout::colours(),
         ..usual
     }
 }
