@@ -94,6 +94,10 @@ def limits():
     check("--budget 0: nothing was guessed", one["plan"]["strategy"] == "relay" and one["probes_sent"] < 40, one)
     sent = counted("nat-alice", "sent")
     check("--budget 0: nor was it sent", 0 < sent < 60, sent)
+    (code, one, log), _ = meet(["--budget", "0", "--direct-only"])
+    check("--budget 0 --direct-only: exit 1, and both are named as the reason", code == 1 and "leave one of them out" in one["text"] and "no port is guessed (--budget 0)" in log, (one, log))
+    (code, one, log), _ = meet([*SPEND, "--direct-only", "--timeout", "1"])
+    check("control: --direct-only with a budget is not blamed", "leave" not in one["text"], one)
 
 
 def budget():

@@ -56,6 +56,7 @@ struct Expectation {
 pub fn announced(plan: &Plan, role: Role, limits: &Limits) -> Option<String> {
     let (ours, theirs) = (plan.part(role), plan.part(other(role)));
     Some(match plan.strategy {
+        Strategy::Relay if limits.probes == 0 => "no port is guessed (--budget 0)".into(),
         Strategy::Relay => {
             "no port is guessed: the packets that the two sides allow are too few for it to be likely to hit"
                 .into()

@@ -45,6 +45,8 @@ pub struct Report {
     /// The number of messages that were dropped because they were not authentic.
     pub forged: u32,
     pub tcp: bool,
+    /// No relay was to be used.
+    pub direct_only: bool,
     pub plan: Option<(Role, Plan)>,
     pub limits: Limits,
     /// The relay that a relayed path leads through.
@@ -193,13 +195,30 @@ impl Report {
                 self.measured.as_ref().map(worth).unwrap_or_default(),
             ),
             Outcome::Failed(cause) => format!(
-                "failed: {} does not reach {peer}, after {} ms and {}: {}: {}.",
+                "failed: {} does not reach {peer}, after {} ms and {}: {}: {}.{}",
                 self.name,
                 ms(self.total),
                 self.tried(),
                 cause.code(),
                 Explained(cause),
+                self.forgone(),
             ),
+        }
+    }
+
+    /// The ways across that the options have excluded, where none is left.
+    fn forgone(&self) -> &'static str {
+        let relay = matches!(self.plan, Some((_, plan)) if plan.strategy == Strategy::Relay);
+        match (relay && self.direct_only, self.limits.probes) {
+            (false, _) => "",
+            (true, 0) => {
+                " With --budget 0 no port is guessed, and with --direct-only no relay is used: \
+                 leave one of them out."
+            }
+            (true, _) => {
+                " Within the budgets of both sides no guess is likely to hit, and with --direct-only \
+                 no relay is used: leave it out."
+            }
         }
     }
 }
@@ -237,10 +256,9 @@ pub fn worth(measured: &Measured) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_probe_is_written_in_the_singular() {
+    fn failed() -> Report {
         let local = SocketAddr::from(([192, 0, 2, 1], 1));
-        let mut report = Report {
+        Report {
             name: "alice".into(),
             peer: Some("bob".into()),
             local,
@@ -250,6 +268,7 @@ mod tests {
             probes_sent: 1,
             forged: 0,
             tcp: false,
+            direct_only: false,
             plan: None,
             limits: Limits::POLITE,
             relay: None,
@@ -258,7 +277,12 @@ mod tests {
             shared: None,
             swept: None,
             blocked: Blocked::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn one_probe_is_written_in_the_singular() {
+        let mut report = failed();
         for (tcp, sent, wanted) in [
             (false, 1, "after 2 ms and 1 probe: "),
             (false, 2, "after 2 ms and 2 probes: "),
@@ -268,5 +292,30 @@ mod tests {
             let said = report.sentence();
             assert!(said.contains(wanted), "{said}");
         }
+    }
+
+    #[test]
+    fn ways_that_the_options_exclude_are_named_where_none_is_left() {
+        let mut report = failed();
+        report.plan = Some((Role::Caller, Plan::plain(Strategy::Relay, 0.0)));
+        report.limits.probes = 0;
+        assert!(!report.sentence().contains("--"), "a relay was tried");
+        report.direct_only = true;
+        let said = report.sentence();
+        assert!(
+            said.ends_with("no relay is used: leave one of them out."),
+            "{said}"
+        );
+        report.limits.probes = 5;
+        let said = report.sentence();
+        assert!(
+            !said.contains("--budget 0") && said.contains("--direct-only"),
+            "{said}"
+        );
+        report.plan = Some((Role::Caller, Plan::plain(Strategy::Plain, 1.0)));
+        assert!(
+            !report.sentence().contains("--direct-only"),
+            "not the options"
+        );
     }
 }

@@ -231,6 +231,7 @@ fn report<W: FnMut(Traffic<'_>)>(
         },
         forged: endpoint.forged(),
         tcp: args.tcp,
+        direct_only: args.paths.direct_only,
         plan: introduction
             .as_ref()
             .filter(|_| !args.tcp)
