@@ -139,7 +139,10 @@ def turn():
     check("another TURN server serves as well", code == 0 and one["result"] == other["result"] == "relay", (one, other, log))
     check("and packets do go through it", one["path"]["loss"] < 0.5 and one["path"]["direct"] is False, one["path"])
     (code, one, log), _ = meet("alice", "bob", "--turn", f"somebody:wrong@{S1}")
-    check("control: with a wrong password there is no path", code == 1, (one, log))
+    check("with a wrong password there is no path, and the cause is the relay's refusal, with its code",
+          code == 1 and one["cause"]["code"] == "RELAY_REFUSED" and "refused: 401" in one["cause"]["text"], (one, log))
+    warned = log.find(f"no relayed address from {S1}:3478: ")
+    check("and it is said when it happens, before the attempt is over", 0 < warned and "401" in log[warned:].split("\n")[0], log)
     coturn.terminate()
     coturn.wait()
 
