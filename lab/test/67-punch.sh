@@ -27,7 +27,8 @@ story port-restricted symmetric punch.py budget
 story port-restricted symmetric punch.py stranger
 story symmetric port-restricted punch.py stingy
 story port-restricted symmetric punch.py files
-story port-restricted symmetric punch.py leaves
+story port-restricted symmetric punch.py leaves SIGTERM
+story port-restricted symmetric punch.py leaves SIGKILL
 story port-restricted port-restricted helpers-in-trouble.py
 story symmetric,size=262144 symmetric,size=262144 punch.py exhaustive
 

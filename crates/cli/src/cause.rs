@@ -82,7 +82,8 @@ impl fmt::Display for Explained<'_> {
             ),
             Cause::PeerLeft { peer } => write!(
                 f,
-                "{peer} has left while ports were being guessed; start it again, and then call it"
+                "{peer} has left, or lost its network, while ports were being guessed; start it again, \
+                 and then call it"
             ),
             Cause::OneWay => write!(
                 f,

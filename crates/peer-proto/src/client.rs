@@ -68,6 +68,10 @@ const SILENT_WAIT: Duration = Duration::from_millis(3200);
 /// A server that does not answer for this time is called silent.
 const SILENT: Duration = Duration::from_secs(3);
 
+/// Who has not refreshed its registration for this time has ended or lost its network: it was due
+/// after [`REFRESH`], and would have been sent ten times since.
+pub const GONE: Duration = REFRESH.saturating_add(Duration::from_secs(9));
+
 /// The client.
 #[derive(Debug)]
 pub struct Client {

@@ -54,6 +54,18 @@ fn a_peer_that_stays_is_not_said_to_have_left() {
 }
 
 #[test]
+fn a_peer_that_is_killed_is_missed_when_it_does_not_refresh_its_registration() {
+    let mut world = guessing("port-restricted", "symmetric", Wish::Never);
+    let killed = world.network.now();
+    world.peers.truncate(1);
+    world.run(Duration::from_secs(60));
+    let cause = world.peers[0].cause().map(|cause| cause.code());
+    assert_eq!(cause, Some("PEER_LEFT"), "{:#?}", world.peers[0].events);
+    let took = world.network.now() - killed;
+    assert!(took < REFRESH + Duration::from_secs(11), "{took:?}");
+}
+
+#[test]
 fn a_peer_that_a_restarted_rendezvous_does_not_know_yet_has_not_left() {
     let mut world = guessing("port-restricted", "symmetric", Wish::Never);
     world.restart_server();

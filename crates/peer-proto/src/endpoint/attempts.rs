@@ -11,11 +11,12 @@ use tracing::Span;
 
 use super::budget::Budget;
 use crate::candidate::Candidates;
-use crate::client::Relation;
+use crate::client::{GONE, Relation};
 use crate::punch::{Agent, Event, Measured, Meter, Outgoing, Target};
 use nat::plan::{Limits, Plan, Role};
 use sansio::IcmpError;
 use sansio::Prefix;
+use session::seal::Fresh;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -46,6 +47,8 @@ pub(super) struct Attempt {
     meter: Option<Meter>,
     /// The path is being measured.
     measuring: bool,
+    /// The peer's nonce at the rendezvous, and when it was first seen.
+    fresh: Option<(Fresh, Instant)>,
     /// Names the peer in the log.
     span: Span,
 }
@@ -73,6 +76,7 @@ impl Attempt {
             withheld: 0,
             meter: None,
             measuring: false,
+            fresh: None,
             span,
         }
     }
@@ -295,6 +299,17 @@ impl Attempts {
             |a: &&Attempt| a.may_improve() && a.plan.guesses() && now + longer < a.agent.give_up();
         let guessing = self.table.iter().filter(guesses);
         guessing.map(|a| a.peer.clone()).collect()
+    }
+
+    /// Whether that peer has had this nonce for so long that it does not refresh its registration any
+    /// more.
+    pub(super) fn is_stale(&mut self, now: Instant, peer: &str, fresh: Fresh) -> bool {
+        let Some(attempt) = self.table.iter_mut().find(|a| a.peer == peer) else {
+            return false;
+        };
+        let before = attempt.fresh.filter(|(before, _)| *before == fresh);
+        let (_, since) = *attempt.fresh.insert(before.unwrap_or((fresh, now)));
+        since + GONE <= now
     }
 
     /// The attempt with that peer is over.

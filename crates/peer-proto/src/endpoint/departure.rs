@@ -1,9 +1,11 @@
 //! Guessing takes many packets and up to minutes, and a peer that leaves meanwhile says so to
-//! the rendezvous alone, which is asked for it from time to time. One that was restarted does not
-//! know a peer for a while that is still there.
+//! the rendezvous alone, which is asked for it from time to time. A peer that is killed does not
+//! say so, and no longer refreshes its registration, so its nonce there stays the same. A
+//! rendezvous that was restarted does not know a peer for a while that is still there.
 
 use std::time::{Duration, Instant};
 
+use session::seal::Fresh;
 use stun::code;
 
 use super::{Endpoint, Event};
@@ -34,14 +36,23 @@ impl Endpoint {
         }
     }
 
-    /// The rendezvous has answered about a peer that is not being called; false if it is.
-    pub(super) fn heard_of(&mut self, now: Instant, peer: &str, error: Option<u16>) -> bool {
+    /// The rendezvous has answered about a peer that is not being called, with its nonce or an error
+    /// code; false if it is being called.
+    pub(super) fn heard_of(
+        &mut self,
+        now: Instant,
+        peer: &str,
+        answer: Result<Fresh, u16>,
+    ) -> bool {
         if self.calls.get(peer).is_some() {
             return false;
         }
         self.client.forget(peer);
         let mut guessing = self.attempts.guessing(now, Duration::ZERO).into_iter();
-        let missing = error == Some(code::NOT_REGISTERED) && self.client.knows_all(now);
+        let missing = match answer {
+            Ok(fresh) => self.attempts.is_stale(now, peer, fresh),
+            Err(code) => code == code::NOT_REGISTERED && self.client.knows_all(now),
+        };
         if missing && guessing.any(|it| it == peer) {
             tracing::debug!(peer, "the peer has left");
             self.attempts.abandon(peer);

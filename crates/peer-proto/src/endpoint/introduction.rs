@@ -47,12 +47,12 @@ impl Endpoint {
                 rotation,
             } => {
                 self.follow(&peer, callee.key, rotation);
-                if !self.heard_of(now, &peer, None) {
+                if !self.heard_of(now, &peer, Ok(callee.fresh)) {
                     self.peer_found(peer, callee);
                 }
             }
             client::Event::PeerUnavailable { peer, code }
-                if self.heard_of(now, &peer, Some(code)) => {}
+                if self.heard_of(now, &peer, Err(code)) => {}
             client::Event::PeerUnavailable { peer, code } => {
                 self.calls.unavailable(&peer, code);
                 self.events.push_back(Event::PeerUnavailable { peer, code });
