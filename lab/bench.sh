@@ -3,12 +3,19 @@
 # Prints figures, asserts nothing.
 #
 #   lab/bench.sh [ROUNDS]
+#   lab/bench.sh path [ROUNDS]      only the times to a path, at the end below
 #
 # A whole lab, without measurement and with a command that does nothing, against two bare costs in
 # ip's batch mode: seven namespaces, six links and a masquerade rule on two routers; and the same
 # with addresses, routes and forwarding. They run in turn, so that other load on the machine affects all alike.
+#
+# The time to a path is that from the start of alice's program: punch (bob waits), and peers of others, in turn as well.
+# Those start at the same time in alice and bob, and end when they have a path: agent.py of the tests, which punches
+# plainly, aioice where Python has it, and "is" where examples/test.sh has built it.
 
 lab=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+only=''
+[[ ${1-} != path ]] || { only=path; shift; }
 rounds=${1:-40}
 export LC_ALL=C
 
@@ -72,8 +79,42 @@ told() {
 		END { printf "%-28s least %7.1f   median %7.1f   most %7.1f ms\n", name, t[1], t[int((NR + 1) / 2)], t[NR] }'
 }
 
+# peer NAME CMD…: the time from alice's start to the end of the program, in ms, appended to NAME's list
+peer() {
+	# shellcheck disable=SC2016 # for the shell in the lab
+	"$lab/netns.sh" port-restricted port-restricted --no-verify --both -- bash -c 'start=${EPOCHREALTIME/./}
+		"$@" >&2 || exit
+		[[ $PINHOLE_ROLE == bob ]] || echo "took $(((${EPOCHREALTIME/./} - start) / 10))"' sh "${@:2}" 2>/dev/null |
+		sed -n 's/.*took //p' >>"$tmp/$1"
+}
+
+# ours NAME: the same of punch, from its report
+ours() {
+	"$lab/netns.sh" port-restricted port-restricted --no-verify --json 2>/dev/null |
+		python3 -c 'import json, sys; print(int(json.load(sys.stdin)["punch"]["total_ms"] * 100))' >>"$tmp/$1"
+}
+
+# paths ROUNDS
+paths() {
+	local i what names=(punch agent.py)
+	! python3 -c 'import aioice' 2>/dev/null || names+=(aioice)
+	[[ ! -x ${lab%/*}/target/examples/release/ice-peer ]] || names+=(is)
+	for ((i = 0; i < $1; i++)); do
+		for what in "${names[@]}"; do
+			case $what in
+			punch) ours "to a path: $what" ;;
+			agent.py) peer "to a path: $what" python3 "$lab/test/agent.py" ;;
+			aioice) peer "to a path: $what" python3 "${lab%/*}/examples/aioice/peer.py" ;;
+			is) peer "to a path: $what" "${lab%/*}/target/examples/release/ice-peer" ;;
+			esac
+		done
+	done
+	for what in "${names[@]}"; do told "to a path: $what"; done
+}
+
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 full || exit
+[[ ! $only ]] || { paths "$rounds"; exit; }
 for ((i = 0; i < rounds; i++)); do
 	taken bare apart "$made"
 	taken configured apart "$made$configured"
@@ -98,3 +139,5 @@ told 'matrix 4 × 4'
 "$lab/netns.sh" port-restricted port-restricted --no-verify -- sh -c '
 	for i in 1 2 3 4 5; do ip netns exec alice natprobe --s1 $PINHOLE_S1 --s2 $PINHOLE_S2 --json; done' |
 	python3 -c 'import json, sys; [print(json.loads(line)["elapsed_ms"]) for line in sys.stdin]' | sort -n | awk '{ t[NR] = $1 } END { printf "%-28s least %7.1f   median %7.1f   most %7.1f ms\n", "natprobe, port-restricted", t[1], t[int((NR + 1) / 2)], t[NR] }'
+
+paths 5

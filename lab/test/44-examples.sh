@@ -25,3 +25,10 @@ check 'with the output of each run' grep -q 'hello from bob' nat-matrix/output/f
 check 'the summary of the job has the table' grep -q '^| \*\*full-cone\*\* | yes | yes |$' summary
 said=$(python3 "$test/action.py" "$root" command=false types=full-cone options='--strict --no-verify' 2>&1)
 check 'control: a program that does not connect fails the step' test $? = 1
+
+# the time to a path, ours beside theirs
+said=$("$root/lab/bench.sh" path 1)
+check 'the bench ends' test $? = 0
+for who in punch agent.py aioice; do
+	check "and has the time to a path of $who" grep -qE "^to a path: $who +least +[0-9.]*[1-9][0-9.]* +median +[0-9.]*[1-9][0-9.]* .* ms$" <<<"$said"
+done
