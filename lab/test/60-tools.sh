@@ -63,9 +63,9 @@ code=$?
 if [[ $code == 1 && $said == *'NOT AS ASKED'* ]]; then ok 'control: a NAT that is not what was asked is exit 1'; else bad "control: a false cone: exit $code: ${said//$'\n'/; }"; fi
 
 said=$("$netns" matrix full-cone restricted port-restricted symmetric --json "$tmp/matrix.json" --junit "$tmp/matrix.xml" \
-	--markdown "$tmp/matrix.md" --html "$tmp/matrix.html" 2>&1)
+	--markdown "$tmp/matrix.md" --html "$tmp/matrix.html" 2>"$tmp/matrix.err")
 code=$?
-if [[ $code == 0 ]]; then ok 'the 4 × 4 matrix is as expected'; else bad "the matrix: exit $code: ${said//$'\n'/; }"; fi
+if [[ $code == 0 ]]; then ok 'the 4 × 4 matrix is as expected'; else bad "the matrix: exit $code: ${said//$'\n'/; } $(<"$tmp/matrix.err")"; fi
 check 'and its file is JSON with 16 cells' python3 - "$tmp/matrix.json" <<'P'
 import json, sys
 cells = json.load(open(sys.argv[1]))["cells"]
