@@ -58,6 +58,7 @@
 )]
 
 mod axes;
+mod carrier;
 mod config;
 mod early;
 mod hairpin;
@@ -89,6 +90,7 @@ use stun::{Class, Icmp, IcmpReason, Message, Method};
 
 use sansio::{Datagram, IcmpError, Input, Protocol, SocketId, Transmit};
 
+pub use carrier::carrier_nat;
 pub use config::{BLIND_WAIT, Config, MIN_WAIT};
 pub use hairpin::{Hairpin, HairpinReport, Source};
 pub use lifetime::{Lifetime, LifetimeReport};

@@ -194,6 +194,8 @@ pub enum NoteCode {
     TooMuchLoss,
     /// One destination saw one socket from more than one reflexive address.
     Unstable,
+    /// Signs of a carrier-grade NAT behind the home router.
+    CarrierNat,
 }
 
 /// Why there is no measurement.

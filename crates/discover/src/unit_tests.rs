@@ -1,5 +1,6 @@
 //! The prober against every type of NAT, under loss, and against faulty servers.
 
+mod carrier;
 mod hairpin_and_lifetime;
 mod no_answer;
 mod ports;

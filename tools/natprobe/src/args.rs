@@ -10,7 +10,8 @@ use clap::error::ErrorKind;
 ///
 /// Asks a STUN server with two addresses (RFC 5780) how the NAT maps and filters (RFC 4787). With a
 /// server nearby it takes a third of a second. Pinhole's `rendezvous` is such a server, on port
-/// 8848; coturn and stuntman are others, mostly on port 3478.
+/// 8848; coturn and stuntman are others, mostly on port 3478. A note says where there are signs of a
+/// carrier-grade NAT; --path and --port-mapping show more of them.
 #[derive(Debug, Parser)]
 #[command(name = "natprobe", version, after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -86,6 +87,7 @@ Examples:
   natprobe --server stun.example.org:3478 --json >here.json  a report for other programs
   natprobe --server stun.example.org:3478 --against there.json
   natprobe --server rendezvous.example.org --lifetime --rfc4787
+  natprobe --path --port-mapping                             is there a carrier-grade NAT?
   natprobe --stun stun1.example.org stun2.example.org        without a server of one's own
   PINHOLE_SERVER=rendezvous.example.org natprobe
 

@@ -9,7 +9,9 @@ use anyhow::Context;
 use clap::Parser;
 use cli::head::Headed;
 use cli::report::StoredReport;
-use discover::{Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, sheet};
+use discover::{
+    Determinism, Hairpin, Lifetime, Path, Report, Requirement, Verdict, carrier_nat, sheet,
+};
 use nat::Dependence;
 use nat::oracle::expected;
 use nat::plan::{Limits, between};
@@ -98,6 +100,8 @@ async fn probe(settings: &Settings, servers: &Servers) -> anyhow::Result<Report>
     let runs = settings.runs;
     report.determinism = (runs > 1).then_some(Determinism { runs, differing });
     further(settings, report.server, &mut report).await?;
+    let carrier = carrier_nat(&report);
+    report.notes.extend(carrier);
     report.elapsed_ms = start.elapsed().as_micros() as f64 / 1000.0;
     Ok(report)
 }
