@@ -19,24 +19,22 @@ HOMES = tempfile.mkdtemp(prefix="chats-", dir="/run")
 atexit.register(shutil.rmtree, HOMES, ignore_errors=True)
 
 
-class Chat:
-    """One chat, in a node, with a home of its own unless told which."""
+class Process:
+    """One chat, in a node, whose JSON lines are read. `check_line` says what is wrong with one."""
 
-    def __init__(self, node, name, *args, home=None, stay=True):
-        self.name, self.node, self.events = name, node, []
-        self.home = home or os.path.join(HOMES, name)
-        self.downloads = os.path.join(self.home, "downloads")
-        os.makedirs(self.home, exist_ok=True)
+    check_line = None
+
+    def __init__(self, node, home, *command, stdin=subprocess.PIPE):
+        self.node, self.home, self.events, self.errors = node, home, [], []
         self.queue = queue.Queue()
-        command = ["ip", "netns", "exec", node, "chat", "--json", "--name", name, "--downloads", self.downloads]
+        os.makedirs(home, exist_ok=True)
         self.process = subprocess.Popen(
-            command + (["--stay"] if stay else []) + list(args),
-            stdin=subprocess.PIPE,
+            ["ip", "netns", "exec", node, "chat", *command],
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"PINHOLE_HOME": self.home},
+            env=os.environ | {"PINHOLE_HOME": home},
         )
-        self.errors = []
         threading.Thread(target=self.read, daemon=True).start()
         self.stderr = threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True)
         self.stderr.start()
@@ -44,13 +42,11 @@ class Chat:
 
     def read(self):
         for line in self.process.stdout:
-            self.queue.put(json.loads(line))
+            event = json.loads(line)
+            if self.check_line and (why := self.check_line(event)):
+                check("a line is as its schema describes it", False, why)
+            self.queue.put(event)
         self.queue.put(None)
-
-    def type(self, *lines):
-        for line in lines:
-            self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
 
     def wait(self, event, deadline=30, **fields):
         """The next event of that kind with those fields; None if it does not come."""
@@ -67,6 +63,35 @@ class Chat:
             if told["event"] == event and all(told.get(key) == value for key, value in fields.items()):
                 return told
         return None
+
+    def code(self, deadline=20):
+        """Its exit code, once it has ended."""
+        try:
+            code = self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            return "still there"
+        self.stderr.join(deadline)  # what it wrote last is read after its end
+        return code
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Chat(Process):
+    """A conversation's side, with a home of its own unless told which."""
+
+    def __init__(self, node, name, *args, home=None, stay=True):
+        self.name = name
+        home = home or os.path.join(HOMES, name)
+        self.downloads = os.path.join(home, "downloads")
+        words = ["--json", "--name", name, "--downloads", self.downloads]
+        super().__init__(node, home, *words, *(["--stay"] if stay else []), *args)
+
+    def type(self, *lines):
+        for line in lines:
+            self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
 
     def hears(self, texts, sender, deadline=30):
         """Whether these messages come, and what came in their place: once, in order, no other."""
@@ -86,18 +111,6 @@ class Chat:
         """Close its stdin; the exit code."""
         self.process.stdin.close()
         return self.code(deadline)
-
-    def code(self, deadline=20):
-        try:
-            code = self.process.wait(deadline)
-        except subprocess.TimeoutExpired:
-            return "still there"
-        self.stderr.join(deadline)  # what it wrote last is read after its end
-        return code
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 def meet(alice_args=(), bob_args=(), bob_node="bob"):
