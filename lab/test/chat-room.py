@@ -95,6 +95,8 @@ alice.type("/room tea", "carol?")
 lost = alice.wait("room_undelivered", 90, text="carol?", to="carol")
 check("a line that a member did not get is named", lost and (lost["delivered"], lost["lost"], lost["of"]) == (0, 1, 1), alice.events[-4:])
 check("and that it is gone", alice.wait("room_left", peer="carol", why="lost"), alice.events[-4:])
+back = Chat("carol", "carol")
+check("when it is back, it is looked for and told of the room", back.wait("room_invited", 60, peer="alice", room="tea"), back.events)
 unlike = [why for chat in (alice, bob, carol) for event in chat.events if (why := wrong("chat", event))]
 check("all that was told is as chat.json describes it", not unlike, unlike)
 for chat, code in ((alice, 1), (bob, 0)):

@@ -239,6 +239,14 @@ impl Room {
         }
     }
 
+    /// That member waits for the user: we have not looked for it.
+    pub fn waits(&mut self, name: &str) {
+        let other = self.others.get_mut(name);
+        if let Some(Seen::Told { tries, .. }) = other.map(|other| &mut other.seen) {
+            *tries = 1;
+        }
+    }
+
     /// The user, or the keys, say that this is nobody to meet.
     pub fn forget(&mut self, name: &str) {
         if !self.has(name) {
@@ -253,8 +261,8 @@ impl Room {
             return;
         }
         self.outputs.push_back(Output::Gone(name.to_owned(), why));
-        if let (Some(Other { key, .. }), Why::Lost) = (other, why) {
-            // It may come back: we look for it as for one that was told.
+        if let (Some(Other { key, .. }), Why::Lost | Why::Restarted) = (other, why) {
+            // It may come back, and has to be told: we look for it as for one that was told.
             let (by, tries) = (name.to_owned(), 0);
             let seen = Seen::Told { by, tries };
             self.others.insert(name.to_owned(), Other { key, seen });
@@ -267,12 +275,17 @@ impl Room {
         for lost in self.messages.lost(name) {
             self.outputs.push_back(Output::Lost(name.to_owned(), lost));
         }
-        self.gone(name, if left { Why::Left } else { Why::Lost });
+        // One that we only look for is looked for again.
+        if self.has(name) {
+            self.gone(name, if left { Why::Left } else { Why::Lost });
+        }
     }
 
     /// The peer is another process, which is not in the room.
     pub fn restarted(&mut self, name: &str) {
-        self.gone(name, Why::Restarted);
+        if self.has(name) {
+            self.gone(name, Why::Restarted);
+        }
     }
 
     /// We leave.

@@ -64,7 +64,7 @@ impl Hub {
             return;
         };
         self.network.endpoint.reject(key);
-        self.room_rejected(name);
+        self.room_rejected(name, key);
         self.forget_caller(name);
         let peer = name.to_owned();
         self.user.tell(Notice::Rejected { peer });

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use cli::address::PeerAddress;
 use nat::plan::Role;
+use session::identity::PublicKey;
 use session::name::valid_name;
 
 use super::Hub;
@@ -28,6 +29,8 @@ pub struct Rooms {
     current: Option<Current>,
     /// The room that a peer has told us of, and that we are not in.
     invitations: BTreeMap<String, String>,
+    /// Whom the user does not want to meet.
+    rejected: BTreeSet<PublicKey>,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,7 @@ impl Rooms {
             asks,
             current: None,
             invitations: BTreeMap::new(),
+            rejected: BTreeSet::new(),
         }
     }
 
@@ -164,11 +168,14 @@ impl Hub {
             return self.carry_room(now);
         }
         own.room.forget(peer);
-        self.user.problem(format!(
-            "the chat of {peer} is of an earlier version, which knows no rooms: {peer} is not in the \
-             room {}",
-            own.room.name()
-        ));
+        // A script that has not named the peer has not failed.
+        if self.user.is_interactive() || own.invited.contains(peer) {
+            self.user.problem(format!(
+                "the chat of {peer} is of an earlier version, which knows no rooms: {peer} is not \
+                 in the room {}",
+                own.room.name()
+            ));
+        }
     }
 
     /// A peer says something in a room, or of it.
@@ -251,7 +258,8 @@ impl Hub {
     }
 
     /// The user does not want to meet that member.
-    pub(super) fn room_rejected(&mut self, name: &str) {
+    pub(super) fn room_rejected(&mut self, name: &str, key: PublicKey) {
+        self.rooms.rejected.insert(key);
         if let Some(own) = &mut self.rooms.current {
             own.room.forget(name);
         }
@@ -365,6 +373,9 @@ impl Hub {
     /// stranger waits for the user as any caller.
     fn meet(&mut self, now: Instant, member: Member, by: &str, again: bool) {
         let Member { name, key } = member;
+        if self.rooms.rejected.contains(&key) {
+            return;
+        }
         let known = self.keyring.key_of(&name);
         if known.is_some_and(|known| known != key) {
             if let Some(own) = &mut self.rooms.current {
@@ -381,6 +392,9 @@ impl Hub {
         }
         if known.is_none() {
             if self.rooms.asks {
+                if let Some(own) = &mut self.rooms.current {
+                    own.room.waits(&name);
+                }
                 return self.asked(now, &name, key, None);
             }
             self.network.endpoint.trust(&name, key);

@@ -179,18 +179,39 @@ fn a_member_that_is_lost_is_looked_for_some_times_and_one_that_left_is_not() {
     assert_eq!(room.poll_output(), gone(1, Why::Lost));
     assert_eq!(room.poll_output(), gone(2, Why::Left));
     assert_eq!(room.poll_output(), gone(3, Why::Restarted));
-    let mut meets = 0;
+    let mut meets = Vec::new();
     for _ in 0..20 {
         room.retry();
         while let Some(output) = room.poll_output() {
-            assert!(matches!(output, Output::Meet { member, .. } if member.name == "m01"));
-            meets += 1;
+            let Output::Meet { member, .. } = output else {
+                panic!("{output:?}");
+            };
+            // It is not there, or is there without knowing that it was in the room.
+            room.gave_up(&member.name, true);
+            room.restarted(&member.name);
+            meets.push(member.name);
         }
     }
-    assert_eq!((meets, room.knows("m01")), (MOST_TRIES, false));
+    for (name, tries) in [("m01", MOST_TRIES), ("m02", 0), ("m03", MOST_TRIES)] {
+        let met = meets.iter().filter(|met| *met == name);
+        assert_eq!((met.count(), room.knows(name)), (tries as usize, false));
+    }
     // It comes back by itself, and is in the room as before.
     room.handle(&member(1), InRoom::Join(Vec::new()));
     assert_eq!(room.poll_output(), Some(Output::Joined("m01".into())));
+}
+
+#[test]
+fn who_waits_for_the_user_is_not_forgotten() {
+    let mut room = Room::new("tea".into(), member(0));
+    room.handle(&member(1), InRoom::Join(vec![member(2)]));
+    for _ in 0..100 {
+        room.retry();
+        room.waits("m02");
+    }
+    assert!(room.knows("m02"));
+    room.forget("m02");
+    assert!(!room.knows("m02"));
 }
 
 #[test]
