@@ -29,6 +29,7 @@ flags=()
 among symmetric symmetric chat-relay.py over
 among symmetric symmetric chat-relay.py direct_only
 among restricted port-restricted chat-relay.py relay_only
+among restricted port-restricted chat-relay.py limited
 among restricted port-restricted chat-relay.py move
 
 among port-restricted port-restricted chat-tcp.py carries

@@ -6,6 +6,7 @@ import sys
 
 from nodes import S1, check, done, enter, until
 from chats import Chat, meet, talk
+from terminal import Terminal
 
 NET = S1.rsplit(".", 1)[0]
 WALL = f"""table ip wall {{ chain packets {{ type filter hook forward priority 0;
@@ -105,5 +106,22 @@ def move():
     leave(alice, bob)
 
 
-{"over": over, "direct_only": direct_only, "relay_only": relay_only, "move": move}[sys.argv[1]]()
+def limited():
+    """A person sees why a file is slow."""
+    bob = Chat("bob", "bob", "--accept-files")
+    bob.wait("registered")
+    options = ["--server", S1, "--name", "alice", "--peer", "bob", "--relay-only"]
+    alice = Terminal("alice", *options)
+    check("alice meets bob", alice.sees("bob is connected: relay"), alice.seen)
+    with open("/run/big", "wb") as file:
+        file.write(os.urandom(14_000_000))
+    alice.type("/send /run/big\r")
+    # What --relay-rate is unless it is said.
+    check("the bar says what limits it", alice.sees("limited by the relay to 976.56 KiB/s", 30), alice.seen[-500:])
+    check("and the file arrives", bob.wait("received", 60), bob.events[-2:])
+    for chat in (alice, bob):
+        chat.process.terminate()
+
+
+{"over": over, "limited": limited, "direct_only": direct_only, "relay_only": relay_only, "move": move}[sys.argv[1]]()
 done()

@@ -41,6 +41,9 @@ pub struct Granted {
     /// What the relay would otherwise tell in a challenge, which would take a round trip
     /// (RFC 8489 §9.2).
     pub challenge: Challenge,
+    /// What one relayed address passes, both directions together, in bytes per second.
+    /// `None`: the server does not say.
+    pub rate: Option<u32>,
 }
 
 /// The REALM and the NONCE of requests with credentials.
@@ -67,6 +70,7 @@ impl Granted {
             payload.push(part.len().min(255) as u8);
             payload.extend(part);
         }
+        payload.extend(self.rate.map(u32::to_be_bytes).into_iter().flatten());
         seal::seal_to(key, &prologue(name), &payload, seed)
     }
 
@@ -88,6 +92,7 @@ impl Granted {
             Some(part.to_vec())
         };
         let (username, password, realm, nonce) = (part()?, part()?, part()?, part()?);
+        let rate = rest.first_chunk().map(|rate| u32::from_be_bytes(*rate));
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
         Some(Granted {
             credentials: Credentials {
@@ -99,6 +104,7 @@ impl Granted {
                 realm: text(realm)?,
                 nonce,
             },
+            rate,
         })
     }
 }
@@ -174,13 +180,21 @@ mod tests {
                 realm: "pinhole".into(),
                 nonce: vec![7; 20],
             },
+            rate: Some(1_000_000),
         };
         let sealed = granted.seal("alice", &alice.public(), [3; 32]).unwrap();
-        assert_eq!(Granted::open("alice", &alice, &sealed), Ok(granted));
+        assert_eq!(Granted::open("alice", &alice, &sealed), Ok(granted.clone()));
         let refused = Err(SealError::DoesNotOpen);
         assert_eq!(Granted::open("alice", &eve, &sealed), refused);
         assert_eq!(Granted::open("bob", &alice, &sealed), refused);
         assert_eq!(Granted::open("alice", &alice, &sealed[1..]), refused);
+        // A server of before there was a rate.
+        let silent = Granted {
+            rate: None,
+            ..granted
+        };
+        let sealed = silent.seal("alice", &alice.public(), [3; 32]).unwrap();
+        assert_eq!(Granted::open("alice", &alice, &sealed), Ok(silent));
         // A sealed payload need not be well-formed.
         for length in 0..6 {
             assert_eq!(Granted::read(&[9; 6][..length]), None);

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::clock;
 use crate::files::progress::Progress;
 use crate::handover::display::Display;
+use crate::notice::bar::Relay;
 use crate::notice::{Notice, peer_address};
 use crate::qr;
 use crate::room::Tally;
@@ -136,19 +137,26 @@ impl Screen {
         }
     }
 
-    /// Draws a bar for each file on its way, where there is a prompt. Peers that are
-    /// `relayed` are reached through a relay.
+    /// Draws a bar for each file on its way, where there is a prompt. `relay` is the one that
+    /// a peer is reached through.
     ///
     /// # Errors
     /// Those of the terminal.
-    pub fn draw(&self, progress: &Progress, relayed: impl Fn(&str) -> bool) -> io::Result<()> {
+    pub fn draw(
+        &self,
+        progress: &Progress,
+        relay: impl Fn(&str) -> Option<Relay>,
+    ) -> io::Result<()> {
         let Kind::Prompt(terminal) = &self.kind else {
             return Ok(());
         };
         let columns = terminal.columns().saturating_sub(1);
         let bars = progress.notices().map(|notice| {
-            let relayed = matches!(&notice, Notice::Progress { peer, .. } if relayed(peer));
-            notice.bar(columns, relayed)
+            let through = match &notice {
+                Notice::Progress { peer, .. } => relay(peer),
+                _ => None,
+            };
+            notice.bar(columns, through)
         });
         terminal.set_bars(bars.collect())
     }

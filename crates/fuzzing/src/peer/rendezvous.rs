@@ -91,6 +91,7 @@ impl World {
                         realm: "pinhole".into(),
                         nonce: vec![choices.byte(); 32],
                     },
+                    rate: Some(choices.byte().into()).filter(|rate| *rate != 0),
                 };
                 let key = identity("alice").public();
                 let sealed = granted.seal("alice", &key, [6; 32]);

@@ -75,13 +75,14 @@ impl Endpoint {
 
     fn granted(&mut self, now: Instant, granted: Option<Granted>) {
         let server = self.gathering.server();
+        let rate = granted.as_ref().and_then(|granted| granted.rate);
         let config = granted.map(|granted| relay::Config {
             server,
             username: granted.credentials.username,
             password: granted.credentials.password,
             challenge: Some(granted.challenge),
         });
-        self.relaying.granted(config);
+        self.relaying.granted(config, rate);
         if !self.calls.is_empty() {
             self.relaying.start(now);
         }

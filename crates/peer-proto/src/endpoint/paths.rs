@@ -18,6 +18,12 @@ impl Endpoint {
         }
     }
 
+    /// What the relay of the rendezvous passes through one relayed address, both directions
+    /// together, in bytes per second. `None`: it has not said so, or has no relay.
+    pub fn relay_rate(&self) -> Option<u32> {
+        self.relaying.rate()
+    }
+
     /// Measures the path to that peer, if there is one and the peer measures, too.
     /// It takes about half a second and a burst of 64 packets.
     pub fn measure(&mut self, now: Instant, peer: &str) {

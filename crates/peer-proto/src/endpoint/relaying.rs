@@ -61,6 +61,8 @@ pub(super) struct Relaying {
     chosen: Option<IpAddr>,
     /// The TURN server to use, and the credentials.
     config: Option<Config>,
+    /// What the relay of the rendezvous passes, in bytes per second, if it says so.
+    rate: Option<u32>,
     client: Option<Client>,
     /// The socket that the relay knows us by.
     socket: SocketId,
@@ -90,6 +92,7 @@ impl Relaying {
             wish,
             chosen: config.as_ref().map(|config| config.server.ip()),
             config,
+            rate: None,
             client: None,
             socket: 0,
             mismatches: 0,
@@ -118,6 +121,11 @@ impl Relaying {
     /// The socket that the relay knows us by.
     pub(super) fn socket(&self) -> Option<SocketId> {
         self.client.as_ref().map(|_| self.socket)
+    }
+
+    /// What the relay of the rendezvous passes.
+    pub(super) fn rate(&self) -> Option<u32> {
+        self.rate
     }
 
     /// Asks for a relayed address, if one is wanted and there is none.
@@ -178,7 +186,8 @@ impl Relaying {
     }
 
     /// The server has sent credentials for its relay, or has no relay.
-    pub(super) fn granted(&mut self, config: Option<Config>) {
+    pub(super) fn granted(&mut self, config: Option<Config>, rate: Option<u32>) {
+        self.rate = rate;
         self.unavailable = config.is_none() || self.rests_until.is_some();
         self.config = config;
     }

@@ -24,6 +24,8 @@ pub(super) struct Authenticator {
     /// could make credentials that expire later: these are refused.
     secret_before: Option<(Secret, u64)>,
     cookies: Cookies,
+    /// Told with the credentials.
+    rate: u32,
     start: Instant,
     /// `start`, in seconds since 1970.
     unix: u64,
@@ -57,6 +59,7 @@ impl Authenticator {
             secret: config.secret.clone(),
             secret_before: None,
             cookies: Cookies::new(key, start),
+            rate: config.limits.rate,
             start,
             unix: config.unix,
         }
@@ -79,6 +82,7 @@ impl Authenticator {
                 realm: self.realm.clone(),
                 nonce: self.cookies.issue(now, from).to_vec(),
             },
+            rate: Some(self.rate),
         }
     }
 

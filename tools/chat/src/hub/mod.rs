@@ -200,6 +200,7 @@ impl Hub {
         if silent {
             self.network.endpoint.refresh(now);
         }
+        self.user.set_relay_rate(self.network.endpoint.relay_rate());
         self.user
             .show(&mut self.transfers.progress, now)
             .context("cannot print")?;

@@ -14,6 +14,7 @@ use super::Outcome;
 use crate::files::Direction;
 use crate::files::progress::Progress;
 use crate::input::Names;
+use crate::notice::bar::Relay;
 use crate::notice::{How, Notice};
 use crate::pending::Kept;
 use crate::screen::Screen;
@@ -55,6 +56,8 @@ pub struct User {
     greeted: bool,
     /// Where each connected peer was when the user was told last.
     paths: HashMap<String, (How, SocketAddr)>,
+    /// What the relay passes, in bytes per second, where it has said so.
+    relay_rate: Option<u32>,
     /// The prompt that the screen shows.
     shown_prompt: String,
     at_end: AtEnd,
@@ -80,6 +83,7 @@ impl User {
             unsaved,
             greeted: false,
             paths: HashMap::new(),
+            relay_rate: None,
             shown_prompt: String::new(),
             at_end,
             ended: false,
@@ -243,6 +247,11 @@ impl User {
         self.draw(progress)
     }
 
+    /// The relay has said what it passes, in bytes per second.
+    pub fn set_relay_rate(&mut self, rate: Option<u32>) {
+        self.relay_rate = rate;
+    }
+
     /// Shows how far all files together have come.
     ///
     /// # Errors
@@ -253,8 +262,12 @@ impl User {
 
     fn draw(&self, progress: &Progress) -> io::Result<()> {
         let how = |peer: &str| self.paths.get(peer).map(|(how, _)| *how);
-        self.screen
-            .draw(progress, |peer| how(peer) == Some(How::Relay))
+        let relay = Relay {
+            rate: self.relay_rate,
+        };
+        self.screen.draw(progress, |peer| {
+            (how(peer) == Some(How::Relay)).then_some(relay)
+        })
     }
 
     /// Shows a message of ours, which has that number; without one, it was not sent.

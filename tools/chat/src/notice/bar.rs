@@ -10,8 +10,9 @@ use crate::text::{clean, clip, size};
 
 impl Notice {
     /// For people: how far a file has come, in as many columns at most. Where there are
-    /// few, less is told. A relay is named, since it limits the rate.
-    pub fn bar(&self, columns: usize, relayed: bool) -> String {
+    /// few, less is told. A relay is named, since it limits the rate; where it does so now,
+    /// its limit as well.
+    pub fn bar(&self, columns: usize, relay: Option<Relay>) -> String {
         let Notice::Progress {
             peer,
             name,
@@ -25,7 +26,7 @@ impl Notice {
             return self.text();
         };
         let (name, to) = (clean(name), format!(" {} {peer}: ", way(*direction)));
-        let over = if relayed { " over the relay" } else { "" };
+        let over = relay.map_or(String::new(), |relay| relay.said(*speed));
         let (speed, left) = (format!("{}/s{over}", size(*speed as u64)), short(*left));
         let percent = bytes.saturating_mul(100) / (*whole).max(1);
         let bar = drawn(*bytes, *whole);
@@ -45,6 +46,26 @@ impl Notice {
         let tail = tails.iter().find(fits).unwrap_or(&tails[tails.len() - 1]);
         let room = columns.saturating_sub(to.width() + tail.width());
         format!("{}{to}{tail}", shortened(&name, room))
+    }
+}
+
+/// A relay that a file goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// What it passes, in bytes per second, where that is known.
+    pub rate: Option<u32>,
+}
+
+impl Relay {
+    /// What is said of it beside the speed. It limits a file that comes near to its rate: its
+    /// own count includes headers and acknowledgements.
+    fn said(self, speed: f64) -> String {
+        match self.rate.map(f64::from) {
+            Some(rate) if (0.8 * rate..1.2 * rate).contains(&speed) => {
+                format!(", limited by the relay to {}/s", size(rate as u64))
+            }
+            _ => " over the relay".into(),
+        }
     }
 }
 
@@ -98,23 +119,29 @@ mod tests {
         let notice = progress("holiday.mp4");
         let long =
             "holiday.mp4 to bob: ▕███       ▏ 3.00 MiB of 10.00 MiB, 976.56 KiB/s, 3m 20s left";
-        assert_eq!(notice.bar(200, false), long);
+        assert_eq!(notice.bar(200, None), long);
         assert_eq!(
-            notice.bar(79, false),
+            notice.bar(79, None),
             "holiday.mp4 to bob: ▕███       ▏ 30 %, 976.56 KiB/s, 3m 20s left"
         );
-        assert_eq!(
-            notice.bar(36, false),
-            "holid….mp4 to bob: 30 %, 3m 20s left"
-        );
+        assert_eq!(notice.bar(36, None), "holid….mp4 to bob: 30 %, 3m 20s left");
         let relayed = "holiday.mp4 to bob: 30 %, 976.56 KiB/s over the relay, 3m 20s left";
-        assert_eq!(notice.bar(75, true), relayed);
+        let at = |rate| Some(Relay { rate });
+        assert_eq!(notice.bar(75, at(None)), relayed);
+        assert_eq!(notice.bar(75, at(Some(9_000_000))), relayed);
+        let limited = "holiday.mp4 to bob: 30 %, 953.67 KiB/s, limited by the relay to 976.56 KiB/s, \
+                       3m 20s left";
+        let mut slow = progress("holiday.mp4");
+        if let Notice::Progress { speed, .. } = &mut slow {
+            *speed = 976_562.0;
+        }
+        assert_eq!(slow.bar(95, at(Some(1_000_000))), limited);
         let notice = progress(&"größe 👋 ".repeat(20));
         for columns in 30..200 {
             assert!(
-                notice.bar(columns, false).width() <= columns,
+                notice.bar(columns, None).width() <= columns,
                 "{}",
-                notice.bar(columns, false)
+                notice.bar(columns, None)
             );
         }
     }

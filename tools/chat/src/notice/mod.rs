@@ -1,7 +1,7 @@
 //! Everything that chat tells the user: a sentence for people, an object for
 //! programs (docs/reference/json.md).
 
-mod bar;
+pub mod bar;
 mod json;
 mod text;
 

@@ -128,7 +128,7 @@ impl Notice {
                 clean(name),
                 size(*bytes)
             ),
-            Notice::Progress { .. } => self.bar(usize::MAX, false),
+            Notice::Progress { .. } => self.bar(usize::MAX, None),
             Notice::Received {
                 from,
                 path,
