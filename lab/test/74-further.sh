@@ -65,6 +65,8 @@ further firewall --path path.public_at_hop=null path.filter_at_hop=1
 # the carrier lets strangers in, its customer's router does not
 further cgnat --path 'path.hops=["192.168.1.1", "100.64.1.1", "203.0.113.254"]' path.public_at_hop=2 path.filter_at_hop=1 path.nats_in_series=true
 
+story port-restricted open path.py
+
 # what hints at a carrier, and what does not
 story cgnat open carrier.py carrier
 story port-restricted open carrier.py home

@@ -94,7 +94,7 @@ pub use carrier::carrier_nat;
 pub use config::{BLIND_WAIT, Config, MIN_WAIT};
 pub use hairpin::{Hairpin, HairpinReport, Source};
 pub use lifetime::{Lifetime, LifetimeReport};
-pub use path::{Path, PathReport};
+pub use path::{HopQuality, Path, PathReport};
 pub use port_mapping::{NatPmp, Pcp, PortMapping, UpnpIgd};
 pub use port_model::{PortModel, Sample, Spray};
 pub use report::{

@@ -10,6 +10,14 @@
 //!
 //! Every TTL has a socket of its own, since an ICMP error need not quote more of a packet than its
 //! ports (RFC 792).
+//!
+//! Then each hop is asked several times more, for its round trip and the loss on the way to it.
+
+mod quality;
+#[cfg(test)]
+mod tests;
+
+pub use quality::HopQuality;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -24,10 +32,11 @@ use stun::{Builder, Change, Class, IcmpReason, Message, Method};
 
 use super::MIN_WAIT;
 use super::transaction::transaction;
+use quality::{Quality, Told};
 use sansio::{Datagram, IcmpError, Input, Protocol, Transmit};
 
 /// The routers on the way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PathReport {
     /// Their addresses, from the gateway on; `None` where a router does not answer.
     pub hops: Vec<Option<IpAddr>>,
@@ -40,6 +49,9 @@ pub struct PathReport {
     /// Whether there is more than one NAT. `None`: not certain, since a private network in front of
     /// the last NAT may be routed or translated.
     pub nats_in_series: Option<bool>,
+    /// The round trip to each of `hops` and the loss on the way there; at the end of a complete path
+    /// those of the server.
+    pub quality: Vec<HopQuality>,
 }
 
 /// The measurement.
@@ -56,6 +68,7 @@ pub struct Path {
     round_trip: Duration,
     sent: Instant,
     seen: [Sweep; 3],
+    quality: Option<Quality>,
     outbox: VecDeque<Transmit>,
 }
 
@@ -97,6 +110,7 @@ impl Path {
             round_trip: Duration::ZERO,
             sent: now,
             seen: Default::default(),
+            quality: None,
             outbox: VecDeque::new(),
         };
         path.handle_timeout(now);
@@ -109,9 +123,7 @@ impl Path {
             return None;
         }
         let [to_server, to_outside, _] = &self.seen;
-        let end = to_server.answered.iter().position(|&answered| answered);
-        let last = to_server.expired_at.iter().rposition(Option::is_some);
-        let count = end.unwrap_or(last.map_or(0, |last| last + 1));
+        let (count, complete) = self.length();
         let hops = to_server.expired_at[..count].to_vec();
         let public = self
             .outside
@@ -122,12 +134,37 @@ impl Path {
             _ => changes_network(before).then_some(true),
         });
         Some(PathReport {
-            complete: end.is_some(),
+            complete,
             public_at_hop: public.map(|hop| hop as u8 + 1),
             filter_at_hop: self.farthest_filter(),
             nats_in_series,
+            quality: self
+                .quality
+                .as_ref()
+                .map_or_else(Vec::new, |quality| quality.report(complete)),
             hops,
         })
+    }
+
+    /// The number of routers that are known, and whether the server comes after them.
+    fn length(&self) -> (usize, bool) {
+        let to_server = &self.seen[TO_SERVER];
+        let end = to_server.answered.iter().position(|&answered| answered);
+        let last = to_server.expired_at.iter().rposition(Option::is_some);
+        let known = last.map_or(0, |last| last + 1);
+        (end.unwrap_or(known), end.is_some())
+    }
+
+    /// Asks each hop, and the server behind them, once more.
+    fn ask_each_hop(&mut self, now: Instant) {
+        let (count, complete) = self.length();
+        let hops = count + usize::from(complete);
+        let quality = self.quality.get_or_insert_with(|| Quality::new(hops));
+        let requests = quality.requests(now, &mut self.rng);
+        for (index, request) in requests {
+            let ttl = index as u8 + 1;
+            self.push(TO_SERVER, index, self.server, Some(ttl), request);
+        }
     }
 
     fn farthest_filter(&self) -> Option<u8> {
@@ -233,12 +270,15 @@ impl Path {
             _ => false,
         };
         if expected && message.is(Class::Success, Method::Binding) {
+            if let Some(quality) = self.quality.as_mut().filter(|_| socket < HOPS) {
+                return quality.told(now, socket, Told::By(message.transaction()));
+            }
             self.seen[socket / HOPS].answered[socket % HOPS] = true;
             self.round_trip = self.round_trip.max(now - self.sent);
         }
     }
 
-    fn expired(&mut self, error: IcmpError<'_>) {
+    fn expired(&mut self, now: Instant, error: IcmpError<'_>) {
         let sweep = error.socket / HOPS;
         let expected = match sweep {
             TO_SERVER => error.to == self.server,
@@ -246,6 +286,9 @@ impl Path {
             _ => false,
         };
         if expected && error.reason() == Some(IcmpReason::TimeExceeded) {
+            if let Some(quality) = self.quality.as_mut().filter(|_| sweep == TO_SERVER) {
+                return quality.told(now, error.socket, Told::of_quoted(error.quoted));
+            }
             self.seen[sweep].expired_at[error.socket % HOPS] = Some(error.offender);
         }
     }
@@ -255,7 +298,7 @@ impl Protocol for Path {
     fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Datagram(datagram) => self.answered(now, datagram),
-            Input::Icmp(error) => self.expired(error),
+            Input::Icmp(error) => self.expired(now, error),
         }
     }
 
@@ -264,13 +307,18 @@ impl Protocol for Path {
             return;
         }
         self.rounds += 1;
+        let wait = MIN_WAIT.max(3 * self.round_trip);
         self.next = match self.rounds {
             ..=ROUNDS => {
                 self.sent = now;
                 self.send();
                 let last = self.rounds == ROUNDS;
-                let wait = MIN_WAIT.max(3 * self.round_trip);
                 Some(now + if last { wait } else { SPACING })
+            }
+            round if round <= ROUNDS + quality::ROUNDS => {
+                self.ask_each_hop(now);
+                let last = round == ROUNDS + quality::ROUNDS;
+                Some(now + if last { wait } else { quality::SPACING })
             }
             _ => None,
         };
@@ -282,118 +330,5 @@ impl Protocol for Path {
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.next
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use stun::Icmp;
-
-    use super::*;
-
-    const SERVER: &str = "203.0.113.1:8848";
-    const OTHER: &str = "203.0.113.2:8849";
-    const OUTER: &str = "203.0.113.17:40000";
-
-    fn at(text: &str) -> SocketAddr {
-        text.parse().unwrap()
-    }
-
-    /// Measures a path over these routers: hop `outer` has the reflexive address, and the routers of
-    /// `filters` let in only remotes that were sent to.
-    fn walk(hops: &[&str], outer: usize, filters: &[usize]) -> PathReport {
-        walk_with(hops, outer, filters, false)
-    }
-
-    fn walk_with(hops: &[&str], outer: usize, filters: &[usize], hairpins: bool) -> PathReport {
-        let mut now = Instant::now();
-        let outer_address = (outer > 0).then_some(at(OUTER));
-        let mut path = Path::new(now, at(SERVER), Some(at(OTHER)), outer_address, [1; 32]);
-        let mut opened = vec![0; 3 * HOPS];
-        while let Some(next) = path.poll_timeout() {
-            while let Some(sent) = path.poll_transmit() {
-                let ttl = usize::from(sent.ttl.unwrap_or(64));
-                let length = if sent.to == at(OUTER) {
-                    outer + usize::from(hairpins)
-                } else {
-                    hops.len() + 1
-                };
-                if sent.to == at(OTHER) {
-                    opened[sent.socket] = ttl;
-                }
-                if ttl < length {
-                    let offender = hops[ttl - 1].parse();
-                    if let Ok(offender) = offender {
-                        let error = IcmpError {
-                            socket: sent.socket,
-                            to: sent.to,
-                            offender,
-                            icmp: Icmp { kind: 11, code: 0 },
-                            quoted: &sent.payload,
-                        };
-                        path.handle_input(now, Input::Icmp(error));
-                    }
-                    continue;
-                }
-                let request = Message::parse(&sent.payload).unwrap();
-                let changed = request.change_request().is_some();
-                let through = filters.iter().all(|&filter| opened[sent.socket] > filter);
-                let answer = Builder::success(&request).finish();
-                if sent.to == at(SERVER) && (!changed || through) {
-                    let from = if changed { OTHER } else { SERVER };
-                    path.handle_input(now, Input::datagram(sent.socket, at(from), &answer));
-                }
-            }
-            now = next;
-            path.handle_timeout(now);
-        }
-        path.report().unwrap()
-    }
-
-    #[test]
-    fn one_nat_is_found_at_the_first_hop() {
-        let found = walk(&["192.168.1.1", "203.0.113.254"], 1, &[1]);
-        assert!(found.complete);
-        assert_eq!(found.hops.len(), 2);
-        assert_eq!(
-            (found.public_at_hop, found.filter_at_hop),
-            (Some(1), Some(1))
-        );
-        assert_eq!(found.nats_in_series, Some(false));
-        let hairpin = walk_with(&["192.168.1.1", "203.0.113.254"], 1, &[1], true);
-        assert_eq!(
-            (hairpin.public_at_hop, hairpin.nats_in_series),
-            (Some(1), Some(false))
-        );
-        let cone = walk(&["192.168.1.1", "203.0.113.254"], 1, &[]);
-        assert_eq!((cone.public_at_hop, cone.filter_at_hop), (Some(1), None));
-    }
-
-    #[test]
-    fn a_carrier_grade_nat_behind_a_home_router_is_found_in_series() {
-        let found = walk(&["192.168.1.1", "100.64.1.1", "203.0.113.254"], 2, &[1, 2]);
-        assert_eq!(
-            (found.public_at_hop, found.filter_at_hop),
-            (Some(2), Some(2))
-        );
-        assert_eq!(found.nats_in_series, Some(true));
-        // Routers of one private network may route or translate.
-        let routed = walk(&["10.1.0.1", "10.2.0.1", "203.0.113.254"], 2, &[2]);
-        assert_eq!(
-            (routed.public_at_hop, routed.nats_in_series),
-            (Some(2), None)
-        );
-    }
-
-    #[test]
-    fn a_router_that_sends_no_icmp_proves_nothing() {
-        let found = walk(&["silent", "203.0.113.254"], 1, &[1]);
-        assert_eq!((found.hops[0], found.public_at_hop), (None, None));
-        assert_eq!(found.filter_at_hop, Some(1), "found without ICMP");
-        let firewall = walk(&["203.0.113.30", "203.0.113.254"], 0, &[1]);
-        assert_eq!(
-            (firewall.public_at_hop, firewall.filter_at_hop),
-            (None, Some(1))
-        );
     }
 }

@@ -1,9 +1,11 @@
 //! The rows of the table: what was found, and a remark on it.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 
 use discover::{
-    HairpinReport, LifetimeReport, PathReport, PortMapping, Report, Source, TestKind, Unsolicited,
+    HairpinReport, HopQuality, LifetimeReport, PathReport, PortMapping, Report, Source, TestKind,
+    Unsolicited,
 };
 use nat::PortAssignment;
 use nat::plan::percent;
@@ -141,7 +143,7 @@ pub(crate) fn lifetime(found: LifetimeReport) -> Cells {
 
 /// "192.168.1.1, 203.0.113.254", and where the NAT and the filter are.
 pub(crate) fn path(found: &PathReport) -> Cells {
-    let hop = |hop: &Option<_>| hop.map_or("?".to_owned(), |ip: std::net::IpAddr| ip.to_string());
+    let hop = |hop: &Option<_>| hop.map_or("?".to_owned(), |ip: IpAddr| ip.to_string());
     let at = |what: &str, hop: Option<u8>| hop.map(|hop| format!("{what} at hop {hop}"));
     let series = found.nats_in_series.map(|series| match series {
         true => "NATs in series".to_owned(),
@@ -156,6 +158,31 @@ pub(crate) fn path(found: &PathReport) -> Cells {
         join(found.hops.iter().map(hop)),
         join(remarks.into_iter().flatten()),
     )
+}
+
+/// For each hop, "192.168.1.1" and "round trip 0.2 ms, loss 0 %".
+pub(crate) fn hops(found: &PathReport, server: IpAddr) -> Vec<(String, Cells)> {
+    let addresses = found.hops.iter().copied();
+    let addresses = addresses.chain(found.complete.then_some(Some(server)));
+    let hops = addresses.zip(&found.quality).enumerate();
+    let row = |(index, (address, quality)): (usize, (Option<IpAddr>, &HopQuality))| {
+        let address = address.map_or("?".to_owned(), |ip| ip.to_string());
+        let round_trip = match quality.rtt_ms {
+            Some(ms) => format!("round trip {ms:.1} ms"),
+            None if quality.answered > 0 => "round trip not told by its ICMP errors".to_owned(),
+            None => "no answer".to_owned(),
+        };
+        let loss = match quality.loss {
+            Some(loss) => format!("loss {:.0} %", loss * 100.0),
+            None => format!(
+                "{} of {} answered: loss, or a limit on ICMP errors",
+                quality.answered, quality.sent
+            ),
+        };
+        let name = format!("hop {}", index + 1);
+        (name, (address, format!("{round_trip}, {loss}")))
+    };
+    hops.map(row).collect()
 }
 
 /// "UPnP-IGD, NAT-PMP", and which public address the gateway reports.

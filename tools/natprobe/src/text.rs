@@ -147,7 +147,12 @@ fn table(report: &Report, asked: Asked) -> String {
         None => row("lifetime", untested("the server did not answer")),
     }
     match &report.path {
-        Some(found) => row("path", rows::path(found)),
+        Some(found) => {
+            row("path", rows::path(found));
+            for (name, cells) in rows::hops(found, report.server.ip()) {
+                row(&name, cells);
+            }
+        }
         None if asked.path => row("path", untested("it was not finished")),
         None => {}
     }
