@@ -33,7 +33,7 @@ measured() {
 	local brief=()
 	[[ $1 != --brief ]] || { brief=(--brief); shift; }
 	local asked code type who i=0 checks=() errors=()
-	measure $#
+	if [[ $json ]]; then measure $#; else announced 'natprobe measures the NATs, for about four round trips' measure $#; fi
 	for type; do
 		who=${people[i++]}
 		asked "$type"

@@ -12,6 +12,8 @@ exits 0 'the environment tells where things are' open open --no-verify -- \
 		test "$(command -v rendezvous)" = "$PINHOLE_BIN/rendezvous"'
 said=$("$netns" udp-blocked full-cone --no-verify 2>&1 >/dev/null)
 check 'a wait of more than a second says for what, and how long' test "$said" = 'netns.sh: no path yet; alice and bob try for up to 6 s'
+said=$("$netns" open open --delay 400 -- true 2>&1)
+check 'so does a long measurement' grep -q '^netns.sh: natprobe measures the NATs, for about four round trips$' <<<"$said"
 said=$(echo word | "$netns" open open --no-verify -- cat)
 check 'stdin and stdout are those of the command' test "$said" = word
 mkdir "$tmp/a folder"

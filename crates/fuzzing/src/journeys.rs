@@ -71,7 +71,11 @@ pub(crate) fn journeys(data: &[u8]) {
     trace.cause = journey::cause(&trace, "alice", "bob", None);
     let shows = trace.cause.as_ref().and_then(|cause| cause.journey);
     assert!(shows.is_none_or(|id| id < trace.journeys.len()));
-    serde_json::to_string(&trace).expect("a trace is JSON");
+    let text = serde_json::to_string(&trace).expect("a trace is JSON");
+    assert!(
+        journey::Trace::read(&text).is_ok(),
+        "what is written is read"
+    );
 }
 
 fn node(at: usize, name: &str) -> Vantage {
