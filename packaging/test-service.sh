@@ -39,6 +39,7 @@ as_operator() {
 	check 'natprobe measures with it' measured '"verdict":"measured"'
 	check 'it runs as a user of its own' other_user
 	check 'systemd says that little is exposed' security
+	check 'root can look at it' sh -c 'rendezvous status --json | grep names'
 	check 'it keeps names' test -s /var/lib/rendezvous/names
 	echo 'RENDEZVOUS_OPTIONS=--state /var/lib/rendezvous/names --ip 127.0.0.1 --alt-ip 127.0.0.2 --relay --relay-ip 127.0.0.1 --json' >/etc/pinhole/rendezvous.conf
 	check 'it restarts with other options' systemctl restart rendezvous

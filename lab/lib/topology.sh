@@ -186,9 +186,9 @@ forward() {
 # serve: start the rendezvous on both public addresses; it writes one line to $ready when it is up
 serve() {
 	exec {ready}< <(
-		addressed server &&
+		addressed server && mkdir -p /run/rendezvous &&
 			exec nsenter --net=/run/netns/server "$bin/rendezvous" --ip "$s1" --port "$port" --alt-ip "$s2" \
-				--relay --relay-allow "$prefix.0/24" --log-addresses </dev/null 2>$log
+				--relay --relay-allow "$prefix.0/24" --log-addresses --status /run/rendezvous/status </dev/null 2>$log
 	)
 }
 

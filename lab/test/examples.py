@@ -64,6 +64,8 @@ LAB = {
     ("rendezvous", "rendezvous --ip 203.0.113.1 --alt-ip 203.0.113.2"): ("new", "203.0.113.2:8849", {"stays": True}),
     ("rendezvous", "rendezvous --ip 203.0.113.1 --relay"): ("new", "203.0.113.1:8848", {"stays": True}),
     ("rendezvous", "rendezvous --config rendezvous.toml --check-config"): ("new", "^rate = 1000$", {"first": "echo rate = 1000 >rendezvous.toml"}),
+    ("rendezvous status", "rendezvous status"): ("server", "^names +", {}),
+    ("rendezvous status", "rendezvous status --status /run/rendezvous/status --json"): ("server", '"names":', {}),
     ("nattrace", "sudo ip netns exec nat-alice nattrace table"): ("core", "^mappings", {}),
     ("nattrace", "nattrace table --watch --connections"): ("nat-alice", "^mappings", {"stays": True}),
     ("nattrace table", "sudo ip netns exec nat-alice nattrace table"): ("core", "^mappings", {}),
@@ -100,7 +102,7 @@ OUTSIDE = {
     ("labreport json", r"printf 'work\t4711\n' | labreport json name pid:number"): ('^{"schema":1,.*,"name":"work","pid":4711}$', {}),
 }
 TOOLS = {
-    "lab": ["natprobe", "punch", "chat", "chat send", "chat receive", "rendezvous", "nattrace", "nattrace table", "natlink",
+    "lab": ["natprobe", "punch", "chat", "chat send", "chat receive", "rendezvous", "rendezvous status", "nattrace", "nattrace table", "natlink",
             *(f"natlink {verb}" for verb in "run set show explain".split())],
     "outside": ["labreport", *(f"labreport {verb}" for verb in "nat pair command expect matrix profile figure json".split())],
 }

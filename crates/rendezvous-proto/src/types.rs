@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use sansio::SocketId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The default bound of the registry; full, it takes about 64 MiB.
 pub const MOST_NAMES: u32 = 200_000;
@@ -29,7 +29,7 @@ pub struct Config {
 }
 
 /// Counters of a server.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Binding requests answered.
     pub bindings: u64,

@@ -14,7 +14,9 @@ mod relay;
 mod reload;
 mod reserve;
 mod serve;
+mod snapshot;
 mod state;
+mod status;
 mod stream;
 
 use std::ffi::OsString;
@@ -26,6 +28,7 @@ use anyhow::Context;
 use rendezvous_proto::server::{Config, MOST_STREAMS, Server};
 
 use crate::config::{Given, Problem};
+use crate::options::Command;
 use crate::reload::Reload;
 use crate::state::State;
 
@@ -40,6 +43,15 @@ fn main() -> ExitCode {
             return ExitCode::from(if checks { 1 } else { 2 });
         }
     };
+    if let Some(Command::Status(asked)) = &given.options.command {
+        return match status::show(asked) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                log::last_line(format!("rendezvous: {error:#}"));
+                ExitCode::from(2)
+            }
+        };
+    }
     if given.options.check_config {
         return check(&given);
     }
@@ -110,6 +122,7 @@ fn run(typed: Vec<OsString>, given: Given, log: log::Log) -> anyhow::Result<()> 
         relayed: options.relay.sockets(options.ip),
         state,
         metrics: options.metrics,
+        status: options.status.clone(),
         reload: Reload::new(typed, given),
     };
     tokio::runtime::Builder::new_current_thread()

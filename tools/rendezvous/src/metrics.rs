@@ -6,7 +6,7 @@ mod text;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::serve::Shared;
+use crate::snapshot::{Relay, Snapshot};
 use http::{Answer, Status};
 
 pub use histogram::Histogram;
@@ -76,13 +77,12 @@ async fn connection(shared: &Shared, mut stream: TcpStream) {
 }
 
 fn metrics(shared: &Shared) -> String {
-    let mut server = shared.lock();
-    let stats = server.stats();
-    let names = server.registered(Instant::now());
-    let relay = server
-        .relaying()
-        .map(|relay| (relay.stats(), relay.allocations()));
-    drop(server);
+    let Snapshot {
+        names,
+        stats,
+        relay,
+        ..
+    } = Snapshot::of(shared);
     let mut text = text::Text::default();
     text.gauge("names", "Names that are registered now.", names as u64);
     text.counter(
@@ -122,11 +122,15 @@ fn metrics(shared: &Shared) -> String {
         "Introductions and TCP connections ended to make room.",
         stats.made_room,
     );
-    if let Some((relay, allocations)) = relay {
+    if let Some(Relay {
+        in_use,
+        stats: relay,
+    }) = relay
+    {
         text.gauge(
             "relay_allocations",
             "Relayed addresses in use.",
-            allocations as u64,
+            in_use as u64,
         );
         text.counter(
             "relay_allocations_total",

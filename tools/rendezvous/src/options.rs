@@ -7,13 +7,14 @@ use anyhow::Context;
 use clap::Parser;
 use rendezvous_proto::server::{MOST_NAMES, RATE};
 
-use crate::relay;
+use crate::{relay, status};
 
 /// STUN server with NAT behaviour discovery (RFC 8489, RFC 5780), by UDP and TCP,
 /// which also introduces peers to each other.
 #[derive(Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "Examples:
   rendezvous
       Listen on all addresses. Clients learn how their NAT maps, not how it filters.
@@ -70,6 +71,10 @@ pub struct Options {
     /// one of 127.0.0.1 [default: nowhere]
     #[arg(long, value_name = "ADDR:PORT", value_parser = metrics_address)]
     pub metrics: Option<SocketAddr>,
+    /// Tell who connects to the Unix socket PATH what is going on, for rendezvous status
+    /// [default: status in RUNTIME_DIRECTORY, or rendezvous-status in XDG_RUNTIME_DIR]
+    #[arg(long, value_name = "PATH")]
+    pub status: Option<PathBuf>,
     /// Read options from FILE (TOML): a key is the long name of an option, without its dashes.
     /// What is typed wins
     #[arg(long, value_name = "FILE")]
@@ -88,6 +93,13 @@ pub struct Options {
     // Last: clap lists whatever follows under the heading of these.
     #[command(flatten)]
     pub relay: relay::RelayOptions,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    Status(status::Status),
 }
 
 impl Options {

@@ -1,6 +1,7 @@
 //! The driver: sockets and a clock for the server of `rendezvous_proto`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use crate::notify;
 use crate::relay::Sockets;
 use crate::reload::Reload;
 use crate::state::{State, Stored};
+use crate::status;
 use crate::stream::{self, Streams};
 
 /// Datagrams that are received at once from one socket.
@@ -37,6 +39,7 @@ const OWN_ADDRESSES: Duration = Duration::from_secs(5);
 
 /// What the tasks share.
 pub struct Shared {
+    pub started: Instant,
     server: Mutex<Server>,
     sockets: Vec<Udp>,
     relayed: Sockets,
@@ -56,6 +59,7 @@ pub struct Driven {
     pub relayed: Sockets,
     pub state: Option<State>,
     pub metrics: Option<SocketAddr>,
+    pub status: Option<PathBuf>,
     pub reload: Reload,
 }
 
@@ -85,6 +89,7 @@ pub async fn serve(
         Some(address) => Some(metrics::listen(address).await?),
         None => None,
     };
+    let status = status::listen(driven.status.as_deref())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -96,6 +101,7 @@ pub async fn serve(
     }
     let (stored, reports) = unbounded_channel();
     let shared = Arc::new(Shared {
+        started: Instant::now(),
         server: Mutex::new(server),
         sockets,
         relayed: driven.relayed,
@@ -114,6 +120,9 @@ pub async fn serve(
     }
     if let Some(listener) = metrics {
         tokio::spawn(metrics::serve(Arc::clone(&shared), listener));
+    }
+    if let Some(socket) = status {
+        tokio::spawn(status::serve(Arc::clone(&shared), socket));
     }
     if shared.needs_own_addresses(addresses) {
         tokio::spawn(watch_own_addresses(Arc::clone(&shared)));
@@ -258,6 +267,11 @@ impl Shared {
     /// sockets on all of them.
     fn needs_own_addresses(&self, sockets: &[SocketAddr]) -> bool {
         self.lock().relaying().is_some() || sockets.iter().any(|at| at.ip().is_unspecified())
+    }
+
+    /// The addresses that it listens on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(Udp::local_addr).collect()
     }
 
     /// The server's next timeout may have changed.

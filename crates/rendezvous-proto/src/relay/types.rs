@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use session::credentials::Secret;
 
 use super::Policy;
@@ -100,7 +100,7 @@ pub enum Command {
 }
 
 /// Counters of a relay.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Allocations made.
     pub allocations: u64,
