@@ -11,6 +11,7 @@ story port-restricted port-restricted share.py refused
 story port-restricted port-restricted share.py own_gateway
 story port-restricted port-restricted share.py own_firewall output
 story port-restricted port-restricted share.py own_firewall input
+story open port-restricted share.py on_a_router
 story port-restricted port-restricted share.py killed
 story port-restricted port-restricted share.py interrupted
 story port-restricted port-restricted share.py alone

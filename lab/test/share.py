@@ -121,6 +121,23 @@ def own_firewall(chain):
     check("no table of ours is left", "pinhole" not in "".join(left), left)
 
 
+def on_a_router():
+    """What a router passes on for others is not taken for dropped, and does not hide what its own rules drop."""
+    subprocess.run(["ip", "netns", "exec", "nat-alice", "nft", "-f", "-"], check=True, text=True, input=(
+        f"table inet host {{\n chain own {{\n type filter hook output priority 0\n ip daddr {BOB} udp dport 1-65535 drop\n }}\n}}\n"))
+    bob = start("bob", "--from", "nat-alice", *DIRECT)
+    assert line(bob, "registered as"), "bob is not registered"
+    flood = subprocess.Popen(["lab", "flood", "alice", "2000", "8"])
+    code, said, log = end(start("nat-alice", "--peer", "bob", "--trace", FILE, *DIRECT))
+    flows = said.get("local_firewall", [])
+    check("a router names the flow that its own rules drop", code == 1 and any(f["remote"].startswith(BOB) for f in flows), (flows, log))
+    check("and none of those that it passes on", flows and all(f["direction"] == "out" and f["remote"].startswith(BOB) for f in flows), flows[:5])
+    check("and has missed nothing", "LOCAL_FIREWALL" in log and "more packets than could be read" not in log, log)
+    end(bob)
+    flood.wait(timeout=600)
+    os.remove(FILE)
+
+
 def killed():
     """Whatever ends punch, the kernel removes its table."""
     bob = start("bob", "--from", "alice", "--trace")
