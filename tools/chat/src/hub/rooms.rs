@@ -1,25 +1,23 @@
 //! The room that we are in. Its members are peers as all others: each has its key, its path and
 //! its conversation. Who is in it, and who has what was said, is in [`Room`].
 
+mod members;
+mod said;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cli::address::PeerAddress;
-use nat::plan::Role;
 use session::identity::PublicKey;
 use session::name::valid_name;
 
 use super::Hub;
-use crate::frame::{InRoom, Item, MOST_TOLD, Member};
+use crate::frame::{InRoom, MOST_TOLD, Member};
 use crate::notice::Notice;
-use crate::room::{MOST, Output, Room};
+use crate::room::{MOST, Room};
 
 /// How often members that are not reached are looked for.
 const MEET: Duration = Duration::from_secs(30);
-
-/// How long the one of two members waits for the other's call, whose name comes first: if both
-/// called at once, they would make two paths.
-const YIELD: Duration = Duration::from_secs(2);
 
 /// Our rooms.
 #[derive(Debug)]
@@ -217,204 +215,6 @@ impl Hub {
                 self.rooms.invitations.retain(|peer, _| *peer != from);
             }
             (None, InRoom::Join(_) | InRoom::Full) => {}
-        }
-    }
-
-    /// The peer is another process, which is in no room.
-    pub(super) fn room_restarted(&mut self, now: Instant, peer: &str) {
-        self.rooms.invitations.remove(peer);
-        if let Some(own) = &mut self.rooms.current {
-            own.room.restarted(peer);
-            self.carry_room(now);
-        }
-    }
-
-    /// The conversation with that peer has ended.
-    pub(super) fn room_gave_up(&mut self, now: Instant, peer: &str, left: bool) {
-        self.rooms.invitations.remove(peer);
-        if let Some(own) = &mut self.rooms.current {
-            own.room.gave_up(peer, left);
-            self.carry_room(now);
-        }
-    }
-
-    /// A message in a room was delivered to that peer.
-    pub(super) fn room_delivered(
-        &mut self,
-        peer: &str,
-        name: String,
-        number: u64,
-        after: Duration,
-    ) {
-        let room = self.rooms.room(&name);
-        if let Some(tally) = room.and_then(|room| room.delivered(peer, number)) {
-            self.user.tell(Notice::RoomDelivered {
-                room: name,
-                peer: peer.to_owned(),
-                tally,
-                after: Some(after),
-            });
-        }
-    }
-
-    /// The user does not want to meet that member.
-    pub(super) fn room_rejected(&mut self, name: &str, key: PublicKey) {
-        self.rooms.rejected.insert(key);
-        if let Some(own) = &mut self.rooms.current {
-            own.room.forget(name);
-        }
-    }
-
-    /// Looks for members that are not reached.
-    pub(super) fn tend_room(&mut self, now: Instant) {
-        if let Some(own) = &mut self.rooms.current
-            && own.meet_at <= now
-        {
-            own.meet_at = now + MEET;
-            own.room.retry();
-            self.carry_room(now);
-        }
-    }
-
-    /// Says the line that waits to all members, once there is one, and room for it.
-    pub(super) fn say_in_room(&mut self, now: Instant) {
-        let Some(own) = &mut self.rooms.current else {
-            return;
-        };
-        let room = format!("#{}", own.room.name());
-        let mut members = Vec::from_iter(own.room.present().cloned());
-        members.retain(|name| self.peers.contains(name));
-        if members.is_empty() {
-            if self.user.is_interactive()
-                && let Some(text) = self.user.take_line()
-            {
-                self.user.said(&room, None, &text);
-                self.user
-                    .problem("not sent: nobody else is in the room yet");
-            }
-            return;
-        }
-        let has_room = |name: &String| {
-            let peer = self.peers.get_mut(name);
-            peer.is_some_and(|peer| peer.conversation.has_room())
-        };
-        if !members.iter().all(has_room) {
-            return;
-        }
-        let Some(text) = self.user.take_line() else {
-            return;
-        };
-        let mut said = Vec::new();
-        for name in members {
-            let item = Item::Room {
-                room: own.room.name().to_owned(),
-                says: InRoom::Text(text.clone()),
-            };
-            if let Some(peer) = self.peers.get_mut(&name)
-                && let Ok(number) = peer.conversation.say(now, item)
-            {
-                said.push((name, number));
-            }
-        }
-        let of = said.len();
-        let number = own.room.said(&text, said);
-        self.user.said_in_room(&room, number, of, &text);
-        self.remember(now, &room, true, &text);
-    }
-
-    /// Does what the room wants to be done.
-    fn carry_room(&mut self, now: Instant) {
-        while let Some(own) = &mut self.rooms.current
-            && let Some(output) = own.room.poll_output()
-        {
-            let room = own.room.name().to_owned();
-            match output {
-                Output::Say(to, says) => {
-                    if let Some(peer) = self.peers.get_mut(&to)
-                        && peer
-                            .conversation
-                            .say(now, Item::Room { room, says })
-                            .is_err()
-                    {
-                        tracing::debug!(peer = to, "no room to tell of the room");
-                    }
-                }
-                Output::Meet { member, by, again } => self.meet(now, member, &by, again),
-                Output::Joined(peer) => {
-                    let members = own.room.present().count() + 1;
-                    self.user.tell(Notice::RoomJoined {
-                        room,
-                        peer,
-                        members,
-                    });
-                }
-                // All of them go when we do.
-                Output::Gone(..) if self.leaving.has_begun() => {}
-                Output::Gone(peer, why) => {
-                    self.user.tell(Notice::RoomLeft { room, peer, why });
-                }
-                Output::Lost(peer, tally) => self.user.tell(Notice::RoomDelivered {
-                    room,
-                    peer,
-                    tally,
-                    after: None,
-                }),
-                Output::Full(by) => {
-                    self.user.problem(format!(
-                        "the room {room} is full: {MOST} people are in it, says {by}"
-                    ));
-                    self.leave_room(now);
-                }
-            }
-        }
-    }
-
-    /// A member of whom another one has told us. Its key is checked as that of any peer, and a
-    /// stranger waits for the user as any caller.
-    fn meet(&mut self, now: Instant, member: Member, by: &str, again: bool) {
-        let Member { name, key } = member;
-        if self.rooms.rejected.contains(&key) {
-            return;
-        }
-        let known = self.keyring.key_of(&name);
-        if known.is_some_and(|known| known != key) {
-            if let Some(own) = &mut self.rooms.current {
-                own.room.forget(&name);
-            }
-            return self.user.problem(format!(
-                "{by} knows {name}, who is in the room, by another key than you: not connected. \
-                 Ask {name} over another channel which one is right"
-            ));
-        }
-        let peer = self.peers.get_mut(&name);
-        if let Some(rooms) = peer.and_then(|peer| peer.conversation.knows_rooms()) {
-            return self.room_greeted(now, &name, rooms);
-        }
-        if known.is_none() {
-            if self.rooms.asks {
-                if let Some(own) = &mut self.rooms.current {
-                    own.room.waits(&name);
-                }
-                return self.asked(now, &name, key, None);
-            }
-            self.network.endpoint.trust(&name, key);
-        }
-        if let Some(own) = &mut self.rooms.current
-            && !again
-            && self.name > name
-        {
-            own.meet_at = own.meet_at.min(now + YIELD);
-            return;
-        }
-        let Some(peer) = self.entry(&name) else {
-            return;
-        };
-        if peer.conversation.is_idle() {
-            // That it is still not there is no news.
-            peer.parted = again;
-            peer.stranger = false;
-            peer.contact.role = Role::Caller;
-            peer.conversation.open(now);
         }
     }
 }
