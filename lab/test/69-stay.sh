@@ -14,6 +14,7 @@ has turnserver || install coturn
 story port-restricted restricted,ports=random stay.py reboot
 story port-restricted restricted stay.py roams
 story symmetric symmetric stay.py reboot_relayed
+story port-restricted restricted stay.py improves
 story port-restricted restricted stay.py roam
 story symmetric,upnp=on symmetric stay.py mapped
 story port-restricted symmetric,upnp=on stay.py mapped

@@ -10,7 +10,7 @@ import threading
 import time
 
 from chats import reboot as forget
-from nodes import S1, check, done, enter
+from nodes import S1, check, done, enter, until
 from peers import line, meet, start
 from relay import ROOM, serve
 
@@ -80,6 +80,28 @@ def reboot_relayed():
     check("a relayed path comes back after the caller's NAT has rebooted", again and again["relayed"], again)
     for peer in (alice, bob):
         peer.stop()
+
+
+def improves():
+    """Nothing passes between the homes at first: the path is relayed, and a direct one is tried for again."""
+    net = S1.rsplit(".", 1)[0]
+    ways = [(f"{net}.16/28", f"{net}.32/28"), (f"{net}.32/28", f"{net}.16/28")]
+    drops = "".join(f"ip saddr {a} ip daddr {b} drop; " for a, b in ways)
+    enter("core")
+    wall = f"table ip wall {{ chain packets {{ type filter hook forward priority 0; {drops} }}; }}"
+    subprocess.run(["nft", "-f", "-"], input=wall, check=True, text=True)
+    alice, bob = watched()
+    # Both are introduced, again when their NATs are measured, and then to improve the path.
+    again = until(lambda: open("/run/rendezvous.log").read().count("introduced alice to bob") >= 4, 60)
+    check("a relayed path is improved on at growing intervals", again)
+    enter("core")
+    subprocess.check_call(["nft", "delete", "table", "ip", "wall"])
+    for peer in (alice, bob):
+        told = peer.until("connected")
+        check("the next path that is told is the direct one", told and not told["relayed"], told)
+    code, said = alice.stop()
+    check("Ctrl-C: exit 0, direct", code == 0 and said["result"] == "direct", said)
+    bob.stop()
 
 
 def roam():

@@ -9,6 +9,7 @@
 //! | [`punch`] | one attempt by UDP: probes, guessed ports, nomination; the quality of a path |
 //! | [`tcp`] | one attempt by TCP: simultaneous open |
 //! | [`relay`] | a TURN client |
+//! | [`improvement`] | when a better path than a relayed one is tried for again |
 //! | [`share`] | after an attempt: what both have noted of it, exchanged |
 //! | [`cause`] | why an attempt failed, as data |
 //!
@@ -117,6 +118,7 @@ pub mod candidate;
 pub mod cause;
 pub mod client;
 pub mod endpoint;
+pub mod improvement;
 pub mod punch;
 pub mod relay;
 pub mod share;

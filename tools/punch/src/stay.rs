@@ -9,6 +9,8 @@ use cli::head::timed;
 use nat::plan::Role;
 use net::drive::Traffic;
 use peer_proto::endpoint::Event;
+use peer_proto::improvement::Improvement;
+use peer_proto::punch::Path;
 use serde_json::{Value, json};
 
 use crate::attempt::{Attempt, Ended};
@@ -28,7 +30,8 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
         return Ok(last);
     };
     let (mut path, peer) = (Some(*path), introduction.peer.clone());
-    let calls = introduction.role == Role::Caller;
+    let mut role = introduction.role;
+    let calls = role == Role::Caller;
     let lifetime = attempt.stored.and_then(|report| report.lifetime);
     let keepalive = attempt.args.keepalive;
     let interval = lifetime.map_or(keepalive, |lifetime| keepalive.min(lifetime / 2));
@@ -43,7 +46,20 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
         );
     }
     let mut keepalives = Keepalives::new(Instant::now(), interval);
+    // The path that an introduction has put in doubt, and when a relayed one is improved on.
+    let (mut before, mut improvement) = (None, Improvement::default());
+    let improves = !attempt.args.paths.relay_only;
+    if let Some(path) = path.filter(|_| improves) {
+        improvement.connected(Instant::now(), !path.relayed, role);
+    }
     loop {
+        let improve_at = improvement.poll_timeout().filter(|_| path.is_some());
+        let improve = async {
+            match improve_at {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let event = tokio::select! {
             event = attempt.driver.next() => event.context("the socket failed")?,
             () = tokio::time::sleep_until(keepalives.next.into()) => {
@@ -62,6 +78,15 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                     }
                 } else if path.is_some() {
                     endpoint.beat(now, &peer);
+                }
+                continue;
+            }
+            () = improve => {
+                let now = Instant::now();
+                if improvement.is_due(now) {
+                    let server = attempt.driver.server();
+                    attempt.surroundings.measure_if_old(now, server);
+                    attempt.driver.endpoint_mut().call(now, &peer);
                 }
                 continue;
             }
@@ -103,10 +128,24 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                 let followed = attempt.followed(&peer, &before, &now)?;
                 events.print(json!({"event": "key_rotated", "peer": peer}), followed);
             }
-            Event::Introduced { .. } => path = None,
+            Event::Introduced { role: ours, .. } => {
+                role = ours;
+                before = path.take();
+            }
             Event::Connected { path: new, .. } => {
                 path = Some(new);
-                keepalives = Keepalives::new(Instant::now(), interval);
+                let now = Instant::now();
+                keepalives = Keepalives::new(now, interval);
+                if improves {
+                    improvement.connected(now, !new.relayed, role);
+                }
+                if before
+                    .take()
+                    .is_some_and(|before| is_same_relayed(&before, &new))
+                {
+                    // A direct path was looked for.
+                    continue;
+                }
                 let how = if new.relayed { "relayed" } else { "directly" };
                 events.print(
                     json!({"event": "connected", "path": new, "relayed": new.relayed}),
@@ -130,6 +169,11 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
             _ => {}
         }
     }
+}
+
+/// Whether both are the same path through a relay.
+fn is_same_relayed(one: &Path, other: &Path) -> bool {
+    one.relayed && other.relayed && (one.via, one.remote) == (other.via, other.remote)
 }
 
 /// When the next keepalive is due, and whether the peer answers them.

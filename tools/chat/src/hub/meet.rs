@@ -288,7 +288,8 @@ impl Hub {
         let ours = self.network.identity.public();
         let mut line = Line::new(now, link, ours, self.network.keepalive);
         line.proof = proof;
-        peer.improvement.link_up(now, way.how, peer.contact.role);
+        let is_best = matches!(way.how, How::Lan | How::Direct);
+        peer.improvement.connected(now, is_best, peer.contact.role);
         let old = peer.link_up(line);
         let again = std::mem::replace(&mut peer.met, true);
         let first_role = (!again).then_some(peer.contact.role);

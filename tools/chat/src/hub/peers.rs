@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use cli::cause::Explained;
 use nat::plan::Role;
 use peer_proto::cause::Cause;
+use peer_proto::improvement::Improvement;
 use peer_proto::punch::Path;
 use quinn::Connection;
 use sansio::{SocketId, Via};
 use session::identity::PublicKey;
 
-use super::improve::Improvement;
 use super::line::Line;
 use super::network::Network;
 use crate::conversation::{Conversation, Event, LinkId};
