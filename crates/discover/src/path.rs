@@ -31,6 +31,7 @@ use serde::Serialize;
 use stun::{Builder, Change, Class, IcmpReason, Message, Method};
 
 use super::MIN_WAIT;
+use super::mtu::MtuReport;
 use super::transaction::transaction;
 use quality::{Quality, Told};
 use sansio::{Datagram, IcmpError, Input, Protocol, Transmit};
@@ -52,6 +53,8 @@ pub struct PathReport {
     /// The round trip to each of `hops` and the loss on the way there; at the end of a complete path
     /// those of the server.
     pub quality: Vec<HopQuality>,
+    /// The path MTU to the server; [`Mtu`](super::Mtu) measures it. `None`: it was not measured.
+    pub mtu: Option<MtuReport>,
 }
 
 /// The measurement.
@@ -142,6 +145,7 @@ impl Path {
                 .quality
                 .as_ref()
                 .map_or_else(Vec::new, |quality| quality.report(complete)),
+            mtu: None,
             hops,
         })
     }

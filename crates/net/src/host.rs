@@ -46,6 +46,13 @@ fn is_virtual(interface: &str) -> bool {
     !folder.join("device").exists()
 }
 
+/// The name of the interface that has this address.
+pub fn interface_of(address: IpAddr) -> Option<String> {
+    let found = interfaces().ok()?;
+    let mut found = found.into_iter().filter(|(ip, _)| *ip == address);
+    found.next().map(|(_, name)| name)
+}
+
 fn interfaces() -> io::Result<Vec<(IpAddr, String)>> {
     let usable = InterfaceFlags::IFF_UP;
     let mut found: Vec<(IpAddr, String)> = getifaddrs()?

@@ -52,6 +52,8 @@ pub mod files;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod host;
+#[cfg(feature = "discover")]
+pub mod mtu;
 pub mod opened;
 pub mod reach;
 pub mod roaming;

@@ -196,7 +196,8 @@ impl Server {
         }
         match Message::parse(bytes) {
             Ok(message) if message.method().is_turn() => self.handle_turn(now, from, &message),
-            Ok(message) if bytes.len() <= MAX_DATAGRAM => {
+            // A Binding may be long: by those a client measures the path MTU.
+            Ok(message) if bytes.len() <= MAX_DATAGRAM || message.method() == Method::Binding => {
                 return self.handle_message(&Request { now, from, message });
             }
             Err(ParseError::NotStun) => self.handle_classic(now, from, bytes),

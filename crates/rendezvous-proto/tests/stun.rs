@@ -36,6 +36,22 @@ fn a_change_request_is_answered_from_the_socket_that_it_asks_for() {
 }
 
 #[test]
+fn a_binding_may_be_as_long_as_a_packet_of_1500_bytes_and_nothing_else() {
+    let now = Instant::now();
+    let mut server = whole_server(now);
+    let long = |method| Builder::request(method, [3; 12]).pad_to(1472).finish();
+    let answer = ask(&mut server, now, ALICE, &long(Method::Binding));
+    let message = Message::parse(&answer.payload).unwrap();
+    assert_eq!(message.mapped(), Some(at(ALICE)));
+    let from = at(ALICE);
+    server.handle_input(now, Input::datagram(0, from, &long(Method::Lookup)));
+    assert!(
+        server.poll_transmit().is_none(),
+        "a Lookup as long is dropped"
+    );
+}
+
+#[test]
 fn with_one_address_a_change_of_address_is_refused() {
     let now = Instant::now();
     let mut server = server(now, &["203.0.113.1:8848", "203.0.113.1:8849"]);

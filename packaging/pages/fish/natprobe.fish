@@ -9,7 +9,7 @@ complete -c natprobe -l timeout -d 'Wait MS milliseconds after the last packet [
 complete -c natprobe -l tries -d 'Packets per test at first. Up to five times as many are sent where packets are lost' -r
 complete -c natprobe -l json -d 'Print one JSON object'
 complete -c natprobe -l hairpin -d 'Also test hairpinning: whether hosts inside reach each other through the outside endpoint'
-complete -c natprobe -l path -d 'Also find the routers on the way, which of them translate and filter, and the round trip and the loss by hop (Linux)'
+complete -c natprobe -l path -d 'Also find the routers on the way, which of them translate and filter, the round trip and the loss by hop, and the path MTU (Linux)'
 complete -c natprobe -l port-mapping -d 'Also ask the gateway for UPnP-IGD, NAT-PMP and PCP, and for its public address. No port is mapped. (NAT-PMP and PCP: Linux)'
 complete -c natprobe -l rfc4787 -d 'Also compare the NAT with the requirements of RFC 4787. Implies --hairpin; two requirements need --lifetime'
 complete -c natprobe -s h -l help -d 'Print help (see more with \'--help\')'

@@ -44,8 +44,8 @@ pub(crate) struct Options {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     lifetime: Option<u64>,
 
-    /// Also find the routers on the way, which of them translate and filter, and the round trip and
-    /// the loss by hop (Linux)
+    /// Also find the routers on the way, which of them translate and filter, the round trip and the
+    /// loss by hop, and the path MTU (Linux)
     #[arg(long)]
     path: bool,
 

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use discover::{
-    HairpinReport, HopQuality, LifetimeReport, PathReport, PortMapping, Report, Source, TestKind,
-    Unsolicited,
+    HairpinReport, HopQuality, LifetimeReport, MtuLimit, MtuReport, PathReport, PortMapping,
+    Report, Source, TestKind, Unsolicited,
 };
 use nat::PortAssignment;
 use nat::plan::percent;
@@ -183,6 +183,32 @@ pub(crate) fn hops(found: &PathReport, server: IpAddr) -> Vec<(String, Cells)> {
         (name, (address, format!("{round_trip}, {loss}")))
     };
     hops.map(row).collect()
+}
+
+/// "1400 bytes", and what is in the way of more.
+pub(crate) fn mtu(found: Option<MtuReport>) -> Cells {
+    let Some(found) = found else {
+        return (tested(None::<&str>), String::new());
+    };
+    let router = found
+        .router
+        .map_or("a router".to_owned(), |ip| ip.to_string());
+    let remark = match found.limit {
+        MtuLimit::Interface => "limited by this host".to_owned(),
+        MtuLimit::Router => format!("limited at {router}, which says so"),
+        MtuLimit::Silence => {
+            "larger ones get no answer and no ICMP error: a router drops them, or the server does \
+             not take them"
+                .to_owned()
+        }
+        MtuLimit::NotTried => "larger ones were not tried".to_owned(),
+    };
+    let value = match found.fits {
+        Some(bytes) if found.limit == MtuLimit::NotTried => format!("at least {bytes} bytes"),
+        Some(bytes) => format!("{bytes} bytes"),
+        None => "not told".to_owned(),
+    };
+    (value, remark)
 }
 
 /// "UPnP-IGD, NAT-PMP", and which public address the gateway reports.

@@ -17,6 +17,7 @@ use nat::oracle::expected;
 use nat::plan::{Limits, between};
 use net::discover::{discover, measure, seed};
 use net::gateway::port_mapping;
+use net::mtu::path_mtu;
 
 use crate::args::{Options, Settings};
 use crate::servers::Servers;
@@ -129,6 +130,9 @@ async fn further(settings: &Settings, s1: SocketAddr, report: &mut Report) -> an
         let other = report.other_address.filter(|_| stable);
         let path = Path::new(Instant::now(), s1, other, outside, seed()?);
         report.path = measure(s1, path).await?.report();
+        if let Some(path) = &mut report.path {
+            path.mtu = path_mtu(s1).await?;
+        }
     }
     if settings.hairpin && translates && stable {
         let hairpin = Hairpin::new(Instant::now(), s1, seed()?);

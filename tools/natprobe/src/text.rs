@@ -152,6 +152,7 @@ fn table(report: &Report, asked: Asked) -> String {
             for (name, cells) in rows::hops(found, report.server.ip()) {
                 row(&name, cells);
             }
+            row("path MTU", rows::mtu(found.mtu));
         }
         None if asked.path => row("path", untested("it was not finished")),
         None => {}
