@@ -110,6 +110,7 @@ impl Relay {
     /// Grants allocations within these limits from now on. Those that are there keep theirs.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+        self.authenticator.set_rate(limits.rate);
         self.allocations.set_limits(limits);
     }
 

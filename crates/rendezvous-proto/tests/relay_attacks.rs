@@ -122,8 +122,16 @@ fn other_limits_are_for_allocations_that_are_made_after_them() {
     first.allocate(&mut world).unwrap();
     world.relay().set_limits(Limits {
         total: 1,
+        rate: 5000,
         ..limits()
     });
+    let now = world.now;
+    let told = world.relay().credentials(now, "c", at(BOB));
+    assert_eq!(
+        told.rate,
+        Some(5000),
+        "clients are told the rate that they get"
+    );
     let mut second = TurnClient::new(&mut world, "b", BOB);
     let full = second.allocate(&mut world);
     assert_eq!(full, Err(code::INSUFFICIENT_CAPACITY));

@@ -73,6 +73,11 @@ impl Authenticator {
         }
     }
 
+    /// Tells this rate from now on.
+    pub(super) fn set_rate(&mut self, rate: u32) {
+        self.rate = rate;
+    }
+
     pub(super) fn credentials(&self, now: Instant, name: &str, from: SocketAddr) -> Granted {
         let until = self.unix(now) + CREDENTIALS.as_secs();
         Granted {
