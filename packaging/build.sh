@@ -137,7 +137,7 @@ stage() {
 	install -Dm644 -t "$2" packaging/pages/zsh/*
 	install -Dm644 -t "$doc" README.md README.zh-CN.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE-*
 	install -Dm644 -t "$doc/crates" crates/README.md
-	install -Dm644 -t "$doc/packaging" packaging/rendezvous.service packaging/rendezvous.conf packaging/rendezvous-dashboard.json
+	install -Dm644 -t "$doc/packaging" packaging/rendezvous.{service,socket,conf} packaging/rendezvous-dashboard.json
 	cp -r docs "$doc"
 	{
 		printf 'Pinhole, https://github.com/pinhole-nat/pinhole\n\nMIT or Apache-2.0, at your choice:\n\n'
@@ -150,7 +150,7 @@ stage() {
 
 # service ROOT: what belongs to systemd and to the operator
 service() {
-	install -Dm644 -t "$1/usr/lib/systemd/system" packaging/rendezvous.service
+	install -Dm644 -t "$1/usr/lib/systemd/system" packaging/rendezvous.{service,socket}
 	install -Dm644 -t "$1/etc/pinhole" packaging/rendezvous.conf
 }
 

@@ -130,6 +130,7 @@ try() {
 	if command -v systemctl >/dev/null; then
 		check 'the service can be enabled' systemctl --quiet --root=/ enable rendezvous.service
 		check 'systemd understands the service' sh -c '! systemd-analyze verify rendezvous.service 2>&1 | grep rendezvous.service'
+		check 'and its sockets' sh -c '! systemd-analyze verify rendezvous.socket 2>&1 | grep rendezvous.socket'
 	fi
 	# as DynamicUser does; /var/lib/private itself is systemd's
 	[[ -d /var/lib/private ]] || private=1

@@ -140,19 +140,31 @@ impl Udp {
             SocketAddr::V6(_) => AddressFamily::Inet6,
         };
         let raw = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        let any = address.ip().is_unspecified();
-        // Without leave for as much, the system gives what it lets everybody have.
-        let _ = setsockopt(&raw, sockopt::RcvBuf, &RECEIVE_BUFFER);
-        match address {
-            SocketAddr::V4(_) => setsockopt(&raw, sockopt::Ipv4PacketInfo, &any)?,
-            SocketAddr::V6(_) => {
-                setsockopt(&raw, sockopt::Ipv6V6Only, &!any)?;
-                setsockopt(&raw, sockopt::Ipv6RecvPacketInfo, &any)?;
-                setsockopt(&raw, sockopt::Ipv4RecvErr, &any)?;
-            }
+        if address.is_ipv6() {
+            setsockopt(&raw, sockopt::Ipv6V6Only, &!address.ip().is_unspecified())?;
         }
         bind(raw.as_raw_fd(), &SockaddrStorage::from(address))?;
-        Udp::new(raw.into())
+        Udp::listen_on(raw.into())
+    }
+
+    /// A server's socket that is bound already, on `::` for both address families; must be called within
+    /// a tokio runtime.
+    ///
+    /// # Errors
+    /// Those of `setsockopt(2)`.
+    pub fn listen_on(socket: std::net::UdpSocket) -> io::Result<Udp> {
+        let address = socket.local_addr()?;
+        let any = address.ip().is_unspecified();
+        // Without leave for as much, the system gives what it lets everybody have.
+        let _ = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
+        match address {
+            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &any)?,
+            SocketAddr::V6(_) => {
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &any)?;
+                setsockopt(&socket, sockopt::Ipv4RecvErr, &any)?;
+            }
+        }
+        Udp::new(socket)
     }
 
     fn new(socket: std::net::UdpSocket) -> io::Result<Udp> {

@@ -5,6 +5,7 @@ mod config;
 mod files;
 mod inbox;
 mod key;
+mod listen;
 mod local_addresses;
 mod log;
 mod metrics;
@@ -28,6 +29,7 @@ use anyhow::Context;
 use rendezvous_proto::server::{Config, MOST_STREAMS, Server};
 
 use crate::config::{Given, Problem};
+use crate::listen::Passed;
 use crate::options::Command;
 use crate::reload::Reload;
 use crate::state::State;
@@ -55,8 +57,15 @@ fn main() -> ExitCode {
     if given.options.check_config {
         return check(&given);
     }
+    let passed = match Passed::take() {
+        Ok(passed) => passed,
+        Err(error) => {
+            log::last_line(format!("rendezvous: {error:#}"));
+            return ExitCode::from(2);
+        }
+    };
     let ended = log::Log::start(given.options.json, given.options.log_addresses).and_then(|log| {
-        let ended = run(typed, given, log.clone());
+        let ended = run(typed, given, passed, log.clone());
         log.end();
         ended
     });
@@ -82,7 +91,7 @@ fn check(given: &Given) -> ExitCode {
     }
 }
 
-fn run(typed: Vec<OsString>, given: Given, log: log::Log) -> anyhow::Result<()> {
+fn run(typed: Vec<OsString>, given: Given, passed: Passed, log: log::Log) -> anyhow::Result<()> {
     let options = &given.options;
     let addresses = options.addresses()?;
     let mut secret = [0; 32];
@@ -119,6 +128,7 @@ fn run(typed: Vec<OsString>, given: Given, log: log::Log) -> anyhow::Result<()> 
     }
     server.set_most_streams(streams);
     let driven = serve::Driven {
+        passed,
         relayed: options.relay.sockets(options.ip),
         state,
         metrics: options.metrics,

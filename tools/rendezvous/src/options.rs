@@ -27,6 +27,8 @@ use crate::{relay, status};
 
 When it listens it prints one line to stdout: its addresses, and what clients are given as
 --server. Its log goes to stderr.
+Sockets that systemd passes (LISTEN_FDS) are used in place of its own, if they have the same
+addresses.
 SIGHUP makes it read --config, --reserve and --relay-secret again, and take over the limits.
 RUST_LOG=rendezvous_proto=trace adds what it decides about each datagram.
 Exit codes: 0 ended by a signal, 2 could not start, or could not write to --state.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use net::udp::{Queue, Received, Udp};
 use rendezvous_proto::bindings::Change;
 use rendezvous_proto::relay::Command;
@@ -17,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::inbox::{Datagram, Inbox};
+use crate::listen::{self, Passed};
 use crate::local_addresses::{LocalAddresses, OwnAddresses, own_addresses};
 use crate::log::{Log, Ourselves};
 use crate::metrics::{self, Histogram};
@@ -56,6 +56,8 @@ pub struct Shared {
 
 /// What is driven beside the sockets of the server.
 pub struct Driven {
+    /// Sockets that the service manager has bound.
+    pub passed: Passed,
     pub relayed: Sockets,
     pub state: Option<State>,
     pub metrics: Option<SocketAddr>,
@@ -74,17 +76,10 @@ pub async fn serve(
     log: Log,
     ourselves: &Ourselves,
 ) -> anyhow::Result<()> {
-    let mut sockets = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let socket =
-            Udp::listen(*address).with_context(|| format!("cannot listen on {address} (UDP)"))?;
-        sockets.push(socket);
-    }
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listener = stream::listen(*address);
-        listeners.push(listener.with_context(|| format!("cannot listen on {address} (TCP)"))?);
-    }
+    let listen::Sockets {
+        udp: sockets,
+        tcp: listeners,
+    } = listen::listen(addresses, driven.passed)?;
     let metrics = match driven.metrics {
         Some(address) => Some(metrics::listen(address).await?),
         None => None,
