@@ -70,17 +70,30 @@ routers_outward() {
 	for node in "${routers[@]}"; do [[ ${side_of[$node]} != "$1" ]] || path[${level[$node]}]=$node; done
 }
 
+# filters: what a NAT with the head that was read does, for people; nothing of what is no NAT
+filters() {
+	local ports='one port for all destinations' whom
+	[[ ${head[mapping]} != none ]] || return 0
+	[[ ${head[mapping]} == endpoint-independent ]] || ports='another port for each destination'
+	case ${head[filtering]} in
+	endpoint-independent) whom='anyone' ;;
+	address-dependent) whom='hosts that were sent to' ;;
+	*) whom='hosts and ports that were sent to' ;;
+	esac
+	echo ": $ports; lets in $whom"
+}
+
 # described NODE: what it is, for people
 described() {
 	local chain
 	case $1 in
 	core) echo 'the Internet between all sides' ;;
-	server) echo 'the rendezvous' ;;
+	server) echo 'the rendezvous, which introduces the two' ;;
 	*)
 		if [[ ${level[$1]-} ]]; then
 			read_type "${kind_of[${side_of[$1]}]}"
 			read -ra chain <<<"${head[chain]}"
-			echo "a router of type ${chain[${level[$1]}]}"
+			echo "a router of type ${chain[${level[$1]}]}$(filters)"
 		else
 			echo "a host of ${side_of[$1]}'s side"
 		fi ;;

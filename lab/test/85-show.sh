@@ -19,8 +19,8 @@ shows() {
 }
 
 exits 0 'a pair is traced, in three formats' port-restricted restricted --trace "$tmp/t.json" --trace "$tmp/t.txt" --trace "$tmp/direct.pcapng"
-check 'a first packet says what it changes' shows 'nat-alice now accepts packets from bob port'
-check 'with the translation' shows 'nat-alice makes the source 203.0.113.17:'
+check 'a first packet says what it changes' shows 'nat-alice now lets in bob port'
+check 'with the translation' shows 'nat-alice changes the source to 203.0.113.17:'
 check 'and that it was to end' shows 'x as an opener should: its TTL ran out at core'
 check 'and who said so' shows 'ICMP time exceeded in transit, about the packet above'
 check 'packets that end alike are counted' shows ', all x FILTER_ADDR'

@@ -99,7 +99,7 @@ fn step(packet: &Packet<'_>, changes: &Changes<'_>, purpose: String, news: &[Cha
     let arrived = journey.end.how == How::Delivered;
     let mut text = purpose;
     let opened = news.iter().find_map(|change| match change {
-        Change::Accepts { node, from } => Some((node, from.host())),
+        Change::Accepts { node, from, .. } => Some((node, from.host())),
         Change::Translates { .. } => None,
     });
     if let Some((node, host)) = opened {

@@ -168,13 +168,15 @@ fn remapped(trace: &Trace, ways: &[Way; 2]) -> Option<Cause> {
         }
         [Some(remap), None] | [None, Some(remap)] => {
             let shows = remap.shows;
-            let text = format!("{remap}: {}", shows.end.text);
+            let text = format!("{remap}. The packet there: {}", shows.end.text);
             let next = match remap.code() {
                 "MULTI_IP_POOL" => {
                     "Try again: the NAT may draw the same address. A relay always helps."
                 }
                 "DYNAMIC_REMAP" => "Let the host behind this NAT send first, with a low TTL.",
-                _ => "Guess the port (punch does), map one at the router, or use a relay.",
+                _ => {
+                    "Let punch guess the port, have the router map one (UPnP, PCP), or send through a relay."
+                }
             };
             Some(of(remap.code(), shows, text, next))
         }

@@ -37,8 +37,12 @@ pub(crate) enum Change {
         outside: SocketAddr,
         before: Option<SocketAddr>,
     },
-    /// The NAT lets packets in from there.
-    Accepts { node: String, from: Whom },
+    /// The NAT lets packets in from there; at this port of its own, if it translates.
+    Accepts {
+        node: String,
+        at: Option<u16>,
+        from: Whom,
+    },
 }
 
 /// Whose packets a NAT lets in: a host by its name, or by its address where the name is not known.
@@ -148,6 +152,7 @@ impl<'a> Changes<'a> {
         };
         Some(Change::Accepts {
             node: pass.node.to_owned(),
+            at: (pass.after.0 != inside).then_some(pass.after.0.port()),
             from,
         })
     }
@@ -170,7 +175,7 @@ impl fmt::Display for Change {
                 outside,
                 before,
             } => {
-                write!(f, "{node} makes the source {outside}")?;
+                write!(f, "{node} changes the source to {outside}")?;
                 match before {
                     Some(before) if before.ip() == outside.ip() => {
                         write!(f, ", another port than before ({})", before.port())
@@ -179,7 +184,10 @@ impl fmt::Display for Change {
                     None => Ok(()),
                 }
             }
-            Change::Accepts { node, from } => write!(f, "{node} now accepts packets from {from}"),
+            Change::Accepts { node, at, from } => {
+                let at = at.map_or(String::new(), |port| format!(" at port {port}"));
+                write!(f, "{node} now lets in {from}{at}")
+            }
         }
     }
 }

@@ -64,10 +64,18 @@ impl<'a> Page<'a> {
         }
         self.line("");
         let signs = match self.paint.ascii {
-            false => "● sent  ┼ passed  ▶ arrived  ✗ ended there  ? not seen again",
-            true => "o sent  + passed  > arrived  x ended there  ? not seen again",
+            false => "● sent  ┼ passed  ╰ turned  ▶ arrived  ✗ ended there\n? not seen again",
+            true => "o sent  + passed, or turned  > arrived  x ended there\n? not seen again",
         };
-        self.line(signs);
+        match self.width < 75 {
+            true => signs.lines().for_each(|line| self.line(line)),
+            false => self.line(&signs.replace('\n', "  ")),
+        }
+        self.paragraph(
+            PLAIN,
+            "A NAT lets a packet in only at a port from which a host behind it has sent. To whom it has to have \
+             sent there depends on the type of the NAT.",
+        );
         let names = self.lanes.names();
         let levels = names.len();
         for (n, line) in names.iter().enumerate() {
@@ -283,7 +291,7 @@ fn more(more: &More, journey: &Journey) -> String {
         (None, _) => ", all with the same end".to_owned(),
     };
     format!(
-        "⋮ {} more until {:.1} ms{ports}{end}",
+        "⋮ {} more like it until {:.1} ms{ports}{end}",
         more.count, more.last_ms
     )
 }
