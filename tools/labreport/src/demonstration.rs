@@ -96,11 +96,10 @@ impl Told {
 
     /// How long the path took, and what it cost.
     fn times(&self, trace: &Trace) -> String {
-        let elapsed = self.elapsed_ms.unwrap_or_default();
-        let mut text = format!("{elapsed:.1} ms after the introduction");
-        if let Some(since) = steps::to_the_path(trace, &self.name) {
-            text += &format!(", {since:.1} ms after {} began", self.name);
-        }
+        let introduced = self.elapsed_ms;
+        let introduced = introduced.map(|ms| format!("{ms:.1} ms after the introduction"));
+        let began = steps::to_the_path(trace, &self.name);
+        let began = began.map(|ms| format!("{ms:.1} ms after {} began", self.name));
         let probes = match self.probes_sent {
             1 => "1 probe".to_owned(),
             n => format!("{n} probes"),
@@ -110,6 +109,32 @@ impl Told {
             Some("relay") => "no direct path was found".to_owned(),
             Some(strategy) => strategy.to_owned(),
         };
-        format!("{text}, with {probes}: {how}")
+        let times = introduced.into_iter().chain(began);
+        let cost = format!("with {probes}: {how}");
+        times.chain([cost]).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_was_not_measured_is_left_out() {
+        let trace = r#"{"schema": 1, "started_unix_ns": 0, "nodes": [], "journeys": [], "tables": [],
+                        "gaps": [], "cause": null}"#;
+        let trace: Trace = serde_json::from_str(trace).unwrap();
+        let times = |report: &str| {
+            let told: Told = serde_json::from_str(report).unwrap();
+            told.times(&trace)
+        };
+        assert_eq!(
+            times(r#"{"elapsed_ms": 1.25, "probes_sent": 1}"#),
+            "1.2 ms after the introduction, with 1 probe: no port was guessed"
+        );
+        assert_eq!(
+            times(r#"{"elapsed_ms": null, "probes_sent": 2, "strategy": "spray"}"#),
+            "with 2 probes: spray"
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! Text is escaped by the macro: only the style sheet is passed as it is.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::answer::Answer;
 use crate::cell::{Cell, Judgement, Outcome, milliseconds};
@@ -141,16 +142,18 @@ fn packets(cell: &Cell) -> Option<String> {
     Some(link(path))
 }
 
-/// A path as a link: types have characters that an address does not.
+/// What a link keeps of a path: types have characters that an address does not.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b',')
+    .remove(b'=')
+    .remove(b'/');
+
+/// A path as a link.
 fn link(path: &str) -> String {
-    path.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b',' | b'=' | b'/' => {
-                char::from(byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
+    utf8_percent_encode(path, KEPT).to_string()
 }
 
 /// A row for each of bob's types.
