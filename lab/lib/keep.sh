@@ -183,7 +183,7 @@ up_now() {
 
 # down: when the first process inside ends, the kernel ends everything inside; the holder ends with it
 down() {
-	local names=("$name") file files code=0
+	local names=("$name") file files records code=0
 	where
 	[[ ! -d $labs ]] || alone
 	if [[ $all ]]; then
@@ -192,12 +192,13 @@ down() {
 	fi
 	for name in "${names[@]}"; do
 		found "$name" || { [[ $all ]] && continue; rmdir "$labs" 2>/dev/null; die "no lab \"$name\" is up${elsewhere}"; }
-		traces_of "$first"
-		kill -TERM "$first"
-		if ! gone_within $((writing + patience)) "$first"; then
-			kill -KILL "$first"
-			gone_within $patience "$first"
+		recorded_by "$first"
+		if [[ $records ]]; then
+			kill -TERM "$first"
+			gone_within $((writing + patience)) "$first"
 		fi
+		kill -KILL "$first" 2>/dev/null
+		until [[ ! -e /proc/$first ]]; do sleep 0.01; done
 		rm -f "$labs/$name"
 		for file in "${files[@]}"; do
 			[[ -s $file ]] || { echo "$me: the lab \"$name\" has ended, and its trace was not written to $file" >&2; code=2; }
@@ -207,12 +208,15 @@ down() {
 	return $code
 }
 
-# traces_of PID: set $files to what the command line of a lab's first process names with --trace
-traces_of() {
+# recorded_by PID: of a lab's first process, set $records if it records anything, and $files to those of --trace
+recorded_by() {
 	local line i
-	files=()
+	files=() records=
 	mapfile -td '' line <"/proc/$1/cmdline"
-	for i in "${!line[@]}"; do [[ ${line[i]} != --trace ]] || files+=("${line[i + 1]}"); done
+	for i in "${!line[@]}"; do
+		[[ ${line[i]} != --@(trace|pcap) ]] || records=1
+		[[ ${line[i]} != --trace ]] || files+=("${line[i + 1]}")
+	done
 }
 
 # gone_within SECONDS PID: wait until it has ended; after a second, say for what
