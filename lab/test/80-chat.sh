@@ -35,6 +35,7 @@ among restricted port-restricted chat-relay.py move
 among port-restricted port-restricted chat-tcp.py carries
 among firewall,tcp=rst firewall chat-tcp.py carries
 among port-restricted restricted chat-tcp.py breaks
+among port-restricted restricted chat-tcp.py two
 among symmetric symmetric chat-tcp.py neither
 among full-cone restricted chat-tcp.py unneeded
 

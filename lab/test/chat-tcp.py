@@ -132,5 +132,27 @@ def unneeded():
     leave(alice, bob)
 
 
-{"carries": carries, "breaks": breaks, "neither": neither, "unneeded": unneeded}[sys.argv[1]]()
+def two():
+    """bob is connected to two hosts of alice's home at the same time."""
+    wall()
+    peers = [Chat(node, node) for node in ("alice", "alice2")]
+    check("two hosts wait", all(peer.wait("registered") for peer in peers))
+    bob = Chat("bob", "bob", "--peer", "alice")
+    bob.type("/connect alice2")
+    for peer in peers:
+        told = bob.wait("connected", 40, how="tcp", peer=peer.name) or [
+            one for one in bob.events if one["event"] == "connected" and one["how"] == "tcp" and one["peer"] == peer.name]
+        check(f"bob reaches {peer.name} by TCP", told, [one for one in bob.events if one["event"] == "connected"])
+    moves(peers, "tcp")
+    for peer in peers:
+        bob.type(f"/to {peer.name}", f"hello {peer.name}")
+        good, why = peer.hears([f"hello {peer.name}"], "bob")
+        check(f"{peer.name} hears bob", good, why)
+        check("and bob is told", bob.wait("delivered", to=peer.name), bob.events[-3:])
+    for chat in (bob, *peers):
+        chat.process.terminate()
+        check(f"{chat.name} leaves", chat.code() == 0, chat.code())
+
+
+{"carries": carries, "two": two, "breaks": breaks, "neither": neither, "unneeded": unneeded}[sys.argv[1]]()
 done()

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use peer_proto::tcp::{Agent, Command, Config, Event, Failure, LinkId, Observed, Path};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{Port, receive, send, socket};
+use super::{receive, send, socket};
 
 /// Events of connections that wait; a connection with another waits, too.
 const INBOX: usize = 64;
@@ -28,7 +28,8 @@ enum LinkEvent {
 pub struct Puncher {
     agent: Agent,
     local: SocketAddr,
-    listener: TcpListener,
+    /// The IP addresses of the peer.
+    from: Vec<IpAddr>,
     links: HashMap<LinkId, Link>,
     tasks: JoinSet<()>,
     inbox: mpsc::Receiver<LinkEvent>,
@@ -56,16 +57,13 @@ pub struct Punched {
 }
 
 impl Puncher {
-    /// Listens on the port and begins to connect. The first SYNs have left when this
-    /// returns.
-    ///
-    /// # Errors
-    /// What `listen(2)` says.
-    pub async fn start(port: &mut Port, config: Config) -> io::Result<Puncher> {
+    /// Begins to connect from this port, on which somebody listens for
+    /// [`Self::accepted`]. The first SYNs have left when this returns.
+    pub async fn start(local: SocketAddr, config: Config) -> Puncher {
         let (events, inbox) = mpsc::channel(INBOX);
         let mut puncher = Puncher {
-            local: port.local,
-            listener: port.listen()?,
+            local,
+            from: config.targets.iter().map(SocketAddr::ip).collect(),
             agent: Agent::new(config, Instant::now()),
             links: HashMap::new(),
             tasks: JoinSet::new(),
@@ -75,7 +73,12 @@ impl Puncher {
         };
         puncher.carry_out();
         tokio::task::yield_now().await;
-        Ok(puncher)
+        puncher
+    }
+
+    /// Whether the peer may connect from that IP address.
+    pub fn expects(&self, from: IpAddr) -> bool {
+        self.from.contains(&from)
     }
 
     /// Connections tried so far.
@@ -107,9 +110,6 @@ impl Puncher {
             };
             tokio::select! {
                 Some(event) = self.inbox.recv() => self.handle_link(event),
-                accepted = self.listener.accept() => if let Ok((stream, from)) = accepted {
-                    self.accepted(stream, from);
-                },
                 () = timeout => self.agent.handle_timeout(Instant::now()),
             }
             while self.tasks.try_join_next().is_some() {}
@@ -139,8 +139,8 @@ impl Puncher {
         }
     }
 
-    fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+    /// A connection was accepted.
+    pub fn accepted(&mut self, stream: TcpStream, from: SocketAddr) {
         let _ = stream.set_nodelay(true);
         let link = self.agent.handle_accepted(Instant::now(), from);
         tracing::debug!(?link, %from, "connection accepted");

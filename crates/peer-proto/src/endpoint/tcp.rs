@@ -28,6 +28,16 @@ pub struct ByTcp {
 }
 
 impl ByTcp {
+    /// An attempt with that peer, where both have told each other these addresses.
+    pub fn new(peer: &str, config: Config, ours: Tcp, theirs: Tcp) -> ByTcp {
+        ByTcp {
+            peer: peer.to_owned(),
+            config,
+            ours,
+            theirs,
+        }
+    }
+
     /// What [`crate::tcp::Agent::new`] starts from.
     pub fn config(&self) -> Config {
         self.config.clone()
@@ -88,12 +98,8 @@ impl Endpoint {
         };
         tracing::debug!(peer, ?role, ?targets, "attempt by TCP begins");
         let config = self.tcp_config(now, role, keys, (&ours, address, targets));
-        self.by_tcp.push_back(ByTcp {
-            peer,
-            config,
-            ours,
-            theirs,
-        });
+        self.by_tcp
+            .push_back(ByTcp::new(&peer, config, ours, theirs));
     }
 
     /// An attempt by TCP beside the one by UDP, if both sides have told each other where they
@@ -131,12 +137,8 @@ impl Endpoint {
         let config = self.tcp_config(now, role, keys, (&ours, address, targets));
         // One attempt with each peer: the last one.
         self.by_tcp.retain(|waiting| waiting.peer != peer);
-        self.by_tcp.push_back(ByTcp {
-            peer,
-            config,
-            ours,
-            theirs,
-        });
+        self.by_tcp
+            .push_back(ByTcp::new(&peer, config, ours, theirs));
     }
 
     /// There is still no direct path: TCP is wanted.
