@@ -350,3 +350,22 @@ impl From<ConnectionError> for Down {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of a stateless reset is drawn at the start of a process: one that was restarted
+    /// cannot send it. That a peer was restarted is told by its first frame alone.
+    #[test]
+    fn a_stateless_reset_is_not_called_a_restart() {
+        let Down::Lost(why) = Down::from(ConnectionError::Reset) else {
+            panic!("a reset is not the end of the conversation")
+        };
+        assert_eq!(why, "the peer does not know this connection any more");
+        let Down::Lost(why) = Down::from(ConnectionError::TimedOut) else {
+            panic!("nor is silence")
+        };
+        assert_eq!(why, "the path is silent");
+    }
+}

@@ -144,6 +144,7 @@ fn items_arrive_once_and_in_order_whatever_is_lost_with_a_link() {
             assert_eq!(pair.heard[1], texts(0..said), "{through} {lost}");
             let all: Vec<u64> = (0..said as u64).collect();
             assert_eq!(pair.delivered, [all.clone(), all]);
+            assert_eq!(pair.restarted, 0, "a new link is no restart");
         }
     }
 }
