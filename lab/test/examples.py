@@ -35,6 +35,7 @@ LAB = {
     ("natprobe", "natprobe --server stun.example.org:3478 --against there.json"): ("alice", "A punch to the other host connects directly", {"first": "cp here.json there.json"}),
     ("natprobe", "natprobe --server rendezvous.example.org --lifetime --rfc4787"): ("alice", "REQ", {}),
     ("natprobe", "natprobe --stun stun1.example.org stun2.example.org"): ("alice", "mapping +endpoint-independent", {}),
+    ("natprobe", "natprobe --server rendezvous.example.org --path --port-mapping"): ("alice", "path MTU +", {}),
     ("natprobe", "PINHOLE_SERVER=rendezvous.example.org natprobe"): ("alice", "class +full-cone", {}),
     ("punch", "punch --server 203.0.113.1 --name bob --from alice"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),
     ("punch", "punch --server 203.0.113.1 --name bob"): ("bob", "^direct: ", {"peer": "punch --server 203.0.113.1 --name alice --peer bob", "at": "alice"}),

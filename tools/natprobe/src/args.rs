@@ -88,7 +88,8 @@ Examples:
   natprobe --server stun.example.org:3478 --json >here.json  a report for other programs
   natprobe --server stun.example.org:3478 --against there.json
   natprobe --server rendezvous.example.org --lifetime --rfc4787
-  natprobe --path --port-mapping                             is there a carrier-grade NAT?
+  natprobe --server rendezvous.example.org --path --port-mapping
+                                                             is there a carrier-grade NAT?
   natprobe --stun stun1.example.org stun2.example.org        without a server of one's own
   PINHOLE_SERVER=rendezvous.example.org natprobe
 
