@@ -178,15 +178,21 @@ pub fn wrapped(text: &str) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Milliseconds from the first packet of this host to the first that chose a path, in either direction.
-pub fn to_the_path(trace: &Trace, host: &str) -> Option<f64> {
+/// Milliseconds from the first packet of this host to the first that chose a path, in either direction: any path, or
+/// a direct one with `peer`.
+pub fn to_the_path(trace: &Trace, host: &str, peer: Option<&str>) -> Option<f64> {
     let sent = |it: &&Journey| it.sightings.first().is_some_and(|first| first.node == host);
     let start = trace
         .journeys
         .iter()
         .find(|it| sent(it) && it.what.starts_with("register"))?;
+    let is_wanted = |it: &Journey| {
+        let ends = [it.sightings.first(), it.sightings.last()].map(|it| it.map(|it| &*it.node));
+        peer.is_none_or(|peer| ends == [Some(host), Some(peer)] || ends == [Some(peer), Some(host)])
+    };
     let chosen = trace.journeys.iter().find(|it| {
-        it.end.how == How::Delivered
+        is_wanted(it)
+            && it.end.how == How::Delivered
             && it.what.starts_with("probe")
             && it.what.contains("nominates")
     })?;
@@ -229,14 +235,22 @@ mod tests {
     #[test]
     fn the_time_to_the_path_counts_from_the_first_packet() {
         let mut trace = trace();
-        assert_eq!(to_the_path(&trace, "alice"), None);
+        assert_eq!(to_the_path(&trace, "alice", None), None);
         let mut chosen = trace.journeys[0].clone();
         chosen.what = "probe request 000001, nominates".to_owned();
         for (n, at) in chosen.sightings.iter_mut().enumerate() {
             at.t_ms = 10.0 + n as f64;
         }
+        let mut direct = chosen.clone();
         trace.journeys.push(chosen);
-        assert_eq!(to_the_path(&trace, "alice"), Some(15.0));
-        assert_eq!(to_the_path(&trace, "carol"), None);
+        assert_eq!(to_the_path(&trace, "alice", None), Some(15.0));
+        assert_eq!(to_the_path(&trace, "carol", None), None);
+        // That one chose the relay, which the server is.
+        assert_eq!(to_the_path(&trace, "alice", Some("bob")), None);
+        if let Some(last) = direct.sightings.last_mut() {
+            (last.node, last.t_ms) = ("bob".to_owned(), 40.0);
+        }
+        trace.journeys.push(direct);
+        assert_eq!(to_the_path(&trace, "alice", Some("bob")), Some(40.0));
     }
 }

@@ -98,7 +98,10 @@ impl Told {
     fn times(&self, trace: &Trace) -> String {
         let introduced = self.elapsed_ms;
         let introduced = introduced.map(|ms| format!("{ms:.1} ms after the introduction"));
-        let began = steps::to_the_path(trace, &self.name);
+        // A relayed path may come first, and be left for a direct one.
+        let direct = self.peer.as_deref();
+        let direct = direct.filter(|_| self.strategy.as_deref() != Some("relay"));
+        let began = steps::to_the_path(trace, &self.name, direct);
         let began = began.map(|ms| format!("{ms:.1} ms after {} began", self.name));
         let probes = match self.probes_sent {
             1 => "1 probe".to_owned(),
