@@ -5,7 +5,7 @@ import sys
 import time
 
 from nodes import check, done
-from chats import Chat, meet, talk
+from chats import Chat, leave, meet, talk
 
 
 def path(chat):
@@ -25,14 +25,6 @@ def becomes_direct(alice, bob):
         rounds += 1
     check("the path becomes a direct one", way["how"] == "direct", way)
     talk(alice, bob, "directly")
-
-
-def leave(alice, bob):
-    alice.process.terminate()
-    check("alice leaves, all delivered", alice.code() == 0, alice.code())
-    bob.wait("left", peer="alice")
-    bob.process.terminate()
-    check("bob leaves, all delivered", bob.code() == 0, bob.code())
 
 
 def guesses():

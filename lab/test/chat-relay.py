@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from nodes import S1, check, done, enter, until
-from chats import Chat, meet, talk
+from chats import Chat, leave, meet, send, takes, talk
 from terminal import Terminal
 
 NET = S1.rsplit(".", 1)[0]
@@ -21,29 +21,6 @@ def way(chat, how):
     return told[0] if told else {"why": "", "remote": ""}
 
 
-def send(sender, receiver, size):
-    content = os.urandom(size)
-    path = os.path.join(sender.home, f"file of {sender.name}")
-    with open(path, "wb") as file:
-        file.write(content)
-    sender.type(f"/send {path}")
-    return content
-
-
-def takes(receiver, content):
-    came = receiver.wait("received", 60)
-    whole = came and open(came["path"], "rb").read() == content
-    check(f"{receiver.name} gets a file whole", whole, receiver.events[-2:])
-
-
-def leave(alice, bob):
-    alice.process.terminate()
-    check("alice leaves, all delivered", alice.code() == 0, alice.code())
-    check("bob is told", bob.wait("left", peer="alice"))
-    bob.process.terminate()
-    check("bob leaves, all delivered", bob.code() == 0, bob.code())
-
-
 def over():
     """For want of a direct path."""
     alice, bob = meet(["--accept-files"], ["--accept-files"])
@@ -53,7 +30,7 @@ def over():
         check("and where it leads", told["remote"].startswith(remote), told)
     talk(alice, bob, "over the relay")
     for sender, receiver in ((alice, bob), (bob, alice)):
-        takes(receiver, send(sender, receiver, 500_000))
+        takes(receiver, send(sender, 500_000))
     leave(alice, bob)
     check("what was relayed was given back", until(lambda: "relay: alice no longer has " in open("/run/rendezvous.log").read()))
 
@@ -87,7 +64,7 @@ def move():
     alice, bob = meet(["--accept-files"], ["--accept-files"])
     way(alice, "relay")
     # At the relay's pace it takes seconds.
-    content = send(alice, bob, 4_000_000)
+    content = send(alice, 4_000_000)
     check("a file is on its way", bob.wait("progress", 10), bob.events[-3:])
     enter("core")
     subprocess.check_call(["nft", "delete", "table", "ip", "wall"])

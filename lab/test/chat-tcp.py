@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from nodes import S1, check, done, enter, until
-from chats import Chat, meet, talk
+from chats import Chat, leave, meet, send, takes, talk
 
 os.environ["RUST_LOG"] = "chat=debug"
 NET = S1.rsplit(".", 1)[0]
@@ -51,22 +51,7 @@ def no_breaks(*chats):
 
 
 def sends(sender, receiver, size):
-    content = os.urandom(size)
-    path = os.path.join(sender.home, "a large file")
-    with open(path, "wb") as file:
-        file.write(content)
-    sender.type(f"/send {path}")
-    came = receiver.wait("received", 180)
-    whole = came and open(came["path"], "rb").read() == content
-    check(f"{receiver.name} gets {size} bytes whole", whole, receiver.events[-2:])
-
-
-def leave(alice, bob):
-    alice.process.terminate()
-    check("alice leaves, all delivered", alice.code() == 0, alice.code())
-    check("bob is told", bob.wait("left", peer="alice"))
-    bob.process.terminate()
-    check("bob leaves, all delivered", bob.code() == 0, bob.code())
+    takes(receiver, send(sender, size), 180)
 
 
 def carries():

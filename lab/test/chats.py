@@ -161,3 +161,27 @@ def reboot(router):
         code = struct.unpack("=i", answer[16:20])[0]
         assert code == 0, f"conntrack was not flushed: {code}"
     subprocess.check_call(["nft", "delete", "table", "ip", "halt"])
+
+
+def send(sender, size):
+    """Sends a file of as many random bytes to whom it talks to; its content."""
+    content = os.urandom(size)
+    path = os.path.join(sender.home, f"file of {sender.name}")
+    with open(path, "wb") as file:
+        file.write(content)
+    sender.type(f"/send {path}")
+    return content
+
+
+def takes(receiver, content, deadline=60):
+    came = receiver.wait("received", deadline)
+    whole = came and open(came["path"], "rb").read() == content
+    check(f"{receiver.name} gets {len(content)} bytes whole", whole, receiver.events[-2:])
+
+
+def leave(alice, bob):
+    alice.process.terminate()
+    check("alice leaves, all delivered", alice.code() == 0, alice.code())
+    check("bob is told", bob.wait("left", peer="alice"))
+    bob.process.terminate()
+    check("bob leaves, all delivered", bob.code() == 0, bob.code())
