@@ -116,59 +116,57 @@ impl Sharing for Share {
     }
 }
 
-/// A share whose packets are lost: of each four, the first two that it receives.
-struct Lossy(Share, u32);
+/// A share that hears only what `hears` lets through.
+struct Deafened<F> {
+    share: Share,
+    hears: F,
+}
 
-impl Sharing for Lossy {
+/// One whose packets are lost: of each four, the first two that it receives, counted from `received` on.
+fn lossy(share: Share, mut received: u32) -> Deafened<impl FnMut(&Input<'_>) -> bool> {
+    let hears = move |_: &Input<'_>| {
+        received += 1;
+        received % 4 > 1
+    };
+    Deafened { share, hears }
+}
+
+/// One that asks and hears no answer, so that it never gets beyond its first question.
+fn asking(share: Share) -> Deafened<impl FnMut(&Input<'_>) -> bool> {
+    let answer = |datagram: &Datagram<'_>| {
+        Message::parse(datagram.payload).is_ok_and(|it| it.is(Class::Success, Method::Connect))
+    };
+    let hears =
+        move |input: &Input<'_>| !matches!(input, Input::Datagram(datagram) if answer(datagram));
+    Deafened { share, hears }
+}
+
+impl<F: FnMut(&Input<'_>) -> bool> Sharing for Deafened<F> {
     fn share(&self) -> &Share {
-        &self.0
+        &self.share
     }
     fn protocol(&mut self) -> &mut dyn Protocol {
         self
     }
 }
 
-impl Protocol for Lossy {
+impl<F: FnMut(&Input<'_>) -> bool> Protocol for Deafened<F> {
     fn handle_opened(&mut self, socket: SocketId, local: SocketAddr) {
-        self.0.handle_opened(socket, local);
+        self.share.handle_opened(socket, local);
     }
     fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        self.1 += 1;
-        if self.1 % 4 > 1 {
-            self.0.handle_input(now, input);
+        if (self.hears)(&input) {
+            self.share.handle_input(now, input);
         }
     }
     fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
+        self.share.handle_timeout(now);
     }
     fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.0.poll_transmit()
+        self.share.poll_transmit()
     }
     fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-}
-
-/// A share that asks and hears no answer, so that it never gets beyond its first question.
-struct Asking(Share);
-
-impl Protocol for Asking {
-    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        let answer = |datagram: &Datagram<'_>| {
-            Message::parse(datagram.payload).is_ok_and(|it| it.is(Class::Success, Method::Connect))
-        };
-        if !matches!(&input, Input::Datagram(datagram) if answer(datagram)) {
-            self.0.handle_input(now, input);
-        }
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.0.poll_transmit()
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
+        self.share.poll_timeout()
     }
 }
 
@@ -219,8 +217,8 @@ fn each_side_gets_all_that_the_other_tells_and_bounds_its_clock() {
 #[test]
 fn lost_messages_are_repeated_and_the_clocks_still_bounded() {
     let mut world = World::new();
-    let mut alice = Lossy(world.share(0, bytes(4000)), 0);
-    let mut bob = Lossy(world.share(1, bytes(3000)), 1);
+    let mut alice = lossy(world.share(0, bytes(4000)), 0);
+    let mut bob = lossy(world.share(1, bytes(3000)), 1);
     let outcomes = world.run(&mut alice, &mut bob);
     assert_eq!(shared(&outcomes[0]).bytes, bytes(3000));
     assert_eq!(shared(&outcomes[1]).bytes, bytes(4000));
@@ -251,7 +249,7 @@ fn a_peer_that_begins_again_and_again_does_not_hold_the_other() {
     let mut world = World::new();
     let mut bob = world.share(1, bytes(5000));
     for begins in 1..=20 {
-        let mut alice = Asking(world.share_again(0, bytes(5000), 1 + 1000 * begins));
+        let mut alice = asking(world.share_again(0, bytes(5000), 1 + 1000 * begins));
         let until = world.network.now() + Duration::from_secs(5);
         let mut all: [&mut dyn Protocol; 3] = [&mut world.server, &mut alice, &mut bob];
         while world.network.step(&mut all, until) {}
