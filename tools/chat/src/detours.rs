@@ -68,6 +68,11 @@ impl Detours {
         placeholder
     }
 
+    /// No datagram goes or comes that way any more.
+    pub fn forget(&self, via: Via) {
+        self.lock().peers.retain(|(_, (of, _))| *of != via);
+    }
+
     /// The way that a placeholder stands for, if it is still known.
     pub fn real(&self, placeholder: SocketAddr) -> Option<Way> {
         let inner = self.lock();
@@ -178,6 +183,19 @@ mod tests {
         assert_eq!(detours.real(first), None);
         assert!(is_placeholder(first));
         assert_ne!(detours.placeholder(peer(0)), first);
+    }
+
+    #[test]
+    fn a_way_that_has_ended_takes_no_place_of_another() {
+        let detours = Detours::default();
+        let first = detours.placeholder(peer(0));
+        for id in 0..=2 * MOST_PEERS as u32 {
+            let way = (Via::Stream(id), peer(1).1);
+            let placeholder = detours.placeholder(way);
+            detours.forget(Via::Stream(id));
+            assert_eq!(detours.real(placeholder), None);
+        }
+        assert_eq!(detours.real(first), Some(peer(0)));
     }
 
     #[test]

@@ -140,8 +140,8 @@ impl Room {
         self.outputs.push_back(Output::Say(to.to_owned(), join));
     }
 
-    /// A peer says something of the room; what is left of it if it is a message of a member.
-    pub fn handle(&mut self, from: &Member, says: InRoom) -> Option<String> {
+    /// A peer says something of who is in the room.
+    pub fn handle(&mut self, from: &Member, says: InRoom) {
         match says {
             InRoom::Join(members) => {
                 if self.joined(from) {
@@ -155,10 +155,8 @@ impl Room {
             InRoom::Full if self.knows(&from.name) || self.others.is_empty() => {
                 self.outputs.push_back(Output::Full(from.name.clone()));
             }
-            InRoom::Full => {}
-            InRoom::Text(text) => return self.has(&from.name).then_some(text),
+            InRoom::Full | InRoom::Text(_) => {}
         }
-        None
     }
 
     /// Whether there is a place for that peer, which is in the room from now on.

@@ -58,15 +58,26 @@ impl Streams {
         self.lock().remove(&id);
     }
 
-    /// Ends those that no link has led over for a while.
-    pub fn close_unused(&self, now: Instant, is_used: impl Fn(StreamId) -> bool) {
+    /// Ends those that no link has led over for a while, and returns them.
+    pub fn close_unused(&self, now: Instant, is_used: impl Fn(StreamId) -> bool) -> Vec<StreamId> {
+        let mut ended = Vec::new();
         self.lock().retain(|id, stream| {
             stream.ends = match is_used(*id) {
                 true => None,
                 false => stream.ends.or(Some(now + LINGER)),
             };
-            stream.ends.is_none_or(|ends| now < ends)
+            let stays = stream.ends.is_none_or(|ends| now < ends);
+            if !stays {
+                ended.push(*id);
+            }
+            stays
         });
+        ended
+    }
+
+    /// When [`Self::close_unused`] has one to end.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.lock().values().filter_map(|stream| stream.ends).min()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<StreamId, Stream>> {

@@ -5,6 +5,7 @@ use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::task::Poll;
+use std::time::Duration;
 
 use peer_proto::candidate::Tcp;
 use peer_proto::cause::Cause;
@@ -18,6 +19,9 @@ use super::{Mapping, Port, Punched, Puncher};
 
 /// Attempts at once, at most.
 const MOST_ATTEMPTS: usize = 16;
+
+/// How long to wait where connections cannot be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What happened.
 #[derive(Debug)]
@@ -229,9 +233,12 @@ async fn accepted(listener: Option<&TcpListener>) -> (TcpStream, SocketAddr) {
         return pending().await;
     };
     loop {
-        if let Ok(accepted) = listener.accept().await {
-            return accepted;
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            // No file for it, for example: it would fail at once again.
+            Err(error) => tracing::debug!(%error, "no connection is accepted"),
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -252,7 +259,7 @@ async fn ended(attempts: &mut [Attempt]) -> (usize, io::Result<Result<Punched, O
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use nat::plan::Role;
     use peer_proto::tcp::Config;

@@ -166,8 +166,9 @@ mod tests {
         let first = tokio::time::timeout(limit, comes.recv()).await;
         assert_eq!(first.unwrap(), Some(vec![0xc3; 40]));
         drop(other);
-        ends.await.unwrap();
-        assert_eq!(comes.recv().await, None);
+        tokio::time::timeout(limit, ends).await.unwrap().unwrap();
+        let last = tokio::time::timeout(limit, comes.recv()).await;
+        assert_eq!(last.unwrap(), None);
     }
 
     #[tokio::test]

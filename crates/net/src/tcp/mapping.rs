@@ -136,20 +136,21 @@ async fn binding(stream: &TcpStream) -> io::Result<(SocketAddr, Option<SocketAdd
         let mut frames = Frames::default();
         loop {
             frames.push(&receive(stream).await?);
-            if let Some(bytes) = frames.next_message().map_err(io::Error::other)? {
-                return Ok::<_, io::Error>(bytes);
+            while let Some(bytes) = frames.next_message().map_err(io::Error::other)? {
+                let message = Message::parse(&bytes).map_err(io::Error::other)?;
+                // Else it answers a request before, whose caller no longer waits.
+                if message.transaction() == transaction {
+                    let mapped = message.mapped();
+                    let mapped =
+                        mapped.ok_or_else(|| io::Error::other("no address in the answer"))?;
+                    return Ok::<_, io::Error>((mapped, message.other_address()));
+                }
             }
         }
     };
-    let bytes = tokio::time::timeout(ANSWER, exchange)
+    tokio::time::timeout(ANSWER, exchange)
         .await
-        .map_err(|_| no_answer())??;
-    let message = Message::parse(&bytes).map_err(io::Error::other)?;
-    let ours = message.transaction() == transaction;
-    let mapped = message.mapped().filter(|_| ours);
-    let mapped =
-        mapped.ok_or_else(|| io::Error::other("the answer is not one to the Binding request"))?;
-    Ok((mapped, message.other_address()))
+        .map_err(|_| no_answer())?
 }
 
 #[cfg(test)]

@@ -160,9 +160,10 @@ impl Hub {
         });
         if let Some(link) = over {
             link.close(Close::Replaced);
-            let (id, why) = (link.id, "the TCP connection has ended");
-            self.link_down(now, id, Down::Lost(why.into()));
+            let (link, why) = (link.id, "the TCP connection has ended");
+            self.link_down(now, link, Down::Lost(why.into()));
         }
+        self.network.socket.detours.forget(Via::Stream(id));
     }
 
     /// Ends the connections that no link leads over, and gives the port up once each peer is
@@ -175,7 +176,9 @@ impl Hub {
         });
         let used = Vec::from_iter(remotes.filter_map(|remote| network.stream_of(remote)));
         let streams = &network.socket.streams;
-        streams.close_unused(now, |id| used.contains(&id));
+        for id in streams.close_unused(now, |id| used.contains(&id)) {
+            network.socket.detours.forget(Via::Stream(id));
+        }
         let direct = |peer: &Peer| matches!(peer.how(), Some(How::Lan | How::Direct));
         let needs = |peer: &Peer| !peer.conversation.is_idle() && !direct(peer);
         if !self.peers.iter().any(|(_, peer)| needs(peer)) {

@@ -14,6 +14,9 @@ const MOST: usize = 4;
 /// Of these, callers of one /24 or /48.
 const MOST_OF_PREFIX: usize = 2;
 
+/// Of these, those that members of a room tell of: one place is left for who calls.
+const MOST_TOLD: usize = MOST - 1;
+
 /// A caller that has not called for this long has gone.
 const GONE: Duration = Duration::from_secs(60);
 
@@ -70,9 +73,13 @@ impl Callers {
             }
             return Told::Nothing;
         }
-        let same = |c: &&Caller| prefix.is_some() && c.prefix == prefix;
+        let same = |c: &&Caller| c.prefix == prefix;
+        let most = match prefix {
+            Some(_) => MOST_OF_PREFIX,
+            None => MOST_TOLD,
+        };
         let of_prefix = self.waiting.iter().filter(same);
-        if self.waiting.len() < MOST && of_prefix.count() < MOST_OF_PREFIX {
+        if self.waiting.len() < MOST && of_prefix.count() < most {
             self.more.remove(&key);
             self.waiting.push(Caller {
                 name: name.to_owned(),
@@ -168,8 +175,10 @@ mod tests {
         let mut callers = Callers::default();
         let told = (0..5u8).map(|n| callers.call(now, &format!("x{n}"), [n; 32], None));
         let told = Vec::from_iter(told);
-        assert_eq!(told[..4], [Told::Caller; 4]);
-        assert_eq!(told[4], Told::More(1));
+        assert_eq!(told[..3], [Told::Caller; 3]);
+        assert_eq!(told[3], Told::More(1));
+        // However many they tell of, somebody who calls is shown.
+        assert_eq!(callers.call(now, "eve", [9; 32], from(9)), Told::Caller);
         assert_eq!(callers.take("x0"), Some(([0; 32], false)));
         // One that calls as well is a caller.
         callers.call(now, "x1", [1; 32], from(1));

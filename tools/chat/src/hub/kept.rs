@@ -43,6 +43,17 @@ struct File {
     changed: bool,
 }
 
+impl File {
+    /// Writes it if it has to be. What cannot be written has to be later.
+    fn save(&mut self, content: impl FnOnce() -> Vec<u8>) -> anyhow::Result<()> {
+        if self.changed {
+            self.sealed.save(&content())?;
+            self.changed = false;
+        }
+        Ok(())
+    }
+}
+
 impl Kept {
     /// What `name` has kept at that server. A file that does not open is set aside.
     ///
@@ -85,13 +96,9 @@ impl Kept {
 
     fn save(&mut self) -> anyhow::Result<()> {
         self.save_at = None;
-        if std::mem::take(&mut self.pending_file.changed) {
-            self.pending_file.sealed.save(&self.pending.encode())?;
-        }
-        if std::mem::take(&mut self.history_file.changed) {
-            self.history_file.sealed.save(&self.history.encode())?;
-        }
-        Ok(())
+        let pending = self.pending_file.save(|| self.pending.encode());
+        let history = self.history_file.save(|| self.history.encode());
+        pending.and(history)
     }
 
     /// When [`Hub::tend_kept`] has something to do. Nobody can be called before we are
@@ -125,6 +132,7 @@ impl Hub {
         if kept.save_at.is_some_and(|at| at <= now)
             && let Err(error) = kept.save()
         {
+            kept.save_at = Some(now + CALL);
             self.user.problem(format!("{error:#}"));
         }
         let mut waiting = Vec::new();
@@ -256,7 +264,7 @@ impl Hub {
         if !kept.pending.is_empty() {
             self.user.fail();
         }
-        if kept.save_at.is_some()
+        if (kept.pending_file.changed || kept.history_file.changed)
             && let Err(error) = kept.save()
         {
             self.user.problem(format!("{error:#}"));

@@ -182,6 +182,7 @@ impl Hub {
                     .as_ref()
                     .and_then(|kept| kept.poll_timeout(self.network.is_registered())),
                 self.handover.as_ref().and_then(|handover| handover.until),
+                self.network.socket.streams.poll_timeout(),
             ])
             .flatten()
             .min()
@@ -189,6 +190,10 @@ impl Hub {
 
     fn handle_timeout(&mut self, now: Instant) -> anyhow::Result<()> {
         self.network.handle_timeout(now);
+        let streams = self.network.socket.streams.poll_timeout();
+        if streams.is_some_and(|at| at <= now) {
+            self.close_streams(now);
+        }
         self.improve(now);
         let mut silent = false;
         for (name, peer) in self.peers.iter_mut() {

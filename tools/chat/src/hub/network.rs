@@ -109,6 +109,9 @@ impl Network {
         self.server = server;
         self.socket.move_relay(server);
         self.endpoint.move_server(now, server);
+        // Where the old server saw our TCP port says nothing any more.
+        self.tcp.forget();
+        self.endpoint.offer_tcp_too(None);
     }
 
     /// What the endpoint has learned.

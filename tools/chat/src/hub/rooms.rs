@@ -59,6 +59,12 @@ impl Rooms {
         Some(current.meet_at)
     }
 
+    /// Whether we are in the room of that name.
+    pub fn is_in(&self, name: &str) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| current.room.name() == name)
+    }
+
     /// The room of that name, if we are in it.
     fn room(&mut self, name: &str) -> Option<&mut Room> {
         let room = &mut self.current.as_mut()?.room;

@@ -7,7 +7,7 @@ use super::Hub;
 use super::typed::NOBODY;
 use crate::conversation::Event;
 use crate::files::transfers::Job;
-use crate::frame::Item;
+use crate::frame::{InRoom, Item};
 use crate::link::Close;
 use crate::notice::Notice;
 
@@ -141,7 +141,19 @@ impl Hub {
         let lost_files = peer.files.gave_up(&mut self.transfers);
         let mut keeps = false;
         for item in items {
-            let Item::Text(text) = item else { continue };
+            let text = match item {
+                Item::Text(text) => text,
+                // Of a room that we are in, the room tells.
+                Item::Room {
+                    room,
+                    says: InRoom::Text(text),
+                } if !self.rooms.is_in(&room) => {
+                    let to = format!("{name} in #{room}");
+                    self.user.tell(Notice::Undelivered { to, text });
+                    continue;
+                }
+                _ => continue,
+            };
             match self.keep(now, name, text) {
                 Ok(()) => keeps = true,
                 Err(text) => {
@@ -157,6 +169,7 @@ impl Hub {
         if lost_files > 0 {
             self.user.fail();
         }
+        self.close_streams(now);
     }
 
     /// A task of the transfers has ended.
