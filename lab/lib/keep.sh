@@ -83,11 +83,12 @@ up() {
 # ends if the first run of this script ends before it has written the lab's file.
 hold() {
 	build_network </dev/null
+	# before it is told that the lab is up: the first process of a namespace is not ended by a signal without a trap
+	trap : INT HUP
+	trap 'recorded; exit' TERM
 	echo ready && read -r || exit
 	mkfifo /run/never
 	exec >/dev/null 2>&1 <>/run/never
-	trap : INT HUP
-	trap 'recorded; exit' TERM
 	while :; do read -r; done
 }
 

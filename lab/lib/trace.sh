@@ -93,6 +93,9 @@ described() {
 		if [[ ${level[$1]-} ]]; then
 			read_type "${kind_of[${side_of[$1]}]}"
 			read -ra chain <<<"${head[chain]}"
+			# the head of several in series is that of the strictest
+			read_type "${chain[${level[$1]}]}"
+			((level[$1] == 0)) || head[filtering]=${head[filtering of the carrier]:-${head[filtering]}}
 			echo "a router of type ${chain[${level[$1]}]}$(filters)"
 		else
 			echo "a host of ${side_of[$1]}'s side"

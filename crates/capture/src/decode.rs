@@ -95,11 +95,20 @@ fn tcp(ip: &Ip<'_>) -> Option<(SocketAddr, SocketAddr, usize, What)> {
         .collect();
     let what = What::Tcp {
         flags: set.join(" "),
-        text: stun::describe(tcp.payload()),
+        text: stun::describe(first_message(tcp.payload())),
     };
     let (src, dst) = (tcp.source_port(), tcp.destination_port());
     let (src, dst) = (SocketAddr::new(ip.src, src), SocketAddr::new(ip.dst, dst));
     Some((src, dst, tcp.payload().len(), what))
+}
+
+/// The STUN message that the bytes begin with, if they do: more may follow in the same segment.
+fn first_message(bytes: &[u8]) -> &[u8] {
+    let [_, _, high, low, ..] = *bytes else {
+        return bytes;
+    };
+    let length = 20 + usize::from(u16::from_be_bytes([high, low]));
+    bytes.get(..length).unwrap_or(bytes)
 }
 
 /// The ports of a packet of which an error quotes at least 64 bits (RFC 792).

@@ -44,6 +44,7 @@ impl Ports {
     /// Those of the sockets of this process, of both protocols. A port that is [watched](Ports::watch)
     /// is known from its first packet on. Whose another one is, is looked for in the kernel's tables when
     /// a datagram or a SYN leaves from it: a socket that is closed before that is missed.
+    /// A port stays in the set when its socket is closed: another program may get it later.
     pub fn of_this_process() -> Self {
         let others = Others {
             since: Instant::now(),

@@ -7,7 +7,7 @@ mod text;
 pub use notes::Notes;
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -64,11 +64,9 @@ impl Shared {
     /// When the file cannot be written.
     pub fn write(&self, file: &Path) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
-            let out = BufWriter::new(File::create(file)?);
-            Ok(serde_json::to_writer(
-                out,
-                &Headed::now("punch", &self.trace),
-            )?)
+            let mut out = BufWriter::new(File::create(file)?);
+            serde_json::to_writer(&mut out, &Headed::now("punch", &self.trace))?;
+            Ok(out.flush()?)
         };
         write().with_context(|| format!("cannot write {}", file.display()))
     }

@@ -85,7 +85,10 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                 let now = Instant::now();
                 if improvement.is_due(now) {
                     let server = attempt.driver.server();
-                    attempt.surroundings.measure_if_old(now, server);
+                    // --nat takes a stored report in place of a measurement.
+                    if attempt.stored.is_none() {
+                        attempt.surroundings.measure_if_old(now, server);
+                    }
                     attempt.driver.endpoint_mut().call(now, &peer);
                 }
                 continue;
@@ -96,7 +99,7 @@ pub async fn stay<W: FnMut(Traffic<'_>)>(
                         json!({"event": "roamed", "from": from}),
                         format_args!("another network, where our address is {from}; punching again"),
                     );
-                    path = None;
+                    (path, before) = (None, None);
                     // The peer does not know yet that the path is broken.
                     attempt.driver.endpoint_mut().call(Instant::now(), &peer);
                 }

@@ -3,7 +3,7 @@
 //! A trace may have thousands of dropped packets after thousands of sent ones, so each question is answered by a look
 //! into a map and a binary search for the time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::track::Draft;
@@ -30,6 +30,8 @@ pub(super) struct History(HashMap<(usize, &'static str), Uses>);
 struct Uses {
     /// The first packet of each outside endpoint.
     first: Vec<Sent>,
+    /// Their addresses.
+    addresses: HashSet<IpAddr>,
     of: HashMap<SocketAddr, Outside>,
     /// The packets from an inside endpoint to an address.
     towards: HashMap<(SocketAddr, IpAddr), Vec<Sent>>,
@@ -95,7 +97,7 @@ impl History {
     /// Whether the node has ever let out a packet from this address.
     pub(super) fn has_used(&self, node: usize, protocol: &'static str, address: IpAddr) -> bool {
         let uses = self.0.get(&(node, protocol));
-        uses.is_some_and(|uses| uses.first.iter().any(|it| it.outside.ip() == address))
+        uses.is_some_and(|uses| uses.addresses.contains(&address))
     }
 
     /// What the node had let out from this outside endpoint before a time; `None`: nothing.
@@ -147,6 +149,7 @@ impl Uses {
         let outside = self.of.entry(sent.outside).or_default();
         if outside.sent.is_empty() {
             self.first.push(sent);
+            self.addresses.insert(sent.outside.ip());
         }
         outside.sent.push(sent);
         outside.remotes.note(sent.at_ns, sent.remote);

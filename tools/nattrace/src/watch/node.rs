@@ -133,8 +133,11 @@ impl Watch {
         self.tables();
         self.packets.look();
         if self.packets.beyond > 0 {
-            let lost = Some(self.packets.beyond);
-            self.gap("kept", lost);
+            let mut gap = gap(&self.vantage.name, "kept", Some(self.packets.beyond));
+            if let Some(since) = self.packets.beyond_since_ns {
+                gap.t_ms = since as f64 / 1e6;
+            }
+            self.vantage.gaps.push(gap);
         }
         self.vantage.interfaces = self.packets.interfaces().to_vec();
         self.vantage.sought = std::mem::take(&mut self.packets.sought);

@@ -74,6 +74,8 @@ pub(super) struct Packets {
     pub(super) came: u64,
     /// Frames that came when enough were kept.
     pub(super) beyond: u64,
+    /// When the first of them came, on the clock of the packets.
+    pub(super) beyond_since_ns: Option<u64>,
 }
 
 impl Packets {
@@ -98,6 +100,7 @@ impl Packets {
             sought: BTreeSet::new(),
             came: 0,
             beyond: 0,
+            beyond_since_ns: None,
         };
         packets.look();
         Ok(packets)
@@ -201,6 +204,7 @@ impl Packets {
         }
         if self.frames.len() >= FRAMES {
             self.beyond += 1;
+            self.beyond_since_ns.get_or_insert(at_ns);
             return;
         }
         let mac = [0, 6].map(|at| *ethernet[at..].first_chunk().expect("14 bytes"));
