@@ -6,7 +6,7 @@ import struct
 import subprocess
 import sys
 
-from nodes import S1, check, done, enter
+from nodes import S1, check, done, enter, line
 
 # Moves the sockets to 3 and up, and becomes the server.
 PASS = """
@@ -71,7 +71,7 @@ early = [asker(kind, port) for kind in (DATAGRAM, STREAM) for port in (9000, 900
 for client in early:
     ask(client)
 server = serve(reversed(four))
-check("it listens", "listening on" in server.stdout.readline())
+check("it listens", line(server, "listening on", of="stdout"))
 check("what came before it ran is answered, by UDP and TCP on each port", all([answered(client) for client in early]))
 server.terminate()
 check("it ends with 0", server.wait(60) == 0)
@@ -100,7 +100,7 @@ refused(":: for IPv6 alone", "BindIPv6Only=both", [alone], "--ip", "::")
 
 four = [bound(kind, port, "::") for kind in (DATAGRAM, STREAM) for port in (9000, 9001)]
 server = serve(four, "--ip", "::")
-server.stdout.readline()
+check("it listens on ::", line(server, "listening on", of="stdout"))
 for ip in (S1, "::1"):
     for kind, name in ((DATAGRAM, "UDP"), (STREAM, "TCP")):
         client = asker(kind, 9000, ip)

@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 from chats import Chat
-from nodes import S1, check, done, enter, until
+from nodes import S1, check, done, enter, line, until
 from peers import end, start
 
 HERE = "/run/pinhole/configuration"
@@ -59,7 +59,7 @@ def serve(*more):
     log = open(LOG, "w")
     process = subprocess.Popen(
         ("ip", "netns", "exec", "server", "rendezvous", "--config", FILE, *more), stdout=subprocess.PIPE, stderr=log, text=True)
-    process.stdout.readline()
+    assert line(process, "listening on", of="stdout")
     return process
 
 
@@ -80,6 +80,13 @@ check("which does not run: exit 2", code == 2 and wanted in log, log)
 write(GOOD + f'reserve = "{HERE}/none"\n')
 code, _, log = checked()
 check("--check-config reads the files that it names", code == 1 and "--reserve" in log, log)
+
+write("relay = true\n")
+code, _, log = checked()
+check("a relay without an address for its clients: exit 1, and what to give", code == 1 and "--relay-ip" in log, log)
+write(GOOD + "relay-total = 5\n")
+code, _, log = checked()
+check("an option of the relay without a relay: exit 1", code == 1 and "--relay" in log, log)
 
 write(GOOD)
 server = serve("--max-names", "7")

@@ -10,7 +10,7 @@ import subprocess
 import threading
 
 from chats import Chat
-from nodes import S1, check, done, until
+from nodes import S1, check, done, line, until
 from peers import end, start
 from schemas import wrong
 
@@ -21,7 +21,7 @@ os.makedirs(HERE, exist_ok=True)
 
 def serve(*more):
     process = start("server", "rendezvous", "--ip", S1, "--port", "9000", "--relay", "--key", f"{HERE}/key", *more)
-    process.stdout.readline()
+    assert line(process, "listening on", of="stdout")
     return process
 
 

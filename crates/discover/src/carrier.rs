@@ -17,6 +17,10 @@ const SHARED: IpNet = IpNet::V4(Ipv4Net::new_assert(
 /// A hint that there is a carrier-grade NAT. Without one there may be one all the same: its routers may
 /// not show.
 pub fn carrier_nat(report: &Report) -> Option<Note> {
+    // No NAT at all: the shared addresses are those of a VPN, or of a router on the way.
+    if report.behaviour.nat == Some(false) {
+        return None;
+    }
     let sign = by_gateway(report)
         .or_else(|| by_path(report))
         .or_else(|| by_addresses(report))?;

@@ -1,7 +1,7 @@
 //! The path MTU towards a server, by requests that no router may fragment (DF, RFC 1191, RFC 8899).
 //!
-//! A size fits if an answer to a request of that size comes. One that does not fit is refused by our
-//! own system (EMSGSIZE), by a router (ICMP too big), or by silence. The largest size that fits is
+//! A size fits if an answer to a request of that size comes. One that does not fit is refused by a
+//! router (ICMP too big), or by silence. The largest size that fits is
 //! searched for by halves, from what every IPv4 host has to take up to the MTU of our interface.
 
 use std::net::{IpAddr, SocketAddr};
@@ -44,7 +44,7 @@ pub struct MtuReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MtuLimit {
-    /// Our own interface or system.
+    /// Our own interface.
     Interface,
     /// A router, which says so.
     Router,
@@ -111,11 +111,6 @@ impl Mtu {
         })
     }
 
-    /// The system does not send a packet of the size that is tried (EMSGSIZE).
-    pub fn handle_refused(&mut self, now: Instant) {
-        self.does_not_fit(now, MtuLimit::Interface, None);
-    }
-
     fn least(&self) -> u16 {
         LEAST[usize::from(self.server.is_ipv6())]
     }
@@ -161,9 +156,8 @@ impl Mtu {
 
     fn told(&mut self, now: Instant, error: IcmpError<'_>) {
         let quoted = error.quoted.get(8..).and_then(<[u8]>::first_chunk);
-        // An error about a size before, if it quotes enough to tell.
-        let other = quoted.is_some_and(|quoted| !self.sent.contains(quoted));
-        let ours = error.to == self.server && !self.sent.is_empty() && !other;
+        // One that quotes too little may be about a size before: then silence decides.
+        let ours = error.to == self.server && quoted.is_some_and(|it| self.sent.contains(it));
         if ours && error.reason() == Some(IcmpReason::TooBig) {
             self.does_not_fit(now, MtuLimit::Router, Some(error.offender));
         }
@@ -220,8 +214,8 @@ mod tests {
     /// How what is larger than the MTU ends.
     #[derive(Clone, Copy)]
     enum TooBig {
-        Refused,
-        Told,
+        /// With so much of the request quoted.
+        Told(usize),
         Dropped,
     }
 
@@ -241,16 +235,15 @@ mod tests {
                     continue;
                 }
                 match too_big {
-                    TooBig::Refused => protocol.handle_refused(now),
                     TooBig::Dropped => {}
-                    TooBig::Told => protocol.handle_input(
+                    TooBig::Told(quoted) => protocol.handle_input(
                         now,
                         Input::Icmp(IcmpError {
                             socket: 0,
                             to: server,
                             offender: router,
                             icmp: Icmp { kind: 3, code: 4 },
-                            quoted: &[],
+                            quoted: &sent.payload[..quoted],
                         }),
                     ),
                 }
@@ -266,8 +259,8 @@ mod tests {
     fn the_largest_size_that_fits_is_found_and_who_refuses_larger_ones() {
         for mtu in [576, 1280, 1400, 1452, 1492, 1496] {
             for (how, limit) in [
-                (TooBig::Refused, MtuLimit::Interface),
-                (TooBig::Told, MtuLimit::Router),
+                (TooBig::Told(20), MtuLimit::Router),
+                (TooBig::Told(0), MtuLimit::Silence),
                 (TooBig::Dropped, MtuLimit::Silence),
             ] {
                 let (found, _) = measure(mtu, 1500, how);
@@ -275,7 +268,7 @@ mod tests {
                 assert_eq!(found.router.is_some(), limit == MtuLimit::Router);
             }
         }
-        let (odd, _) = measure(1454, 1500, TooBig::Told);
+        let (odd, _) = measure(1454, 1500, TooBig::Told(20));
         assert_eq!(odd.fits, Some(1452), "to four bytes");
     }
 

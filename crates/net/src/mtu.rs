@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use discover::{Mtu, MtuReport};
-use nix::errno::Errno;
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, ip_mtu, ipv6_mtu, set_ip_mtu_discover,
     set_ipv6_mtu_discover,
@@ -31,10 +30,8 @@ pub async fn path_mtu(server: SocketAddr) -> Result<Option<MtuReport>, Error> {
     let mut buffer = [0; stun::MAX_DATAGRAM];
     loop {
         while let Some(transmit) = mtu.poll_transmit() {
-            match udp.send_to(&transmit.payload, server, None) {
-                Err(error) if is_too_big(&error) => mtu.handle_refused(Instant::now()),
-                sent => sent.map_err(route)?,
-            }
+            udp.send_to(&transmit.payload, server, None)
+                .map_err(route)?;
         }
         let Some(timeout) = mtu.poll_timeout() else {
             return Ok(mtu.report());
@@ -42,17 +39,11 @@ pub async fn path_mtu(server: SocketAddr) -> Result<Option<MtuReport>, Error> {
         tokio::select! {
             received = udp.recv(&mut buffer) => match received {
                 Ok(received) => mtu.handle_input(Instant::now(), received.input(0, &buffer)),
-                // The system told it when it did not send.
-                Err(error) if is_too_big(&error) => {}
                 Err(error) => return Err(Error::Receive(error)),
             },
             () = sleep_until(timeout.into()) => mtu.handle_timeout(Instant::now()),
         }
     }
-}
-
-fn is_too_big(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::EMSGSIZE as i32)
 }
 
 /// The MTU of the interface that packets to the server leave by. What the system says of the route

@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    SockaddrStorage, bind, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    SockaddrStorage, bind, getsockopt, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use sansio::{Datagram, IcmpError, Input, SocketId};
 use stun::Icmp;
@@ -156,7 +156,10 @@ impl Udp {
         let address = socket.local_addr()?;
         let any = address.ip().is_unspecified();
         // Without leave for as much, the system gives what it lets everybody have.
-        let _ = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
+        // One that was passed to us may have more than we may ask for.
+        if getsockopt(&socket, sockopt::RcvBuf).is_ok_and(|now| now < RECEIVE_BUFFER) {
+            let _ = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
+        }
         match address {
             SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &any)?,
             SocketAddr::V6(_) => {

@@ -36,12 +36,17 @@ use crate::state::State;
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
+    let checks = typed.iter().any(|word| word == "--check-config");
     let given = match config::gather(&typed) {
         Ok(given) => given,
+        // What the file gives may be wrong only beside what was typed.
+        Err(Problem::Typed(error)) if checks && error.use_stderr() => {
+            let _ = error.print();
+            return ExitCode::FAILURE;
+        }
         Err(Problem::Typed(error)) => error.exit(),
         Err(Problem::File(error)) => {
             log::last_line(format!("rendezvous: {error:#}"));
-            let checks = typed.iter().any(|word| word == "--check-config");
             return ExitCode::from(if checks { 1 } else { 2 });
         }
     };
@@ -80,7 +85,10 @@ fn main() -> ExitCode {
 
 /// Says what would run, or why it cannot.
 fn check(given: &Given) -> ExitCode {
-    let good = reload::read(&given.options).and_then(|_| given.options.addresses());
+    let options = &given.options;
+    let good = reload::read(options)
+        .and_then(|_| options.addresses())
+        .and_then(|_| options.relay.relay(options.ip));
     let said = good.and_then(|_| Ok(std::io::stdout().write_all(given.to_toml().as_bytes())?));
     match said {
         Ok(()) => ExitCode::SUCCESS,

@@ -76,8 +76,11 @@ impl Reload {
         })?;
         let files = read(&given.options)?;
         let differing = self.given.differing(&given);
+        // A relay comes and goes with the next start, and its limits with it.
+        let relay_stays = self.given.values.get("relay") == given.values.get("relay");
         let (changed, at_restart): (Vec<_>, Vec<_>) =
             differing.into_iter().partition(|name| match &**name {
+                name if name.starts_with("relay-") && !relay_stays => false,
                 // Without a file, the secret of before stays in use.
                 "relay-secret" => files.relay_secret.is_some(),
                 name => CHANGEABLE.contains(&name),
@@ -101,7 +104,7 @@ impl Reload {
 fn take_over(now: Instant, server: &mut Server, options: &Options, files: Files) {
     server.set_limits(options.rate, options.max_names as usize);
     server.set_reserved(now, files.reserved);
-    if let Some(relay) = server.relaying() {
+    if let Some(relay) = server.relaying().filter(|_| options.relay.most() > 0) {
         relay.set_limits(options.relay.limits());
         relay.set_allowed(options.relay.allowed());
         if let Some(secret) = files.relay_secret {
@@ -164,6 +167,9 @@ mod tests {
         assert_eq!(again("rate = 6\nport = 9\n"), named(&[], &["port"]));
         assert!(again("rte = 6\n").unwrap_err().contains("line 1"));
         assert_eq!(again("rate = 7\n"), named(&["rate"], &[]));
+        let relay = again("rate = 7\nip = \"203.0.113.1\"\nrelay = true\n").unwrap();
+        assert_eq!(relay.changed, Vec::<String>::new());
+        assert!(relay.at_restart.contains(&"relay".to_owned()));
         std::fs::remove_file(&file).unwrap();
     }
 }

@@ -53,9 +53,15 @@ fn an_ordinary_nat_is_not_said_to_be_a_carriers() {
     assert!(hint(own).is_some(), "control");
     let untranslated = |report: &mut Report| {
         report.local = "100.127.1.2:5".parse().unwrap();
-        report.mapped.clear();
+        report.mapped = vec![report.local];
+        report.behaviour.nat = Some(false);
     };
     assert_eq!(hint(untranslated), None);
+    let routed = |report: &mut Report| {
+        report.behaviour.nat = Some(false);
+        report.path = path(&["100.64.1.1"], None);
+    };
+    assert_eq!(hint(routed), None);
 }
 
 #[test]
